@@ -1,0 +1,90 @@
+//! Requests, builds, steps and logs as they stand in the store.
+
+use std::fmt;
+
+use super::{
+    BuildId, BuilderName, BuildsetId, Outcome, Properties, RequestId, SlaveName, SourceStamp,
+    Timestamp,
+};
+
+/// A build as people name it: `BUILDER/NUMBER`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct BuildKey {
+    pub(crate) builder: BuilderName,
+    /// From 0, per builder, without gaps.
+    pub(crate) number: i64,
+}
+
+impl fmt::Display for BuildKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.builder, self.number)
+    }
+}
+
+/// One builder's share of a buildset.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RequestRecord {
+    pub(crate) id: RequestId,
+    pub(crate) buildset: BuildsetId,
+    pub(crate) builder: BuilderName,
+    pub(crate) submitted: Timestamp,
+    pub(crate) reason: String,
+    pub(crate) stamp: SourceStamp,
+    /// The buildset's properties.
+    pub(crate) properties: Properties,
+    /// Set when the request is complete.
+    pub(crate) outcome: Option<Outcome>,
+    /// Builds that were started for it, oldest first.
+    pub(crate) builds: Vec<BuildKey>,
+    /// Whether a build is running for it.
+    pub(crate) claimed: bool,
+}
+
+/// A build: its head, without steps.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BuildRecord {
+    pub(crate) id: BuildId,
+    pub(crate) key: BuildKey,
+    pub(crate) slave: SlaveName,
+    pub(crate) reason: String,
+    pub(crate) stamp: SourceStamp,
+    pub(crate) properties: Properties,
+    pub(crate) requests: Vec<RequestId>,
+    /// Distinct authors of its changes, sorted.
+    pub(crate) blame: Vec<String>,
+    pub(crate) started: Timestamp,
+    pub(crate) finished: Option<Timestamp>,
+    pub(crate) outcome: Option<Outcome>,
+    /// The build's text and each step's addition, such as `failed`, `test`.
+    pub(crate) text: Vec<String>,
+}
+
+/// One step of a build.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StepRecord {
+    /// Its place in the build, from 0.
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) finished: Option<Timestamp>,
+    pub(crate) outcome: Option<Outcome>,
+    /// Short strings such as `testing` while it runs, `test`, `failed` after.
+    pub(crate) text: Vec<String>,
+    /// What it adds to the build's text.
+    pub(crate) build_text: Vec<String>,
+    /// Numbers that it counted, such as `warnings`.
+    pub(crate) statistics: Vec<(String, i64)>,
+    /// Named links.
+    pub(crate) urls: Vec<(String, String)>,
+    pub(crate) hidden: bool,
+    pub(crate) logs: Vec<LogRecord>,
+}
+
+/// One log of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogRecord {
+    pub(crate) name: String,
+    /// Relative to the master's `builds/` directory.
+    pub(crate) file: String,
+    pub(crate) complete: bool,
+}

@@ -1,0 +1,188 @@
+//! A command: one thing that a slave is told to do, and how it ended.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::BuildId;
+
+/// The name of a command. Starting a name that exists attaches to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct CommandId {
+    pub(crate) build: BuildId,
+    /// The step's place in the build, from 0.
+    pub(crate) step: u32,
+    /// The command's place in the step, from 0.
+    pub(crate) index: u32,
+    pub(crate) attempt: u32,
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}-{}-{}-{}",
+            self.build, self.step, self.index, self.attempt
+        )
+    }
+}
+
+/// One thing that a slave is told to do, in the vocabulary of Buildbot's slaves.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Command {
+    Shell(Shell),
+    File(FileCommand),
+}
+
+/// A command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ShellLine {
+    /// A program and its arguments, run directly.
+    Argv(Vec<String>),
+    /// A line for `/bin/sh -c`.
+    Script(String),
+}
+
+/// Run a program on the slave.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Shell {
+    pub(crate) line: ShellLine,
+    /// Relative to the slave's base directory (the builder's directory and
+    /// `build` in it), or absolute. Made if missing.
+    pub(crate) workdir: String,
+    /// Laid over the slave's environment; `None` removes a variable;
+    /// `${NAME}` in a value is the slave's own `NAME`.
+    pub(crate) env: BTreeMap<String, Option<String>>,
+    /// Kill after this long without output.
+    pub(crate) timeout: Option<Duration>,
+    /// Kill after this long in all.
+    pub(crate) max_time: Option<Duration>,
+    pub(crate) want_stdout: bool,
+    pub(crate) want_stderr: bool,
+    /// Whether the log's header lists the environment.
+    pub(crate) log_environ: bool,
+    pub(crate) initial_stdin: Vec<u8>,
+    /// Texts that the log shows as `XXXX` (passwords in arguments).
+    pub(crate) mask: Vec<String>,
+}
+
+impl Shell {
+    /// `line` in `workdir` with everything else as Buildbot has it: 20 minutes
+    /// without output end it, both streams are wanted, the environment is listed.
+    pub(crate) fn new(line: ShellLine, workdir: impl Into<String>) -> Self {
+        Self {
+            line,
+            workdir: workdir.into(),
+            env: BTreeMap::new(),
+            timeout: Some(Duration::from_secs(1200)),
+            max_time: None,
+            want_stdout: true,
+            want_stderr: true,
+            log_environ: true,
+            initial_stdin: Vec::new(),
+            mask: Vec::new(),
+        }
+    }
+}
+
+/// Look at or change files on the slave without a program. Paths are relative
+/// to the slave's base directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FileCommand {
+    /// Make a directory and its parents; one that exists is fine.
+    Mkdir { dir: String },
+    /// Remove a tree; one that is not there is fine.
+    Rmdir { dir: String },
+    /// Copy a tree over a fresh `to`.
+    Cpdir { from: String, to: String },
+    /// Succeeds if `path` is there.
+    Stat { path: String },
+}
+
+/// Where a piece of log came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Channel {
+    Stdout,
+    Stderr,
+    /// Lines about the command: what was run, where, how it ended.
+    Header,
+}
+
+impl Channel {
+    /// The byte that stands for it in spools and log files.
+    pub(crate) const fn byte(self) -> u8 {
+        match self {
+            Self::Stdout => b'o',
+            Self::Stderr => b'e',
+            Self::Header => b'h',
+        }
+    }
+
+    pub(crate) const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            b'o' => Some(Self::Stdout),
+            b'e' => Some(Self::Stderr),
+            b'h' => Some(Self::Header),
+            _ => None,
+        }
+    }
+
+    /// The word that pages and CSS classes use.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Header => "header",
+        }
+    }
+}
+
+/// How a command ended, written down by its runner last of all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Exit {
+    /// The exit code; −1 when there is none (a signal, a program that was not found is 127).
+    pub(crate) code: i32,
+    pub(crate) cause: ExitCause,
+    /// From start to end, in milliseconds.
+    pub(crate) elapsed_ms: u64,
+}
+
+impl Exit {
+    pub(crate) fn is_success(&self) -> bool {
+        self.code == 0 && self.cause == ExitCause::Exited
+    }
+}
+
+/// Why a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExitCause {
+    /// By itself.
+    Exited,
+    /// By a signal that autobot did not send.
+    Signal(i32),
+    /// It was silent for longer than its `timeout`.
+    Silence,
+    /// It ran for longer than its `max_time`.
+    Overtime,
+    /// It was stopped on request.
+    Interrupted,
+    /// It could not be started; the text says why.
+    NotStarted(String),
+    /// It cannot be continued (its host restarted, its slave is gone for good); the text says why.
+    Lost(String),
+}
+
+/// What a slave runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Platform {
+    /// `linux`, `mac`, `win` or what the system calls itself.
+    pub(crate) os: String,
+    pub(crate) arch: String,
+    /// 32 or 64.
+    pub(crate) bits: u32,
+    pub(crate) version: String,
+    pub(crate) hostname: String,
+}

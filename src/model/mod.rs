@@ -1,0 +1,28 @@
+//! The nouns that every room speaks: what a change, a request, a build, a
+//! step and a command are. No behaviour beyond what keeps a value true, no
+//! I/O, no `Serialize` on the nouns: store, wire and web convert at their
+//! own edge.
+
+mod build;
+mod change;
+mod command;
+mod ids;
+mod outcome;
+mod properties;
+mod sourcestamp;
+mod status;
+mod time;
+
+pub(crate) use build::{BuildKey, BuildRecord, LogRecord, RequestRecord, StepRecord};
+pub(crate) use change::{Change, NewChange};
+pub(crate) use command::{
+    Channel, Command, CommandId, Exit, ExitCause, FileCommand, Platform, Shell, ShellLine,
+};
+pub(crate) use ids::{
+    BuildId, BuilderName, BuildsetId, ChangeId, FactoryName, RequestId, SchedulerName, SlaveName,
+};
+pub(crate) use outcome::Outcome;
+pub(crate) use properties::{Properties, Property, RenderError, Text};
+pub(crate) use sourcestamp::{NewBuildset, Patch, SourceStamp};
+pub(crate) use status::Status;
+pub(crate) use time::Timestamp;

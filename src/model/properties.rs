@@ -1,0 +1,330 @@
+//! Properties: named values of a build, each with where it came from, and
+//! the `%(name)s` texts that take them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use serde_json::Value;
+
+/// One value and its origin.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Property {
+    pub(crate) value: Value,
+    /// Who set it: `Scheduler`, `Change`, `Build`, `Builder`, `BuildSlave`, a step's name …
+    pub(crate) source: String,
+    /// Set while the build ran; a rebuild does not carry it over.
+    pub(crate) runtime: bool,
+}
+
+/// Values by name, in name order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Properties(BTreeMap<String, Property>);
+
+impl Properties {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a value, replacing one of the same name and its origin.
+    pub(crate) fn set(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Into<Value>,
+        source: impl Into<String>,
+    ) {
+        let property = Property {
+            value: value.into(),
+            source: source.into(),
+            runtime: false,
+        };
+        self.0.insert(name.into(), property);
+    }
+
+    /// Sets a value that belongs to this run of the build only.
+    pub(crate) fn set_runtime(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Into<Value>,
+        source: impl Into<String>,
+    ) {
+        let property = Property {
+            value: value.into(),
+            source: source.into(),
+            runtime: true,
+        };
+        self.0.insert(name.into(), property);
+    }
+
+    /// Lays `other` over this: its values win.
+    pub(crate) fn overlay(&mut self, other: &Self) {
+        self.0
+            .extend(other.0.iter().map(|(name, it)| (name.clone(), it.clone())));
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).map(|it| &it.value)
+    }
+
+    /// The value as a string, if it is one.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.as_str()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Property)> {
+        self.0.iter().map(|(name, it)| (name.as_str(), it))
+    }
+}
+
+impl FromIterator<(String, Property)> for Properties {
+    fn from_iter<I: IntoIterator<Item = (String, Property)>>(all: I) -> Self {
+        Self(all.into_iter().collect())
+    }
+}
+
+/// A text of the configuration with property references, read once at load:
+/// `%(name)s`, `%(name:-if unset)s`, `%(name:~if unset or false)s`,
+/// `%(name:+if set)s`, and `%%` for a percent sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Reference { name: String, form: Form },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Form {
+    /// `%(p)s`: unset is an error.
+    Plain,
+    /// `%(p:-r)s`: `r` when unset.
+    IfUnset(String),
+    /// `%(p:~r)s`: `r` when unset or false.
+    IfFalse(String),
+    /// `%(p:+r)s`: `r` when set, else nothing.
+    IfSet(String),
+}
+
+/// A text that cannot be read: what is wrong, and which bytes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TextError {
+    pub(crate) at: Range<usize>,
+    pub(crate) what: String,
+}
+
+/// A text that names a property which the build does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RenderError {
+    pub(crate) name: String,
+}
+
+impl fmt::Display for RenderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "property `{0}` is not set; `%({0}:-…)s` gives a value for that case",
+            self.name
+        )
+    }
+}
+
+impl std::error::Error for RenderError {}
+
+impl Text {
+    /// A text without references.
+    pub(crate) fn literal(text: impl Into<String>) -> Self {
+        Self {
+            parts: vec![Part::Literal(text.into())],
+        }
+    }
+
+    /// Reads a text; a percent sign that starts no reference is an error with its place.
+    pub(crate) fn parse(text: &str) -> Result<Self, TextError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut at = 0;
+        while let Some(found) = text[at..].find('%') {
+            let start = at + found;
+            literal.push_str(&text[at..start]);
+            let rest = &text[start + 1..];
+            if rest.starts_with('%') {
+                literal.push('%');
+                at = start + 2;
+                continue;
+            }
+            let error = |end: usize, what: &str| TextError {
+                at: start..end,
+                what: what.into(),
+            };
+            let Some(inner) = rest.strip_prefix('(') else {
+                let what = "a `%` here starts no property reference; write `%%` for a percent sign";
+                return Err(error(start + 1, what));
+            };
+            let Some(close) = inner.find(')') else {
+                return Err(error(
+                    text.len(),
+                    "this property reference has no closing `)`",
+                ));
+            };
+            let end = start + 2 + close + 1;
+            if !text[end..].starts_with('s') {
+                let what = "a property reference ends in `)s`, as in `%(branch)s`";
+                return Err(error(end, what));
+            }
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal)));
+            }
+            parts.push(reference(&inner[..close]));
+            at = end + 1;
+        }
+        literal.push_str(&text[at..]);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        Ok(Self { parts })
+    }
+
+    /// Fills in the properties. Null renders as nothing, lists and maps as JSON.
+    pub(crate) fn render(&self, properties: &Properties) -> Result<String, RenderError> {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.push_str(text),
+                Part::Reference { name, form } => {
+                    let value = properties.get(name);
+                    match (form, value) {
+                        (Form::Plain, None) => return Err(RenderError { name: name.clone() }),
+                        (Form::IfUnset(text), None) => out.push_str(text),
+                        (Form::Plain | Form::IfUnset(_), Some(value)) => {
+                            out.push_str(&shown(value));
+                        }
+                        (Form::IfFalse(text), value) => match value.filter(|it| is_true(it)) {
+                            Some(value) => out.push_str(&shown(value)),
+                            None => out.push_str(text),
+                        },
+                        (Form::IfSet(text), Some(_)) => out.push_str(text),
+                        (Form::IfSet(_), None) => {}
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl fmt::Display for Text {
+    /// The text as it would be written in a file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => f.write_str(&text.replace('%', "%%"))?,
+                Part::Reference { name, form } => match form {
+                    Form::Plain => write!(f, "%({name})s")?,
+                    Form::IfUnset(text) => write!(f, "%({name}:-{text})s")?,
+                    Form::IfFalse(text) => write!(f, "%({name}:~{text})s")?,
+                    Form::IfSet(text) => write!(f, "%({name}:+{text})s")?,
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The key splits at the last of the first operator that occurs, in the order `:-` `:~` `:+`.
+fn reference(key: &str) -> Part {
+    for operator in [":-", ":~", ":+"] {
+        if let Some((name, text)) = key.rsplit_once(operator) {
+            let text = text.to_owned();
+            let form = match operator {
+                ":-" => Form::IfUnset(text),
+                ":~" => Form::IfFalse(text),
+                _ => Form::IfSet(text),
+            };
+            return Part::Reference {
+                name: name.into(),
+                form,
+            };
+        }
+    }
+    Part::Reference {
+        name: key.into(),
+        form: Form::Plain,
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        other => other.to_string(),
+    }
+}
+
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(it) => *it,
+        Value::Number(it) => it.as_f64() != Some(0.0),
+        Value::String(it) => !it.is_empty(),
+        Value::Array(it) => !it.is_empty(),
+        Value::Object(it) => !it.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(text: &str, expected: &str) {
+        let mut properties = Properties::new();
+        properties.set("word", "foo", "test");
+        properties.set("empty", "", "test");
+        properties.set("zero", 0, "test");
+        properties.set("no", false, "test");
+        properties.set("null", Value::Null, "test");
+        properties.set("list", json!(["a", 1]), "test");
+        let read = Text::parse(text).expect(text);
+        let shown = read
+            .render(&properties)
+            .unwrap_or_else(|error| format!("error: {error}"));
+        assert_eq!(shown, expected, "{text}");
+        assert_eq!(
+            Text::parse(&read.to_string()).as_ref(),
+            Ok(&read),
+            "{text} reads back"
+        );
+    }
+
+    #[test]
+    fn the_four_forms_render_as_the_manual_promises() {
+        check("a %(word)s b", "a foo b");
+        check("100%% of %(word:-x)s-%(unset:-x)s", "100% of foo-x");
+        check(
+            "[%(null)s] [%(null:-r)s] [%(null:~r)s] [%(null:+r)s]",
+            "[] [] [r] [r]",
+        );
+        check("[%(unset:~r)s] [%(unset:+r)s] [%(unset:-)s]", "[r] [] []");
+        check("%(empty:-r)s|%(empty:~r)s|%(empty:+r)s", "|r|r");
+        check("%(zero)s %(zero:~r)s %(no)s %(no:~r)s", "0 r False r");
+        check("%(list)s", r#"["a",1]"#);
+        check("%(a:-b:-c)s", "c");
+        check(
+            "%(unset)s",
+            "error: property `unset` is not set; `%(unset:-…)s` gives a value for that case",
+        );
+    }
+
+    #[test]
+    fn a_stray_percent_is_refused_with_its_place() {
+        let place = |text: &str| Text::parse(text).expect_err(text).at;
+        assert_eq!(place("50% of"), 2..3);
+        assert_eq!(place("x %(branch"), 2..10);
+        assert_eq!(place("x %(branch)d"), 2..11);
+    }
+}
