@@ -11,8 +11,8 @@
 //! 6. the `store` has written down every decision before it took effect;
 //! 7. the `web` shows it.
 //!
-//! Below them lie [`model`] (the nouns), `syntax` (text with places),
-//! `expr` (conditions), `process` (children well run) and the clock;
+//! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
+//! [`expr`] (conditions), `process` (children well run) and the clock;
 //! above them `config`, `scaffold`, `client` and `cli`.
 //! `tests/rooms.rs` says which room may name which.
 
@@ -23,4 +23,6 @@
 )]
 
 mod clock;
+mod expr;
 mod model;
+mod syntax;
