@@ -1,0 +1,309 @@
+//! A build for one step: shows it how its commands end and tells in a line
+//! what it does then. [`Bench::run_for_real`] runs the commands here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::model::Change;
+use crate::model::Channel;
+use crate::model::Command;
+use crate::model::Exit;
+use crate::model::ExitCause;
+use crate::model::FileCommand;
+use crate::model::Properties;
+use crate::model::Shell;
+use crate::model::ShellLine;
+use crate::model::SourceStamp;
+use crate::model::Text;
+
+use super::Cx;
+use super::Ended;
+use super::Flags;
+use super::Move;
+use super::Output;
+use super::Run;
+use super::Step;
+use super::StepError;
+use super::StepKind;
+use super::StepPlan;
+use super::Verdict;
+
+/// One step of a build of `hello`.
+pub(crate) struct Bench {
+    pub(crate) properties: Properties,
+    pub(crate) stamp: SourceStamp,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) env: BTreeMap<String, Option<Text>>,
+    name: String,
+    flags: Flags,
+    run: Box<dyn Run>,
+    verdict: Option<Verdict>,
+}
+
+pub(crate) type Line<'a> = (Channel, &'a str);
+
+pub(crate) fn out(line: &str) -> Line<'_> {
+    (Channel::Stdout, line)
+}
+
+pub(crate) fn err(line: &str) -> Line<'_> {
+    (Channel::Stderr, line)
+}
+
+pub(crate) fn header(line: &str) -> Line<'_> {
+    (Channel::Header, line)
+}
+
+impl Bench {
+    pub(crate) fn new(step: &dyn Step, kind: &StepKind) -> Self {
+        Self {
+            properties: Properties::new(),
+            stamp: SourceStamp::default(),
+            changes: Vec::new(),
+            env: BTreeMap::new(),
+            name: kind.step_name.to_owned(),
+            flags: kind.flags,
+            run: step.begin(),
+            verdict: None,
+        }
+    }
+
+    /// The step of a factory, with the properties that the steps before it left.
+    pub(crate) fn of(plan: &StepPlan, properties: Properties) -> Self {
+        Self {
+            properties,
+            stamp: SourceStamp::default(),
+            changes: Vec::new(),
+            env: BTreeMap::new(),
+            name: plan.name.clone(),
+            flags: plan.flags,
+            run: plan.body.begin(),
+            verdict: None,
+        }
+    }
+
+    pub(crate) fn running_text(&mut self) -> Vec<String> {
+        self.with(|run, cx| run.running_text(cx))
+    }
+
+    /// The first move, in a line.
+    pub(crate) fn begin(&mut self) -> String {
+        self.advance(None)
+    }
+
+    /// The first move, which is to run a program.
+    pub(crate) fn begin_shell(&mut self) -> Shell {
+        match self.with(|run, cx| run.advance(cx, None)) {
+            Ok(Move::Run(Command::Shell(shell))) => shell,
+            other => panic!("runs no program: {other:?}"),
+        }
+    }
+
+    /// Shows the step that its command ended with `code`, and tells its next move.
+    pub(crate) fn ends(&mut self, code: i32, lines: &[Line<'_>]) -> String {
+        let exit = Exit {
+            code,
+            cause: ExitCause::Exited,
+            elapsed_ms: 1,
+        };
+        let output = Said(
+            lines
+                .iter()
+                .map(|(channel, line)| (*channel, (*line).to_owned()))
+                .collect(),
+        );
+        self.advance(Some(&Ended {
+            exit: &exit,
+            output: &output,
+        }))
+    }
+
+    /// How the step ended.
+    pub(crate) fn verdict(&self) -> &Verdict {
+        self.verdict.as_ref().expect("the step is done")
+    }
+
+    /// Plays pairs of an expected move and how it ends; the last move ends nothing.
+    pub(crate) fn plays(&mut self, script: &[(&str, i32, &[Line<'_>])], end: &str) {
+        let mut told = self.begin();
+        for (expected, code, lines) in script {
+            assert_eq!(told, *expected);
+            told = self.ends(*code, lines);
+        }
+        assert_eq!(told, end);
+    }
+
+    /// Runs the step's commands below `basedir`, as a slave does, and tells them and the end.
+    pub(crate) fn run_for_real(&mut self, basedir: &Path) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut last: Option<(Exit, Said)> = None;
+        loop {
+            let next = self.with(|run, cx| {
+                let ended = last.as_ref().map(|(exit, output)| Ended { exit, output });
+                run.advance(cx, ended.as_ref())
+            });
+            told.push(told_of(&next));
+            match next {
+                Ok(Move::Run(command)) => last = Some(carried_out(&command, basedir)),
+                Ok(Move::Done(verdict)) => {
+                    self.verdict = Some(verdict);
+                    return told;
+                }
+                Err(_) => return told,
+            }
+        }
+    }
+
+    fn advance(&mut self, last: Option<&Ended<'_>>) -> String {
+        let next = self.with(|run, cx| run.advance(cx, last));
+        let told = told_of(&next);
+        if let Ok(Move::Done(verdict)) = next {
+            self.verdict = Some(verdict);
+        }
+        told
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(&mut dyn Run, &mut Cx<'_>) -> T) -> T {
+        let mut cx = Cx {
+            name: &self.name,
+            flags: self.flags,
+            properties: &mut self.properties,
+            stamp: &self.stamp,
+            changes: &self.changes,
+            builder_dir: "hello",
+            workdir: "build",
+            env: &self.env,
+        };
+        act(self.run.as_mut(), &mut cx)
+    }
+}
+
+fn told_of(next: &Result<Move, StepError>) -> String {
+    match next {
+        Ok(Move::Run(Command::Shell(shell))) => match &shell.line {
+            ShellLine::Argv(words) => format!("{}: {}", shell.workdir, words.join(" ")),
+            ShellLine::Script(text) => format!("sh {}: {text}", shell.workdir),
+        },
+        Ok(Move::Run(Command::File(file))) => match file {
+            FileCommand::Mkdir { dir } => format!("mkdir {dir}"),
+            FileCommand::Rmdir { dir } => format!("rmdir {dir}"),
+            FileCommand::Cpdir { from, to } => format!("cpdir {from} {to}"),
+            FileCommand::Stat { path } => format!("stat {path}"),
+        },
+        Ok(Move::Done(verdict)) => {
+            let mut told = format!("{}: {}", verdict.outcome, verdict.text.join(" "));
+            if !verdict.build_text.is_empty() {
+                told.push_str("; build: ");
+                told.push_str(&verdict.build_text.join(" "));
+            }
+            told
+        }
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// Runs a program that must end well, and tells what it printed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test builds its world with programs"
+)]
+pub(crate) fn run_program(dir: &Path, program: &str, argv: &[&str]) -> String {
+    let output = std::process::Command::new(program)
+        .args(argv)
+        .current_dir(dir)
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success(), "{program} {argv:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+struct Said(Vec<(Channel, String)>);
+
+impl Output for Said {
+    fn lines(&self, see: &mut dyn FnMut(Channel, &str)) {
+        for (channel, line) in &self.0 {
+            see(*channel, line);
+        }
+    }
+
+    fn stdout(&self, limit: usize) -> String {
+        let mut text = String::new();
+        for (channel, line) in &self.0 {
+            if *channel == Channel::Stdout {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        text.truncate(limit);
+        text
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test runs the programs that it is about"
+)]
+fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
+    let mut said = Vec::new();
+    let code = match command {
+        Command::File(FileCommand::Mkdir { dir }) => done(fs::create_dir_all(basedir.join(dir))),
+        Command::File(FileCommand::Rmdir { dir }) => match fs::remove_dir_all(basedir.join(dir)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            result => done(result),
+        },
+        Command::File(FileCommand::Stat { path }) => done(fs::metadata(basedir.join(path))),
+        Command::File(FileCommand::Cpdir { from, to }) => {
+            let copied = std::process::Command::new("cp")
+                .args(["-R", "-P", "-p"])
+                .args([basedir.join(from), basedir.join(to)])
+                .status();
+            copied.expect("cp runs").code().unwrap_or(-1)
+        }
+        Command::Shell(shell) => {
+            let workdir = basedir.join(&shell.workdir);
+            fs::create_dir_all(&workdir).expect("a work directory");
+            let mut process = match &shell.line {
+                ShellLine::Argv(words) => {
+                    let mut process = std::process::Command::new(&words[0]);
+                    process.args(&words[1..]);
+                    process
+                }
+                ShellLine::Script(text) => {
+                    let mut process = std::process::Command::new("/bin/sh");
+                    process.args(["-c", text]);
+                    process
+                }
+            };
+            for (name, value) in &shell.env {
+                match value {
+                    Some(value) => process.env(name, value),
+                    None => process.env_remove(name),
+                };
+            }
+            let output = process
+                .current_dir(&workdir)
+                .stdin(std::process::Stdio::null())
+                .output()
+                .expect("the program starts");
+            for (channel, bytes) in [
+                (Channel::Stdout, &output.stdout),
+                (Channel::Stderr, &output.stderr),
+            ] {
+                let text = String::from_utf8_lossy(bytes);
+                said.extend(text.lines().map(|line| (channel, line.to_owned())));
+            }
+            output.status.code().unwrap_or(-1)
+        }
+    };
+    let exit = Exit {
+        code,
+        cause: ExitCause::Exited,
+        elapsed_ms: 1,
+    };
+    (exit, Said(said))
+}
+
+fn done<T>(result: std::io::Result<T>) -> i32 {
+    i32::from(result.is_err())
+}

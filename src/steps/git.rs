@@ -1,0 +1,659 @@
+//! `git`: brings the tree to the branch and revision of the build.
+
+use std::sync::Arc;
+
+use crate::model::Command;
+use crate::model::FileCommand;
+use crate::model::Outcome;
+use crate::model::Text;
+use crate::syntax::Keys;
+
+use super::Cx;
+use super::Ended;
+use super::Move;
+use super::Run;
+use super::Step;
+use super::StepError;
+use super::StepKind;
+use super::checkout;
+use super::checkout::Checkout;
+use super::checkout::Mode;
+use super::checkout::Plan;
+use super::checkout::Wanted;
+use super::paths;
+use super::texts::verdict;
+
+pub(super) const KIND: StepKind = StepKind {
+    name: "git",
+    aliases: &[],
+    step_name: "git",
+    summary: "Checks out a Git repository.",
+    example: r#"repourl = "https://example.org/hello.git"
+branch = "main"
+mode = "full"
+method = "clean""#,
+    flags: checkout::FLAGS,
+    read: |keys| Some(Arc::new(Git::read(keys)?)),
+};
+
+/// The methods of `mode = full`.
+pub(crate) const METHODS: &[(&str, Mode)] = &[
+    ("clean", Mode::Clean),
+    ("fresh", Mode::Fresh),
+    ("clobber", Mode::Clobber),
+    ("copy", Mode::Copy),
+];
+
+/// The branch of a repository that nobody says otherwise about.
+const BRANCH: &str = "master";
+
+/// Where the kept checkout of the method `copy` lies, in the builder's directory.
+const KEPT: &str = "source";
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Git {
+    pub(crate) checkout: Checkout,
+    /// Built where the stamp names none.
+    pub(crate) branch: Option<Text>,
+    pub(crate) submodules: bool,
+    /// Fetches the newest commit only, unless a revision is wanted.
+    pub(crate) shallow: bool,
+    pub(crate) progress: bool,
+    /// Whether cleaning spares no ignored files, whatever the method.
+    pub(crate) ignore_ignores: bool,
+}
+
+impl Git {
+    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let checkout = Checkout::read(keys, METHODS);
+        let branch = keys.optional("branch");
+        let submodules = keys.or("submodules", false);
+        let submodule = keys.or("submodule", false);
+        let shallow = keys.or("shallow", false);
+        let progress = keys.or("progress", false);
+        let ignore_ignores = keys.or("ignore_ignores", false);
+        Some(Self {
+            checkout: checkout?,
+            branch: branch?,
+            submodules: submodules? | submodule?,
+            shallow: shallow?,
+            progress: progress?,
+            ignore_ignores: ignore_ignores?,
+        })
+    }
+}
+
+impl Step for Git {
+    fn begin(&self) -> Box<dyn Run> {
+        Box::new(Running {
+            step: self.clone(),
+            begun: None,
+        })
+    }
+}
+
+struct Running {
+    step: Git,
+    begun: Option<Begun>,
+}
+
+/// What is known once the build's properties are.
+struct Begun {
+    wanted: Wanted,
+    /// Where git works: the tree, or `source` with the method `copy`.
+    work: String,
+    tree: String,
+    /// Whether `master` is our guess: then a repository without it gives its own first branch.
+    is_branch_guessed: bool,
+    is_cleaned: bool,
+    plan: Plan<Job>,
+}
+
+/// What a command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Job {
+    Version,
+    /// Is there a checkout? Clones where there is none.
+    Look,
+    RemoveWork,
+    RemoveTree,
+    Clone,
+    Clean,
+    /// Is the revision here already? Fetches where it is not.
+    HasRevision,
+    Fetch,
+    /// To the revision, or to what was fetched.
+    ResetFetched,
+    /// To the revision, after a clone.
+    ResetCloned,
+    Submodules,
+    CleanSubmodules,
+    Revision,
+    CopyTree,
+}
+
+impl Running {
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun, StepError> {
+        let checkout = &self.step.checkout;
+        let own_branch = match &self.step.branch {
+            Some(text) => Some(text.render(cx.properties)?),
+            None => None,
+        };
+        let mut wanted = checkout.wanted(cx, own_branch)?;
+        let is_branch_guessed = wanted.branch.is_none();
+        if is_branch_guessed {
+            wanted.branch = Some(BRANCH.into());
+        }
+        let tree = checkout.tree(cx)?;
+        let (work, jobs) = match checkout.mode {
+            Mode::Incremental | Mode::Clean | Mode::Fresh => (tree.clone(), vec![Job::Look]),
+            Mode::Clobber => (tree.clone(), vec![Job::RemoveWork, Job::Clone]),
+            Mode::Copy => (KEPT.to_owned(), vec![Job::RemoveTree, Job::Look]),
+        };
+        let mut plan = Plan::new([Job::Version], checkout.retry);
+        plan.jobs.extend(jobs);
+        // After a clobber, one more clone from nothing is no fallback but a retry.
+        plan.has_fallen_back = checkout.mode == Mode::Clobber;
+        Ok(Begun {
+            wanted,
+            work,
+            tree,
+            is_branch_guessed,
+            is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
+            plan,
+        })
+    }
+
+    fn command(&self, job: Job, begun: &Begun, cx: &Cx<'_>) -> Result<Command, StepError> {
+        let work = paths::of_builder(cx.builder_dir, &begun.work);
+        let git = |argv: &[&str]| {
+            let argv = ["git"]
+                .iter()
+                .chain(argv)
+                .map(|&word| word.to_owned())
+                .collect();
+            let mut command = self.step.checkout.command(cx, &work, argv, &begun.wanted)?;
+            if let Command::Shell(shell) = &mut command {
+                // What git complains about is read below.
+                shell
+                    .env
+                    .entry("LC_MESSAGES".into())
+                    .or_insert_with(|| Some("C".into()));
+            }
+            Ok(command)
+        };
+        let url = begun.wanted.url.as_str();
+        let revision = begun.wanted.revision.as_deref();
+        let branch = begun.wanted.branch.as_deref();
+        match job {
+            Job::Version => git(&["--version"]),
+            Job::Look => Ok(checkout::stat(cx, &begun.work, ".git")),
+            Job::RemoveWork => checkout::rmdir(cx, &begun.work),
+            Job::RemoveTree => checkout::rmdir(cx, &begun.tree),
+            Job::Clone => {
+                let mut argv = vec!["clone"];
+                if self.step.shallow && revision.is_none() {
+                    argv.extend(["--depth", "1"]);
+                }
+                if let Some(branch) = branch {
+                    argv.extend(["--branch", branch]);
+                }
+                argv.extend([url, "."]);
+                if self.step.progress {
+                    argv.push("--progress");
+                }
+                git(&argv)
+            }
+            Job::Clean => git(&self.clean_argv(&["clean"])),
+            Job::HasRevision => git(&["cat-file", "-e", revision.unwrap_or("HEAD")]),
+            Job::Fetch => {
+                let mut argv = vec!["fetch", "-t", url, branch.unwrap_or("HEAD")];
+                if self.step.progress {
+                    argv.push("--progress");
+                }
+                git(&argv)
+            }
+            Job::ResetFetched => git(&["reset", "--hard", revision.unwrap_or("FETCH_HEAD")]),
+            Job::ResetCloned => git(&["reset", "--hard", revision.unwrap_or("HEAD")]),
+            Job::Submodules => git(&["submodule", "update", "--init", "--recursive"]),
+            Job::CleanSubmodules => {
+                git(&self.clean_argv(&["submodule", "foreach", "git", "clean"]))
+            }
+            Job::Revision => git(&["rev-parse", "HEAD"]),
+            Job::CopyTree => Ok(Command::File(FileCommand::Cpdir {
+                from: work,
+                to: paths::inside_builder(cx.builder_dir, &begun.tree)?,
+            })),
+        }
+    }
+
+    fn clean_argv(&self, verb: &[&'static str]) -> Vec<&'static str> {
+        let mut argv = verb.to_vec();
+        argv.extend(["-f", "-d"]);
+        if self.step.ignore_ignores || self.step.checkout.mode == Mode::Fresh {
+            argv.push("-x");
+        }
+        argv
+    }
+
+    /// What follows once a checkout is or is not there.
+    fn looked(&self, is_there: bool, begun: &mut Begun) {
+        let jobs = match (is_there, begun.is_cleaned) {
+            (false, _) => vec![Job::Clone],
+            (true, true) => vec![Job::Clean, Job::Fetch],
+            (true, false) if begun.wanted.revision.is_some() => vec![Job::HasRevision],
+            (true, false) => vec![Job::Fetch],
+        };
+        begun.plan.first(jobs);
+    }
+
+    /// What follows once the tree is at its revision.
+    fn is_at_revision(&self, is_fresh_clone: bool, begun: &mut Begun) {
+        let mut jobs = Vec::new();
+        if self.step.submodules {
+            jobs.push(Job::Submodules);
+            if begun.is_cleaned && !is_fresh_clone {
+                jobs.push(Job::CleanSubmodules);
+            }
+        }
+        jobs.push(Job::Revision);
+        if self.step.checkout.mode == Mode::Copy {
+            jobs.push(Job::CopyTree);
+        }
+        begun.plan.first(jobs);
+    }
+
+    fn failed(&self, job: Job, begun: &mut Begun, ended: &Ended<'_>) -> bool {
+        let is_branch_missing = checkout::complained(ended, &["remote", "branch", "not found"])
+            || checkout::complained(ended, &["couldn't find remote ref"]);
+        if is_branch_missing {
+            if !begun.is_branch_guessed {
+                return false;
+            }
+            // Nobody asked for `master`; the repository's own first branch will do.
+            begun.is_branch_guessed = false;
+            begun.wanted.branch = None;
+            begun.plan.first([job]);
+            return true;
+        }
+        let can_start_over = match job {
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree | Job::Look => false,
+            Job::Clone
+            | Job::Clean
+            | Job::HasRevision
+            | Job::Fetch
+            | Job::ResetFetched
+            | Job::ResetCloned
+            | Job::Submodules
+            | Job::CleanSubmodules
+            | Job::Revision => true,
+        };
+        if !can_start_over || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
+            return false;
+        }
+        begun.plan.jobs.clear();
+        begun.plan.first([Job::RemoveWork, Job::Clone]);
+        true
+    }
+}
+
+impl Run for Running {
+    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
+        self.step.checkout.running_text(cx)
+    }
+
+    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
+        self.step.checkout.done_text(cx)
+    }
+
+    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
+        let mut begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => self.begin(cx)?,
+        };
+        if let (Some(ended), Some(job)) = (last, begun.plan.running.take()) {
+            let is_good = ended.exit.is_success();
+            match job {
+                Job::Look => self.looked(is_good, &mut begun),
+                Job::HasRevision if is_good => begun.plan.first([Job::ResetFetched]),
+                Job::HasRevision => begun.plan.first([Job::Fetch]),
+                Job::Revision if is_good => match checkout::commit(&ended.output.stdout(100)) {
+                    Some(commit) => {
+                        cx.properties
+                            .set_runtime("got_revision", commit, checkout::SOURCE);
+                    }
+                    None => return Ok(self.gave_up(cx)),
+                },
+                _ if !is_good => {
+                    if !self.failed(job, &mut begun, ended) {
+                        return Ok(self.gave_up(cx));
+                    }
+                }
+                Job::Fetch => begun.plan.first([Job::ResetFetched]),
+                Job::Clone if begun.wanted.revision.is_some() => {
+                    begun.plan.first([Job::ResetCloned]);
+                }
+                Job::Clone | Job::ResetCloned => self.is_at_revision(true, &mut begun),
+                Job::ResetFetched => self.is_at_revision(false, &mut begun),
+                Job::Version
+                | Job::RemoveWork
+                | Job::RemoveTree
+                | Job::Clean
+                | Job::Submodules
+                | Job::CleanSubmodules
+                | Job::Revision
+                | Job::CopyTree => {}
+            }
+        }
+        let Some(job) = begun.plan.jobs.pop_front() else {
+            let done = self.done_text(cx);
+            return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
+        };
+        let command = self.command(job, &begun, cx)?;
+        begun.plan.running = Some(job);
+        self.begun = Some(begun);
+        Ok(Move::Run(command))
+    }
+}
+
+impl Running {
+    fn gave_up(&self, cx: &Cx<'_>) -> Move {
+        Move::Done(verdict(cx, Outcome::Failure, self.done_text(cx)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::bench::Bench;
+    use super::super::bench::err;
+    use super::super::bench::out;
+    use super::super::bench::run_program;
+    use super::*;
+
+    const URL: &str = "https://example.org/hello.git";
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn git(url: &str, mode: Mode) -> Git {
+        Git {
+            checkout: Checkout {
+                repourl: Some(Text::literal(url)),
+                mode,
+                ..Checkout::default()
+            },
+            ..Git::default()
+        }
+    }
+
+    fn bench(step: &Git) -> Bench {
+        Bench::new(step, &KIND)
+    }
+
+    #[test]
+    fn an_incremental_checkout_fetches_and_resets() {
+        let mut bench = bench(&git(URL, Mode::Incremental));
+        assert_eq!(bench.running_text(), ["updating"]);
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            (
+                "hello/build: git fetch -t https://example.org/hello.git master",
+                0,
+                &[],
+            ),
+            ("hello/build: git reset --hard FETCH_HEAD", 0, &[]),
+            ("hello/build: git rev-parse HEAD", 0, &[out(COMMIT)]),
+        ];
+        bench.plays(script, "success: update");
+        assert_eq!(bench.properties.text("got_revision"), Some(COMMIT));
+    }
+
+    #[test]
+    fn a_revision_that_is_here_already_is_not_fetched() {
+        let mut step = git(URL, Mode::Incremental);
+        step.submodules = true;
+        let mut bench = bench(&step);
+        bench.stamp.branch = Some("main".into());
+        bench.stamp.revision = Some("abc123".into());
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            ("hello/build: git cat-file -e abc123", 0, &[]),
+            ("hello/build: git reset --hard abc123", 0, &[]),
+            (
+                "hello/build: git submodule update --init --recursive",
+                0,
+                &[],
+            ),
+            ("hello/build: git rev-parse HEAD", 0, &[out("no commit")]),
+        ];
+        bench.plays(script, "failure: update failed; build: git");
+    }
+
+    #[test]
+    fn a_fresh_checkout_is_cleaned_before_and_below() {
+        let mut step = git(URL, Mode::Fresh);
+        step.submodules = true;
+        step.branch = Some(Text::literal("main"));
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            ("hello/build: git clean -f -d -x", 0, &[]),
+            (
+                "hello/build: git fetch -t https://example.org/hello.git main",
+                0,
+                &[],
+            ),
+            ("hello/build: git reset --hard FETCH_HEAD", 0, &[]),
+            (
+                "hello/build: git submodule update --init --recursive",
+                0,
+                &[],
+            ),
+            (
+                "hello/build: git submodule foreach git clean -f -d -x",
+                0,
+                &[],
+            ),
+            ("hello/build: git rev-parse HEAD", 0, &[out(COMMIT)]),
+        ];
+        bench(&step).plays(script, "success: update");
+    }
+
+    #[test]
+    fn a_copy_is_made_of_a_checkout_that_is_kept() {
+        let mut step = git(URL, Mode::Copy);
+        step.shallow = true;
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/source: git --version", 0, &[]),
+            ("rmdir hello/build", 0, &[]),
+            ("stat hello/source/.git", 1, &[]),
+            (
+                "hello/source: git clone --depth 1 --branch master https://example.org/hello.git .",
+                0,
+                &[],
+            ),
+            ("hello/source: git rev-parse HEAD", 0, &[out(COMMIT)]),
+            ("cpdir hello/source hello/build", 1, &[]),
+        ];
+        bench(&step).plays(script, "failure: update failed; build: git");
+    }
+
+    #[test]
+    fn a_failed_fetch_is_tried_again_from_nothing_once_and_then_as_often_as_said() {
+        let mut step = git(URL, Mode::Incremental);
+        step.branch = Some(Text::literal("main"));
+        step.checkout.retry = 1;
+        let clone = "hello/build: git clone --branch main https://example.org/hello.git .";
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            (
+                "hello/build: git fetch -t https://example.org/hello.git main",
+                128,
+                &[],
+            ),
+            ("rmdir hello/build", 0, &[]),
+            (clone, 128, &[]),
+            ("rmdir hello/build", 0, &[]),
+            (clone, 128, &[]),
+        ];
+        bench(&step).plays(script, "failure: update failed; build: git");
+    }
+
+    #[test]
+    fn a_branch_that_is_gone_removes_no_checkout() {
+        let mut step = git(URL, Mode::Incremental);
+        step.branch = Some(Text::literal("gone"));
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            (
+                "hello/build: git fetch -t https://example.org/hello.git gone",
+                128,
+                &[err("fatal: couldn't find remote ref gone")],
+            ),
+        ];
+        bench(&step).plays(script, "failure: update failed; build: git");
+    }
+
+    #[test]
+    fn a_slave_without_git_fails_at_once() {
+        let script: &[(&str, i32, &[_])] = &[("hello/build: git --version", 127, &[])];
+        bench(&git(URL, Mode::Clobber)).plays(script, "failure: update failed; build: git");
+    }
+
+    #[test]
+    fn a_revision_that_looks_like_an_option_reaches_no_program() {
+        let mut bench = bench(&git(URL, Mode::Incremental));
+        bench.stamp.revision = Some("--output=/etc/passwd".into());
+        let expected = "error: the revision `--output=/etc/passwd` begins with `-`";
+        assert_eq!(bench.begin(), expected);
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_masked() {
+        let mut bench = bench(&git("https://u:secret@host/x", Mode::Incremental));
+        assert_eq!(bench.begin_shell().mask, ["secret"]);
+    }
+
+    /// A repository with two commits on `main` and one more on `side`.
+    fn repository(dir: &Path) -> String {
+        fs::create_dir_all(dir).expect("a directory");
+        let git = |argv: &[&str]| {
+            let who = ["-c", "user.name=a", "-c", "user.email=a@b"];
+            run_program(dir, "git", &[&who, argv].concat())
+        };
+        git(&["init", "-q", "-b", "main"]);
+        for word in ["one", "two"] {
+            fs::write(dir.join("file"), word).expect("a file");
+            git(&["add", "."]);
+            git(&["commit", "-q", "-m", word]);
+        }
+        git(&["checkout", "-q", "-b", "side"]);
+        fs::write(dir.join("file"), "side").expect("a file");
+        git(&["commit", "-q", "-a", "-m", "side"]);
+        git(&["checkout", "-q", "main"]);
+        dir.display().to_string()
+    }
+
+    struct World {
+        dir: tempfile::TempDir,
+        url: String,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a directory");
+            let url = repository(&dir.path().join("repository"));
+            Self { dir, url }
+        }
+
+        /// Builds and tells what `file` says then.
+        fn build(&self, step: &Git, branch: Option<&str>, revision: Option<&str>) -> String {
+            let mut bench = bench(step);
+            bench.stamp.branch = branch.map(str::to_owned);
+            bench.stamp.revision = revision.map(str::to_owned);
+            let told = bench.run_for_real(self.dir.path());
+            assert_eq!(
+                told.last().map(String::as_str),
+                Some("success: update"),
+                "{told:#?}"
+            );
+            let got = bench
+                .properties
+                .text("got_revision")
+                .expect("a revision")
+                .to_owned();
+            let head = self.rev_parse(&self.dir.path().join("hello/build"), "HEAD");
+            assert_eq!(got, head);
+            fs::read_to_string(self.dir.path().join("hello/build/file")).expect("a file")
+        }
+
+        fn rev_parse(&self, dir: &Path, what: &str) -> String {
+            run_program(dir, "git", &["rev-parse", what])
+                .trim()
+                .to_owned()
+        }
+    }
+
+    #[test]
+    fn real_checkouts_reach_branches_and_revisions_in_every_mode() {
+        let world = World::new();
+        let first = world.rev_parse(Path::new(&world.url), "main~1");
+        for mode in [
+            Mode::Incremental,
+            Mode::Clean,
+            Mode::Fresh,
+            Mode::Clobber,
+            Mode::Copy,
+        ] {
+            for url in [world.url.clone(), format!("file://{}", world.url)] {
+                let step = git(&url, mode);
+                // Nobody names a branch, and there is no `master`.
+                assert_eq!(world.build(&step, None, None), "two", "{mode:?}");
+                assert_eq!(world.build(&step, Some("side"), None), "side", "{mode:?}");
+                assert_eq!(
+                    world.build(&step, Some("main"), Some(&first)),
+                    "one",
+                    "{mode:?}"
+                );
+                assert_eq!(world.build(&step, Some("main"), None), "two", "{mode:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rewritten_branch_and_a_broken_checkout_are_overcome() {
+        let world = World::new();
+        let step = git(&world.url, Mode::Incremental);
+        assert_eq!(world.build(&step, Some("main"), None), "two");
+        run_program(
+            Path::new(&world.url),
+            "git",
+            &["reset", "-q", "--hard", "main~1"],
+        );
+        assert_eq!(world.build(&step, Some("main"), None), "one");
+        fs::remove_dir_all(world.dir.path().join("hello/build/.git/objects")).expect("objects");
+        assert_eq!(world.build(&step, Some("main"), None), "one");
+    }
+
+    #[test]
+    fn cleaning_removes_what_the_method_says() {
+        let world = World::new();
+        let build = world.dir.path().join("hello/build");
+        let left_by = |mode| {
+            world.build(&git(&world.url, Mode::Clobber), None, None);
+            fs::write(build.join(".git/info/exclude"), "ignored\n").expect("a file");
+            fs::write(build.join("ignored"), "").expect("a file");
+            fs::write(build.join("unknown"), "").expect("a file");
+            world.build(&git(&world.url, mode), None, None);
+            ["ignored", "unknown"].map(|it| build.join(it).exists())
+        };
+        assert_eq!(left_by(Mode::Incremental), [true, true]);
+        assert_eq!(left_by(Mode::Clean), [true, false]);
+        assert_eq!(left_by(Mode::Fresh), [false, false]);
+    }
+}

@@ -1,0 +1,216 @@
+//! Steps: what a build does, one after another.
+//!
+//! A [`Step`] is configured once and begun afresh for every build. What it
+//! began, a [`Run`], does nothing itself: it says the next [`Command`] or how
+//! the step ended, from how its last command ended. It is a pure function of
+//! the properties and the ends it was shown, so a restarted master plays the
+//! recorded ends to a fresh `Run` and is where it was.
+//!
+//! To add a kind: one file with its settings, behaviour, tests and `KIND`,
+//! and one row in [`KINDS`].
+
+#[cfg(test)]
+pub(crate) mod bench;
+mod checkout;
+mod compile;
+mod configure;
+mod directory;
+pub(crate) mod git;
+mod line;
+pub(crate) mod mercurial;
+mod paths;
+pub(crate) mod plan;
+mod read;
+mod set_property;
+mod settings;
+mod shell;
+mod test;
+mod texts;
+mod warnings;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::expr::Condition;
+use crate::model::Change;
+use crate::model::Channel;
+use crate::model::Command;
+use crate::model::Exit;
+use crate::model::Outcome;
+use crate::model::Properties;
+use crate::model::RenderError;
+use crate::model::SourceStamp;
+use crate::model::Text;
+use crate::syntax::Keys;
+
+pub(crate) use checkout::Checkout;
+pub(crate) use checkout::Mode;
+pub(crate) use checkout::check_url;
+pub(crate) use checkout::check_word;
+pub(crate) use compile::Compile;
+pub(crate) use configure::Configure;
+pub(crate) use git::Git;
+pub(crate) use line::Line;
+pub(crate) use line::argv;
+pub(crate) use mercurial::BranchType;
+pub(crate) use mercurial::Mercurial;
+pub(crate) use read::env as read_env;
+pub(crate) use read::read;
+pub(crate) use set_property::SetProperty;
+pub(crate) use settings::Settings;
+pub(crate) use shell::Shell;
+pub(crate) use test::Test;
+
+/// Every step type, in the order of the manual.
+pub(crate) const KINDS: &[StepKind] = &[
+    git::KIND,
+    mercurial::KIND,
+    shell::KIND,
+    configure::KIND,
+    compile::KIND,
+    test::KIND,
+    set_property::KIND,
+    directory::MAKE,
+    directory::REMOVE,
+];
+
+/// A step type as the reader, the manual and the tests see it.
+pub(crate) struct StepKind {
+    pub(crate) name: &'static str,
+    /// Other words for it in `type = …`.
+    pub(crate) aliases: &'static [&'static str],
+    /// What a step of this type is called where the file says nothing.
+    pub(crate) step_name: &'static str,
+    pub(crate) summary: &'static str,
+    /// TOML lines that a `[[steps]]` table of this type may hold besides `type`.
+    pub(crate) example: &'static str,
+    /// The flags that hold where the file says nothing.
+    pub(crate) flags: Flags,
+    /// Reads the type's own parameters; the common ones are read by [`read()`].
+    pub(crate) read: fn(&mut Keys<'_>) -> Option<Arc<dyn Step>>,
+}
+
+/// What a step's outcome does to its build.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// A failure ends the build.
+    pub(crate) halt_on_failure: bool,
+    /// Warnings make the build a failure.
+    pub(crate) flunk_on_warnings: bool,
+    /// A failure makes the build a failure.
+    pub(crate) flunk_on_failure: bool,
+    /// Warnings make the build end with warnings.
+    pub(crate) warn_on_warnings: bool,
+    /// A failure makes the build end with warnings, unless it makes it a failure.
+    pub(crate) warn_on_failure: bool,
+    /// Runs even after a halt, an exception or a stop, but not when the slave is lost.
+    pub(crate) always_run: bool,
+}
+
+impl Flags {
+    pub(crate) const NONE: Self = Self {
+        halt_on_failure: false,
+        flunk_on_warnings: false,
+        flunk_on_failure: false,
+        warn_on_warnings: false,
+        warn_on_failure: false,
+        always_run: false,
+    };
+}
+
+/// A step of a factory: its name, what its outcome does, and what it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct StepPlan {
+    pub(crate) name: String,
+    pub(crate) flags: Flags,
+    /// `false` skips the step.
+    pub(crate) do_step_if: Option<Condition>,
+    pub(crate) hide_step_if: Option<Condition>,
+    pub(crate) body: Arc<dyn Step>,
+}
+
+/// A configured step. Its `Debug` form names every setting: a build that was
+/// begun with other settings cannot be continued.
+pub(crate) trait Step: fmt::Debug + Send + Sync {
+    /// Begins the step for one build.
+    fn begin(&self) -> Box<dyn Run>;
+}
+
+/// A step while its build runs.
+pub(crate) trait Run: Send {
+    /// The short strings shown while it runs, such as `testing`.
+    fn running_text(&self, cx: &Cx<'_>) -> Vec<String>;
+
+    /// The short strings shown when it is done, before `failed` and the like are added.
+    fn done_text(&self, cx: &Cx<'_>) -> Vec<String>;
+
+    /// Says what to do next. `last` is `None` at first, then how the command
+    /// that was last said ended. A command that was stopped or lost is never
+    /// shown: the build judges those.
+    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError>;
+}
+
+/// What a step may see and set of its build.
+pub(crate) struct Cx<'a> {
+    /// The step's name in this build.
+    pub(crate) name: &'a str,
+    pub(crate) flags: Flags,
+    /// Render texts over these; set with [`Properties::set_runtime`].
+    pub(crate) properties: &'a mut Properties,
+    pub(crate) stamp: &'a SourceStamp,
+    /// The stamp's changes, oldest first.
+    pub(crate) changes: &'a [Change],
+    /// The builder's directory, relative to the slave's base directory: every
+    /// path of a command begins with it.
+    pub(crate) builder_dir: &'a str,
+    /// The factory's work directory, relative to `builder_dir`: `build`.
+    pub(crate) workdir: &'a str,
+    /// The builder's environment, under the step's own.
+    pub(crate) env: &'a BTreeMap<String, Option<Text>>,
+}
+
+/// What a step wants next.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Move {
+    Run(Command),
+    Done(Verdict),
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    /// The step's final text, such as `test`, `3 tests`, `failed`.
+    pub(crate) text: Vec<String>,
+    /// What it adds to the build's text.
+    pub(crate) build_text: Vec<String>,
+    pub(crate) statistics: Vec<(String, i64)>,
+    pub(crate) urls: Vec<(String, String)>,
+    /// Extra logs, by name: written whole beside the step's `stdio`.
+    pub(crate) logs: Vec<(String, String)>,
+}
+
+/// How a command ended and what it said.
+pub(crate) struct Ended<'a> {
+    pub(crate) exit: &'a Exit,
+    pub(crate) output: &'a dyn Output,
+}
+
+/// What one command said. It may be long: look once, keep little.
+pub(crate) trait Output {
+    /// Shows each line without its line end, headers included.
+    fn lines(&self, see: &mut dyn FnMut(Channel, &str));
+
+    /// The first `limit` bytes of its standard output.
+    fn stdout(&self, limit: usize) -> String;
+}
+
+/// A step that cannot go on: its build ends with an exception that says why.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    #[error(transparent)]
+    Property(#[from] RenderError),
+    #[error("{0}")]
+    Other(String),
+}

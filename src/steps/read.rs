@@ -1,0 +1,281 @@
+//! Reading a step: what every type has in common, once, and then the type's own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::expr::Condition;
+use crate::model::Text;
+use crate::syntax::Content;
+use crate::syntax::Keys;
+use crate::syntax::Misread;
+use crate::syntax::Node;
+use crate::syntax::Problem;
+use crate::syntax::Value;
+use crate::syntax::plain;
+
+use super::Flags;
+use super::KINDS;
+use super::StepKind;
+use super::StepPlan;
+
+/// Reads a `[[steps]]` table; whatever is wrong with it is noted, unknown keys too.
+pub(crate) fn read(mut keys: Keys<'_>) -> Option<StepPlan> {
+    let word: String = keys.required("type")?;
+    let Some(kind) = kind(&word) else {
+        let problem = Problem::error(format!("unknown step type `{word}`")).at(&keys.place("type"));
+        let names = KINDS
+            .iter()
+            .flat_map(|it| [&[it.name], it.aliases].concat());
+        let problem = problem.did_you_mean(&word, names);
+        keys.note(problem);
+        return None;
+    };
+    let name = name(&mut keys, kind.step_name);
+    let flags = flags(&mut keys, kind.flags);
+    let do_step_if = keys.optional::<When>("do_step_if");
+    let hide_step_if = keys.optional::<When>("hide_step_if");
+    let body = (kind.read)(&mut keys);
+    keys.finish();
+    Some(StepPlan {
+        name: name?,
+        flags: flags?,
+        do_step_if: do_step_if?.map(|it| it.0),
+        hide_step_if: hide_step_if?.map(|it| it.0),
+        body: body?,
+    })
+}
+
+/// The type that `word` names, in any spelling: `set_property`, `SetProperty`.
+fn kind(word: &str) -> Option<&'static StepKind> {
+    let word = plain(word);
+    KINDS.iter().find(|kind| {
+        let mut names = [kind.name].into_iter().chain(kind.aliases.iter().copied());
+        names.any(|it| plain(it) == word)
+    })
+}
+
+fn name(keys: &mut Keys<'_>, usual: &str) -> Option<String> {
+    let name = keys.or("name", usual.to_owned())?;
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        let place = keys.place("name");
+        let problem = Problem::error("a step's name has no control characters and is not empty");
+        keys.note(problem.at(&place));
+        return None;
+    }
+    Some(name)
+}
+
+fn flags(keys: &mut Keys<'_>, usual: Flags) -> Option<Flags> {
+    let halt_on_failure = keys.or("halt_on_failure", usual.halt_on_failure);
+    let flunk_on_warnings = keys.or("flunk_on_warnings", usual.flunk_on_warnings);
+    let flunk_on_failure = keys.or("flunk_on_failure", usual.flunk_on_failure);
+    let warn_on_warnings = keys.or("warn_on_warnings", usual.warn_on_warnings);
+    let warn_on_failure = keys.or("warn_on_failure", usual.warn_on_failure);
+    let always_run = keys.or("always_run", usual.always_run);
+    Some(Flags {
+        halt_on_failure: halt_on_failure?,
+        flunk_on_warnings: flunk_on_warnings?,
+        flunk_on_failure: flunk_on_failure?,
+        warn_on_warnings: warn_on_warnings?,
+        warn_on_failure: warn_on_failure?,
+        always_run: always_run?,
+    })
+}
+
+/// A condition, or plainly `true` or `false`.
+struct When(Condition);
+
+impl Value for When {
+    const EXPECTED: &'static str = Condition::EXPECTED;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let Content::Bool(it) = node.content else {
+            return Condition::read(node).map(Self);
+        };
+        Condition::parse(&it.to_string())
+            .map(Self)
+            .map_err(|error| Misread {
+                what: Some(error.what),
+                place: None,
+            })
+    }
+}
+
+/// `env.NAME = value`; `false` removes a variable.
+pub(crate) fn env(keys: &mut Keys<'_>, key: &str) -> Option<BTreeMap<String, Option<Text>>> {
+    let env = keys.map::<Option<Text>>(key)?;
+    let bad = env
+        .keys()
+        .find(|it| it.is_empty() || it.contains(['=', '\0']));
+    if let Some(bad) = bad {
+        let place = match keys.place(&format!("{key}.{bad}")) {
+            place if place == *keys.header() => keys.place(key),
+            place => place,
+        };
+        let shown = bad.escape_debug();
+        keys.note(Problem::error(format!("`{shown}` is no name of a variable")).at(&place));
+        return None;
+    }
+    Some(env)
+}
+
+/// A time limit, which `none` lifts.
+#[expect(clippy::option_option, reason = "outer: readable; inner: limited")]
+pub(super) fn limit(
+    keys: &mut Keys<'_>,
+    key: &str,
+    usual: Option<Duration>,
+) -> Option<Option<Duration>> {
+    keys.or(key, usual)
+}
+
+/// A text of one string, or of several.
+#[expect(clippy::option_option, reason = "outer: readable; inner: there")]
+pub(super) fn words(keys: &mut Keys<'_>, key: &str) -> Option<Option<Vec<Text>>> {
+    Some(keys.optional::<Words>(key)?.map(|it| it.0))
+}
+
+struct Words(Vec<Text>);
+
+impl Value for Words {
+    const EXPECTED: &'static str = "a text, or a list of texts";
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match &node.content {
+            Content::List(all) => all
+                .iter()
+                .map(Text::read)
+                .collect::<Result<_, _>>()
+                .map(Self),
+            _ => Ok(Self(vec![Text::read(node)?])),
+        }
+    }
+}
+
+/// How many more times: a number, or Buildbot's pair of a delay and a number.
+pub(super) struct Retry(pub(super) u32);
+
+impl Value for Retry {
+    const EXPECTED: &'static str = "a number of tries, or a list such as `[10, 3]`";
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let tries = match &node.content {
+            Content::List(pair) => match pair.as_slice() {
+                [delay, tries] => {
+                    Duration::read(delay)?;
+                    u32::read(tries)?
+                }
+                _ => return Err(Misread::default()),
+            },
+            _ => u32::read(node)?,
+        };
+        if tries > 100 {
+            let what = Some("expected at most 100 tries".into());
+            return Err(Misread { what, place: None });
+        }
+        Ok(Self(tries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::Properties;
+    use crate::syntax::Place;
+    use crate::syntax::Problems;
+    use crate::syntax::Source;
+    use crate::syntax::toml;
+
+    fn check(text: &str) -> (Option<StepPlan>, String) {
+        let source = Source::new("factories/x.toml", "/base", text);
+        let mut problems = Problems::default();
+        let entries = toml::read(&source, &mut problems);
+        let place = Place::new(&source, 0..0);
+        let plan = read(Keys::of_entries(
+            "[[steps]]",
+            &place,
+            &entries,
+            &mut problems,
+        ));
+        problems.sort();
+        let shown: Vec<_> = problems.0.iter().map(Problem::line).collect();
+        (plan, shown.join("\n"))
+    }
+
+    #[test]
+    fn every_example_of_the_table_reads_and_names_are_unique() {
+        let mut names = BTreeSet::new();
+        for kind in KINDS {
+            let (plan, problems) = check(&format!("type = \"{}\"\n{}", kind.name, kind.example));
+            assert_eq!(problems, "", "{}", kind.name);
+            let plan = plan.expect(kind.name);
+            assert_eq!(
+                (plan.name.as_str(), plan.flags),
+                (kind.step_name, kind.flags)
+            );
+            for name in [&[kind.name], kind.aliases].concat() {
+                assert!(names.insert(plain(name)), "`{name}` stands twice");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_and_names_of_the_file_win() {
+        let (plan, problems) = check(
+            "type = \"Shell\"\ncommand = \"true\"\nname = \"x\"\nhaltOnFailure = true\nflunkOnFailure = false\n",
+        );
+        assert_eq!(problems, "");
+        let plan = plan.expect("a step");
+        let expected = Flags {
+            halt_on_failure: true,
+            ..Flags::NONE
+        };
+        assert_eq!((plan.name.as_str(), plan.flags), ("x", expected));
+    }
+
+    #[test]
+    fn a_condition_may_be_plain_and_filled_in() {
+        let holds = |value: &str| {
+            let (plan, problems) = check(&format!("type = \"test\"\ndo_step_if = {value}\n"));
+            assert_eq!(problems, "", "{value}");
+            let condition = plan.and_then(|it| it.do_step_if).expect(value);
+            condition.holds(&Properties::new()).expect(value)
+        };
+        assert!(holds("true"));
+        assert!(!holds("false"));
+        assert!(holds("\"True\""));
+        assert!(!holds("\"False\""));
+        assert!(holds("\"branch != 'docs'\""));
+    }
+
+    #[test]
+    fn every_mistake_of_a_step_is_told() {
+        let (plan, problems) = check(
+            "type = \"shell\"\ncomand = \"make\"\ntimeout = \"soon\"\nname = \"\"\nenv.\"A=B\" = \"x\"\n",
+        );
+        assert!(plan.is_none());
+        insta::assert_snapshot!(problems, @r#"
+        factories/x.toml:1:1: `command` is missing in [[steps]]
+        factories/x.toml:2:1: unknown key `comand` in [[steps]]
+        factories/x.toml:3:11: bad value for `timeout` in [[steps]]
+        factories/x.toml:4:8: a step's name has no control characters and is not empty
+        factories/x.toml:5:1: `A=B` is no name of a variable
+        "#);
+        let (_, problems) = check("type = \"shel\"\nx = 1\n");
+        insta::assert_snapshot!(problems, @r#"
+        factories/x.toml:1:8: unknown step type `shel`
+        "#);
+        let (_, problems) =
+            check("type = \"git\"\nmode = \"full\"\nmethod = \"scrub\"\nretry = \"often\"\n");
+        insta::assert_snapshot!(problems, @r#"
+        factories/x.toml:3:10: `scrub` is no checkout method
+        factories/x.toml:4:9: bad value for `retry` in [[steps]]
+        "#);
+        let (_, problems) = check("command = \"make\"\n");
+        insta::assert_snapshot!(problems, @r#"
+        factories/x.toml:1:1: `type` is missing in [[steps]]
+        "#);
+    }
+}

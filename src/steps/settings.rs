@@ -1,0 +1,159 @@
+//! What every step that runs a program may say about the run: where, with
+//! which environment, for how long, and what it is called meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::RenderError;
+use crate::model::Shell;
+use crate::model::ShellLine;
+use crate::model::Text;
+use crate::syntax::Keys;
+
+use super::Cx;
+use super::StepError;
+use super::line::Line;
+use super::line::rendered;
+use super::line::shown;
+use super::paths;
+use super::read;
+
+/// The common parameters of the shell family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Relative to the builder's directory; the factory's where unset.
+    pub(crate) workdir: Option<Text>,
+    /// `None` as a value removes the variable.
+    pub(crate) env: BTreeMap<String, Option<Text>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_time: Option<Duration>,
+    pub(crate) want_stdout: bool,
+    pub(crate) want_stderr: bool,
+    pub(crate) log_environ: bool,
+    /// Shown while it runs.
+    pub(crate) description: Option<Vec<Text>>,
+    /// Shown when it is done.
+    pub(crate) description_done: Option<Vec<Text>>,
+}
+
+/// 20 minutes of silence end a command, as in Buildbot.
+pub(super) const TIMEOUT: Duration = Duration::from_mins(20);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workdir: None,
+            env: BTreeMap::new(),
+            timeout: Some(TIMEOUT),
+            max_time: None,
+            want_stdout: true,
+            want_stderr: true,
+            log_environ: true,
+            description: None,
+            description_done: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults, in a directory of the builder.
+    pub(crate) fn at(workdir: Text) -> Self {
+        Self {
+            workdir: Some(workdir),
+            ..Self::default()
+        }
+    }
+
+    /// Reads the common parameters.
+    pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let workdir = keys.optional("workdir");
+        let env = read::env(keys, "env");
+        let timeout = read::limit(keys, "timeout", Some(TIMEOUT));
+        let max_time = read::limit(keys, "max_time", None);
+        let want_stdout = keys.or("want_stdout", true);
+        let want_stderr = keys.or("want_stderr", true);
+        let log_environ = keys.or("log_environ", true);
+        let description = read::words(keys, "description");
+        let description_done = read::words(keys, "description_done");
+        Some(Self {
+            workdir: workdir?,
+            env: env?,
+            timeout: timeout?,
+            max_time: max_time?,
+            want_stdout: want_stdout?,
+            want_stderr: want_stderr?,
+            log_environ: log_environ?,
+            description: description?,
+            description_done: description_done?,
+        })
+    }
+
+    /// The command that runs `line` under these settings.
+    pub(super) fn command(&self, line: &Line, cx: &Cx<'_>) -> Result<Shell, StepError> {
+        let line = line.render(cx.properties)?;
+        if matches!(&line, ShellLine::Argv(words) if words.is_empty()) {
+            return Err(StepError::Other("the command is empty".into()));
+        }
+        let mut shell = Shell::new(line, self.directory(cx)?);
+        shell.env = environment(cx, &self.env)?;
+        shell.timeout = self.timeout;
+        shell.max_time = self.max_time;
+        shell.want_stdout = self.want_stdout;
+        shell.want_stderr = self.want_stderr;
+        shell.log_environ = self.log_environ;
+        Ok(shell)
+    }
+
+    fn directory(&self, cx: &Cx<'_>) -> Result<String, RenderError> {
+        let workdir = match &self.workdir {
+            Some(text) => text.render(cx.properties)?,
+            None => cx.workdir.to_owned(),
+        };
+        Ok(paths::of_builder(cx.builder_dir, &workdir))
+    }
+
+    /// The text while it runs: its description, the type's, or words of the command.
+    pub(super) fn running_text(
+        &self,
+        line: &Line,
+        cx: &Cx<'_>,
+        usual: Option<&str>,
+    ) -> Vec<String> {
+        text(cx, self.description.as_deref())
+            .or_else(|| usual.map(words_of))
+            .unwrap_or_else(|| shown(line, cx.properties))
+    }
+
+    /// The text when it is done, before `failed` and the like.
+    pub(super) fn done_text(&self, line: &Line, cx: &Cx<'_>, usual: Option<&str>) -> Vec<String> {
+        text(cx, self.description_done.as_deref())
+            .or_else(|| usual.map(words_of))
+            .or_else(|| text(cx, self.description.as_deref()))
+            .unwrap_or_else(|| shown(line, cx.properties))
+    }
+}
+
+/// The builder's environment with the step's own over it.
+pub(super) fn environment(
+    cx: &Cx<'_>,
+    own: &BTreeMap<String, Option<Text>>,
+) -> Result<BTreeMap<String, Option<String>>, RenderError> {
+    let mut env = BTreeMap::new();
+    for (name, value) in cx.env.iter().chain(own) {
+        let value = match value {
+            Some(text) => Some(text.render(cx.properties)?),
+            None => None,
+        };
+        env.insert(name.clone(), value);
+    }
+    Ok(env)
+}
+
+fn words_of(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// A description names no more than its build knows: an unset property leaves the usual text.
+fn text(cx: &Cx<'_>, texts: Option<&[Text]>) -> Option<Vec<String>> {
+    rendered(texts?, cx.properties).ok()
+}

@@ -1,0 +1,163 @@
+//! `shell`: one command on the slave, good if it ends with 0.
+
+use std::sync::Arc;
+
+use crate::model::Command;
+use crate::model::Outcome;
+use crate::syntax::Keys;
+
+use super::Cx;
+use super::Ended;
+use super::Flags;
+use super::Line;
+use super::Move;
+use super::Run;
+use super::Settings;
+use super::Step;
+use super::StepError;
+use super::StepKind;
+use super::texts::verdict;
+
+pub(super) const KIND: StepKind = StepKind {
+    name: "shell",
+    aliases: &["shell_command"],
+    step_name: "shell",
+    summary: "Runs one command on the slave, in the build directory.",
+    example: r#"command = ["make", "-j4", "check"]
+env.LANG = "C"
+timeout = "5m""#,
+    flags: Flags {
+        flunk_on_failure: true,
+        ..Flags::NONE
+    },
+    read: |keys| Some(Arc::new(Shell::read(keys)?)),
+};
+
+/// A command and nothing else.
+#[derive(Clone, Debug)]
+pub(crate) struct Shell {
+    pub(crate) line: Line,
+    pub(crate) settings: Settings,
+}
+
+impl Shell {
+    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let line = keys.required("command");
+        let settings = Settings::read(keys);
+        Some(Self {
+            line: line?,
+            settings: settings?,
+        })
+    }
+}
+
+impl Step for Shell {
+    fn begin(&self) -> Box<dyn Run> {
+        Box::new(self.clone())
+    }
+}
+
+impl Run for Shell {
+    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
+        self.settings.running_text(&self.line, cx, None)
+    }
+
+    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
+        self.settings.done_text(&self.line, cx, None)
+    }
+
+    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
+        match last {
+            None => Ok(Move::Run(Command::Shell(
+                self.settings.command(&self.line, cx)?,
+            ))),
+            Some(ended) => {
+                let done = self.done_text(cx);
+                Ok(Move::Done(verdict(cx, judged(ended), done)))
+            }
+        }
+    }
+}
+
+/// Good if the command ended by itself with 0.
+pub(super) fn judged(ended: &Ended<'_>) -> Outcome {
+    if ended.exit.is_success() {
+        Outcome::Success
+    } else {
+        Outcome::Failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::Bench;
+    use super::*;
+    use crate::model::Text;
+
+    fn shell(script: &str) -> Shell {
+        Shell {
+            line: Line::Script(Text::parse(script).expect(script)),
+            settings: Settings::default(),
+        }
+    }
+
+    #[test]
+    fn a_command_that_ends_with_0_is_a_success() {
+        let mut bench = Bench::new(&shell("make all"), &KIND);
+        assert_eq!(bench.running_text(), ["'make", "all'"]);
+        assert_eq!(bench.begin(), "sh hello/build: make all");
+        assert_eq!(bench.ends(0, &[]), "success: 'make all'");
+    }
+
+    #[test]
+    fn a_command_that_fails_says_so_to_its_build() {
+        let mut bench = Bench::new(&shell("blarg"), &KIND);
+        bench.begin();
+        assert_eq!(bench.ends(1, &[]), "failure: 'blarg' failed; build: shell");
+    }
+
+    #[test]
+    fn the_step_overrides_the_builders_environment_and_may_remove_from_it() {
+        let mut step = shell("env");
+        step.settings.env = [
+            (
+                "A".to_owned(),
+                Some(Text::parse("%(branch)s").expect("a text")),
+            ),
+            ("B".to_owned(), None),
+        ]
+        .into();
+        let mut bench = Bench::new(&step, &KIND);
+        bench.env = ["A", "B", "C"]
+            .map(|name| (name.to_owned(), Some(Text::literal("builder"))))
+            .into();
+        bench.properties.set("branch", "main", "test");
+        let command = bench.begin_shell();
+        let env: Vec<_> = command
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect();
+        let expected = [("A", Some("main")), ("B", None), ("C", Some("builder"))];
+        assert_eq!(env, expected);
+    }
+
+    #[test]
+    fn an_unset_property_is_named() {
+        let mut bench = Bench::new(&shell("echo %(nobody)s"), &KIND);
+        assert_eq!(
+            bench.begin(),
+            "error: property `nobody` is not set; `%(nobody:-…)s` gives a value for that case"
+        );
+    }
+
+    #[test]
+    fn a_description_is_the_running_text_and_the_done_text_where_none_is_given() {
+        let mut step = shell("true");
+        step.settings.description = Some(vec![Text::literal("tidying up")]);
+        let mut bench = Bench::new(&step, &KIND);
+        assert_eq!(bench.running_text(), ["tidying up"]);
+        bench.begin();
+        assert_eq!(bench.ends(0, &[]), "success: tidying up");
+    }
+}
