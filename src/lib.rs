@@ -5,7 +5,7 @@
 //! 1. `changes` notice it and hand it to the store;
 //! 2. `schedulers` wait until the tree is stable and ask for a buildset;
 //! 3. `master` makes requests of it, chooses a slave and runs the build
-//!    that `factories` planned, step after step ([`steps`]);
+//!    that [`factories`] planned, step after step ([`steps`]);
 //! 4. each step says commands, which go over the `wire` to a `slave`;
 //! 5. what they print comes back into `logs`, how they ended is judged;
 //! 6. the `store` has written down every decision before it took effect;
@@ -24,6 +24,7 @@
 
 mod clock;
 mod expr;
+mod factories;
 mod model;
 mod steps;
 mod syntax;

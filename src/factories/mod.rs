@@ -1,0 +1,125 @@
+//! Factories: keyword parameters and a platform become a list of steps.
+//!
+//! A registered type is one file and one row in [`KINDS`]; a recipe is a file
+//! `factories/NAME.toml` that builds on one (`recipe.rs`). [`read()`] is the way
+//! from a section to a factory, whichever it is.
+
+mod gnu_autoconf;
+mod python_source;
+mod read;
+pub(crate) mod recipe;
+mod shell;
+mod source;
+mod sources;
+mod virtualenv;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::Platform;
+use crate::steps::StepPlan;
+use crate::syntax::Keys;
+
+pub(crate) use read::known;
+pub(crate) use read::read;
+
+/// Every factory type, in the order of the manual.
+pub(crate) const KINDS: &[FactoryKind] = &[
+    source::KIND,
+    shell::KIND,
+    gnu_autoconf::KIND,
+    virtualenv::KIND,
+    python_source::KIND,
+];
+
+/// A factory type as the reader, the manual and `--list-factories` see it.
+pub(crate) struct FactoryKind {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    /// INI lines of a section of this type.
+    pub(crate) example: &'static str,
+    pub(crate) read: fn(&mut Keys<'_>) -> Option<Arc<dyn Factory>>,
+}
+
+/// A factory with its parameters. Its `Debug` form names every setting.
+pub(crate) trait Factory: fmt::Debug + Send + Sync {
+    /// The repositories that it builds from; the first is the one that
+    /// `branch` and `revision` of a build are about, unless a change says otherwise.
+    fn sources(&self) -> &[Repository];
+
+    /// The steps for a slave of this platform. An error ends the build with an exception.
+    fn steps(&self, platform: &Platform) -> Result<Vec<StepPlan>, String>;
+
+    /// Relative to the builder's directory: where steps work that say nothing else.
+    fn workdir(&self) -> &str {
+        "build"
+    }
+}
+
+/// Which program knows a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Vcs {
+    Git,
+    Hg,
+}
+
+impl Vcs {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Hg => "hg",
+        }
+    }
+}
+
+/// A repository and the branch of it that is followed (`URL#branch`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Repository {
+    pub(crate) vcs: Vcs,
+    pub(crate) url: String,
+    /// `None` is `master` for git and `default` for hg.
+    pub(crate) branch: Option<String>,
+}
+
+/// Makes the names of a build's steps differ: the second `shell` is `shell_1`.
+fn number_names(mut steps: Vec<StepPlan>) -> Vec<StepPlan> {
+    let mut taken = BTreeSet::new();
+    for step in &mut steps {
+        let mut name = step.name.clone();
+        let mut number = 0;
+        while taken.contains(&name) {
+            number += 1;
+            name = format!("{}_{number}", step.name);
+        }
+        taken.insert(name.clone());
+        step.name = name;
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::Settings;
+    use crate::steps::Shell;
+    use crate::steps::argv;
+    use crate::steps::plan;
+
+    #[test]
+    fn names_are_numbered_until_they_differ() {
+        let steps = ["shell", "shell_1", "shell", "test", "shell"];
+        let steps = steps.map(|name| StepPlan {
+            name: name.into(),
+            ..plan::shell(Shell {
+                line: argv(&["true"]),
+                settings: Settings::default(),
+            })
+        });
+        let names: Vec<_> = number_names(steps.into())
+            .into_iter()
+            .map(|it| it.name)
+            .collect();
+        assert_eq!(names, ["shell", "shell_1", "shell_2", "test", "shell_3"]);
+    }
+}

@@ -1,0 +1,32 @@
+//! `source`: checks repositories out and does nothing else; recipes build on it.
+
+use std::sync::Arc;
+
+use crate::model::Platform;
+use crate::steps::StepPlan;
+
+use super::Factory;
+use super::FactoryKind;
+use super::Repository;
+use super::number_names;
+use super::sources::Sources;
+
+pub(super) const KIND: FactoryKind = FactoryKind {
+    name: "source",
+    summary: "Checks out Git and Mercurial repositories.",
+    example: "git = https://example.org/hello.git#main",
+    read: |keys| Some(Arc::new(Source(Sources::read(keys)?))),
+};
+
+#[derive(Debug)]
+struct Source(Sources);
+
+impl Factory for Source {
+    fn sources(&self) -> &[Repository] {
+        &self.0.all
+    }
+
+    fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
+        Ok(number_names(self.0.checkouts()))
+    }
+}

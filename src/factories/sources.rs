@@ -1,0 +1,258 @@
+//! The `git` and `hg` parameters that most factories have, and the checkout
+//! steps that they become.
+
+use std::collections::BTreeSet;
+
+use crate::model::Text;
+use crate::steps::BranchType;
+use crate::steps::Checkout;
+use crate::steps::Git;
+use crate::steps::Mercurial;
+use crate::steps::Mode;
+use crate::steps::StepPlan;
+use crate::steps::check_url;
+use crate::steps::check_word;
+use crate::steps::git;
+use crate::steps::mercurial;
+use crate::steps::plan;
+use crate::syntax::Content;
+use crate::syntax::Keys;
+use crate::syntax::Misread;
+use crate::syntax::Node;
+use crate::syntax::Place;
+use crate::syntax::Problem;
+use crate::syntax::Value;
+
+use super::Repository;
+use super::Vcs;
+
+/// The repositories of a factory and how they are checked out.
+#[derive(Clone, Debug)]
+pub(super) struct Sources {
+    /// Those of hg first, each kind in the order of the file.
+    pub(super) all: Vec<Repository>,
+    mode: Mode,
+    submodules: bool,
+    shallow: bool,
+}
+
+/// The parameters that [`Sources::read`] asks for.
+impl Sources {
+    pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let hg = repositories(keys, Vcs::Hg);
+        let git = repositories(keys, Vcs::Git);
+        let has_hg = hg.as_ref().is_none_or(|it| !it.is_empty());
+        let mode = Mode::read(
+            keys,
+            if has_hg {
+                mercurial::METHODS
+            } else {
+                git::METHODS
+            },
+        );
+        let submodules = keys.or("submodules", false);
+        let shallow = keys.or("shallow", false);
+        let all = [hg?, git?].concat();
+        let is_distinct = distinct(keys, &all);
+        Some(Self {
+            all: all.into_iter().map(|(it, _)| it).collect(),
+            mode: mode?,
+            submodules: submodules?,
+            shallow: shallow?,
+        })
+        .filter(|_| is_distinct)
+    }
+
+    /// As [`Sources::read`], and notes it if there is no repository at all.
+    pub(super) fn read_some(keys: &mut Keys<'_>) -> Option<Self> {
+        let sources = Self::read(keys)?;
+        if sources.all.is_empty() {
+            let what = format!("no repository in {}", keys.title());
+            let problem = Problem::error(what).at(keys.header());
+            keys.note(problem.label("expected `git = URL#BRANCH` or `hg = URL#BRANCH`"));
+            return None;
+        }
+        Some(sources)
+    }
+
+    /// Checkouts for steps that work in `build`: one repository goes to
+    /// `build` itself, several go each to its own directory in it.
+    pub(super) fn checkouts(&self) -> Vec<StepPlan> {
+        match self.all.as_slice() {
+            [only] => vec![self.checkout(only, true, None)],
+            _ => self.checkouts_in("build"),
+        }
+    }
+
+    /// A checkout of each repository in its own directory in `parent`.
+    pub(super) fn checkouts_in(&self, parent: &str) -> Vec<StepPlan> {
+        let all = self.all.iter().enumerate();
+        all.map(|(index, it)| {
+            let workdir = format!("{parent}/{}", directory(it));
+            self.checkout(it, index == 0, Some(Text::literal(workdir)))
+        })
+        .collect()
+    }
+
+    fn checkout(&self, it: &Repository, is_first: bool, workdir: Option<Text>) -> StepPlan {
+        let checkout = Checkout {
+            repourl: Some(Text::literal(it.url.as_str())),
+            workdir,
+            mode: self.mode,
+            is_first,
+            ..Checkout::default()
+        };
+        let branch = it.branch.as_deref().map(Text::literal);
+        match it.vcs {
+            Vcs::Git => plan::git(Git {
+                checkout,
+                branch,
+                submodules: self.submodules,
+                shallow: self.shallow,
+                ..Git::default()
+            }),
+            Vcs::Hg => plan::mercurial(Mercurial {
+                checkout,
+                default_branch: branch,
+                branch_type: BranchType::InRepo,
+                ..Mercurial::default()
+            }),
+        }
+    }
+}
+
+/// The last part of the URL's path, without `.git`.
+pub(super) fn directory(repository: &Repository) -> &str {
+    let url = repository.url.trim_end_matches('/');
+    let last = url.rsplit(['/', '\\', ':']).next().unwrap_or_default();
+    match repository.vcs {
+        Vcs::Git => last.strip_suffix(".git").unwrap_or(last),
+        Vcs::Hg => last,
+    }
+}
+
+fn repositories(keys: &mut Keys<'_>, vcs: Vcs) -> Option<Vec<(Repository, Place)>> {
+    let urls = keys.or(vcs.as_str(), Urls(Vec::new()))?;
+    let mut all = Vec::new();
+    let mut is_good = true;
+    for (text, place) in urls.0 {
+        match repository(vcs, &text) {
+            Ok(it) => all.push((it, place)),
+            Err(what) => {
+                is_good = false;
+                let title = format!("bad repository in `{}` of {}", vcs.as_str(), keys.title());
+                keys.note(Problem::error(title).at(&place).label(what));
+            }
+        }
+    }
+    is_good.then_some(all)
+}
+
+/// Reads `URL` or `URL#BRANCH`.
+fn repository(vcs: Vcs, text: &str) -> Result<Repository, String> {
+    let (url, branch) = match text.rsplit_once('#') {
+        Some((url, branch)) => (url, Some(branch).filter(|it| !it.is_empty())),
+        None => (text, None),
+    };
+    if url.is_empty() {
+        return Err("expected a URL before the `#`".into());
+    }
+    check_url(url)?;
+    if let Some(branch) = branch {
+        check_word("branch", branch)?;
+    }
+    let repository = Repository {
+        vcs,
+        url: url.to_owned(),
+        branch: branch.map(str::to_owned),
+    };
+    match directory(&repository) {
+        "" | "." | ".." => Err("the last part of the URL gives the checkout no name".into()),
+        _ => Ok(repository),
+    }
+}
+
+/// Two checkouts in one directory would remove each other.
+fn distinct(keys: &mut Keys<'_>, all: &[(Repository, Place)]) -> bool {
+    let mut names = BTreeSet::new();
+    let mut is_good = true;
+    for (repository, place) in all {
+        let name = directory(repository);
+        if !names.insert(name) {
+            is_good = false;
+            let problem = Problem::error(format!("two repositories are called `{name}`")).at(place);
+            keys.note(problem.label("the second one"));
+        }
+    }
+    is_good
+}
+
+/// Words, a list of them, or a list of pairs of a URL and a branch.
+struct Urls(Vec<(String, Place)>);
+
+impl Value for Urls {
+    const EXPECTED: &'static str = "repositories such as `https://example.org/hello.git#main`";
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let Content::List(items) = &node.content else {
+            return Vec::<(String, Place)>::read(node).map(Self);
+        };
+        let mut all = Vec::new();
+        for item in items {
+            match &item.content {
+                Content::List(pair) => match pair.as_slice() {
+                    [url, branch] => {
+                        let text = format!("{}#{}", url.as_text()?, branch.as_text()?);
+                        all.push((text, item.place.clone()));
+                    }
+                    _ => return Err(Misread::default()),
+                },
+                _ => all.push((item.as_text()?.to_owned(), item.place.clone())),
+            }
+        }
+        Ok(Self(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkout_is_called_as_its_repository() {
+        let check = |vcs, text: &str, expected: &str| {
+            let it = repository(vcs, text).expect(text);
+            assert_eq!(directory(&it), expected, "{text}");
+        };
+        check(Vcs::Git, "https://example.org/hello.git", "hello");
+        check(Vcs::Git, "https://example.org/hello/", "hello");
+        check(Vcs::Git, "git@example.org:hello.git", "hello");
+        check(Vcs::Hg, "http://example.org/hg/hello.git", "hello.git");
+    }
+
+    #[test]
+    fn the_branch_stands_behind_the_last_hash() {
+        let branch = |text: &str| repository(Vcs::Git, text).map(|it| (it.url, it.branch));
+        let url = |it: &str| it.to_owned();
+        assert_eq!(
+            branch("/srv/x#main"),
+            Ok((url("/srv/x"), Some("main".into())))
+        );
+        assert_eq!(
+            branch("/srv/a#b#main"),
+            Ok((url("/srv/a#b"), Some("main".into())))
+        );
+        assert_eq!(branch("/srv/x#"), Ok((url("/srv/x"), None)));
+        assert_eq!(branch("#main"), Err("expected a URL before the `#`".into()));
+        assert_eq!(
+            branch("/srv/x#-f"),
+            Err("the branch `-f` begins with `-`".into())
+        );
+        assert_eq!(
+            branch("-x"),
+            Err("the repository `-x` begins with `-`".into())
+        );
+        let nameless = "the last part of the URL gives the checkout no name";
+        assert_eq!(branch("/srv/.."), Err(nameless.into()));
+    }
+}

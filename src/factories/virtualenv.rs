@@ -1,0 +1,171 @@
+//! `virtualenv`: a fresh Python environment with the sources below it, in the
+//! layout that autobot always had: `build/NAME/src/REPOSITORY`.
+
+use std::sync::Arc;
+
+use crate::model::Platform;
+use crate::model::Text;
+use crate::steps::Line;
+use crate::steps::SetProperty;
+use crate::steps::Settings;
+use crate::steps::Shell;
+use crate::steps::StepPlan;
+use crate::steps::argv;
+use crate::steps::plan;
+use crate::syntax::Keys;
+use crate::syntax::Problem;
+
+use super::Factory;
+use super::FactoryKind;
+use super::Repository;
+use super::number_names;
+use super::sources::Sources;
+
+pub(super) const KIND: FactoryKind = FactoryKind {
+    name: "virtualenv",
+    summary: "Makes a Python environment and checks the source out in it.",
+    example: "hg = https://example.org/hello\nname = env",
+    read: |keys| Some(Arc::new(Virtualenv::read(keys)?)),
+};
+
+#[derive(Debug)]
+pub(super) struct Virtualenv {
+    pub(super) sources: Sources,
+    /// The directory of the environment.
+    name: String,
+    checkout: bool,
+}
+
+impl Virtualenv {
+    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let checkout = keys.or("checkout", true);
+        let environment = Self::read_checked_out(keys);
+        Some(Self {
+            checkout: checkout?,
+            ..environment?
+        })
+    }
+
+    /// Reads an environment that always has its sources checked out.
+    pub(super) fn read_checked_out(keys: &mut Keys<'_>) -> Option<Self> {
+        let sources = Sources::read(keys);
+        let name = keys.or("name", "env".to_owned())?;
+        let is_word = name
+            .bytes()
+            .all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it));
+        if !is_word || name.is_empty() || name.starts_with(['-', '.']) {
+            let problem = Problem::error(format!("`{name}` is no name of an environment"));
+            let problem = problem.at(&keys.place("name"));
+            keys.note(problem.label("expected letters, digits, `_`, `.` and `-`"));
+            return None;
+        }
+        Some(Self {
+            sources: sources?,
+            name,
+            checkout: true,
+        })
+    }
+
+    /// Where the repositories are, relative to the builder's directory.
+    pub(super) fn src(&self) -> String {
+        format!("build/{}/src", self.name)
+    }
+
+    /// The steps that make the environment; each is needed by all that follow.
+    pub(super) fn setup(&self) -> Vec<StepPlan> {
+        let name = self.name.as_str();
+        let home = Settings::at(Text::literal(format!("build/{name}")));
+        let mut create = plan::shell(Shell {
+            line: Line::Script(Text::literal(create_script(name))),
+            settings: Settings {
+                description: Some(vec![Text::literal(format!("virtualenv {name}"))]),
+                ..Settings::default()
+            },
+        });
+        create.name = KIND.name.to_owned();
+        let steps = vec![
+            plan::shell(Shell {
+                line: argv(&["rm", "-rf", name]),
+                settings: Settings::default(),
+            }),
+            create,
+            property("virtualenv", argv(&["pwd"]), home.clone()),
+            property("scripts", find(&["Scripts", "bin"]), home.clone()),
+            find_script("python"),
+            plan::shell(Shell {
+                line: argv(&["mkdir", "-p", "src"]),
+                settings: home,
+            }),
+        ];
+        let mut steps: Vec<_> = steps.into_iter().map(StepPlan::halting).collect();
+        if self.checkout {
+            steps.extend(self.sources.checkouts_in(&self.src()));
+        }
+        steps
+    }
+}
+
+impl Factory for Virtualenv {
+    fn sources(&self) -> &[Repository] {
+        &self.sources.all
+    }
+
+    fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
+        Ok(number_names(self.setup()))
+    }
+}
+
+/// Not every slave has `virtualenv`; a Python without it has `venv`.
+fn create_script(name: &str) -> String {
+    format!(
+        "if command -v virtualenv >/dev/null 2>&1; then virtualenv {name}; \
+         else python3 -m venv {name}; fi"
+    )
+}
+
+fn property(name: &str, line: Line, settings: Settings) -> StepPlan {
+    plan::set_property(SetProperty {
+        property: Text::literal(name),
+        line,
+        strip: true,
+        settings,
+    })
+}
+
+/// Sets the property `name` to the path of the environment's program of that name.
+fn find_script(name: &str) -> StepPlan {
+    let scripts = Text::parse("%(scripts)s").expect("a reference that reads");
+    property(
+        name,
+        find(&[name, &format!("{name}.exe")]),
+        Settings::at(scripts),
+    )
+}
+
+/// Prints the path of the first name that exists, and fails if none does.
+fn find(names: &[&str]) -> Line {
+    let mut script = String::new();
+    for (index, name) in names.iter().enumerate() {
+        let word = if index == 0 { "if" } else { "elif" };
+        script.push_str(&format!(
+            "{word} [ -e \"{name}\" ]; then echo \"${{PWD}}/{name}\"; "
+        ));
+    }
+    script.push_str("else false; fi");
+    Line::Script(Text::literal(script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_name_that_exists_is_printed() {
+        let expected = "if [ -e \"Scripts\" ]; then echo \"${PWD}/Scripts\"; \
+                        elif [ -e \"bin\" ]; then echo \"${PWD}/bin\"; else false; fi";
+        assert_eq!(
+            find(&["Scripts", "bin"]),
+            Line::Script(Text::literal(expected))
+        );
+    }
+}
