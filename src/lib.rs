@@ -12,7 +12,7 @@
 //! 7. the `web` shows it.
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
-//! [`expr`] (conditions), `process` (children well run) and the clock;
+//! [`expr`] (conditions), [`process`] (children well run) and the clock;
 //! above them `config`, `scaffold`, `client` and `cli`.
 //! `tests/rooms.rs` says which room may name which.
 
@@ -26,5 +26,6 @@ mod clock;
 mod expr;
 mod factories;
 mod model;
+mod process;
 mod steps;
 mod syntax;

@@ -1,0 +1,15 @@
+//! Programs, well started and well ended. The only room that starts any:
+//! [`run()`] for a program whose output is wanted in one piece, the spawners for
+//! a slave's runner and what it runs, [`tree`] for ending all that a program
+//! has started. It does not know what the programs are for.
+
+mod line;
+mod run;
+mod spawn;
+pub(crate) mod tree;
+
+pub(crate) use line::spawn_line;
+#[cfg(test)]
+pub(crate) use run::Output;
+pub(crate) use run::{RunError, run};
+pub(crate) use spawn::{Piped, spawn_detached, spawn_piped};
