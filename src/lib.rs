@@ -2,7 +2,7 @@
 //!
 //! A change walks through the rooms in this order:
 //!
-//! 1. `changes` notice it and hand it to the store;
+//! 1. [`changes`] notice it and hand it to the store;
 //! 2. `schedulers` wait until the tree is stable and ask for a buildset;
 //! 3. `master` makes requests of it, chooses a slave and runs the build
 //!    that [`factories`] planned, step after step ([`steps`]);
@@ -22,6 +22,7 @@
     reason = "the rooms that use these come later"
 )]
 
+mod changes;
 mod clock;
 mod expr;
 mod factories;

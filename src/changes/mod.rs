@@ -1,0 +1,49 @@
+//! Change sources: they notice that somebody altered the source.
+//!
+//! A source hands what it found, and how far it has come, to a [`Sink`] in
+//! one go: either both are kept or neither, so no change is lost or repeated.
+//!
+//! A poller is run by [`run`] until it is stopped; what wakes it is its
+//! interval or a nudge. To add a kind that polls: one file with a
+//! [`mirror::Mirror`], and tests in `tests/` that run its real program.
+
+mod git_poller;
+mod hg_poller;
+mod mirror;
+mod poll;
+mod program;
+mod record;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::Value;
+
+use crate::model::NewChange;
+
+pub(crate) use git_poller::GitPoller;
+pub(crate) use hg_poller::HgPoller;
+pub(crate) use poll::run;
+pub(crate) use settings::SourceSettings;
+
+/// Where changes go. The master gives it to every source.
+pub(crate) trait Sink: Send + Sync {
+    /// What this source last saved, `Null` at first.
+    fn state(&self, source: &str) -> Delivery<'_, Value>;
+
+    /// Keeps the changes, oldest first, and the source's state, in one transaction.
+    fn deliver(&self, source: &str, changes: Vec<NewChange>, state: Value) -> Delivery<'_, ()>;
+
+    /// Says how the source is doing, for the pages: `Ok` or the reason it fails.
+    fn report(&self, source: &str, health: Result<(), String>);
+}
+
+pub(crate) type Delivery<'a, T> = Pin<Box<dyn Future<Output = Result<T, SinkError>> + Send + 'a>>;
+
+/// The changes could not be kept; the source tries again later.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to keep changes: {0}")]
+pub(crate) struct SinkError(pub(crate) String);
