@@ -3,7 +3,7 @@
 //! A change walks through the rooms in this order:
 //!
 //! 1. [`changes`] notice it and hand it to the store;
-//! 2. `schedulers` wait until the tree is stable and ask for a buildset;
+//! 2. [`schedulers`] wait until the tree is stable and ask for a buildset;
 //! 3. `master` makes requests of it, chooses a slave and runs the build
 //!    that [`factories`] planned, step after step ([`steps`]);
 //! 4. each step says commands, which go over the `wire` to a `slave`;
@@ -28,5 +28,6 @@ mod expr;
 mod factories;
 mod model;
 mod process;
+mod schedulers;
 mod steps;
 mod syntax;
