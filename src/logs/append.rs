@@ -1,0 +1,132 @@
+//! A log file that grows: pieces come with the place they belong to, so one
+//! that comes twice is taken once, and one that skips is refused.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::logs::record;
+use crate::model::Channel;
+
+/// A log file open for its one writer.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    file: File,
+    length: u64,
+}
+
+impl LogFile {
+    /// Opens a log, keeping what it holds.
+    ///
+    /// # Errors
+    /// The file or its directory cannot be made or written.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        // Not truncated: what it holds is kept.
+        options.write(true).create(true).truncate(false);
+        let file = match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(path.parent().unwrap_or(path))?;
+                options.open(path)?
+            }
+            other => other?,
+        };
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
+
+    /// How many bytes it holds.
+    pub(crate) const fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Puts `bytes` at `offset`. What is there already is skipped; a gap is refused with
+    /// [`io::ErrorKind::InvalidInput`], and the log must be asked for from [`LogFile::len`].
+    ///
+    /// # Errors
+    /// A gap, or the disk.
+    pub(crate) fn append_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let known = self.length.checked_sub(offset).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("bytes {} to {offset} of the log are missing", self.length),
+            )
+        })?;
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        if let Some(fresh) = bytes.get(known..) {
+            self.file.write_all_at(fresh, self.length)?;
+            self.length += fresh.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Adds a line about the command.
+    ///
+    /// # Errors
+    /// The disk.
+    pub(crate) fn add_header(&mut self, text: &str) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        record::push(Channel::Header, text.as_bytes(), &mut bytes);
+        self.append_at(self.length, &bytes)
+    }
+
+    /// Cuts off what a master that died had added after `length`.
+    ///
+    /// # Errors
+    /// The disk.
+    pub(crate) fn cut(&mut self, length: u64) -> io::Result<()> {
+        if length < self.length {
+            self.file.set_len(length)?;
+            self.length = length;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a power cut does not lose it.
+    ///
+    /// # Errors
+    /// The disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// Writes a whole log of one channel (`warnings (2)`, `interrupt`, `err.text`).
+///
+/// # Errors
+/// The disk.
+pub(crate) fn write_whole(path: &Path, channel: Channel, text: &str) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(text.len() + record::HEAD);
+    record::push(channel, text.as_bytes(), &mut bytes);
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    fs::write(path, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_that_comes_twice_is_taken_once_and_a_gap_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("new/0-log-shell-stdio");
+        let mut log = LogFile::open(&path).expect("opened");
+
+        log.append_at(0, b"abc").expect("fits");
+        log.append_at(0, b"abc").expect("known");
+        log.append_at(1, b"bcde").expect("overlaps");
+        let gap = log.append_at(9, b"x").expect_err("a gap");
+
+        assert_eq!(gap.to_string(), "bytes 5 to 9 of the log are missing");
+        assert_eq!(fs::read(&path).expect("readable"), b"abcde");
+        drop(log);
+        let mut again = LogFile::open(&path).expect("opened");
+        assert_eq!(again.len(), 5);
+        again.cut(2).expect("cut");
+        again.append_at(2, b"C").expect("fits");
+        assert_eq!(fs::read(&path).expect("readable"), b"abC");
+    }
+}

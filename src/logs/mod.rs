@@ -1,0 +1,45 @@
+//! What a build said: logs as files of records, appended by offset, followed
+//! and read back.
+//!
+//! A log file is a row of records: one byte for the channel (`o`, `e`, `h`),
+//! four for the length (big endian), then the bytes. A slave's spool has the
+//! same form, so a log is mirrored byte by byte and an offset means the same
+//! at both ends.
+
+pub(crate) mod append;
+pub(crate) mod read;
+pub(crate) mod record;
+
+use crate::model::BuildKey;
+
+/// Where a log lies, relative to the master's `builds/` directory: in the
+/// builder's directory, as `NUMBER-log-STEP-LOG` with every character that
+/// is no letter, digit, dot or dash made `_`, and `_1`, `_2` … until no
+/// other log of the build has the name.
+pub(crate) fn file_name(
+    builddir: &str,
+    key: &BuildKey,
+    step: &str,
+    log: &str,
+    taken: &dyn Fn(&str) -> bool,
+) -> String {
+    let plain: String = format!("{step}-{log}")
+        .chars()
+        .map(|it| {
+            if it.is_alphanumeric() || matches!(it, '.' | '-' | '_') {
+                it
+            } else {
+                '_'
+            }
+        })
+        .take(180)
+        .collect();
+    let first = format!("{builddir}/{}-log-{plain}", key.number);
+    let mut name = first.clone();
+    let mut again = 0;
+    while taken(&name) {
+        again += 1;
+        name = format!("{first}_{again}");
+    }
+    name
+}

@@ -1,0 +1,125 @@
+//! Commands as they travel, from and to the noun.
+
+use std::time::Duration;
+
+use super::{WireCommand, WireFile, WireLine, WireShell};
+use crate::model::Command;
+use crate::model::FileCommand;
+use crate::model::Shell;
+use crate::model::ShellLine;
+
+impl From<&Command> for WireCommand {
+    fn from(command: &Command) -> Self {
+        match command {
+            Command::Shell(shell) => Self::Shell(shell.into()),
+            Command::File(file) => Self::File(file.into()),
+        }
+    }
+}
+
+impl From<WireCommand> for Command {
+    fn from(command: WireCommand) -> Self {
+        match command {
+            WireCommand::Shell(shell) => Self::Shell(shell.into()),
+            WireCommand::File(file) => Self::File(file.into()),
+        }
+    }
+}
+
+impl From<&Shell> for WireShell {
+    fn from(shell: &Shell) -> Self {
+        Self {
+            line: match &shell.line {
+                ShellLine::Argv(words) => WireLine::Argv(words.clone()),
+                ShellLine::Script(script) => WireLine::Script(script.clone()),
+            },
+            workdir: shell.workdir.clone(),
+            env: shell.env.clone(),
+            timeout_ms: shell.timeout.map(to_millis),
+            max_time_ms: shell.max_time.map(to_millis),
+            want_stdout: shell.want_stdout,
+            want_stderr: shell.want_stderr,
+            log_environ: shell.log_environ,
+            initial_stdin: shell.initial_stdin.clone(),
+            mask: shell.mask.clone(),
+        }
+    }
+}
+
+impl From<WireShell> for Shell {
+    fn from(shell: WireShell) -> Self {
+        Self {
+            line: match shell.line {
+                WireLine::Argv(words) => ShellLine::Argv(words),
+                WireLine::Script(script) => ShellLine::Script(script),
+            },
+            workdir: shell.workdir,
+            env: shell.env,
+            timeout: shell.timeout_ms.map(Duration::from_millis),
+            max_time: shell.max_time_ms.map(Duration::from_millis),
+            want_stdout: shell.want_stdout,
+            want_stderr: shell.want_stderr,
+            log_environ: shell.log_environ,
+            initial_stdin: shell.initial_stdin,
+            mask: shell.mask,
+        }
+    }
+}
+
+impl From<&FileCommand> for WireFile {
+    fn from(command: &FileCommand) -> Self {
+        match command.clone() {
+            FileCommand::Mkdir { dir } => Self::Mkdir { dir },
+            FileCommand::Rmdir { dir } => Self::Rmdir { dir },
+            FileCommand::Cpdir { from, to } => Self::Cpdir { from, to },
+            FileCommand::Stat { path } => Self::Stat { path },
+        }
+    }
+}
+
+impl From<WireFile> for FileCommand {
+    fn from(command: WireFile) -> Self {
+        match command {
+            WireFile::Mkdir { dir } => Self::Mkdir { dir },
+            WireFile::Rmdir { dir } => Self::Rmdir { dir },
+            WireFile::Cpdir { from, to } => Self::Cpdir { from, to },
+            WireFile::Stat { path } => Self::Stat { path },
+        }
+    }
+}
+
+fn to_millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_the_same_after_the_journey() {
+        let mut shell = Shell::new(ShellLine::Script("make".to_owned()), "hello/build");
+        shell.env.insert("CC".to_owned(), Some("cc".to_owned()));
+        shell.env.insert("LANG".to_owned(), None);
+        shell.max_time = Some(Duration::from_secs(5));
+        shell.initial_stdin = vec![0, 255];
+        shell.mask = vec!["secret".to_owned()];
+        let from = "a".to_owned();
+        let commands = [
+            Command::Shell(shell),
+            Command::Shell(Shell::new(ShellLine::Argv(vec!["true".to_owned()]), ".")),
+            Command::File(FileCommand::Mkdir { dir: from.clone() }),
+            Command::File(FileCommand::Rmdir { dir: from.clone() }),
+            Command::File(FileCommand::Stat { path: from.clone() }),
+            Command::File(FileCommand::Cpdir {
+                from,
+                to: "b".to_owned(),
+            }),
+        ];
+        for command in commands {
+            let bytes = rmp_serde::to_vec_named(&WireCommand::from(&command)).unwrap();
+            let wire: WireCommand = rmp_serde::from_slice(&bytes).unwrap();
+            assert_eq!(Command::from(wire), command);
+        }
+    }
+}

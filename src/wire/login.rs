@@ -1,0 +1,456 @@
+//! The login: each side shows that it knows the slave's password, and neither
+//! says it. Whoever listens learns nothing that works a second time, because
+//! both sides put a fresh number into every proof.
+
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::native::{FrameReader, FrameWriter, MAX_FRAME, MAX_STRANGER_FRAME, WireError};
+use super::{FromMaster, FromSlave};
+
+/// The version of the protocol that this program speaks.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// Who has not logged in by then is not going to.
+const LIMIT: Duration = Duration::from_secs(30);
+
+const NONCE: usize = 32;
+
+/// Why nobody is logged in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoginError {
+    #[error("the line failed during the login")]
+    Wire(#[from] WireError),
+    #[error("the line was closed during the login")]
+    Closed,
+    #[error("the login took longer than {} seconds", LIMIT.as_secs())]
+    Slow,
+    #[error("the other side speaks version {0} of the protocol, this program {PROTOCOL}")]
+    Protocol(u32),
+    #[error("a message came out of turn during the login")]
+    OutOfTurn,
+    /// The master's words, told to the slave.
+    #[error("the master refuses: {0}")]
+    Rejected(String),
+    #[error("slave `{0}` is not configured")]
+    UnknownName(String),
+    #[error("slave `{0}` has another password")]
+    WrongPassword(String),
+    #[error("the master does not know the password of this slave")]
+    FalseMaster,
+    #[error("the system gives no random numbers")]
+    Random(#[source] getrandom::Error),
+}
+
+/// What both proofs are about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proof<'a> {
+    pub(crate) password: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) salt: &'a [u8],
+    pub(crate) slave_nonce: &'a [u8],
+    pub(crate) master_nonce: &'a [u8],
+}
+
+/// Proves to a master that the slave knows the password.
+pub(crate) fn slave_proof(proof: &Proof<'_>) -> Vec<u8> {
+    proof.sum("slave").finalize().into_bytes().to_vec()
+}
+
+/// Proves to a slave that the master knows the password.
+pub(crate) fn master_proof(proof: &Proof<'_>) -> Vec<u8> {
+    proof.sum("master").finalize().into_bytes().to_vec()
+}
+
+impl Proof<'_> {
+    fn sum(&self, role: &str) -> Hmac<Sha256> {
+        let mut sum = Hmac::<Sha256>::new_from_slice(self.password.as_bytes())
+            .expect("HMAC takes keys of any length");
+        let parts = [
+            b"autobot login",
+            role.as_bytes(),
+            self.salt,
+            self.slave_nonce,
+            self.master_nonce,
+            self.name.as_bytes(),
+        ];
+        for part in parts {
+            // With its length, so that no two rows of parts give the same bytes.
+            sum.update(&(part.len() as u64).to_be_bytes());
+            sum.update(part);
+        }
+        sum
+    }
+
+    /// Compares in a time that does not depend on where the difference is.
+    fn is_proven_by(&self, role: &str, given: &[u8]) -> bool {
+        self.sum(role).verify_slice(given).is_ok()
+    }
+}
+
+/// What a slave learns when it is welcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Welcome {
+    /// Names the master's store.
+    pub(crate) master: String,
+    pub(crate) version: String,
+    pub(crate) features: Vec<String>,
+    /// After so much silence the line counts as dead.
+    pub(crate) heartbeat: Duration,
+}
+
+/// Logs in as a slave; the preamble is said here.
+pub(crate) async fn slave_login<R, W>(
+    reader: &mut FrameReader<R>,
+    writer: &mut FrameWriter<W>,
+    name: &str,
+    password: &str,
+) -> Result<Welcome, LoginError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    timeout(LIMIT, log_in(reader, writer, name, password))
+        .await
+        .map_err(|_| LoginError::Slow)?
+}
+
+async fn log_in<R, W>(
+    reader: &mut FrameReader<R>,
+    writer: &mut FrameWriter<W>,
+    name: &str,
+    password: &str,
+) -> Result<Welcome, LoginError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let slave_nonce = random()?;
+    writer.preamble();
+    writer
+        .send(&FromSlave::Hello {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            features: Vec::new(),
+            name: name.to_owned(),
+            nonce: slave_nonce.to_vec(),
+        })
+        .await?;
+    let (protocol, version, features, salt, master_nonce) = match hear(reader).await? {
+        FromMaster::Challenge {
+            protocol,
+            version,
+            features,
+            salt,
+            nonce,
+        } => (protocol, version, features, salt, nonce),
+        FromMaster::Rejected { why } => return Err(LoginError::Rejected(why)),
+        _ => return Err(LoginError::OutOfTurn),
+    };
+    if protocol != PROTOCOL {
+        return Err(LoginError::Protocol(protocol));
+    }
+    let proof = Proof {
+        password,
+        name,
+        salt: &salt,
+        slave_nonce: &slave_nonce,
+        master_nonce: &master_nonce,
+    };
+    let mine = slave_proof(&proof);
+    writer.send(&FromSlave::Login { proof: mine }).await?;
+    match hear(reader).await? {
+        FromMaster::Welcome {
+            proof: given,
+            master,
+            heartbeat_secs,
+        } => {
+            if !proof.is_proven_by("master", &given) {
+                return Err(LoginError::FalseMaster);
+            }
+            Ok(Welcome {
+                master,
+                version,
+                features,
+                heartbeat: Duration::from_secs(heartbeat_secs.max(1)),
+            })
+        }
+        FromMaster::Rejected { why } => Err(LoginError::Rejected(why)),
+        _ => Err(LoginError::OutOfTurn),
+    }
+}
+
+/// A slave that has shown that it knows its password, and waits to be
+/// welcomed or refused.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    answer: Vec<u8>,
+}
+
+/// Asks a caller who it is. `lookup` knows the passwords. Who is not known is
+/// told so and the reason comes back as the error.
+pub(crate) async fn master_login<R, W>(
+    reader: &mut FrameReader<R>,
+    writer: &mut FrameWriter<W>,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Caller, LoginError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    reader.limit(MAX_STRANGER_FRAME);
+    let caller = timeout(LIMIT, ask(reader, writer, lookup))
+        .await
+        .map_err(|_| LoginError::Slow)??;
+    reader.limit(MAX_FRAME);
+    Ok(caller)
+}
+
+async fn ask<R, W>(
+    reader: &mut FrameReader<R>,
+    writer: &mut FrameWriter<W>,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Caller, LoginError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    reader.preamble().await?;
+    let FromSlave::Hello {
+        protocol,
+        version,
+        name,
+        nonce: slave_nonce,
+        features: _,
+    } = hear(reader).await?
+    else {
+        return Err(LoginError::OutOfTurn);
+    };
+    if protocol != PROTOCOL {
+        let why = format!("this master speaks version {PROTOCOL} of the protocol, not {protocol}");
+        reject(writer, why).await?;
+        return Err(LoginError::Protocol(protocol));
+    }
+    let salt = random()?;
+    let master_nonce = random()?;
+    writer
+        .send(&FromMaster::Challenge {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            features: Vec::new(),
+            salt: salt.to_vec(),
+            nonce: master_nonce.to_vec(),
+        })
+        .await?;
+    let FromSlave::Login { proof: given } = hear(reader).await? else {
+        return Err(LoginError::OutOfTurn);
+    };
+    // Only now, so that a stranger cannot tell a wrong name from a wrong password.
+    let password = lookup(&name);
+    let proof = Proof {
+        password: password.as_deref().unwrap_or_default(),
+        name: &name,
+        salt: &salt,
+        slave_nonce: &slave_nonce,
+        master_nonce: &master_nonce,
+    };
+    let is_proven = proof.is_proven_by("slave", &given);
+    let answer = master_proof(&proof);
+    if is_proven && password.is_some() {
+        return Ok(Caller {
+            name,
+            version,
+            answer,
+        });
+    }
+    let why = format!("`{name}` is not a slave of this master, or its password is another");
+    reject(writer, why).await?;
+    Err(match password {
+        Some(_) => LoginError::WrongPassword(name),
+        None => LoginError::UnknownName(name),
+    })
+}
+
+impl Caller {
+    /// Lets the slave in. `master` names the store.
+    pub(crate) async fn welcome<W: AsyncWrite + Unpin>(
+        self,
+        writer: &mut FrameWriter<W>,
+        master: &str,
+        heartbeat: Duration,
+    ) -> Result<(), WireError> {
+        writer
+            .send(&FromMaster::Welcome {
+                proof: self.answer,
+                master: master.to_owned(),
+                heartbeat_secs: heartbeat.as_secs().max(1),
+            })
+            .await
+    }
+
+    /// Refuses the slave, such as when one of its name is here and answers.
+    pub(crate) async fn refuse<W: AsyncWrite + Unpin>(
+        self,
+        writer: &mut FrameWriter<W>,
+        why: &str,
+    ) -> Result<(), WireError> {
+        reject(writer, why.to_owned()).await
+    }
+}
+
+async fn reject<W: AsyncWrite + Unpin>(
+    writer: &mut FrameWriter<W>,
+    why: String,
+) -> Result<(), WireError> {
+    writer.send(&FromMaster::Rejected { why }).await
+}
+
+async fn hear<R, T>(reader: &mut FrameReader<R>) -> Result<T, LoginError>
+where
+    R: AsyncRead + Unpin,
+    T: serde::de::DeserializeOwned,
+{
+    reader.next().await?.ok_or(LoginError::Closed)
+}
+
+fn random() -> Result<[u8; NONCE], LoginError> {
+    let mut bytes = [0; NONCE];
+    getrandom::fill(&mut bytes).map_err(LoginError::Random)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex, split};
+
+    use super::*;
+
+    type Reader = FrameReader<tokio::io::ReadHalf<DuplexStream>>;
+    type Writer = FrameWriter<tokio::io::WriteHalf<DuplexStream>>;
+
+    fn line() -> ((Reader, Writer), (Reader, Writer)) {
+        let frames = |stream| {
+            let (read, write) = split(stream);
+            (FrameReader::new(read), FrameWriter::new(write))
+        };
+        let (near, far) = duplex(4096);
+        (frames(near), frames(far))
+    }
+
+    /// Lets a slave that believes in `password` call a master that knows
+    /// `linux-1` by `secret`.
+    async fn call(
+        name: &str,
+        password: &str,
+    ) -> (Result<Welcome, LoginError>, Result<String, LoginError>) {
+        let ((mut slave_reads, mut slave_writes), (mut reads, mut writes)) = line();
+        let slave = slave_login(&mut slave_reads, &mut slave_writes, name, password);
+        let master = async {
+            let lookup = |name: &str| (name == "linux-1").then(|| "secret".to_owned());
+            let caller = master_login(&mut reads, &mut writes, lookup).await?;
+            let name = caller.name.clone();
+            let heartbeat = Duration::from_secs(20);
+            caller.welcome(&mut writes, "store-1", heartbeat).await?;
+            Ok(name)
+        };
+        tokio::join!(slave, master)
+    }
+
+    #[tokio::test]
+    async fn a_slave_with_the_right_password_is_welcome() {
+        let (slave, master) = call("linux-1", "secret").await;
+        let welcome = slave.unwrap();
+        assert_eq!(welcome.master, "store-1");
+        assert_eq!(welcome.heartbeat, Duration::from_secs(20));
+        assert_eq!(master.unwrap(), "linux-1");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_name_and_a_wrong_password_sound_the_same_to_the_slave() {
+        for (name, password, logged) in [
+            ("linux-1", "sekret", "slave `linux-1` has another password"),
+            ("linux-2", "secret", "slave `linux-2` is not configured"),
+            ("linux-2", "", "slave `linux-2` is not configured"),
+        ] {
+            let (slave, master) = call(name, password).await;
+            assert_eq!(
+                slave.unwrap_err().to_string(),
+                format!(
+                    "the master refuses: `{name}` is not a slave of this master, or its password \
+                     is another"
+                )
+            );
+            assert_eq!(master.unwrap_err().to_string(), logged);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_master_that_does_not_know_the_password_is_not_believed() {
+        let ((mut slave_reads, mut slave_writes), (mut reads, mut writes)) = line();
+        let slave = slave_login(&mut slave_reads, &mut slave_writes, "linux-1", "secret");
+        let thief = async {
+            reads.preamble().await.unwrap();
+            let _hello: Option<FromSlave> = reads.next().await.unwrap();
+            let challenge = FromMaster::Challenge {
+                protocol: PROTOCOL,
+                version: String::new(),
+                features: Vec::new(),
+                salt: vec![1],
+                nonce: vec![2],
+            };
+            writes.send(&challenge).await.unwrap();
+            let Some(FromSlave::Login { proof }) = reads.next().await.unwrap() else {
+                panic!("no login");
+            };
+            // The slave's own proof, sent back to it.
+            let (master, heartbeat_secs) = ("store-1".to_owned(), 20);
+            let welcome = FromMaster::Welcome {
+                proof,
+                master,
+                heartbeat_secs,
+            };
+            writes.send(&welcome).await.unwrap();
+        };
+        let (slave, ()) = tokio::join!(slave, thief);
+        assert!(matches!(slave, Err(LoginError::FalseMaster)));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_cannot_make_the_master_hold_a_long_frame() {
+        let ((_, mut stranger), (mut reads, mut writes)) = line();
+        stranger.preamble();
+        let hello = FromSlave::Hello {
+            protocol: PROTOCOL,
+            version: "x".repeat(100_000),
+            features: Vec::new(),
+            name: String::new(),
+            nonce: Vec::new(),
+        };
+        let speaking = stranger.send(&hello);
+        let asking = master_login(&mut reads, &mut writes, |_: &str| None);
+        let error = tokio::select! {
+            error = asking => error.unwrap_err(),
+            _ = speaking => panic!("nobody reads all of that"),
+        };
+        let LoginError::Wire(WireError::TooLong { most, .. }) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(most, MAX_STRANGER_FRAME);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_caller_is_dropped() {
+        let ((_kept, _open), (mut reads, mut writes)) = line();
+        let error = master_login(&mut reads, &mut writes, |_: &str| None).await;
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "the login took longer than 30 seconds"
+        );
+    }
+}

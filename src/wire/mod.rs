@@ -1,0 +1,21 @@
+//! What master and slave say to each other, and how it is put into bytes.
+//! The wire does not know what a build is for.
+//!
+//! [`native::FrameReader`] and [`native::FrameWriter`] carry [`FromSlave`] and
+//! [`FromMaster`] over any stream; [`login`] is what both sides do first.
+
+mod command;
+pub(crate) mod login;
+mod message;
+pub(crate) mod native;
+
+pub(crate) use message::{
+    CommandState, FromMaster, FromSlave, SlaveFacts, WireCommand, WireFile, WireLine, WireShell,
+};
+
+/// The hidden verb by which a master starts a slave whose line is its pipes;
+/// the base directory and the name follow.
+pub(crate) const STDIO_VERB: &str = "__slave";
+
+/// Where such a slave finds its password, which is good for this one line.
+pub(crate) const PASSWORD_VARIABLE: &str = "AUTOBOT_SLAVE_PASSWORD";
