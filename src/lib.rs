@@ -6,7 +6,7 @@
 //! 2. [`schedulers`] wait until the tree is stable and ask for a buildset;
 //! 3. `master` makes requests of it, chooses a slave and runs the build
 //!    that [`factories`] planned, step after step ([`steps`]);
-//! 4. each step says commands, which go over the [`wire`] to a `slave`;
+//! 4. each step says commands, which go over the [`wire`] to a [`slave`];
 //! 5. what they print comes back into [`logs`], how they ended is judged;
 //! 6. the `store` has written down every decision before it took effect;
 //! 7. the `web` shows it.
@@ -30,6 +30,7 @@ mod logs;
 mod model;
 mod process;
 mod schedulers;
+mod slave;
 mod steps;
 mod syntax;
 mod wire;

@@ -1,0 +1,285 @@
+//! What a slave does without a program: make, remove and copy trees, look
+//! whether something is there. Every path stays below the base directory,
+//! links included.
+
+use std::fs;
+use std::fs::FileTimes;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::SPOOL;
+use crate::wire::WireFile;
+
+/// Why a file command failed: what the log says.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("path `{0}` leaves the slave's base directory")]
+    Outside(String),
+    #[error("path `{0}` belongs to the slave itself")]
+    Own(String),
+    #[error("`{}` is not there", .0.display())]
+    Missing(PathBuf),
+    #[error("`{to}` is inside of `{from}`, from which it would be copied")]
+    Inside { from: String, to: String },
+    #[error("failed to {act} `{}`: {source}", path.display())]
+    Failed {
+        act: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+}
+
+trait Doing<T> {
+    fn doing(self, act: &'static str, path: &Path) -> Result<T, FileError>;
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, act: &'static str, path: &Path) -> Result<T, FileError> {
+        self.map_err(|source| FileError::Failed {
+            act,
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// Carries out `command` below `basedir`. Doing it twice is as good as once.
+pub(super) fn carry_out(command: &WireFile, basedir: &Path) -> Result<(), FileError> {
+    match command {
+        WireFile::Mkdir { dir } => {
+            let dir = place(basedir, dir)?;
+            fs::create_dir_all(&dir).doing("make", &dir)
+        }
+        WireFile::Rmdir { dir } => remove(&own_place(basedir, dir)?),
+        WireFile::Cpdir { from, to } => {
+            let source = place(basedir, from)?;
+            let target = own_place(basedir, to)?;
+            if target.starts_with(&source) {
+                let (from, to) = (from.clone(), to.clone());
+                return Err(FileError::Inside { from, to });
+            }
+            if !source.exists() {
+                return Err(FileError::Missing(source));
+            }
+            remove(&target)?;
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).doing("make", parent)?;
+            }
+            copy(&source, &target)
+        }
+        WireFile::Stat { path } => {
+            let path = place(basedir, path)?;
+            match fs::metadata(&path) {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Err(FileError::Missing(path))
+                }
+                Err(error) => Err(error).doing("look at", &path),
+            }
+        }
+    }
+}
+
+/// Says whether `path` stays below the base directory by its words alone.
+pub(super) fn is_below(path: &str) -> bool {
+    let is_inside = |it| matches!(it, Component::Normal(_) | Component::CurDir);
+    !path.contains('\0') && Path::new(path).components().all(is_inside)
+}
+
+/// Where `path` is; its directory stays below `basedir` through every link.
+fn place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
+    let outside = || FileError::Outside(path.to_owned());
+    if !is_below(path) {
+        return Err(outside());
+    }
+    let base = fs::canonicalize(basedir).doing("look at", basedir)?;
+    let mut place = base.clone();
+    for part in Path::new(path).components() {
+        if let Component::Normal(name) = part {
+            // Each directory on the way, but not the last word: a link
+            // is removed itself, and not what it leads to.
+            if place.is_symlink() {
+                place = fs::canonicalize(&place).doing("follow", &place)?;
+            }
+            if !place.starts_with(&base) {
+                return Err(outside());
+            }
+            place.push(name);
+        }
+    }
+    Ok(place)
+}
+
+/// Where `path` is, if it may be removed.
+fn own_place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
+    let place = place(basedir, path)?;
+    let base = fs::canonicalize(basedir).doing("look at", basedir)?;
+    let spool = base.join(SPOOL);
+    if place == base || place.starts_with(spool) {
+        return Err(FileError::Own(path.to_owned()));
+    }
+    Ok(place)
+}
+
+fn remove(path: &Path) -> Result<(), FileError> {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let removed = if metadata.is_dir() {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                open_up(path);
+                fs::remove_dir_all(path)
+            }
+            removed => removed,
+        }
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.doing("remove", path),
+    }
+}
+
+/// Gives the owner all rights on every directory below `dir`. What fails
+/// here shows when the tree is removed.
+fn open_up(dir: &Path) {
+    if let Ok(metadata) = fs::symlink_metadata(dir) {
+        let mut permissions = metadata.permissions();
+        permissions.set_mode(permissions.mode() | 0o700);
+        let _ = fs::set_permissions(dir, permissions);
+    }
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|it| it.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
+/// Copies a tree with its links, rights and times, so that `make` sees no news.
+fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
+    let metadata = fs::symlink_metadata(from).doing("look at", from)?;
+    let kind = metadata.file_type();
+    if kind.is_symlink() {
+        let target = fs::read_link(from).doing("read", from)?;
+        return std::os::unix::fs::symlink(target, to).doing("make", to);
+    }
+    if kind.is_dir() {
+        fs::create_dir(to).doing("make", to)?;
+        for entry in fs::read_dir(from).doing("read", from)? {
+            let entry = entry.doing("read", from)?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        // Last, since a directory may be closed to its own owner.
+        fs::set_permissions(to, metadata.permissions()).doing("give rights to", to)?;
+    } else if kind.is_file() {
+        fs::copy(from, to).doing("copy", from)?;
+    } else {
+        // Sockets, pipes and devices belong to whoever made them.
+        return Ok(());
+    }
+    if let (Ok(accessed), Ok(modified)) = (metadata.accessed(), metadata.modified())
+        && let Ok(file) = fs::File::open(to)
+    {
+        let times = FileTimes::new()
+            .set_accessed(accessed)
+            .set_modified(modified);
+        let _ = file.set_times(times);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mkdir(dir: &str) -> WireFile {
+        WireFile::Mkdir { dir: dir.into() }
+    }
+    fn rmdir(dir: &str) -> WireFile {
+        WireFile::Rmdir { dir: dir.into() }
+    }
+    fn cpdir(from: &str, to: &str) -> WireFile {
+        let (from, to) = (from.into(), to.into());
+        WireFile::Cpdir { from, to }
+    }
+    fn stat(path: &str) -> WireFile {
+        WireFile::Stat { path: path.into() }
+    }
+
+    #[test]
+    fn trees_are_made_copied_found_and_removed() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path();
+        let act = |command: WireFile| carry_out(&command, base);
+        act(mkdir("a/b")).unwrap();
+        act(mkdir("a/b")).unwrap();
+        fs::write(base.join("a/b/file"), "text").unwrap();
+        fs::set_permissions(base.join("a/b/file"), PermissionsExt::from_mode(0o755)).unwrap();
+        symlink("file", base.join("a/b/link")).unwrap();
+        act(mkdir("c/old")).unwrap();
+
+        act(cpdir("a", "c")).unwrap();
+        assert!(!base.join("c/old").exists(), "the copy is fresh");
+        assert_eq!(fs::read_to_string(base.join("c/b/link")).unwrap(), "text");
+        assert!(base.join("c/b/link").is_symlink());
+        let times = ["a", "c"].map(|it| {
+            let file = fs::metadata(base.join(it).join("b/file")).unwrap();
+            (file.modified().unwrap(), file.permissions().mode())
+        });
+        assert_eq!(times[0], times[1]);
+
+        act(stat("c/b")).unwrap();
+        act(rmdir("c")).unwrap();
+        act(rmdir("c")).unwrap();
+        assert!(matches!(act(stat("c/b")), Err(FileError::Missing(_))));
+        assert!(matches!(act(cpdir("c", "d")), Err(FileError::Missing(_))));
+        assert!(matches!(
+            act(cpdir("a", "a/x")),
+            Err(FileError::Inside { .. })
+        ));
+    }
+
+    #[test]
+    fn a_tree_without_rights_is_removed_all_the_same() {
+        let base = tempfile::tempdir().unwrap();
+        fs::create_dir_all(base.path().join("a/b/c")).unwrap();
+        for dir in ["a/b/c", "a/b", "a"] {
+            fs::set_permissions(base.path().join(dir), PermissionsExt::from_mode(0o000)).unwrap();
+        }
+        carry_out(&rmdir("a"), base.path()).unwrap();
+        assert!(!base.path().join("a").exists());
+    }
+
+    #[test]
+    fn nothing_outside_is_touched() {
+        let home = tempfile::tempdir().unwrap();
+        let base = home.path().join("base");
+        fs::create_dir_all(base.join("spool/m/1-0-0-0")).unwrap();
+        fs::create_dir_all(home.path().join("outside/kept")).unwrap();
+        symlink("../outside", base.join("way")).unwrap();
+        for path in ["..", "/tmp", "a/../../outside", "way/kept", "way/new"] {
+            for command in [mkdir(path), rmdir(path), cpdir("spool", path), stat(path)] {
+                let error = carry_out(&command, &base).unwrap_err();
+                assert!(
+                    matches!(error, FileError::Outside(_)),
+                    "{command:?}: {error}"
+                );
+            }
+        }
+        for path in ["", ".", "spool", "spool/m"] {
+            let error = carry_out(&rmdir(path), &base).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("path `{path}` belongs to the slave itself")
+            );
+        }
+        carry_out(&rmdir("way"), &base).unwrap();
+        assert!(!base.join("way").is_symlink(), "the link itself may go");
+        assert!(home.path().join("outside/kept").exists());
+    }
+}

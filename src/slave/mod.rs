@@ -1,0 +1,166 @@
+//! The slave: it dials its master, carries out commands and tells what they
+//! say. A command outlives the line and this process: a detached runner owns
+//! it, the spool on the disk remembers it, and the next attach meets it again.
+//! The slave does not know what a build is for.
+//!
+//! - [`run`] dials and stays; [`run_over_stdio`] talks to whoever started it.
+//! - `session` is one attach, `spool` what is on the disk, `runner` the
+//!   process that carries out one command ([`runner_main`]).
+
+mod connect;
+mod environment;
+mod facts;
+mod files;
+mod header;
+mod order;
+mod runner;
+mod runner_log;
+mod running;
+mod served;
+mod session;
+mod spool;
+mod stdio;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::Mode;
+use tokio::net::unix::pipe;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub(crate) use self::runner::runner_main;
+use self::session::Left;
+use self::session::SessionError;
+use self::work::Works;
+
+/// The first argument that makes this program a runner; the second is the
+/// spool directory of its command.
+pub(crate) const RUNNER_VERB: &str = "__runner";
+
+/// The directory of the base directory that belongs to the slave itself.
+const SPOOL: &str = "spool";
+
+/// What a slave must be told.
+#[derive(Clone)]
+pub(crate) struct SlaveSettings {
+    pub(crate) basedir: PathBuf,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) name: String,
+    pub(crate) password: String,
+    /// The longest wait before the master is dialled again.
+    pub(crate) max_delay: Duration,
+    /// Whether the system probes an idle line, and after how long; the
+    /// heartbeats of the protocol do not depend on it.
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) umask: Option<u32>,
+    /// This program, which is also the runner.
+    pub(crate) program: PathBuf,
+}
+
+/// Why a slave cannot run, or not any longer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SlaveError {
+    #[error("base directory `{}` cannot be used", path.display())]
+    Basedir { path: PathBuf, source: io::Error },
+    #[error("another slave runs in `{}`", .0.display())]
+    InUse(PathBuf),
+    #[error("the spool in `{}` cannot be used", path.display())]
+    Spool { path: PathBuf, source: io::Error },
+    #[error("standard input and output cannot be used as a line to the master")]
+    Stdio(#[source] io::Error),
+    #[error("the line to the master that started this slave failed")]
+    Session(#[from] SessionError),
+}
+
+/// Dials the master and serves it until `stop`, or until the master says so.
+/// Losing the line, or not being welcome, only means to dial again. Commands
+/// go on in any case. `greeted` is called when a master has welcomed the slave
+/// for the first time.
+pub(crate) async fn run(
+    settings: SlaveSettings,
+    stop: CancellationToken,
+    greeted: Box<dyn FnOnce() + Send>,
+) -> Result<(), SlaveError> {
+    let mut slave = Slave::new(settings)?;
+    slave.greeted = Some(greeted);
+    connect::stay_connected(&mut slave, &stop).await;
+    slave.end().await;
+    Ok(())
+}
+
+/// Serves the master at the other end of standard input and output, until it
+/// closes them. Commands go on, and are met again by the next slave here.
+pub(crate) async fn run_over_stdio(
+    settings: SlaveSettings,
+    stop: CancellationToken,
+) -> Result<(), SlaveError> {
+    let mut slave = Slave::new(settings)?;
+    let (stdin, stdout) = stdio::line().map_err(SlaveError::Stdio)?;
+    let left = session::serve(&mut slave, stdin, stdout, &stop).await;
+    slave.end().await;
+    match left? {
+        Left::Closed | Left::Stopped | Left::Dismissed => Ok(()),
+    }
+}
+
+/// What outlives one attach.
+struct Slave {
+    settings: SlaveSettings,
+    /// Where runners tell that there is more.
+    news: pipe::Receiver,
+    works: Works,
+    /// Somebody waits for the first welcome.
+    greeted: Option<Box<dyn FnOnce() + Send>>,
+    _only_one: File,
+}
+
+impl Slave {
+    fn new(mut settings: SlaveSettings) -> Result<Self, SlaveError> {
+        if let Some(umask) = settings.umask {
+            rustix::process::umask(Mode::from_raw_mode(umask));
+        }
+        let named = settings.basedir.clone();
+        let unusable = |source| SlaveError::Basedir {
+            path: named.clone(),
+            source,
+        };
+        settings.basedir = fs::canonicalize(&named).map_err(unusable)?;
+        let lock = settings.basedir.join("slave.lock");
+        let only_one = order::private().create(true).open(lock).map_err(unusable)?;
+        match only_one.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(SlaveError::InUse(named)),
+            Err(fs::TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let unusable = |source| SlaveError::Spool {
+            path: named.clone(),
+            source,
+        };
+        let news = spool::make_news(&settings.basedir).map_err(unusable)?;
+        // Also open for writing, so that it never ends when the last runner does.
+        let mut options = pipe::OpenOptions::new();
+        let news = options.read_write(true).open_receiver(news);
+        info!(basedir = %settings.basedir.display(), name = settings.name, "slave started");
+        Ok(Self {
+            works: Works::new(settings.program.clone(), settings.basedir.clone()),
+            news: news.map_err(unusable)?,
+            settings,
+            greeted: None,
+            _only_one: only_one,
+        })
+    }
+
+    /// Lets what happens in this process come to its end; runners go on.
+    async fn end(&mut self) {
+        self.works.finish().await;
+        info!("slave ended; its commands go on");
+    }
+}

@@ -1,0 +1,205 @@
+//! What slave and runner tell each other through the files of a command's
+//! spool directory. Each file is written whole or not at all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Exit;
+use crate::process::tree::ProcessName;
+use crate::wire::WireCommand;
+
+/// The log that a command's output goes to.
+pub(super) const STDIO: &str = "stdio";
+
+/// So much output may wait for the master's acknowledgement; then the runner
+/// stops reading, and the program waits in its next write.
+pub(super) const MOST_UNACKNOWLEDGED: u64 = 64 << 20;
+
+/// What is to be done; written by the slave before anything else happens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// Names the command in the news.
+    pub(super) token: u64,
+    pub(super) command: WireCommand,
+}
+
+/// That a runner has begun; written by it before it starts anything. A second
+/// runner that finds it starts nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    pub(super) boot_id: String,
+    pub(super) runner: Option<ProcessName>,
+    /// What it runs, once it does.
+    pub(super) child: Option<ProcessName>,
+}
+
+/// How it ended; written last of all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub(super) exit: Exit,
+    /// The length of each log.
+    pub(super) logs: BTreeMap<String, u64>,
+}
+
+/// What the slave says to a running runner, nine bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// The master keeps the log up to here.
+    Acknowledged(u64),
+    Interrupt,
+}
+
+impl Control {
+    pub(super) const SIZE: usize = 9;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        let (kind, number) = match self {
+            Self::Acknowledged(offset) => (b'a', offset),
+            Self::Interrupt => (b'i', 0),
+        };
+        let mut bytes = [kind; Self::SIZE];
+        bytes[1..].copy_from_slice(&number.to_be_bytes());
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; Self::SIZE]) -> Option<Self> {
+        let [kind, number @ ..] = bytes;
+        match kind {
+            b'a' => Some(Self::Acknowledged(u64::from_be_bytes(number))),
+            b'i' => Some(Self::Interrupt),
+            _ => None,
+        }
+    }
+}
+
+/// The directory of one command: `BASEDIR/spool/MASTER/COMMAND`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CommandDir(PathBuf);
+
+impl CommandDir {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn basedir(&self) -> Option<&Path> {
+        self.0.ancestors().nth(3)
+    }
+
+    /// Where the slave hears that there is something new.
+    pub(super) fn news(&self) -> Option<PathBuf> {
+        Some(self.0.ancestors().nth(2)?.join("news"))
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.0.join("log.stdio")
+    }
+
+    /// What the runner says when it fails itself.
+    pub(super) fn complaint(&self) -> PathBuf {
+        self.0.join("complaint")
+    }
+
+    pub(super) fn control(&self) -> PathBuf {
+        self.0.join("control")
+    }
+
+    pub(super) fn interrupt(&self) -> PathBuf {
+        self.0.join("interrupt")
+    }
+
+    /// Takes the right to carry out the command, which ends with this
+    /// process at the latest. `None` when somebody has it.
+    pub(super) fn claim(&self) -> io::Result<Option<File>> {
+        let file = private().create(true).open(self.0.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    pub(super) fn order(&self) -> io::Result<Order> {
+        read(&self.0.join("command"))
+    }
+
+    pub(super) fn write_order(&self, order: &Order) -> io::Result<()> {
+        write(&self.0.join("command"), order)
+    }
+
+    /// `None` when no runner has begun.
+    pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
+        found(read(&self.0.join("begun")))
+    }
+
+    pub(super) fn write_begun(&self, begun: &Begun) -> io::Result<()> {
+        write(&self.0.join("begun"), begun)
+    }
+
+    /// `None` while the command has not ended.
+    pub(super) fn ended(&self) -> io::Result<Option<Ended>> {
+        found(read(&self.0.join("exit")))
+    }
+
+    pub(super) fn write_ended(&self, ended: &Ended) -> io::Result<()> {
+        write(&self.0.join("exit"), ended)
+    }
+}
+
+/// Opens files for the slave's user alone: commands hold passwords.
+pub(super) fn private() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// Reads what [`write()`] wrote.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    rmp_serde::from_slice(&fs::read(path)?).map_err(io::Error::other)
+}
+
+/// Writes a file that is there as a whole or not at all.
+pub(super) fn write<T: Serialize>(path: &Path, what: &T) -> io::Result<()> {
+    let bytes = rmp_serde::to_vec_named(what).map_err(io::Error::other)?;
+    let fresh = path.with_extension("new");
+    let mut file = private().create(true).truncate(true).open(&fresh)?;
+    io::Write::write_all(&mut file, &bytes)?;
+    fs::rename(fresh, path)
+}
+
+fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(what) => Ok(Some(what)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which start of the host this is.
+pub(super) fn boot_id() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    text.unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_messages_survive_the_fifo() {
+        for message in [Control::Interrupt, Control::Acknowledged(u64::MAX - 1)] {
+            assert_eq!(Control::from_bytes(message.to_bytes()), Some(message));
+        }
+        assert_eq!(Control::from_bytes(*b"garbage!!"), None);
+    }
+}

@@ -1,0 +1,459 @@
+//! The runner: one small process for each command, which outlives the slave.
+//! It owns the command's pipes, keeps what they say in the spool, watches the
+//! clock, ends the command when it must, and writes the exit record last.
+//!
+//! It is started for every command, so it does nothing that costs time at the
+//! start: no runtime, no threads, no argument parser.
+
+use std::env;
+use std::io;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{WaitStatus, getpid, set_child_subreaper, setsid};
+
+use super::environment;
+use super::header;
+use super::order::{Begun, CommandDir, Control, Ended, MOST_UNACKNOWLEDGED, STDIO, boot_id};
+use super::runner_log::{News, RunnerLog};
+use super::running::Running;
+use super::work::claim_soon;
+use crate::model::Channel;
+use crate::model::Exit;
+use crate::model::ExitCause;
+use crate::process::Piped;
+use crate::process::spawn_piped;
+use crate::process::tree;
+use crate::process::tree::ProcessName;
+use crate::wire::PASSWORD_VARIABLE;
+use crate::wire::WireCommand;
+use crate::wire::WireShell;
+
+/// From the signal that asks to the signal that does not.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+
+/// How long output may pause when the command has ended and something that it
+/// started still holds its pipes.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How long that may go on altogether.
+const LINGER_IN_ALL: Duration = Duration::from_secs(5);
+
+/// Variables between this program and those that started it.
+const OURS: [&str; 2] = [PASSWORD_VARIABLE, "NOTIFY_SOCKET"];
+
+/// How often is looked whether all that was killed is gone.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How often a full disk is tried again.
+const DISK: Duration = Duration::from_secs(1);
+
+/// Carries out the command in the spool directory `dir`.
+pub(crate) fn runner_main(dir: &Path) -> ExitCode {
+    match carry_out(&CommandDir::new(dir.to_owned())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The slave shows the last of this when it finds no exit record.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(dir: &CommandDir) -> io::Result<()> {
+    // Fails when this is a leader already, which is as good.
+    let _ = setsid();
+    // What loses its parent becomes a child of this process, so that it is found.
+    set_child_subreaper(Some(getpid()))?;
+    let Some(_claim) = claim_soon(dir, std::thread::sleep)? else {
+        return Ok(());
+    };
+    if dir.begun()?.is_some() || dir.ended()?.is_some() {
+        return Ok(());
+    }
+    let mut begun = Begun {
+        boot_id: boot_id(),
+        runner: ProcessName::own(),
+        child: None,
+    };
+    dir.write_begun(&begun)?;
+    let order = dir.order()?;
+    let WireCommand::Shell(shell) = order.command else {
+        return Err(io::Error::other("only command lines have a runner"));
+    };
+    let news = News::new(dir.news(), order.token);
+    let mut runner = Runner::new(dir, shell, news)?;
+    let exit = match runner.start(&mut begun) {
+        Ok(child) => runner.watch(child),
+        Err(exit) => exit,
+    };
+    runner.finish(exit)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the runner has its own clock")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+struct Runner<'a> {
+    dir: &'a CommandDir,
+    shell: WireShell,
+    log: RunnerLog,
+    control: OwnedFd,
+    heard: Vec<u8>,
+    started: Instant,
+    acknowledged: u64,
+    /// Why the command is being ended, once it is.
+    why: Option<ExitCause>,
+}
+
+impl<'a> Runner<'a> {
+    fn new(dir: &'a CommandDir, shell: WireShell, news: News) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let control = rustix::fs::open(dir.control(), flags, Mode::empty())?;
+        let log = RunnerLog::create(&dir.log(), news)?;
+        Ok(Self {
+            dir,
+            shell,
+            log,
+            control,
+            heard: Vec::new(),
+            started: now(),
+            acknowledged: 0,
+            why: None,
+        })
+    }
+
+    /// Starts the command, or says how it ended without.
+    fn start(&mut self, begun: &mut Begun) -> Result<Running, Exit> {
+        let workdir = match self.workdir() {
+            Ok(workdir) => workdir,
+            Err(error) => {
+                let workdir = &self.shell.workdir;
+                let why = format!("the directory `{workdir}` cannot be made: {error}");
+                return Err(self.not_started(126, why));
+            }
+        };
+        // What is between this program and those that started it is not the command's.
+        let own = env::vars_os()
+            .filter(|(name, _)| !OURS.iter().any(|it| name == it))
+            .collect();
+        let env = environment::lay_over(&own, &self.shell.env, &workdir);
+        let before = header::before(&self.shell, &workdir, &env);
+        self.say(before);
+        if self.dir.interrupt().exists() {
+            self.why = Some(ExitCause::Interrupted);
+            self.say(header::INTERRUPTED.to_owned());
+            return Err(self.exit(-1));
+        }
+        let argv = header::argv(&self.shell.line);
+        let spawned = spawn_piped(&Piped {
+            argv: &argv,
+            env: &env,
+            dir: &workdir,
+            has_stdin: !self.shell.initial_stdin.is_empty(),
+        });
+        match spawned {
+            Ok(child) => {
+                let running = Running::new(child, self.started);
+                begun.child = ProcessName::of(running.pid.as_raw_nonzero().get());
+                // Only to end what is left if this runner is killed: not worth failing.
+                let _ = self.dir.write_begun(begun);
+                Ok(running)
+            }
+            Err(error) => {
+                let name = argv.first().map_or("", String::as_str);
+                let path = env.get(std::ffi::OsStr::new("PATH"));
+                let path = path.map(|it| it.display().to_string()).unwrap_or_default();
+                let (code, why) = match error.kind() {
+                    io::ErrorKind::NotFound if name.contains('/') => (
+                        127,
+                        format!("`{name}` is not there, or the interpreter that it names is not"),
+                    ),
+                    io::ErrorKind::NotFound => (
+                        127,
+                        format!("program `{name}` is not found; PATH is `{path}`"),
+                    ),
+                    io::ErrorKind::PermissionDenied => {
+                        (126, format!("`{name}` is not allowed to run: {error}"))
+                    }
+                    _ => (126, format!("`{name}` cannot be started: {error}")),
+                };
+                Err(self.not_started(code, why))
+            }
+        }
+    }
+
+    fn workdir(&self) -> io::Result<PathBuf> {
+        let basedir = self.dir.basedir();
+        let basedir = basedir.ok_or_else(|| io::Error::other("the spool has no place"))?;
+        let workdir = basedir.join(&self.shell.workdir);
+        std::fs::create_dir_all(&workdir)?;
+        Ok(workdir)
+    }
+
+    fn not_started(&mut self, code: i32, why: String) -> Exit {
+        self.log
+            .push(Channel::Stderr, format!("{why}\n").as_bytes());
+        self.why = Some(ExitCause::NotStarted(why));
+        self.exit(code)
+    }
+
+    /// Pumps and watches until the command has ended.
+    fn watch(&mut self, mut child: Running) -> Exit {
+        loop {
+            child.reap();
+            let now = now();
+            if self.is_held_back() {
+                // Who cannot speak is not silent.
+                child.last_heard = now;
+            }
+            self.watch_the_clock(&mut child, now);
+            if self.is_over(&mut child, now) {
+                break;
+            }
+            let wait = self.next_look(&child, now);
+            self.pump(&mut child, wait);
+        }
+        let signal = child.status.and_then(WaitStatus::terminating_signal);
+        let after = header::after(signal, now().duration_since(self.started));
+        self.say(after);
+        let code = child.status.and_then(WaitStatus::exit_status).unwrap_or(-1);
+        if self.why.is_some() {
+            // Who was ended did not succeed, whatever it says.
+            return self.exit(if code == 0 { -1 } else { code });
+        }
+        if let Some(signal) = signal {
+            self.why = Some(ExitCause::Signal(signal));
+        }
+        self.exit(code)
+    }
+
+    fn exit(&mut self, code: i32) -> Exit {
+        let elapsed = now().duration_since(self.started);
+        Exit {
+            code,
+            cause: self.why.take().unwrap_or(ExitCause::Exited),
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Whether the command has to wait: for the master, or for the disk.
+    fn is_held_back(&self) -> bool {
+        let unacknowledged = self.log.length().saturating_sub(self.acknowledged);
+        unacknowledged > MOST_UNACKNOWLEDGED || self.log.has_pending()
+    }
+
+    fn silence_ends(&self, child: &Running) -> Option<Instant> {
+        let limit = self.shell.timeout_ms.map(Duration::from_millis)?;
+        child.last_heard.checked_add(limit)
+    }
+
+    fn max_time_ends(&self) -> Option<Instant> {
+        let limit = self.shell.max_time_ms.map(Duration::from_millis)?;
+        self.started.checked_add(limit)
+    }
+
+    fn watch_the_clock(&mut self, child: &mut Running, now: Instant) {
+        if child.asked_to_end.is_none() && child.status.is_none() {
+            if self.max_time_ends().is_some_and(|end| end <= now) {
+                let limit = self.shell.max_time_ms.unwrap_or_default();
+                let text = header::overtime(Duration::from_millis(limit));
+                self.end(child, ExitCause::Overtime, text);
+            } else if self.silence_ends(child).is_some_and(|end| end <= now) {
+                let limit = self.shell.timeout_ms.unwrap_or_default();
+                let text = header::silent(Duration::from_millis(limit));
+                self.end(child, ExitCause::Silence, text);
+            }
+        }
+        if child.asked_to_end.is_some_and(|at| now >= at + GRACE) {
+            child.kill();
+        }
+    }
+
+    /// Asks all that was started to end.
+    fn end(&mut self, child: &mut Running, why: ExitCause, text: String) {
+        if child.asked_to_end.is_some() {
+            return;
+        }
+        self.say(text);
+        self.why = Some(why);
+        child.asked_to_end = Some(now());
+        tree::end_descendants(getpid());
+    }
+
+    fn is_over(&mut self, child: &mut Running, now: Instant) -> bool {
+        let gave_up = child.killed.is_some_and(|at| now >= at + GRACE);
+        let Some(ended) = child.ended else {
+            if gave_up {
+                self.say(header::UNKILLABLE.to_owned());
+            }
+            return gave_up;
+        };
+        if child.asked_to_end.is_some() && !child.is_alone && !gave_up {
+            return false;
+        }
+        if child.outputs.iter().all(Option::is_none) || gave_up {
+            return true;
+        }
+        let is_quiet = now >= child.last_heard.max(ended) + LINGER;
+        if !self.is_held_back() && (is_quiet || now >= ended + LINGER_IN_ALL) {
+            if !child.is_alone {
+                self.say(header::LEFTOVERS.to_owned());
+                child.kill_leftovers();
+            }
+            return true;
+        }
+        false
+    }
+
+    /// How long to wait at most for something to happen.
+    fn next_look(&self, child: &Running, now: Instant) -> Option<Duration> {
+        let mut wait: Option<Duration> = None;
+        let mut at_most = |limit: Duration| wait = Some(wait.map_or(limit, |it| it.min(limit)));
+        if child.asked_to_end.is_some() || child.ended.is_some() {
+            at_most(LOOK);
+        } else {
+            let ends = [self.silence_ends(child), self.max_time_ends()];
+            for end in ends.into_iter().flatten() {
+                at_most(end.saturating_duration_since(now));
+            }
+        }
+        if child.pidfd.is_none() || self.log.owes_news() {
+            at_most(LOOK);
+        }
+        if self.log.has_pending() || self.is_held_back() {
+            at_most(DISK);
+        }
+        wait
+    }
+
+    /// Waits for something to happen and carries what was said to the spool.
+    fn pump(&mut self, child: &mut Running, wait: Option<Duration>) {
+        let is_held_back = self.is_held_back();
+        let ready = {
+            let mut fds = Vec::with_capacity(5);
+            let mut whose = Vec::with_capacity(5);
+            let mut watch = |who: Who, fd, flags| {
+                fds.push(PollFd::from_borrowed_fd(fd, flags));
+                whose.push(who);
+            };
+            watch(Who::Control, self.control.as_fd(), PollFlags::IN);
+            if let (Some(pidfd), None) = (&child.pidfd, child.status) {
+                watch(Who::Child, pidfd.as_fd(), PollFlags::IN);
+            }
+            if let Some((stdin, _)) = &child.stdin {
+                watch(Who::Stdin, stdin.as_fd(), PollFlags::OUT);
+            }
+            for (place, output) in child.outputs.iter().enumerate() {
+                if let (Some(output), false) = (output, is_held_back) {
+                    watch(Who::Output(place), output.as_fd(), PollFlags::IN);
+                }
+            }
+            let limit = wait.and_then(|it| {
+                // Rounded up: a wait that ends too early is a loop that spins.
+                Timespec::try_from(it + Duration::from_micros(1)).ok()
+            });
+            // A signal ends the wait early, which is harmless.
+            let _ = poll(&mut fds, limit.as_ref());
+            let heard = fds.iter().map(|fd| !fd.revents().is_empty());
+            whose
+                .into_iter()
+                .zip(heard)
+                .filter_map(|(who, is_ready)| is_ready.then_some(who))
+                .collect::<Vec<_>>()
+        };
+        for who in ready {
+            match who {
+                // Reaped at the start of the next round.
+                Who::Child => {}
+                Who::Control => self.hear_control(child),
+                Who::Stdin => child.feed(&self.shell.initial_stdin),
+                Who::Output(place) => self.read_output(child, place),
+            }
+        }
+        self.log.write();
+    }
+
+    fn read_output(&mut self, child: &mut Running, place: usize) {
+        let Some(output) = &child.outputs[place] else {
+            return;
+        };
+        let (channel, is_wanted) = match place {
+            0 => (Channel::Stdout, self.shell.want_stdout),
+            _ => (Channel::Stderr, self.shell.want_stderr),
+        };
+        match self.log.read_from(output, channel, is_wanted) {
+            Ok(0) => child.outputs[place] = None,
+            Ok(_) => child.last_heard = now(),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => child.outputs[place] = None,
+        }
+    }
+
+    fn hear_control(&mut self, child: &mut Running) {
+        let mut buffer = [0; 64 * Control::SIZE];
+        let Ok(read) = rustix::io::read(&self.control, &mut buffer[..]) else {
+            return;
+        };
+        self.heard.extend_from_slice(&buffer[..read]);
+        let whole = self.heard.len() / Control::SIZE * Control::SIZE;
+        let messages: Vec<u8> = self.heard.drain(..whole).collect();
+        for message in messages.as_chunks().0 {
+            match Control::from_bytes(*message) {
+                Some(Control::Acknowledged(offset)) => {
+                    self.acknowledged = self.acknowledged.max(offset);
+                }
+                Some(Control::Interrupt) if child.status.is_none() => {
+                    let text = header::INTERRUPTED.to_owned();
+                    self.end(child, ExitCause::Interrupted, text);
+                }
+                Some(Control::Interrupt) | None => {}
+            }
+        }
+    }
+
+    fn say(&mut self, text: String) {
+        let text = header::masked(text, &self.shell.mask);
+        self.log.push_header(&text);
+        self.log.write();
+    }
+
+    /// Writes down the end: what waits for the disk first, the record last.
+    fn finish(mut self, exit: Exit) -> io::Result<()> {
+        loop {
+            self.log.write();
+            if !self.log.has_pending() {
+                break;
+            }
+            std::thread::sleep(DISK);
+        }
+        let ended = Ended {
+            exit,
+            logs: [(STDIO.to_owned(), self.log.length())].into(),
+        };
+        while let Err(error) = self.dir.write_ended(&ended) {
+            if !self.dir.path().is_dir() {
+                // Somebody has cleared the spool away: nobody wants to know.
+                return Err(error);
+            }
+            std::thread::sleep(DISK);
+        }
+        self.log.tell_the_end();
+        Ok(())
+    }
+}
+
+/// What something has happened to.
+enum Who {
+    Control,
+    Child,
+    Stdin,
+    Output(usize),
+}

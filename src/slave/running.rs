@@ -1,0 +1,110 @@
+//! A command that runs, in the hands of its runner: its pipes, its end, and
+//! how it is ended with everything that it has started.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, getpid, pidfd_open, wait};
+
+use super::runner::{GRACE, now};
+use crate::process::tree;
+
+/// A command that runs.
+pub(super) struct Running {
+    pub(super) pid: Pid,
+    pub(super) pidfd: Option<OwnedFd>,
+    pub(super) stdin: Option<(OwnedFd, usize)>,
+    pub(super) outputs: [Option<OwnedFd>; 2],
+    pub(super) status: Option<WaitStatus>,
+    pub(super) ended: Option<Instant>,
+    /// Whether nothing is left of all that was started.
+    pub(super) is_alone: bool,
+    pub(super) last_heard: Instant,
+    pub(super) asked_to_end: Option<Instant>,
+    pub(super) killed: Option<Instant>,
+}
+
+impl Running {
+    pub(super) fn new(child: Child, started: Instant) -> Self {
+        let raw = i32::try_from(child.id()).expect("process numbers are small");
+        let pid = Pid::from_raw(raw).expect("no child has the number 0");
+        let stdin = child.stdin.map(OwnedFd::from);
+        if let Some(stdin) = &stdin {
+            // Without this a program that does not read would stop its runner.
+            let _ = rustix::io::ioctl_fionbio(stdin, true);
+        }
+        Self {
+            pid,
+            // Old kernels have none; then is looked often.
+            pidfd: pidfd_open(pid, PidfdFlags::empty()).ok(),
+            stdin: stdin.map(|it| (it, 0)),
+            outputs: [
+                child.stdout.map(OwnedFd::from),
+                child.stderr.map(OwnedFd::from),
+            ],
+            status: None,
+            ended: None,
+            is_alone: false,
+            last_heard: started,
+            asked_to_end: None,
+            killed: None,
+        }
+    }
+
+    /// The process group, which keeps its number only while somebody is in it.
+    fn leader(&self) -> Option<Pid> {
+        self.status.is_none().then_some(self.pid)
+    }
+
+    /// Buries whoever has ended: the command, and what lost its parent.
+    pub(super) fn reap(&mut self) {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.pid => {
+                    self.status = Some(status);
+                    self.ended = Some(now());
+                    self.stdin = None;
+                }
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return,
+                Err(_) => {
+                    self.is_alone = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Kills what is left; again at every look, as long as something forks.
+    pub(super) fn kill(&mut self) {
+        self.killed.get_or_insert_with(now);
+        tree::kill_descendants(getpid(), self.leader());
+    }
+
+    /// Kills what the command left behind, and waits a little for it.
+    pub(super) fn kill_leftovers(&mut self) {
+        let start = now();
+        while !self.is_alone && now() < start + GRACE {
+            self.kill();
+            std::thread::sleep(Duration::from_millis(2));
+            self.reap();
+        }
+    }
+
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        let Some((stdin, sent)) = &mut self.stdin else {
+            return;
+        };
+        match rustix::io::write(&*stdin, &bytes[*sent..]) {
+            Ok(written) => *sent += written,
+            Err(Errno::AGAIN | Errno::INTR) => return,
+            // It does not want to read more.
+            Err(_) => *sent = bytes.len(),
+        }
+        if *sent == bytes.len() {
+            self.stdin = None;
+        }
+    }
+}

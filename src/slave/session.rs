@@ -1,0 +1,385 @@
+//! One attach: from the login to the end of the line. It reads what is on
+//! the disk, tells the master, and carries messages and output to and fro.
+//! It keeps nothing that the disk does not know.
+//!
+//! Files are read here and not in a thread of their own: they are small or in
+//! the page cache, and a slave has nothing better to do meanwhile.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Bound;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Slave;
+use super::facts::facts;
+use super::order::{CommandDir, Control, Order, STDIO, private};
+use super::served::ServedCommand;
+use super::spool::{self, Spool};
+use super::work::Works;
+use crate::model::CommandId;
+use crate::wire::CommandState;
+use crate::wire::FromMaster;
+use crate::wire::FromSlave;
+use crate::wire::WireCommand;
+use crate::wire::login::{LoginError, slave_login};
+use crate::wire::native::{FrameReader, FrameWriter, WireError};
+
+/// So much may wait to be written to the line.
+const LINE: usize = 256 << 10;
+
+/// How often the slave looks for itself, whatever it was told.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why a session ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// The master closed the line.
+    Closed,
+    /// This process is to end.
+    Stopped,
+    /// The master has told the slave to end.
+    Dismissed,
+}
+
+/// Why a session failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error("failed to log in")]
+    Login(#[from] LoginError),
+    #[error("failed to talk to the master")]
+    Wire(#[from] WireError),
+    #[error("the master was silent for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("failed to use the spool")]
+    Spool(#[source] io::Error),
+}
+
+/// Logs in over a line and serves the master until it ends.
+pub(super) async fn serve<R, W>(
+    slave: &mut Slave,
+    read: R,
+    write: W,
+    stop: &CancellationToken,
+) -> Result<Left, SessionError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut reader = FrameReader::new(read);
+    let mut writer = FrameWriter::new(write);
+    let (name, password) = (&slave.settings.name, &slave.settings.password);
+    let welcome = tokio::select! {
+        () = stop.cancelled() => return Ok(Left::Stopped),
+        welcome = slave_login(&mut reader, &mut writer, name, password) => welcome?,
+    };
+    if let Some(greeted) = slave.greeted.take() {
+        greeted();
+    }
+    let mut served = Served::open(slave, &welcome.master).map_err(SessionError::Spool)?;
+    writer.push(&FromSlave::Attached {
+        facts: facts(&slave.settings.basedir),
+        commands: served.states(),
+    })?;
+    info!(
+        master = welcome.master,
+        commands = served.commands.len(),
+        "attached"
+    );
+
+    let mut pulse = Pulse::new(welcome.heartbeat);
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        served.fill(&mut writer)?;
+        tokio::select! {
+            // What was heard counts before what was not: after a standstill
+            // of this process both are due.
+            biased;
+            () = stop.cancelled() => return Ok(Left::Stopped),
+            message = reader.next() => {
+                pulse.heard();
+                match message? {
+                    None => return Ok(Left::Closed),
+                    Some(FromMaster::Shutdown) => return Ok(Left::Dismissed),
+                    Some(message) => served.hear(message, &mut slave.works, &mut writer)?,
+                }
+            }
+            flushed = writer.flush(), if writer.waiting() > 0 => flushed?,
+            readable = slave.news.readable() => {
+                readable.map_err(SessionError::Spool)?;
+                let mut tokens = [0; 4096];
+                if let Ok(size) = slave.news.try_read(&mut tokens) {
+                    served.hear_news(&tokens[..size]);
+                }
+            }
+            () = slave.works.next_ended() => served.look(&mut slave.works),
+            _ = look.tick() => {
+                slave.works.reap();
+                served.look(&mut slave.works);
+            }
+            () = sleep_until(pulse.next()) => {
+                if pulse.is_dead() {
+                    return Err(SessionError::Silent(welcome.heartbeat));
+                }
+                pulse.pinged();
+                writer.push(&FromSlave::Ping)?;
+            }
+        }
+    }
+}
+
+/// When the master was heard, and when it was asked.
+struct Pulse {
+    heartbeat: Duration,
+    heard: Instant,
+    asked: Option<Instant>,
+}
+
+impl Pulse {
+    fn new(heartbeat: Duration) -> Self {
+        Self {
+            heartbeat,
+            heard: Instant::now(),
+            asked: None,
+        }
+    }
+
+    fn heard(&mut self) {
+        self.heard = Instant::now();
+        self.asked = None;
+    }
+
+    fn pinged(&mut self) {
+        self.asked = Some(Instant::now());
+    }
+
+    fn is_dead(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// When to ask, or when to give up. Who has just been asked has time to
+    /// answer, even if this process stood still before.
+    fn next(&self) -> Instant {
+        let half = self.heartbeat / 2;
+        match self.asked {
+            None => self.heard + half,
+            Some(asked) => (self.heard + self.heartbeat).max(asked + half),
+        }
+    }
+}
+
+/// The commands of the master that is attached.
+struct Served {
+    spool: Spool,
+    commands: BTreeMap<CommandId, ServedCommand>,
+    tokens: BTreeMap<u64, CommandId>,
+    /// Who spoke last: the others come first.
+    last: Option<CommandId>,
+}
+
+impl Served {
+    /// Reads what is on the disk, and begins what was ordered and never begun.
+    fn open(slave: &mut Slave, master: &str) -> io::Result<Self> {
+        let mut served = Self {
+            spool: Spool::open(&slave.settings.basedir, master)?,
+            commands: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            last: None,
+        };
+        for id in served.spool.commands()? {
+            let dir = served.spool.command(id);
+            let order = dir.order()?;
+            served.add(id, dir, order);
+        }
+        served.look(&mut slave.works);
+        Ok(served)
+    }
+
+    fn add(&mut self, id: CommandId, dir: CommandDir, order: Order) {
+        self.tokens.insert(order.token, id);
+        let command = ServedCommand::new(dir, order);
+        self.commands.insert(id, command);
+    }
+
+    fn states(&self) -> Vec<CommandState> {
+        let state = |(id, command): (&CommandId, &ServedCommand)| CommandState {
+            id: *id,
+            lease: self.spool.lease(id.build),
+            finished: command.ended.is_some(),
+        };
+        self.commands.iter().map(state).collect()
+    }
+
+    /// Looks how far each command has come.
+    fn look(&mut self, works: &mut Works) {
+        for (id, command) in &mut self.commands {
+            if let Err(error) = command.look(works) {
+                warn!(command = %id, %error, "the spool of a command cannot be read");
+            }
+        }
+        let is_over = |it: &ServedCommand| it.is_forgotten && it.ended.is_some();
+        let over = self.commands.iter().filter(|(_, it)| is_over(it));
+        for id in over.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.forget(id);
+        }
+    }
+
+    /// Looks at the commands that have said something.
+    fn hear_news(&mut self, tokens: &[u8]) {
+        let mut tokens: Vec<_> = tokens
+            .as_chunks()
+            .0
+            .iter()
+            .map(|it| u64::from_be_bytes(*it))
+            .collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        for token in tokens {
+            let id = self.tokens.get(&token);
+            if let Some(command) = id.and_then(|id| self.commands.get_mut(id))
+                && let Err(error) = command.look_quickly()
+            {
+                let dir = command.dir.path().display();
+                warn!(%dir, %error, "the spool of a command cannot be read");
+            }
+        }
+    }
+
+    fn hear<W: AsyncWrite + Unpin>(
+        &mut self,
+        message: FromMaster,
+        works: &mut Works,
+        writer: &mut FrameWriter<W>,
+    ) -> Result<(), WireError> {
+        match message {
+            FromMaster::Start {
+                id,
+                lease,
+                command,
+                have,
+            } => match self.start(id, lease, command, works) {
+                Ok(()) => {
+                    let command = self.commands.get_mut(&id).expect("it was just started");
+                    command.serve_from(have.get(STDIO).copied().unwrap_or(0));
+                    writer.push(&FromSlave::Started { id })?;
+                }
+                Err(why) => {
+                    warn!(command = %id, why, "refused");
+                    writer.push(&FromSlave::Refused { id, why })?;
+                }
+            },
+            FromMaster::Ack { id, log, offset } => {
+                if let Some(command) = self.commands.get_mut(&id).filter(|_| log == STDIO) {
+                    command.acknowledge(offset);
+                }
+            }
+            FromMaster::Interrupt { id, lease, why } => self.interrupt(id, lease, &why),
+            FromMaster::Forget { id } => self.forget(id),
+            FromMaster::Ping => writer.push(&FromSlave::Pong)?,
+            FromMaster::Pong => {}
+            FromMaster::Challenge { .. }
+            | FromMaster::Welcome { .. }
+            | FromMaster::Rejected { .. }
+            | FromMaster::Shutdown => warn!("the master says something out of turn"),
+        }
+        Ok(())
+    }
+
+    /// Starts a command, or finds it as it is.
+    fn start(
+        &mut self,
+        id: CommandId,
+        lease: u64,
+        command: WireCommand,
+        works: &mut Works,
+    ) -> Result<(), String> {
+        let unwritable = |error| format!("the slave cannot write its spool: {error}");
+        self.obey(id, lease)?;
+        if self.commands.contains_key(&id) {
+            return Ok(());
+        }
+        spool::check(&command)?;
+        let mut token = [0; 8];
+        getrandom::fill(&mut token).map_err(|error| error.to_string())?;
+        let token = u64::from_ne_bytes(token);
+        let order = Order { token, command };
+        let dir = self.spool.create(id, &order).map_err(unwritable)?;
+        info!(command = %id, "started");
+        self.add(id, dir, order);
+        let command = self.commands.get_mut(&id).expect("it was just added");
+        if let Err(error) = command.begin(works) {
+            // The order is on the disk: it is tried again.
+            warn!(command = %id, %error, "a command cannot be begun yet");
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, id: CommandId, lease: u64) -> Result<(), String> {
+        self.spool.obey(id.build, lease).map_err(|highest| {
+            let build = id.build;
+            format!("lease {lease} of build {build} is stale: lease {highest} has been seen")
+        })
+    }
+
+    fn interrupt(&mut self, id: CommandId, lease: u64, why: &str) {
+        if let Err(refusal) = self.obey(id, lease) {
+            warn!(command = %id, refusal, "an interrupt is not obeyed");
+            return;
+        }
+        let Some(command) = self.commands.get(&id) else {
+            return;
+        };
+        info!(command = %id, why, "interrupted");
+        // For a runner that does not listen yet; the others hear it at once.
+        if let Err(error) = private().create(true).open(command.dir.interrupt()) {
+            warn!(command = %id, %error, "an interrupt is not written down");
+        }
+        command.tell_runner(Control::Interrupt);
+    }
+
+    /// Removes what is known of a command: now, or when it has ended.
+    fn forget(&mut self, id: CommandId) {
+        if let Some(command) = self.commands.get_mut(&id) {
+            command.is_forgotten = true;
+            if command.ended.is_none() {
+                return;
+            }
+        }
+        if let Err(error) = self.spool.forget(id) {
+            warn!(command = %id, %error, "the spool of a command cannot be removed");
+        }
+        self.commands.remove(&id);
+        self.tokens.retain(|_, it| *it != id);
+    }
+
+    /// Takes up output as long as the line takes it, from all commands in turn.
+    fn fill<W: AsyncWrite + Unpin>(
+        &mut self,
+        writer: &mut FrameWriter<W>,
+    ) -> Result<(), WireError> {
+        let mut quiet = 0;
+        while quiet < self.commands.len() && writer.waiting() < LINE {
+            let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.commands.range_mut((after, Bound::Unbounded)).next();
+            let Some((id, command)) = next else {
+                // From the start again; everybody had a turn only if nobody spoke.
+                self.last = None;
+                continue;
+            };
+            self.last = Some(*id);
+            match command.speak(*id) {
+                Some(message) => {
+                    writer.push(&message)?;
+                    quiet = 0;
+                }
+                None => quiet += 1,
+            }
+        }
+        Ok(())
+    }
+}

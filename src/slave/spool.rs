@@ -1,0 +1,451 @@
+//! What the slave keeps on its disk: a directory for each command of each
+//! master, `BASEDIR/spool/MASTER/COMMAND/`. The disk is the truth; after a
+//! restart the slave knows its commands from here alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::Pid;
+use tracing::warn;
+
+use super::SPOOL;
+use super::order::{self, Begun, CommandDir, Ended, Order, STDIO};
+use crate::logs::record;
+use crate::model::BuildId;
+use crate::model::Channel;
+use crate::model::CommandId;
+use crate::model::Exit;
+use crate::model::ExitCause;
+use crate::process::tree;
+use crate::wire::WireCommand;
+
+/// Builds without commands whose leases are still remembered.
+const LEASES: usize = 256;
+
+/// How far a command has come.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// Nobody has begun; the slave ended in between.
+    Ordered,
+    Running,
+    Ended(Ended),
+    /// Whoever carried it out is gone, and did not write down an end.
+    Lost(String),
+}
+
+/// The spool of one master.
+#[derive(Debug)]
+pub(super) struct Spool {
+    dir: PathBuf,
+    leases: BTreeMap<i64, u64>,
+}
+
+/// Makes the FIFO in which runners tell their news.
+pub(super) fn make_news(basedir: &Path) -> io::Result<PathBuf> {
+    let spool = basedir.join(SPOOL);
+    make_private_dir(&spool)?;
+    let news = spool.join("news");
+    make_fifo(&news)?;
+    Ok(news)
+}
+
+impl Spool {
+    /// Opens the spool of `master`, and clears away what other masters left
+    /// that has ended.
+    pub(super) fn open(basedir: &Path, master: &str) -> io::Result<Self> {
+        let all = basedir.join(SPOOL);
+        let own = dir_name(master);
+        make_private_dir(&all)?;
+        let dir = all.join(&own);
+        make_private_dir(&dir)?;
+        for entry in fs::read_dir(&all)?.flatten() {
+            if entry.path().is_dir() && entry.file_name() != *own {
+                clear_away(&entry.path());
+            }
+        }
+        let leases = match order::read(&dir.join("leases")) {
+            Ok(leases) => leases,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { dir, leases })
+    }
+
+    /// Every command that is here.
+    pub(super) fn commands(&self) -> io::Result<Vec<CommandId>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            found.extend(entry?.file_name().to_str().and_then(parse_id));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    pub(super) fn command(&self, id: CommandId) -> CommandDir {
+        CommandDir::new(self.dir.join(id.to_string()))
+    }
+
+    /// The highest lease seen for a build.
+    pub(super) fn lease(&self, build: BuildId) -> u64 {
+        self.leases.get(&build.0).copied().unwrap_or(0)
+    }
+
+    /// Obeys `lease` from now on. Gives the highest that was seen if this one is lower.
+    pub(super) fn obey(&mut self, build: BuildId, lease: u64) -> Result<(), u64> {
+        let highest = self.lease(build);
+        if lease < highest {
+            return Err(highest);
+        }
+        if lease > highest {
+            self.leases.insert(build.0, lease);
+            if let Err(error) = self.write_leases() {
+                // A full disk must not cut off what runs already; the lease
+                // holds as long as this process, and is written with the next.
+                warn!(%build, lease, %error, "a lease is not written down");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down a command that is to be carried out. It is there as a
+    /// whole or not at all.
+    pub(super) fn create(&self, id: CommandId, order: &Order) -> io::Result<CommandDir> {
+        let fresh = CommandDir::new(self.dir.join(format!("{id}.new")));
+        remove(fresh.path())?;
+        make_private_dir(fresh.path())?;
+        fresh.write_order(order)?;
+        make_fifo(&fresh.control())?;
+        let dir = self.command(id);
+        fs::rename(fresh.path(), dir.path())?;
+        Ok(dir)
+    }
+
+    /// Removes what is known of a command.
+    pub(super) fn forget(&mut self, id: CommandId) -> io::Result<()> {
+        let gone = self.dir.join(format!("{id}.gone"));
+        match fs::rename(self.command(id).path(), &gone) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => remove(&gone)?,
+        }
+        self.trim_leases()
+    }
+
+    /// Forgets the leases of builds that are long over: the oldest first,
+    /// and none whose commands are here.
+    fn trim_leases(&mut self) -> io::Result<()> {
+        if self.leases.len() <= LEASES {
+            return Ok(());
+        }
+        let here = self.commands()?;
+        let is_here = |build: i64| here.iter().any(|id| id.build.0 == build);
+        let surplus = self.leases.len() - LEASES;
+        let oldest = self.leases.keys().copied().filter(|it| !is_here(*it));
+        for build in oldest.take(surplus).collect::<Vec<_>>() {
+            self.leases.remove(&build);
+        }
+        self.write_leases()
+    }
+
+    fn write_leases(&self) -> io::Result<()> {
+        order::write(&self.dir.join("leases"), &self.leases)
+    }
+}
+
+/// Finds out how far a command has come.
+pub(super) fn stage(dir: &CommandDir) -> io::Result<Stage> {
+    if let Some(ended) = dir.ended()? {
+        return Ok(Stage::Ended(ended));
+    }
+    let Some(_claim) = dir.claim()? else {
+        return Ok(Stage::Running);
+    };
+    // Nobody works on it, and nobody can begin while the claim is held; but
+    // somebody may have come to the end since we looked.
+    if let Some(ended) = dir.ended()? {
+        return Ok(Stage::Ended(ended));
+    }
+    let Some(begun) = dir.begun()? else {
+        return Ok(Stage::Ordered);
+    };
+    let why = if begun.boot_id == order::boot_id() {
+        end_leftovers(&begun);
+        let complaint = fs::read_to_string(dir.complaint()).unwrap_or_default();
+        match complaint.trim().lines().last() {
+            Some(line) => format!("the runner of the command failed: {line}"),
+            None => "the runner of the command was killed".to_owned(),
+        }
+    } else {
+        "the slave's host was restarted".to_owned()
+    };
+    Ok(Stage::Lost(why))
+}
+
+/// Writes down the end of a command that is lost, after what it said.
+pub(super) fn write_lost(dir: &CommandDir, why: &str) -> io::Result<Ended> {
+    let mut log = order::private().create(true).open(dir.log())?;
+    let mut tail = missing_tail(&mut log)?;
+    let line = format!("\nthe command is lost: {why}\n");
+    record::push(Channel::Header, line.as_bytes(), &mut tail);
+    log.seek(io::SeekFrom::End(0))?;
+    log.write_all(&tail)?;
+    let cause = ExitCause::Lost(why.to_owned());
+    let (code, elapsed_ms) = (-1, 0);
+    let ended = Ended {
+        exit: Exit {
+            code,
+            cause,
+            elapsed_ms,
+        },
+        logs: [(STDIO.to_owned(), log.metadata()?.len())].into(),
+    };
+    dir.write_ended(&ended)?;
+    Ok(ended)
+}
+
+/// What completes a log whose last record is cut: nothing may be taken
+/// back, since the master may have it.
+fn missing_tail(log: &mut File) -> io::Result<Vec<u8>> {
+    let mut reader = record::Reader::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let size = log.read(&mut buffer)?;
+        if size == 0 {
+            break;
+        }
+        skim(&mut reader, &buffer[..size])?;
+    }
+    let mut tail = Vec::new();
+    while !reader.is_between_records() {
+        tail.push(0);
+        skim(&mut reader, &[0])?;
+    }
+    Ok(tail)
+}
+
+fn skim(reader: &mut record::Reader, mut bytes: &[u8]) -> io::Result<()> {
+    while reader.next(&mut bytes).map_err(io::Error::other)?.is_some() {}
+    Ok(())
+}
+
+/// Ends what a runner that was killed left running.
+fn end_leftovers(begun: &Begun) {
+    if let Some(child) = begun.child.filter(|it| it.is_alive())
+        && let Some(pid) = Pid::from_raw(child.pid)
+    {
+        tree::kill_tree(pid);
+    }
+}
+
+/// Removes what another master's commands left, unless they still run.
+fn clear_away(dir: &Path) {
+    let mut is_idle = true;
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_command = entry.file_name().to_str().and_then(parse_id).is_some();
+        if is_command && matches!(stage(&CommandDir::new(path.clone())), Ok(Stage::Running)) {
+            is_idle = false;
+        } else if is_command && let Err(error) = remove(&path) {
+            warn!(path = %path.display(), %error, "an old spool cannot be removed");
+        }
+    }
+    if is_idle && let Err(error) = remove(dir) {
+        warn!(path = %dir.display(), %error, "an old spool cannot be removed");
+    }
+}
+
+/// Says whether a command could be carried out at all.
+pub(super) fn check(command: &WireCommand) -> Result<(), String> {
+    use crate::wire::WireLine;
+    let WireCommand::Shell(shell) = command else {
+        return Ok(());
+    };
+    if let WireLine::Argv(words) = &shell.line
+        && words.first().is_none_or(String::is_empty)
+    {
+        return Err("the command line is empty".to_owned());
+    }
+    let is_absolute = shell.workdir.starts_with('/');
+    if !is_absolute && !super::files::is_below(&shell.workdir) {
+        let workdir = &shell.workdir;
+        return Err(format!(
+            "directory `{workdir}` leaves the slave's base directory"
+        ));
+    }
+    Ok(())
+}
+
+fn parse_id(name: &str) -> Option<CommandId> {
+    let mut parts = name.rsplitn(4, '-');
+    let attempt = parts.next()?.parse().ok()?;
+    let index = parts.next()?.parse().ok()?;
+    let step = parts.next()?.parse().ok()?;
+    let build = BuildId(parts.next()?.parse().ok()?);
+    Some(CommandId {
+        build,
+        step,
+        index,
+        attempt,
+    })
+}
+
+/// A master's name as a name of a directory: no path, and never the same for two.
+fn dir_name(master: &str) -> String {
+    let mut name = "m-".to_owned();
+    for byte in master.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("={byte:02x}"));
+        }
+    }
+    name
+}
+
+fn make_private_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(dir)
+}
+
+fn make_fifo(path: &Path) -> io::Result<()> {
+    match mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn remove(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::tree::ProcessName;
+    use crate::wire::WireFile;
+
+    fn id(build: i64) -> CommandId {
+        CommandId {
+            build: BuildId(build),
+            step: 2,
+            index: 0,
+            attempt: 1,
+        }
+    }
+
+    fn order() -> Order {
+        let dir = "a".to_owned();
+        Order {
+            token: 5,
+            command: WireCommand::File(WireFile::Mkdir { dir }),
+        }
+    }
+
+    fn begun(boot_id: String) -> Begun {
+        Begun {
+            boot_id,
+            runner: ProcessName::own(),
+            child: None,
+        }
+    }
+
+    #[test]
+    fn a_command_goes_through_its_stages() {
+        let base = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(base.path(), "one").unwrap();
+        let dir = spool.create(id(1), &order()).unwrap();
+        assert_eq!(dir.order().unwrap(), order());
+        assert_eq!(stage(&dir).unwrap(), Stage::Ordered);
+
+        let claim = dir.claim().unwrap();
+        assert!(claim.is_some());
+        assert_eq!(stage(&dir).unwrap(), Stage::Running);
+        dir.write_begun(&begun(order::boot_id())).unwrap();
+        drop(claim);
+        let why = "the runner of the command was killed".to_owned();
+        assert_eq!(stage(&dir).unwrap(), Stage::Lost(why.clone()));
+
+        dir.write_begun(&begun("another start".to_owned())).unwrap();
+        let why = "the slave's host was restarted".to_owned();
+        assert_eq!(stage(&dir).unwrap(), Stage::Lost(why.clone()));
+        let ended = write_lost(&dir, &why).unwrap();
+        assert_eq!(stage(&dir).unwrap(), Stage::Ended(ended));
+
+        let spool_again = Spool::open(base.path(), "one").unwrap();
+        assert_eq!(spool_again.commands().unwrap(), [id(1)]);
+        spool.forget(id(1)).unwrap();
+        spool.forget(id(1)).unwrap();
+        assert!(!spool.command(id(1)).path().is_dir());
+    }
+
+    #[test]
+    fn a_log_that_was_cut_is_completed_before_the_loss_is_told() {
+        let base = tempfile::tempdir().unwrap();
+        let spool = Spool::open(base.path(), "one").unwrap();
+        let dir = spool.create(id(1), &order()).unwrap();
+        fs::write(dir.log(), b"o\0\0\0\x02hio\0\0\0\x05ab").unwrap();
+        let ended = write_lost(&dir, "gone").unwrap();
+        let log = fs::read(dir.log()).unwrap();
+        assert_eq!(ended.logs[STDIO], log.len() as u64);
+        let expected = b"o\0\0\0\x02hio\0\0\0\x05ab\0\0\0h\0\0\0\x1b\nthe command is lost: gone\n";
+        assert_eq!(log, expected);
+    }
+
+    #[test]
+    fn a_lower_lease_is_refused_and_the_highest_is_remembered() {
+        let base = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(base.path(), "one").unwrap();
+        let build = BuildId(7);
+        assert_eq!(spool.obey(build, 3), Ok(()));
+        assert_eq!(spool.obey(build, 3), Ok(()));
+        let mut again = Spool::open(base.path(), "one").unwrap();
+        assert_eq!(again.obey(build, 2), Err(3));
+        assert_eq!(again.obey(BuildId(8), 1), Ok(()));
+    }
+
+    #[test]
+    fn leases_do_not_pile_up() {
+        let base = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(base.path(), "one").unwrap();
+        spool.create(id(0), &order()).unwrap();
+        for build in 0..300 {
+            spool.obey(BuildId(build), 9).unwrap();
+        }
+        spool.forget(id(299)).unwrap();
+        assert_eq!(spool.leases.len(), LEASES);
+        assert_eq!(spool.lease(BuildId(0)), 9, "its command is here");
+        assert_eq!(spool.lease(BuildId(299)), 9, "the youngest are kept");
+    }
+
+    #[test]
+    fn another_masters_spool_goes_when_nothing_of_it_runs() {
+        let base = tempfile::tempdir().unwrap();
+        let other = Spool::open(base.path(), "../other").unwrap();
+        let dir = other.create(id(1), &order()).unwrap();
+        let claim = dir.claim().unwrap();
+        Spool::open(base.path(), "one").unwrap();
+        assert!(dir.path().exists(), "it still runs");
+        drop(claim);
+        Spool::open(base.path(), "one").unwrap();
+        assert!(!dir.path().exists());
+        assert!(base.path().join("spool/m-one").exists());
+    }
+
+    #[test]
+    fn ids_are_read_as_they_are_written() {
+        for build in [0, 12, -3] {
+            assert_eq!(parse_id(&id(build).to_string()), Some(id(build)));
+        }
+        for other in ["leases", "1-2-3", "1-2-0-1.new", "a-1-1-1"] {
+            assert_eq!(parse_id(other), None);
+        }
+    }
+}

@@ -1,0 +1,815 @@
+//! The slave on a bench: a master that is played by the test, a line in
+//! memory, and real runners, which are this test program called once more.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::session::{Left, SessionError, serve};
+use super::{RUNNER_VERB, Slave, SlaveError, SlaveSettings, runner_main};
+use crate::logs::record;
+use crate::model::BuildId;
+use crate::model::Channel;
+use crate::model::Command;
+use crate::model::CommandId;
+use crate::model::Exit;
+use crate::model::ExitCause;
+use crate::model::FileCommand;
+use crate::model::Shell;
+use crate::model::ShellLine;
+use crate::process::tree::ProcessName;
+use crate::wire::CommandState;
+use crate::wire::FromMaster;
+use crate::wire::FromSlave;
+use crate::wire::login::master_login;
+use crate::wire::native::{FrameReader, FrameWriter};
+
+/// Nothing here takes so long; it ends a test that hangs.
+const LONG: Duration = Duration::from_secs(50);
+
+/// The test program is called as `PROGRAM __runner DIR` and takes both words
+/// for parts of test names: only this one has such a name.
+#[test]
+#[expect(non_snake_case, reason = "the runner's verb has two underscores")]
+fn this_program_is_also_the__runner() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|it| it == RUNNER_VERB)
+        && let Some(dir) = args.next()
+    {
+        // Not `ExitCode`: the test program would go on to say how it went.
+        let _ = runner_main(dir.as_ref());
+        std::process::exit(0);
+    }
+}
+
+struct Bench {
+    base: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let base = tempfile::tempdir().unwrap();
+        Self { base }
+    }
+
+    fn settings(&self) -> SlaveSettings {
+        SlaveSettings {
+            basedir: self.base.path().to_owned(),
+            host: "localhost".to_owned(),
+            port: 9989,
+            name: "linux-1".to_owned(),
+            password: "secret".to_owned(),
+            max_delay: Duration::from_secs(300),
+            keepalive: None,
+            umask: None,
+            program: std::env::current_exe().unwrap(),
+        }
+    }
+
+    /// A fresh slave process, as far as the master can tell, that has attached.
+    async fn attach(&self) -> Master {
+        self.attach_with_heartbeat(60).await
+    }
+
+    async fn attach_with_heartbeat(&self, secs: u64) -> Master {
+        self.attach_as(self.settings(), secs).await
+    }
+
+    async fn attach_as(&self, settings: SlaveSettings, secs: u64) -> Master {
+        let (near, far) = duplex(64 << 10);
+        let mut slave = Slave::new(settings).unwrap();
+        let task = tokio::spawn(async move {
+            let (read, write) = split(near);
+            let left = serve(&mut slave, read, write, &CancellationToken::new()).await;
+            slave.end().await;
+            left
+        });
+        let (read, write) = split(far);
+        let mut reader = FrameReader::new(read);
+        let mut writer = FrameWriter::new(write);
+        let lookup = |_: &str| Some("secret".to_owned());
+        let caller = master_login(&mut reader, &mut writer, lookup)
+            .await
+            .unwrap();
+        let heartbeat = Duration::from_secs(secs);
+        caller
+            .welcome(&mut writer, "store", heartbeat)
+            .await
+            .unwrap();
+        let mut master = Master {
+            reader,
+            writer,
+            task,
+            commands: Vec::new(),
+            logs: BTreeMap::new(),
+            is_acknowledging: true,
+        };
+        let FromSlave::Attached { facts, commands } = master.hear().await else {
+            panic!("not attached");
+        };
+        assert_eq!(facts.platform.os, "linux");
+        master.commands = commands;
+        master
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.base.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Waits until a file has a whole line, and gives it.
+    async fn line(&self, name: &str) -> String {
+        let reading = async {
+            loop {
+                match fs::read_to_string(self.path(name)) {
+                    Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        };
+        timeout(LONG, reading).await.expect("the file is written")
+    }
+
+    /// A command line, with a header that is the same on every machine.
+    fn script(line: &str) -> Shell {
+        let mut shell = Shell::new(ShellLine::Script(line.to_owned()), "b");
+        shell.log_environ = false;
+        shell
+    }
+}
+
+struct Master {
+    reader: FrameReader<ReadHalf<DuplexStream>>,
+    writer: FrameWriter<WriteHalf<DuplexStream>>,
+    task: JoinHandle<Result<Left, SessionError>>,
+    commands: Vec<CommandState>,
+    logs: BTreeMap<CommandId, Vec<u8>>,
+    is_acknowledging: bool,
+}
+
+impl Master {
+    async fn hear(&mut self) -> FromSlave {
+        let message = timeout(LONG, self.reader.next()).await;
+        message
+            .expect("the slave speaks")
+            .unwrap()
+            .expect("the line is open")
+    }
+
+    async fn say(&mut self, message: FromMaster) {
+        self.writer.send(&message).await.unwrap();
+    }
+
+    async fn start(&mut self, id: CommandId, lease: u64, command: &Command) {
+        let have = self.logs.get(&id).map_or(0, |log| log.len() as u64);
+        self.say(FromMaster::Start {
+            id,
+            lease,
+            command: command.into(),
+            have: [("stdio".to_owned(), have)].into(),
+        })
+        .await;
+    }
+
+    /// Keeps output, and gives the next message that is something else.
+    async fn next(&mut self) -> FromSlave {
+        loop {
+            if let Some(other) = self.keep_one().await {
+                return other;
+            }
+        }
+    }
+
+    async fn keep_one(&mut self) -> Option<FromSlave> {
+        let message = self.hear().await;
+        let FromSlave::Output {
+            id,
+            log,
+            offset,
+            bytes,
+        } = message
+        else {
+            return Some(message);
+        };
+        let kept = self.logs.entry(id).or_default();
+        assert_eq!(offset, kept.len() as u64, "no gap and nothing twice");
+        kept.extend_from_slice(&bytes);
+        let offset = kept.len() as u64;
+        if self.is_acknowledging {
+            self.say(FromMaster::Ack { id, log, offset }).await;
+        }
+        None
+    }
+
+    /// Starts a command and waits for its end.
+    async fn run(&mut self, id: CommandId, command: &Command) -> Exit {
+        self.start(id, 1, command).await;
+        assert_eq!(self.next().await, FromSlave::Started { id });
+        self.end_of(id).await
+    }
+
+    async fn end_of(&mut self, id: CommandId) -> Exit {
+        let FromSlave::Finished {
+            id: ended,
+            exit,
+            logs,
+        } = self.next().await
+        else {
+            panic!("not finished");
+        };
+        assert_eq!(ended, id);
+        let kept = self.logs.get(&id).map_or(0, |log| log.len() as u64);
+        assert_eq!(logs, [("stdio".to_owned(), kept)].into());
+        exit
+    }
+
+    fn said(&self, id: CommandId, wanted: Channel) -> Vec<u8> {
+        let mut log = self.logs.get(&id).map_or(&[][..], Vec::as_slice);
+        let mut reader = record::Reader::new();
+        let mut said = Vec::new();
+        while let Some((channel, bytes)) = reader.next(&mut log).unwrap() {
+            if channel == wanted {
+                said.extend_from_slice(bytes);
+            }
+        }
+        assert!(reader.is_between_records());
+        said
+    }
+
+    fn stdout(&self, id: CommandId) -> String {
+        String::from_utf8(self.said(id, Channel::Stdout)).unwrap()
+    }
+
+    /// The header lines, without the place and the time.
+    fn header(&self, id: CommandId) -> String {
+        let text = String::from_utf8(self.said(id, Channel::Header)).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| match line.split_once("elapsedTime=") {
+                Some(_) => "elapsedTime=T".to_owned(),
+                None => match line.strip_prefix(" in dir ") {
+                    Some(rest) => format!(" in dir {}", &rest[rest.find("/b").unwrap()..]),
+                    None => line.to_owned(),
+                },
+            });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends the slave as `kill -9` would, and waits until it is gone.
+    async fn kill_slave(self) -> BTreeMap<CommandId, Vec<u8>> {
+        self.task.abort();
+        let _ = self.task.await;
+        self.logs
+    }
+}
+
+fn id(step: u32) -> CommandId {
+    CommandId {
+        build: BuildId(7),
+        step,
+        index: 0,
+        attempt: 0,
+    }
+}
+
+fn exited(exit: &Exit) -> (i32, ExitCause) {
+    (exit.code, exit.cause.clone())
+}
+
+async fn is_gone(pid: &str) {
+    let pid = pid.trim().parse().expect("a pid");
+    let waiting = async {
+        while ProcessName::of(pid).is_some_and(ProcessName::is_alive) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, waiting).await.expect("the process ends");
+}
+
+#[tokio::test]
+async fn a_command_runs_and_everything_it_says_comes() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let mut shell = Bench::script("cat; echo $GREETING $PWD; echo oh >&2; exit 3");
+    shell.initial_stdin = b"hello from stdin\n".to_vec();
+    shell.mask = vec!["GREETING".to_owned()];
+    shell.env = [("GREETING".to_owned(), Some("hi ${NONE}there".to_owned()))].into();
+    let exit = master.run(id(0), &Command::Shell(shell)).await;
+    assert_eq!(exited(&exit), (3, ExitCause::Exited));
+    let workdir = fs::canonicalize(bench.path("b")).unwrap();
+    assert_eq!(
+        master.stdout(id(0)),
+        format!("hello from stdin\nhi there {}\n", workdir.display())
+    );
+    assert_eq!(master.said(id(0), Channel::Stderr), b"oh\n");
+    insta::assert_snapshot!(master.header(id(0)), @r"
+    cat; echo $XXXX $PWD; echo oh >&2; exit 3
+     in dir /b (timeout 1200 secs)
+     watching logfiles {}
+     argv: ['/bin/sh', '-c', 'cat; echo $XXXX $PWD; echo oh >&2; exit 3']
+     writing 17 bytes to stdin
+     using PTY: False
+    elapsedTime=T
+    ");
+}
+
+#[tokio::test]
+async fn ten_megabytes_come_whole() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let shell = Bench::script("head -c 10485760 /dev/zero | tr '\\0' x");
+    let exit = master.run(id(0), &Command::Shell(shell)).await;
+    assert_eq!(exited(&exit), (0, ExitCause::Exited));
+    let said = master.said(id(0), Channel::Stdout);
+    assert_eq!(said.len(), 10 << 20);
+    assert!(said.iter().all(|byte| *byte == b'x'));
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_listens_to_waits_before_it_fills_the_disk() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let shell = Bench::script("head -c 80000000 /dev/zero");
+    master.is_acknowledging = false;
+    master.start(id(0), 1, &Command::Shell(shell)).await;
+    let file = bench.path("spool/m-store/7-0-0-0/log.stdio");
+    // One window comes without an acknowledgement, and no byte more.
+    while master
+        .logs
+        .get(&id(0))
+        .is_none_or(|log| log.len() < 1 << 20)
+    {
+        master.keep_one().await;
+    }
+    let growing = async {
+        while fs::metadata(&file).unwrap().len() <= 64 << 20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, growing)
+        .await
+        .expect("64 MiB come to the disk");
+    assert_eq!(master.logs[&id(0)].len(), 1 << 20);
+
+    master.is_acknowledging = true;
+    let (log, offset) = ("stdio".to_owned(), 1 << 20);
+    master
+        .say(FromMaster::Ack {
+            id: id(0),
+            log,
+            offset,
+        })
+        .await;
+    let mut acknowledged = offset;
+    loop {
+        let here = fs::metadata(&file).unwrap().len();
+        // What the runner was told may be behind by what is not worth telling.
+        assert!(here <= acknowledged + (64 << 20) + (1 << 20), "{here}");
+        match master.keep_one().await {
+            None => acknowledged = master.logs[&id(0)].len() as u64,
+            Some(FromSlave::Finished { exit, .. }) => {
+                assert_eq!(exited(&exit), (0, ExitCause::Exited));
+                break;
+            }
+            Some(_) => {}
+        }
+    }
+    assert_eq!(master.said(id(0), Channel::Stdout).len(), 80_000_000);
+}
+
+#[tokio::test]
+async fn a_slave_that_is_killed_meets_its_command_again_and_the_log_is_whole() {
+    let bench = Bench::new();
+    let line = "echo run >> ../runs; for i in $(seq 2000); do echo line $i; done; \
+                while test ! -e ../go; do :; done; echo end";
+    let command = Command::Shell(Bench::script(line));
+    let mut master = bench.attach().await;
+    master.start(id(0), 1, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    while master.logs.get(&id(0)).is_none_or(|log| log.len() < 4096) {
+        master.keep_one().await;
+    }
+    let kept = master.kill_slave().await;
+
+    let mut master = bench.attach().await;
+    let (lease, finished) = (1, false);
+    let state = CommandState {
+        id: id(0),
+        lease,
+        finished,
+    };
+    assert_eq!(master.commands, std::slice::from_ref(&state));
+    master.logs = kept;
+    master.start(id(0), 2, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    fs::write(bench.path("go"), "").unwrap();
+    let exit = master.end_of(id(0)).await;
+    assert_eq!(exited(&exit), (0, ExitCause::Exited));
+    let mut expected: String = (1..=2000).map(|i| format!("line {i}\n")).collect();
+    expected.push_str("end\n");
+    assert_eq!(master.stdout(id(0)), expected);
+    assert_eq!(bench.read("runs"), "run\n", "it ran once");
+    let logs = master.kill_slave().await;
+
+    // The end is told after every attach, and the log is the same from the start.
+    let mut master = bench.attach().await;
+    let (lease, finished) = (2, true);
+    assert_eq!(
+        master.commands,
+        [CommandState {
+            lease,
+            finished,
+            ..state
+        }]
+    );
+    assert_eq!(master.run_again(id(0), &command).await, exit);
+    assert_eq!(master.logs, logs);
+    master.say(FromMaster::Forget { id: id(0) }).await;
+    master.say(FromMaster::Shutdown).await;
+    assert_eq!(master.task.await.unwrap().unwrap(), Left::Dismissed);
+    assert!(!bench.path("spool/m-store/7-0-0-0").exists());
+}
+
+impl Master {
+    async fn run_again(&mut self, id: CommandId, command: &Command) -> Exit {
+        self.start(id, 2, command).await;
+        assert_eq!(self.next().await, FromSlave::Started { id });
+        self.end_of(id).await
+    }
+}
+
+#[tokio::test]
+async fn a_command_ends_while_no_slave_is_there() {
+    let bench = Bench::new();
+    let line = "echo began; while test ! -e ../go; do :; done; echo $$ > ../pid; echo end";
+    let command = Command::Shell(Bench::script(line));
+    let mut master = bench.attach().await;
+    master.start(id(0), 1, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    master.kill_slave().await;
+    fs::write(bench.path("go"), "").unwrap();
+    is_gone(&bench.line("pid").await).await;
+
+    let mut master = bench.attach().await;
+    assert_eq!(
+        exited(&master.run(id(0), &command).await),
+        (0, ExitCause::Exited)
+    );
+    assert_eq!(master.stdout(id(0)), "began\nend\n");
+}
+
+#[tokio::test]
+async fn a_command_that_is_started_twice_runs_once() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let command = Command::Shell(Bench::script("echo run >> ../runs"));
+    master.start(id(0), 1, &command).await;
+    master.start(id(0), 1, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    // The second start asked for everything from the beginning once more.
+    master.logs.clear();
+    master.end_of(id(0)).await;
+    assert_eq!(bench.read("runs"), "run\n");
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_whole_tree() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let line =
+        "setsid sh -c 'trap \"\" TERM; echo $$ > ../pid; while :; do sleep 600; done' & wait";
+    let command = Command::Shell(Bench::script(line));
+    master.start(id(0), 1, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    let pid = bench.line("pid").await;
+    let interrupt = |lease| FromMaster::Interrupt {
+        id: id(0),
+        lease,
+        why: "the build was stopped".to_owned(),
+    };
+    master.say(interrupt(1)).await;
+    let exit = master.end_of(id(0)).await;
+    assert_eq!(exited(&exit), (-1, ExitCause::Interrupted));
+    is_gone(&pid).await;
+    insta::assert_snapshot!(master.header(id(0)).lines().skip(5).collect::<Vec<_>>().join("\n"), @r"
+    command interrupted, attempting to kill
+    process killed by signal 15
+    elapsedTime=T
+    ");
+}
+
+#[tokio::test]
+async fn a_silent_command_and_a_long_one_are_ended_and_the_log_says_why() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let mut silent = Bench::script("printf 'no newline'; sleep 600");
+    silent.timeout = Some(Duration::from_millis(500));
+    let exit = master.run(id(0), &Command::Shell(silent)).await;
+    assert_eq!(exited(&exit), (-1, ExitCause::Silence));
+    assert!(exit.elapsed_ms >= 500, "{}", exit.elapsed_ms);
+    insta::assert_snapshot!(master.header(id(0)), @r#"
+    printf 'no newline'; sleep 600
+     in dir /b (timeout 0.5 secs)
+     watching logfiles {}
+     argv: ['/bin/sh', '-c', "printf 'no newline'; sleep 600"]
+     using PTY: False
+
+    command timed out: 0.5 seconds without output, attempting to kill
+    process killed by signal 15
+    elapsedTime=T
+    "#);
+
+    let mut long = Bench::script("while :; do echo; sleep 0.1; done");
+    long.timeout = Some(Duration::from_secs(30));
+    long.max_time = Some(Duration::from_secs(1));
+    let exit = master.run(id(1), &Command::Shell(long)).await;
+    assert_eq!(exited(&exit), (-1, ExitCause::Overtime));
+    let header = master.header(id(1));
+    assert!(
+        header.contains(" in dir /b (timeout 30 secs) (maxTime 1 sec)\n"),
+        "{header}"
+    );
+    let end = "command timed out: 1 seconds elapsed, attempting to kill\n";
+    assert!(header.contains(end), "{header}");
+}
+
+#[tokio::test]
+async fn ends_that_are_not_exits_are_told_apart() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let killed = Command::Shell(Bench::script("kill -SEGV $$"));
+    let exit = master.run(id(0), &killed).await;
+    assert_eq!(exited(&exit), (-1, ExitCause::Signal(11)));
+
+    let mut missing = Bench::script("");
+    missing.line = ShellLine::Argv(vec!["frobnicate".to_owned(), "x".to_owned()]);
+    missing.env = [("PATH".to_owned(), Some("/bin:/nowhere".to_owned()))].into();
+    let exit = master.run(id(1), &Command::Shell(missing)).await;
+    let why = "program `frobnicate` is not found; PATH is `/bin:/nowhere`";
+    assert_eq!(exited(&exit), (127, ExitCause::NotStarted(why.to_owned())));
+    let stderr = master.said(id(1), Channel::Stderr);
+    assert_eq!(String::from_utf8(stderr).unwrap(), format!("{why}\n"));
+
+    fs::write(bench.path("file"), "").unwrap();
+    let mut nowhere = Bench::script("true");
+    nowhere.workdir = "file/b".to_owned();
+    let exit = master.run(id(2), &Command::Shell(nowhere)).await;
+    let ExitCause::NotStarted(why) = exit.cause else {
+        panic!("it has no directory");
+    };
+    assert!(
+        why.starts_with("the directory `file/b` cannot be made: "),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn what_holds_the_output_open_is_not_waited_for() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let line = "setsid sleep 600 & echo $! > ../pid; echo done";
+    let exit = master
+        .run(id(0), &Command::Shell(Bench::script(line)))
+        .await;
+    assert_eq!(exited(&exit), (0, ExitCause::Exited));
+    assert_eq!(master.stdout(id(0)), "done\n");
+    is_gone(&bench.line("pid").await).await;
+    let header = master.header(id(0));
+    assert!(header.contains(super::header::LEFTOVERS), "{header}");
+}
+
+#[tokio::test]
+async fn a_runner_that_is_killed_means_a_lost_command_with_its_log() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let line = "echo began; echo $$ > ../pid; sleep 600";
+    let command = Command::Shell(Bench::script(line));
+    master.start(id(0), 1, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    let pid = bench.line("pid").await;
+    // What is still in the pipe goes with the runner.
+    while master.stdout(id(0)).is_empty() {
+        master.keep_one().await;
+    }
+    let dir = super::order::CommandDir::new(bench.path("spool/m-store/7-0-0-0"));
+    let begun = async {
+        loop {
+            match dir.begun().unwrap() {
+                Some(begun) if begun.child.is_some() => return begun,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let begun = timeout(LONG, begun).await.unwrap();
+    let runner = rustix::process::Pid::from_raw(begun.runner.unwrap().pid).unwrap();
+    rustix::process::kill_process(runner, rustix::process::Signal::KILL).unwrap();
+
+    let exit = master.end_of(id(0)).await;
+    let why = "the runner of the command was killed".to_owned();
+    assert_eq!(exited(&exit), (-1, ExitCause::Lost(why)));
+    assert_eq!(master.stdout(id(0)), "began\n");
+    is_gone(&pid).await;
+}
+
+#[tokio::test]
+async fn a_runner_that_cannot_be_started_means_a_lost_command() {
+    let bench = Bench::new();
+    let mut settings = bench.settings();
+    settings.program = "/nowhere/autobot".into();
+    let mut master = bench.attach_as(settings, 60).await;
+    let exit = master
+        .run(id(0), &Command::Shell(Bench::script("true")))
+        .await;
+    let why = "its runner cannot be started".to_owned();
+    assert_eq!(exited(&exit), (-1, ExitCause::Lost(why)));
+    assert!(
+        master
+            .header(id(0))
+            .ends_with("the command is lost: its runner cannot be started")
+    );
+}
+
+#[tokio::test]
+async fn a_stale_lease_and_nonsense_are_refused() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let mut refused = async |step, lease, shell: Shell| {
+        master.start(id(step), lease, &Command::Shell(shell)).await;
+        match master.next().await {
+            FromSlave::Refused { why, .. } => why,
+            FromSlave::Started { id } => {
+                master.end_of(id).await;
+                String::new()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused(0, 5, Bench::script("true")).await, "");
+    assert_eq!(
+        refused(1, 4, Bench::script("true")).await,
+        "lease 4 of build 7 is stale: lease 5 has been seen"
+    );
+    let mut outside = Bench::script("true");
+    outside.workdir = "../b".to_owned();
+    assert_eq!(
+        refused(2, 5, outside).await,
+        "directory `../b` leaves the slave's base directory"
+    );
+    let mut empty = Bench::script("");
+    empty.line = ShellLine::Argv(Vec::new());
+    assert_eq!(refused(3, 5, empty).await, "the command line is empty");
+}
+
+#[tokio::test]
+async fn file_commands_end_like_others() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let dir = "b/build".to_owned();
+    let mkdir = Command::File(FileCommand::Mkdir { dir });
+    let exit = master.run(id(0), &mkdir).await;
+    assert_eq!(exited(&exit), (0, ExitCause::Exited));
+    assert!(bench.path("b/build").is_dir());
+
+    let path = "b/none".to_owned();
+    let stat = Command::File(FileCommand::Stat { path });
+    let exit = master.run(id(1), &stat).await;
+    assert_eq!(exited(&exit), (1, ExitCause::Exited));
+    let stderr = String::from_utf8(master.said(id(1), Channel::Stderr)).unwrap();
+    assert!(stderr.ends_with("/b/none` is not there\n"), "{stderr}");
+
+    master.kill_slave().await;
+    fs::remove_dir(bench.path("b/build")).unwrap();
+    let mut master = bench.attach().await;
+    assert_eq!(master.commands.len(), 2);
+    master.run(id(0), &mkdir).await;
+    assert!(!bench.path("b/build").exists(), "it is not done again");
+}
+
+#[tokio::test]
+async fn a_master_that_is_silent_is_asked_and_then_given_up() {
+    let bench = Bench::new();
+    let mut master = bench.attach_with_heartbeat(1).await;
+    assert_eq!(master.hear().await, FromSlave::Ping);
+    master.say(FromMaster::Pong).await;
+    assert_eq!(master.hear().await, FromSlave::Ping);
+    let left = master.task.await.unwrap();
+    assert_eq!(
+        left.unwrap_err().to_string(),
+        "the master was silent for 1 s"
+    );
+}
+
+#[tokio::test]
+async fn garbage_from_the_master_ends_the_line_and_not_the_slave() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    master.writer.send(&"nonsense").await.unwrap();
+    let error = master.task.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "failed to talk to the master");
+    bench.attach().await;
+}
+
+#[tokio::test]
+async fn a_base_directory_has_one_slave() {
+    let bench = Bench::new();
+    let _master = bench.attach().await;
+    let Err(error) = Slave::new(bench.settings()) else {
+        panic!("a second slave");
+    };
+    assert!(matches!(error, SlaveError::InUse(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_slave_calls_again_when_the_line_is_lost_and_when_it_is_refused() {
+    let bench = Bench::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = bench.settings();
+    settings.host = "127.0.0.1".to_owned();
+    settings.port = listener.local_addr().unwrap().port();
+    settings.max_delay = Duration::from_millis(20);
+    settings.keepalive = Some(Duration::from_secs(600));
+    let stop = CancellationToken::new();
+    let slave = tokio::spawn(super::run(settings, stop.clone(), Box::new(|| ())));
+    let calls = async {
+        for turn in 0..4 {
+            let (read, write) = listener.accept().await.unwrap().0.into_split();
+            let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+            let password = if turn == 1 { "changed" } else { "secret" };
+            let lookup = |_: &str| Some(password.to_owned());
+            match master_login(&mut reader, &mut writer, lookup).await {
+                // Its name is taken.
+                Ok(caller) if turn == 2 => caller.refuse(&mut writer, "taken").await.unwrap(),
+                Ok(caller) => {
+                    let heartbeat = Duration::from_secs(60);
+                    caller
+                        .welcome(&mut writer, "store", heartbeat)
+                        .await
+                        .unwrap();
+                    let attached: Option<FromSlave> = reader.next().await.unwrap();
+                    assert!(matches!(attached, Some(FromSlave::Attached { .. })));
+                }
+                Err(error) => {
+                    assert_eq!(turn, 1);
+                    assert_eq!(error.to_string(), "slave `linux-1` has another password");
+                }
+            }
+        }
+    };
+    timeout(LONG, calls).await.expect("the slave calls again");
+    stop.cancel();
+    timeout(LONG, slave)
+        .await
+        .expect("it stops")
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_wants_is_cleared_away_when_it_has_ended() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let command = Command::Shell(Bench::script("sleep 600"));
+    master.start(id(0), 1, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    let (lease, why) = (1, "nobody knows it".to_owned());
+    master.say(FromMaster::Forget { id: id(0) }).await;
+    master
+        .say(FromMaster::Interrupt {
+            id: id(0),
+            lease,
+            why,
+        })
+        .await;
+    let clearing = async {
+        while bench.path("spool/m-store/7-0-0-0").exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, clearing).await.expect("the spool goes");
+}
+
+#[tokio::test]
+async fn a_line_over_pipes_works_like_any_other() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (read, write) = rustix::pipe::pipe().unwrap();
+    let mut read = super::stdio::FdStream::new(read).unwrap();
+    let mut write = super::stdio::FdStream::new(write).unwrap();
+    let sent = vec![7; 1 << 20];
+    let expected = sent.clone();
+    let writing = tokio::spawn(async move { write.write_all(&sent).await });
+    let mut received = Vec::new();
+    read.read_to_end(&mut received).await.unwrap();
+    writing.await.unwrap().unwrap();
+    assert!(received == expected);
+}
