@@ -8,7 +8,7 @@
 //!    that [`factories`] planned, step after step ([`steps`]);
 //! 4. each step says commands, which go over the [`wire`] to a [`slave`];
 //! 5. what they print comes back into [`logs`], how they ended is judged;
-//! 6. the `store` has written down every decision before it took effect;
+//! 6. the [`store`] has written down every decision before it took effect;
 //! 7. the `web` shows it.
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
@@ -32,5 +32,6 @@ mod process;
 mod schedulers;
 mod slave;
 mod steps;
+mod store;
 mod syntax;
 mod wire;

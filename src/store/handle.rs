@@ -1,0 +1,178 @@
+//! How others reach the store: a thread that writes, and readers beside it.
+//!
+//! Commits are what a database is slow at. The writer takes every job that
+//! waits, runs each in a savepoint of its own, commits them all at once, and
+//! only then answers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::sqlite::Sqlite;
+use super::{Result, Store, StoreError};
+
+/// Jobs that may wait for the writer: more make their senders wait.
+const WAITING: usize = 1024;
+/// Jobs in one commit: bounds the time until the first of them is answered.
+const TOGETHER: usize = 128;
+/// Reading connections: as many pages as are drawn at once.
+const READERS: usize = 4;
+
+/// The store, cheap to clone. The writer ends when the last clone is dropped.
+#[derive(Clone)]
+pub(crate) struct StoreHandle {
+    jobs: mpsc::Sender<Told>,
+    readers: Arc<Readers>,
+}
+
+/// Runs in the writer's transaction, if there is one, and gives back what answers its
+/// sender once the commit is known.
+type Job = Box<dyn FnOnce(Option<&mut Sqlite>) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// What the writer is told.
+enum Told {
+    Run(Job),
+    /// Put everything into the one database file.
+    Settle(oneshot::Sender<Result<()>>),
+}
+
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Sqlite>>,
+    permits: Arc<Semaphore>,
+}
+
+impl StoreHandle {
+    /// Opens the database, making it or bringing it up to date, and starts the writer.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is not a database of autobot.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let writer = Sqlite::open(path)?;
+        let (jobs, inbox) = mpsc::channel(WAITING);
+        thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write_all(writer, inbox))
+            .map_err(|error| StoreError::new(format!("no thread to write with: {error}")))?;
+        let readers = Readers {
+            path: path.to_owned(),
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(READERS)),
+        };
+        Ok(Self {
+            jobs,
+            readers: Arc::new(readers),
+        })
+    }
+
+    /// Runs the verbs as one transaction, after everything that was asked before, and
+    /// returns when it is on disk. An error rolls it back.
+    pub(crate) async fn write<T, F>(&self, verbs: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move |sqlite| {
+            let done = match sqlite {
+                Some(sqlite) => sqlite.in_savepoint(verbs),
+                None => Err(StoreError::new("there is no transaction")),
+            };
+            Box::new(move |committed| {
+                // Who no longer listens has been cancelled; the commit stands.
+                drop(tell.send(committed.and(done)));
+            })
+        });
+        let gone = || StoreError::new("the writer has ended");
+        self.jobs.send(Told::Run(job)).await.map_err(|_| gone())?;
+        told.await.map_err(|_| gone())?
+    }
+
+    /// Puts everything into the one database file, so that a copy of it is whole while
+    /// nobody writes.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let (tell, told) = oneshot::channel();
+        let gone = || StoreError::new("the writer has ended");
+        self.jobs
+            .send(Told::Settle(tell))
+            .await
+            .map_err(|_| gone())?;
+        told.await.map_err(|_| gone())?
+    }
+
+    /// Runs reading verbs on a snapshot, beside the writer.
+    pub(crate) async fn read<T, F>(&self, verbs: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let permit = Arc::clone(&readers.permits).acquire_owned().await;
+        let reading = tokio::task::spawn_blocking(move || {
+            let idle = readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let mut sqlite = match idle {
+                Some(sqlite) => sqlite,
+                None => Sqlite::open_to_read(&readers.path)?,
+            };
+            let answer = sqlite.in_snapshot(verbs);
+            readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(sqlite);
+            drop(permit);
+            answer
+        });
+        reading
+            .await
+            .map_err(|error| StoreError::new(format!("reading broke off: {error}")))?
+    }
+}
+
+/// The writer's life.
+fn write_all(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) {
+    while let Some(first) = inbox.blocking_recv() {
+        let begun = sqlite.begin();
+        let mut answers = Vec::new();
+        let mut settle = None;
+        let mut next = Some(first);
+        while let Some(told) = next.take() {
+            match told {
+                Told::Run(job) => answers.extend(run(&mut sqlite, job, begun.is_ok())),
+                Told::Settle(tell) => {
+                    settle = Some(tell);
+                    break;
+                }
+            }
+            if answers.len() < TOGETHER {
+                next = inbox.try_recv().ok();
+            }
+        }
+        let committed = begun.and_then(|()| sqlite.commit());
+        for answer in answers {
+            answer(committed.clone());
+        }
+        if let Some(tell) = settle {
+            drop(tell.send(sqlite.checkpoint()));
+        }
+    }
+}
+
+/// Runs a job; without a transaction it is only asked for the answer to give.
+fn run(sqlite: &mut Sqlite, job: Job, is_begun: bool) -> Option<Answer> {
+    let ran = catch_unwind(AssertUnwindSafe(|| job(is_begun.then_some(&mut *sqlite))));
+    if ran.is_err() {
+        // A panic is a bug in one verb; its sender hears that the writer dropped it, and the
+        // savepoint keeps the others whole.
+        sqlite.abandon_savepoint();
+    }
+    ran.ok()
+}

@@ -1,0 +1,220 @@
+//! What survives. The verbs are the trade's own; each is one transaction or
+//! part of one: [`StoreHandle::write`] runs a closure of verbs as a
+//! transaction on the store's own thread, and commits those that wait
+//! together in one go.
+
+mod handle;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+use crate::model::BuildId;
+use crate::model::BuildRecord;
+use crate::model::BuilderName;
+use crate::model::BuildsetId;
+use crate::model::Change;
+use crate::model::ChangeId;
+use crate::model::Exit;
+use crate::model::NewBuildset;
+use crate::model::NewChange;
+use crate::model::Outcome;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::RequestRecord;
+use crate::model::SlaveName;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+
+pub(crate) use handle::StoreHandle;
+
+/// Makes the database file of a new master, or brings an older one up to date.
+///
+/// # Errors
+/// The file cannot be made, or is not a database of autobot.
+pub(crate) fn create(path: &std::path::Path) -> Result<()> {
+    sqlite::Sqlite::open(path).map(drop)
+}
+
+/// The verbs. Implemented by SQLite; another database implements the same.
+pub(crate) trait Store {
+    // --- changes and states -------------------------------------------------
+
+    /// Keeps a change. One whose origin is known already is not kept twice
+    /// and gives `None`.
+    fn add_change(&mut self, change: &NewChange, now: Timestamp) -> Result<Option<ChangeId>>;
+    fn change(&mut self, id: ChangeId) -> Result<Option<Change>>;
+    /// Changes after `seen`, oldest first, at most `limit`.
+    fn changes_after(&mut self, seen: ChangeId, limit: usize) -> Result<Vec<Change>>;
+    /// The newest changes, newest first, before `before` if given.
+    fn recent_changes(&mut self, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>>;
+    /// The newest change's id, 0 if there is none.
+    fn newest_change(&mut self) -> Result<ChangeId>;
+    /// What an object (`source NAME`, `scheduler NAME`) last saved; `Null` if nothing.
+    fn state(&mut self, object: &str) -> Result<Value>;
+    fn save_state(&mut self, object: &str, state: &Value) -> Result<()>;
+
+    // --- requests -----------------------------------------------------------
+
+    /// Makes a buildset and a request for each of its builders, in their order.
+    fn add_buildset(
+        &mut self,
+        buildset: &NewBuildset,
+        now: Timestamp,
+    ) -> Result<(BuildsetId, Vec<RequestId>)>;
+    /// Requests that are neither claimed nor complete, oldest first.
+    fn pending_requests(&mut self) -> Result<Vec<RequestRecord>>;
+    fn request(&mut self, id: RequestId) -> Result<Option<RequestRecord>>;
+    /// Requests whose stamp holds the change, oldest first.
+    fn requests_of_change(&mut self, id: ChangeId) -> Result<Vec<RequestRecord>>;
+    /// Completes a request that nobody claimed; `false` if somebody did.
+    fn cancel_request(&mut self, id: RequestId, now: Timestamp) -> Result<bool>;
+
+    // --- builds -------------------------------------------------------------
+
+    /// Claims the requests and begins their build: gives it the builder's next
+    /// number. `None` if one of the requests is claimed or complete.
+    fn start_build(&mut self, new: &NewBuild, now: Timestamp) -> Result<Option<BegunBuild>>;
+    /// Writes down what the build will do: its properties, its steps (none
+    /// begun) and the fingerprint of their settings.
+    fn plan_build(
+        &mut self,
+        build: BuildId,
+        fingerprint: &str,
+        properties: &Properties,
+        steps: &[StepRecord],
+    ) -> Result<()>;
+    fn set_build_properties(&mut self, build: BuildId, properties: &Properties) -> Result<()>;
+    /// Writes down that somebody wants the build to stop, and why.
+    fn request_stop(&mut self, build: BuildId, reason: &str) -> Result<()>;
+    /// Writes down a step as it stands, with its logs.
+    fn put_step(&mut self, build: BuildId, step: &StepRecord) -> Result<()>;
+    /// Writes down that a command is about to run; its output begins at `log_start` of the
+    /// step's `stdio`.
+    fn start_command(&mut self, build: BuildId, at: CommandRow) -> Result<()>;
+    /// Writes down how a command ended; its output ends at `log_end` of the step's `stdio`.
+    fn finish_command(
+        &mut self,
+        build: BuildId,
+        at: CommandRow,
+        exit: &Exit,
+        log_end: u64,
+    ) -> Result<()>;
+    /// Ends a build. Any outcome but `Retry` completes its requests and, with
+    /// the last one, their buildsets; `Retry` gives the requests back.
+    fn finish_build(
+        &mut self,
+        build: BuildId,
+        end: &BuildEnd,
+        now: Timestamp,
+    ) -> Result<Vec<FinishedBuildset>>;
+    /// Builds that were begun and have not ended, oldest first: what a restarted master goes on with.
+    fn unfinished_builds(&mut self) -> Result<Vec<UnfinishedBuild>>;
+    /// Gives the build a lease higher than any before it.
+    fn renew_lease(&mut self, build: BuildId) -> Result<u64>;
+    /// How many builds for this request ended in `Retry`.
+    fn retries(&mut self, request: RequestId) -> Result<u32>;
+
+    // --- reading ------------------------------------------------------------
+
+    /// Number and lookup; a negative number counts back from the newest.
+    fn build(&mut self, builder: &BuilderName, number: i64) -> Result<Option<BuildRecord>>;
+    /// The newest builds, newest first: of one builder or of all, running ones too,
+    /// with numbers (times) below `before` if given.
+    fn recent_builds(
+        &mut self,
+        builder: Option<&BuilderName>,
+        before: Option<BuildId>,
+        limit: usize,
+    ) -> Result<Vec<BuildRecord>>;
+    /// Builds that ran on a slave, newest first.
+    fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>>;
+    /// Builds that are running, oldest first.
+    fn running_builds(&mut self) -> Result<Vec<BuildRecord>>;
+    /// All numbers of a builder's builds, ascending.
+    fn build_numbers(&mut self, builder: &BuilderName) -> Result<Vec<i64>>;
+    fn steps(&mut self, build: BuildId) -> Result<Vec<StepRecord>>;
+    /// Names of all builders that ever built, for pages of builders that left the configuration.
+    fn known_builders(&mut self) -> Result<Vec<BuilderName>>;
+    /// The name of this store, made with it: ids are unique in it.
+    fn identity(&mut self) -> Result<String>;
+    /// How long the builder's last successful build took, in seconds.
+    fn expected_secs(&mut self, builder: &BuilderName) -> Result<Option<f64>>;
+}
+
+/// What is needed to begin a build.
+#[derive(Clone, Debug)]
+pub(crate) struct NewBuild {
+    pub(crate) builder: BuilderName,
+    pub(crate) slave: SlaveName,
+    pub(crate) requests: Vec<RequestId>,
+    /// Of the merged requests.
+    pub(crate) stamp: crate::model::SourceStamp,
+    pub(crate) reason: String,
+}
+
+/// A build that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BegunBuild {
+    pub(crate) id: BuildId,
+    /// Per builder, from 0.
+    pub(crate) number: i64,
+    pub(crate) lease: u64,
+}
+
+/// Which command, and where its output begins in the step's `stdio`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommandRow {
+    pub(crate) step: u32,
+    pub(crate) index: u32,
+    pub(crate) attempt: u32,
+    pub(crate) log_start: u64,
+}
+
+/// How a build ended.
+#[derive(Clone, Debug)]
+pub(crate) struct BuildEnd {
+    pub(crate) outcome: Outcome,
+    pub(crate) text: Vec<String>,
+    pub(crate) properties: Properties,
+}
+
+/// A buildset that is complete.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FinishedBuildset {
+    pub(crate) id: BuildsetId,
+    pub(crate) outcome: Outcome,
+}
+
+/// A build that a restarted master goes on with.
+#[derive(Clone, Debug)]
+pub(crate) struct UnfinishedBuild {
+    pub(crate) build: BuildRecord,
+    /// Of the steps it was begun with; empty if they were never written down.
+    pub(crate) fingerprint: String,
+    pub(crate) steps: Vec<StepRecord>,
+    /// The commands of the step that was running, in order: where each began
+    /// and, if it ended, how and where.
+    pub(crate) commands: CommandHistory,
+    /// Set if somebody asked the build to stop: why.
+    pub(crate) stop_reason: Option<String>,
+}
+
+impl StoreError {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into() }
+    }
+}
+
+/// The commands of a step in order; with how each ended, and where its output did.
+pub(crate) type CommandHistory = Vec<(CommandRow, Option<(Exit, u64)>)>;
+
+pub(crate) type Result<T> = std::result::Result<T, StoreError>;
+
+/// The database could not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the database says: {what}")]
+pub(crate) struct StoreError {
+    pub(crate) what: String,
+}

@@ -1,0 +1,507 @@
+//! Builds, their steps and their commands.
+
+use rusqlite::{OptionalExtension, Row, ToSql, params};
+
+use crate::model::BuildId;
+use crate::model::BuildKey;
+use crate::model::BuildRecord;
+use crate::model::BuilderName;
+use crate::model::ChangeId;
+use crate::model::Exit;
+use crate::model::LogRecord;
+use crate::model::Outcome;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::SlaveName;
+use crate::model::SourceStamp;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+
+use super::super::{
+    BegunBuild, BuildEnd, CommandHistory, CommandRow, FinishedBuildset, NewBuild, Result,
+    StoreError, UnfinishedBuild,
+};
+use super::Sqlite;
+use super::rows::{
+    from_json, outcome, patch_from_json, patch_to_json, properties_from_json, properties_to_json,
+    to_json,
+};
+
+const COLUMNS: &str = "id, builder, number, slave, reason, branch, revision, repository, project, \
+                       patch, properties, blame, text, started, finished, outcome";
+
+impl Sqlite {
+    pub(super) fn insert_build(
+        &self,
+        new: &NewBuild,
+        now: Timestamp,
+    ) -> Result<Option<BegunBuild>> {
+        for request in &new.requests {
+            if !self.is_waiting(*request)? {
+                return Ok(None);
+            }
+        }
+        let number: i64 = self
+            .db
+            .prepare_cached("SELECT coalesce(max(number) + 1, 0) FROM builds WHERE builder = ?1")?
+            .query_row([new.builder.as_str()], |row| row.get(0))?;
+        let lease = self.next_lease()?;
+        let blame = self.select_blame(&new.stamp)?;
+        let stamp = &new.stamp;
+        self.db
+            .prepare_cached(
+                "INSERT INTO builds (builder, number, slave, reason, branch, revision, repository, \
+                 project, patch, properties, blame, text, started, lease, fingerprint) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '{}', ?10, '[]', ?11, ?12, '')",
+            )?
+            .execute(params![
+                new.builder.as_str(),
+                number,
+                new.slave.as_str(),
+                new.reason,
+                stamp.branch,
+                stamp.revision,
+                stamp.repository,
+                stamp.project,
+                patch_to_json(stamp.patch.as_ref()),
+                to_json(&blame),
+                now.0,
+                lease,
+            ])?;
+        let id = self.db.last_insert_rowid();
+        for request in &new.requests {
+            self.db
+                .prepare_cached("UPDATE requests SET build = ?1 WHERE id = ?2")?
+                .execute([id, request.0])?;
+            self.db
+                .prepare_cached("INSERT INTO build_requests VALUES (?1, ?2)")?
+                .execute([id, request.0])?;
+        }
+        for change in &stamp.changes {
+            self.db
+                .prepare_cached("INSERT OR IGNORE INTO build_changes VALUES (?1, ?2)")?
+                .execute([id, change.0])?;
+        }
+        Ok(Some(BegunBuild {
+            id: BuildId(id),
+            number,
+            lease,
+        }))
+    }
+
+    fn select_blame(&self, stamp: &SourceStamp) -> Result<Vec<String>> {
+        let mut blame: Vec<String> = stamp
+            .patch
+            .iter()
+            .filter_map(|patch| patch.author.clone())
+            .collect();
+        for change in &stamp.changes {
+            let author = self
+                .db
+                .prepare_cached("SELECT author FROM changes WHERE id = ?1")?
+                .query_row([change.0], |row| row.get(0))
+                .optional()?;
+            blame.extend(author);
+        }
+        blame.sort();
+        blame.dedup();
+        Ok(blame)
+    }
+
+    fn next_lease(&self) -> Result<u64> {
+        let lease: i64 = self
+            .db
+            .prepare_cached(
+                "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'lease' \
+                 RETURNING CAST(value AS INTEGER)",
+            )?
+            .query_row([], |row| row.get(0))?;
+        u64::try_from(lease).map_err(|_| StoreError::new("the lease counter is damaged"))
+    }
+
+    pub(super) fn update_lease(&self, build: BuildId) -> Result<u64> {
+        let lease = self.next_lease()?;
+        self.db
+            .prepare_cached("UPDATE builds SET lease = ?2 WHERE id = ?1")?
+            .execute(params![build.0, lease])?;
+        Ok(lease)
+    }
+
+    pub(super) fn update_plan(
+        &self,
+        build: BuildId,
+        fingerprint: &str,
+        properties: &Properties,
+        steps: &[StepRecord],
+    ) -> Result<()> {
+        self.db
+            .prepare_cached("UPDATE builds SET fingerprint = ?2, properties = ?3 WHERE id = ?1")?
+            .execute(params![
+                build.0,
+                fingerprint,
+                properties_to_json(properties)
+            ])?;
+        for step in steps {
+            self.upsert_step(build, step)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn update_build_properties(
+        &self,
+        build: BuildId,
+        properties: &Properties,
+    ) -> Result<()> {
+        self.db
+            .prepare_cached("UPDATE builds SET properties = ?2 WHERE id = ?1")?
+            .execute(params![build.0, properties_to_json(properties)])?;
+        Ok(())
+    }
+
+    pub(super) fn update_stop_reason(&self, build: BuildId, reason: &str) -> Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE builds SET stop_reason = coalesce(stop_reason, ?2) WHERE id = ?1",
+            )?
+            .execute(params![build.0, reason])?;
+        Ok(())
+    }
+
+    pub(super) fn upsert_step(&self, build: BuildId, step: &StepRecord) -> Result<()> {
+        let logs: Vec<(&str, &str, bool)> = step
+            .logs
+            .iter()
+            .map(|log| (log.name.as_str(), log.file.as_str(), log.complete))
+            .collect();
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO steps VALUES \
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?
+            .execute(params![
+                build.0,
+                step.number,
+                step.name,
+                step.started.map(|it| it.0),
+                step.finished.map(|it| it.0),
+                step.outcome.map(Outcome::code),
+                to_json(&step.text),
+                to_json(&step.build_text),
+                to_json(&step.statistics),
+                to_json(&step.urls),
+                step.hidden,
+                to_json(&logs),
+            ])?;
+        Ok(())
+    }
+
+    pub(super) fn insert_command(&self, build: BuildId, at: CommandRow) -> Result<()> {
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO commands (build, step, idx, attempt, log_start) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                build.0,
+                at.step,
+                at.index,
+                at.attempt,
+                at.log_start
+            ])?;
+        Ok(())
+    }
+
+    pub(super) fn update_command(
+        &self,
+        build: BuildId,
+        at: CommandRow,
+        exit: &Exit,
+        log_end: u64,
+    ) -> Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE commands SET end = ?4, log_end = ?5 \
+                 WHERE build = ?1 AND step = ?2 AND idx = ?3",
+            )?
+            .execute(params![build.0, at.step, at.index, to_json(exit), log_end])?;
+        Ok(())
+    }
+
+    pub(super) fn end_build(
+        &self,
+        build: BuildId,
+        end: &BuildEnd,
+        now: Timestamp,
+    ) -> Result<Vec<FinishedBuildset>> {
+        let ended = self
+            .db
+            .prepare_cached(
+                "UPDATE builds SET finished = ?2, outcome = ?3, text = ?4, properties = ?5 \
+                 WHERE id = ?1 AND finished IS NULL",
+            )?
+            .execute(params![
+                build.0,
+                now.0,
+                end.outcome.code(),
+                to_json(&end.text),
+                properties_to_json(&end.properties),
+            ])?;
+        if ended != 1 {
+            return Err(StoreError::new(format!("build {build} has ended already")));
+        }
+        // Its commands are only needed to go on with it.
+        self.db
+            .prepare_cached("DELETE FROM commands WHERE build = ?1")?
+            .execute([build.0])?;
+        if end.outcome == Outcome::Retry {
+            self.db
+                .prepare_cached("UPDATE requests SET build = NULL WHERE build = ?1")?
+                .execute([build.0])?;
+            return Ok(Vec::new());
+        }
+        self.db
+            .prepare_cached("UPDATE requests SET outcome = ?2, finished = ?3 WHERE build = ?1")?
+            .execute(params![build.0, end.outcome.code(), now.0])?;
+        let mut finished = Vec::new();
+        for request in self.select_requests_of_build(build)? {
+            finished.extend(self.finish_buildset_of(request, now)?);
+        }
+        Ok(finished)
+    }
+
+    pub(super) fn select_unfinished(&self) -> Result<Vec<UnfinishedBuild>> {
+        let mut all = Vec::new();
+        for build in self.select_builds("finished IS NULL ORDER BY id", &[])? {
+            let (fingerprint, stop_reason) = self
+                .db
+                .prepare_cached("SELECT fingerprint, stop_reason FROM builds WHERE id = ?1")?
+                .query_row([build.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let steps = self.select_steps(build.id)?;
+            let running = steps
+                .iter()
+                .find(|it| it.started.is_some() && it.finished.is_none());
+            let commands = match running {
+                Some(step) => self.select_commands(build.id, step.number)?,
+                None => Vec::new(),
+            };
+            all.push(UnfinishedBuild {
+                build,
+                fingerprint,
+                steps,
+                commands,
+                stop_reason,
+            });
+        }
+        Ok(all)
+    }
+
+    fn select_commands(&self, build: BuildId, step: u32) -> Result<CommandHistory> {
+        let mut select = self.db.prepare_cached(
+            "SELECT idx, attempt, log_start, end, log_end FROM commands \
+             WHERE build = ?1 AND step = ?2 ORDER BY idx",
+        )?;
+        let rows = select.query_map(params![build.0, step], |row| {
+            let at = CommandRow {
+                step,
+                index: row.get(0)?,
+                attempt: row.get(1)?,
+                log_start: row.get(2)?,
+            };
+            Ok((
+                at,
+                row.get::<_, Option<String>>(3)?,
+                row.get::<_, Option<u64>>(4)?,
+            ))
+        })?;
+        rows.map(|row| {
+            let (at, end, log_end) = row?;
+            let end = end.as_deref().map(from_json).transpose()?;
+            Ok((at, end.zip(log_end)))
+        })
+        .collect()
+    }
+
+    /// Builds that fit a condition, whole.
+    fn select_builds(&self, which: &str, values: &[&dyn ToSql]) -> Result<Vec<BuildRecord>> {
+        let mut select = self
+            .db
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM builds WHERE {which}"))?;
+        let rows = select.query_map(values, |row| Ok(build(row)))?;
+        let mut all = rows.map(|row| row?).collect::<Result<Vec<_>>>()?;
+        for it in &mut all {
+            it.stamp.changes = self.select_changes_of_build(it.id)?;
+            it.requests = self.select_requests_of_build(it.id)?;
+        }
+        Ok(all)
+    }
+
+    fn select_changes_of_build(&self, id: BuildId) -> Result<Vec<ChangeId>> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT change FROM build_changes WHERE build = ?1 ORDER BY change")?;
+        let rows = select.query_map([id.0], |row| Ok(ChangeId(row.get(0)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn select_requests_of_build(&self, id: BuildId) -> Result<Vec<RequestId>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT request FROM build_requests WHERE build = ?1 ORDER BY request",
+        )?;
+        let rows = select.query_map([id.0], |row| Ok(RequestId(row.get(0)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub(super) fn select_build(
+        &self,
+        builder: &BuilderName,
+        number: i64,
+    ) -> Result<Option<BuildRecord>> {
+        let found = if number < 0 {
+            // −1 is the newest.
+            let back = -(number + 1);
+            self.select_builds(
+                "builder = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2",
+                &[&builder.as_str(), &back],
+            )?
+        } else {
+            self.select_builds(
+                "builder = ?1 AND number = ?2",
+                &[&builder.as_str(), &number],
+            )?
+        };
+        Ok(found.into_iter().next())
+    }
+
+    pub(super) fn select_recent_builds(
+        &self,
+        builder: Option<&BuilderName>,
+        before: Option<BuildId>,
+        limit: usize,
+    ) -> Result<Vec<BuildRecord>> {
+        let before = before.map_or(i64::MAX, |it| it.0);
+        match builder {
+            Some(builder) => self.select_builds(
+                "builder = ?1 AND id < ?2 ORDER BY number DESC LIMIT ?3",
+                &[&builder.as_str(), &before, &limit],
+            ),
+            None => self.select_builds("id < ?1 ORDER BY id DESC LIMIT ?2", &[&before, &limit]),
+        }
+    }
+
+    pub(super) fn select_builds_on_slave(
+        &self,
+        slave: &SlaveName,
+        limit: usize,
+    ) -> Result<Vec<BuildRecord>> {
+        self.select_builds(
+            "slave = ?1 ORDER BY id DESC LIMIT ?2",
+            &[&slave.as_str(), &limit],
+        )
+    }
+
+    pub(super) fn select_running_builds(&self) -> Result<Vec<BuildRecord>> {
+        self.select_builds("finished IS NULL ORDER BY id", &[])
+    }
+
+    pub(super) fn select_build_numbers(&self, builder: &BuilderName) -> Result<Vec<i64>> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT number FROM builds WHERE builder = ?1 ORDER BY number")?;
+        let rows = select.query_map([builder.as_str()], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub(super) fn select_known_builders(&self) -> Result<Vec<BuilderName>> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT DISTINCT builder FROM builds ORDER BY builder")?;
+        let rows = select.query_map([], |row| Ok(row.get::<_, String>(0)?.into()))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub(super) fn select_expected_secs(&self, builder: &BuilderName) -> Result<Option<f64>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT (finished - started) / 1000.0 FROM builds \
+             WHERE builder = ?1 AND outcome = 0 ORDER BY number DESC LIMIT 1",
+        )?;
+        Ok(select
+            .query_row([builder.as_str()], |row| row.get(0))
+            .optional()?)
+    }
+
+    pub(super) fn select_steps(&self, build: BuildId) -> Result<Vec<StepRecord>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT number, name, started, finished, outcome, text, build_text, statistics, urls, \
+             hidden, logs FROM steps WHERE build = ?1 ORDER BY number",
+        )?;
+        let rows = select.query_map([build.0], |row| Ok(step(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
+    pub(super) fn select_identity(&self) -> Result<String> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT value FROM meta WHERE key = 'identity'")?;
+        Ok(select.query_row([], |row| row.get(0))?)
+    }
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str> {
+    Ok(row
+        .get_ref(column)?
+        .as_str()
+        .map_err(rusqlite::Error::from)?)
+}
+
+fn build(row: &Row<'_>) -> Result<BuildRecord> {
+    let builder: String = row.get(1)?;
+    let slave: String = row.get(3)?;
+    Ok(BuildRecord {
+        id: BuildId(row.get(0)?),
+        key: BuildKey {
+            builder: builder.into(),
+            number: row.get(2)?,
+        },
+        slave: slave.into(),
+        reason: row.get(4)?,
+        stamp: SourceStamp {
+            branch: row.get(5)?,
+            revision: row.get(6)?,
+            repository: row.get(7)?,
+            project: row.get(8)?,
+            patch: patch_from_json(row.get::<_, Option<String>>(9)?.as_deref())?,
+            changes: Vec::new(),
+        },
+        properties: properties_from_json(text(row, 10)?)?,
+        blame: from_json(text(row, 11)?)?,
+        text: from_json(text(row, 12)?)?,
+        started: Timestamp(row.get(13)?),
+        finished: row.get::<_, Option<i64>>(14)?.map(Timestamp),
+        outcome: outcome(row.get(15)?)?,
+        requests: Vec::new(),
+    })
+}
+
+fn step(row: &Row<'_>) -> Result<StepRecord> {
+    let logs: Vec<(String, String, bool)> = from_json(text(row, 10)?)?;
+    Ok(StepRecord {
+        number: row.get(0)?,
+        name: row.get(1)?,
+        started: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+        finished: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+        outcome: outcome(row.get(4)?)?,
+        text: from_json(text(row, 5)?)?,
+        build_text: from_json(text(row, 6)?)?,
+        statistics: from_json(text(row, 7)?)?,
+        urls: from_json(text(row, 8)?)?,
+        hidden: row.get(9)?,
+        logs: logs
+            .into_iter()
+            .map(|(name, file, complete)| LogRecord {
+                name,
+                file,
+                complete,
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,149 @@
+//! The verbs, each handed to the file of its noun.
+
+use serde_json::Value;
+
+use crate::model::BuildId;
+use crate::model::BuildRecord;
+use crate::model::BuilderName;
+use crate::model::BuildsetId;
+use crate::model::Change;
+use crate::model::ChangeId;
+use crate::model::Exit;
+use crate::model::NewBuildset;
+use crate::model::NewChange;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::RequestRecord;
+use crate::model::SlaveName;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+
+use super::super::{
+    BegunBuild, BuildEnd, CommandRow, FinishedBuildset, NewBuild, Result, Store, UnfinishedBuild,
+};
+use super::Sqlite;
+
+impl Store for Sqlite {
+    fn add_change(&mut self, change: &NewChange, now: Timestamp) -> Result<Option<ChangeId>> {
+        self.insert_change(change, now)
+    }
+    fn change(&mut self, id: ChangeId) -> Result<Option<Change>> {
+        self.select_change(id)
+    }
+    fn changes_after(&mut self, seen: ChangeId, limit: usize) -> Result<Vec<Change>> {
+        self.select_changes_after(seen, limit)
+    }
+    fn recent_changes(&mut self, before: Option<ChangeId>, limit: usize) -> Result<Vec<Change>> {
+        self.select_recent_changes(before, limit)
+    }
+    fn newest_change(&mut self) -> Result<ChangeId> {
+        self.select_newest_change()
+    }
+    fn state(&mut self, object: &str) -> Result<Value> {
+        self.select_state(object)
+    }
+    fn save_state(&mut self, object: &str, state: &Value) -> Result<()> {
+        self.upsert_state(object, state)
+    }
+    fn add_buildset(
+        &mut self,
+        buildset: &NewBuildset,
+        now: Timestamp,
+    ) -> Result<(BuildsetId, Vec<RequestId>)> {
+        self.insert_buildset(buildset, now)
+    }
+    fn pending_requests(&mut self) -> Result<Vec<RequestRecord>> {
+        self.select_pending_requests()
+    }
+    fn request(&mut self, id: RequestId) -> Result<Option<RequestRecord>> {
+        self.select_request(id)
+    }
+    fn requests_of_change(&mut self, id: ChangeId) -> Result<Vec<RequestRecord>> {
+        self.select_requests_of_change(id)
+    }
+    fn cancel_request(&mut self, id: RequestId, now: Timestamp) -> Result<bool> {
+        self.cancel_waiting_request(id, now)
+    }
+    fn start_build(&mut self, new: &NewBuild, now: Timestamp) -> Result<Option<BegunBuild>> {
+        self.insert_build(new, now)
+    }
+    fn plan_build(
+        &mut self,
+        build: BuildId,
+        fingerprint: &str,
+        properties: &Properties,
+        steps: &[StepRecord],
+    ) -> Result<()> {
+        self.update_plan(build, fingerprint, properties, steps)
+    }
+    fn set_build_properties(&mut self, build: BuildId, properties: &Properties) -> Result<()> {
+        self.update_build_properties(build, properties)
+    }
+    fn request_stop(&mut self, build: BuildId, reason: &str) -> Result<()> {
+        self.update_stop_reason(build, reason)
+    }
+    fn put_step(&mut self, build: BuildId, step: &StepRecord) -> Result<()> {
+        self.upsert_step(build, step)
+    }
+    fn start_command(&mut self, build: BuildId, at: CommandRow) -> Result<()> {
+        self.insert_command(build, at)
+    }
+    fn finish_command(
+        &mut self,
+        build: BuildId,
+        at: CommandRow,
+        exit: &Exit,
+        log_end: u64,
+    ) -> Result<()> {
+        self.update_command(build, at, exit, log_end)
+    }
+    fn finish_build(
+        &mut self,
+        build: BuildId,
+        end: &BuildEnd,
+        now: Timestamp,
+    ) -> Result<Vec<FinishedBuildset>> {
+        self.end_build(build, end, now)
+    }
+    fn unfinished_builds(&mut self) -> Result<Vec<UnfinishedBuild>> {
+        self.select_unfinished()
+    }
+    fn renew_lease(&mut self, build: BuildId) -> Result<u64> {
+        self.update_lease(build)
+    }
+    fn retries(&mut self, request: RequestId) -> Result<u32> {
+        self.count_retries(request)
+    }
+    fn build(&mut self, builder: &BuilderName, number: i64) -> Result<Option<BuildRecord>> {
+        self.select_build(builder, number)
+    }
+    fn recent_builds(
+        &mut self,
+        builder: Option<&BuilderName>,
+        before: Option<BuildId>,
+        limit: usize,
+    ) -> Result<Vec<BuildRecord>> {
+        self.select_recent_builds(builder, before, limit)
+    }
+    fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>> {
+        self.select_builds_on_slave(slave, limit)
+    }
+    fn running_builds(&mut self) -> Result<Vec<BuildRecord>> {
+        self.select_running_builds()
+    }
+    fn build_numbers(&mut self, builder: &BuilderName) -> Result<Vec<i64>> {
+        self.select_build_numbers(builder)
+    }
+    fn steps(&mut self, build: BuildId) -> Result<Vec<StepRecord>> {
+        self.select_steps(build)
+    }
+    fn known_builders(&mut self) -> Result<Vec<BuilderName>> {
+        self.select_known_builders()
+    }
+    fn identity(&mut self) -> Result<String> {
+        self.select_identity()
+    }
+    fn expected_secs(&mut self, builder: &BuilderName) -> Result<Option<f64>> {
+        self.select_expected_secs(builder)
+    }
+}

@@ -1,0 +1,365 @@
+//! What every database must do; SQLite is the one there is.
+
+use crate::model::BuildKey;
+use crate::model::BuilderName;
+use crate::model::Exit;
+use crate::model::ExitCause;
+use crate::model::LogRecord;
+use crate::model::NewBuildset;
+use crate::model::NewChange;
+use crate::model::Outcome;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::SourceStamp;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+
+use super::{BuildEnd, CommandRow, NewBuild, Result, Store, StoreError, StoreHandle};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn open() -> (tempfile::TempDir, StoreHandle) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a new store");
+    (dir, store)
+}
+
+async fn write<T: Send + 'static>(
+    store: &StoreHandle,
+    verbs: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+) -> T {
+    store.write(verbs).await.expect("the verbs succeed")
+}
+
+fn wanted(builders: &[&str]) -> NewBuildset {
+    NewBuildset {
+        reason: "because".into(),
+        stamp: SourceStamp::default(),
+        properties: Properties::new(),
+        builders: builders.iter().map(|it| BuilderName::from(*it)).collect(),
+    }
+}
+
+fn start(builder: &str, requests: &[RequestId]) -> NewBuild {
+    NewBuild {
+        builder: builder.into(),
+        slave: "linux-1".into(),
+        requests: requests.to_vec(),
+        stamp: SourceStamp::default(),
+        reason: "because".into(),
+    }
+}
+
+fn end(outcome: Outcome) -> BuildEnd {
+    BuildEnd {
+        outcome,
+        text: vec!["done".into()],
+        properties: Properties::new(),
+    }
+}
+
+fn step(number: u32) -> StepRecord {
+    StepRecord {
+        number,
+        name: format!("step {number}"),
+        started: None,
+        finished: None,
+        outcome: None,
+        text: vec![],
+        build_text: vec![],
+        statistics: vec![],
+        urls: vec![],
+        hidden: false,
+        logs: vec![],
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_one_origin_is_kept_once() {
+    let (_dir, store) = open();
+    let mut change = NewChange::by("Ann <ann@example.org>");
+    change.files = vec!["ü b.c".into(), "a.c".into()];
+    change
+        .properties
+        .set("p", serde_json::json!([1, null]), "Change");
+    change.origin = Some("git url main abc".into());
+    let twice = change.clone();
+
+    let ids = write(&store, move |verbs| {
+        Ok((
+            verbs.add_change(&change, NOW)?,
+            verbs.add_change(&twice, NOW)?,
+        ))
+    })
+    .await;
+
+    let first = ids.0.expect("the first is new");
+    assert_eq!(ids.1, None);
+    let kept = store
+        .read(move |verbs| verbs.change(first))
+        .await
+        .expect("readable")
+        .expect("kept");
+    assert_eq!(kept.files, ["a.c", "ü b.c"]);
+    assert_eq!(kept.when, NOW);
+    assert_eq!(
+        kept.properties.get("p"),
+        Some(&serde_json::json!([1, null]))
+    );
+}
+
+#[tokio::test]
+async fn a_failing_job_is_undone_and_its_neighbours_stand() {
+    let (_dir, store) = open();
+    let bad = store.write(|verbs| {
+        verbs.add_change(&NewChange::by("lost"), NOW)?;
+        Err::<(), _>(StoreError::new("no"))
+    });
+    let panics = store.write(|verbs| {
+        verbs.add_change(&NewChange::by("lost too"), NOW)?;
+        panic!("a bug in a verb")
+    });
+    let good = store.write(|verbs| verbs.add_change(&NewChange::by("kept"), NOW));
+
+    let (bad, panics, good) = tokio::join!(bad, panics, good);
+
+    assert_eq!(bad.expect_err("it failed").what, "no");
+    let _: StoreError = Result::<()>::expect_err(panics, "it panicked");
+    good.expect("the neighbour is fine");
+    let changes = store
+        .read(|verbs| verbs.recent_changes(None, 10))
+        .await
+        .expect("readable");
+    assert_eq!(
+        changes
+            .iter()
+            .map(|it| it.author.as_str())
+            .collect::<Vec<_>>(),
+        ["kept"]
+    );
+}
+
+#[tokio::test]
+async fn a_request_is_claimed_by_one_build_only() {
+    let (_dir, store) = open();
+    let (_, requests) = write(&store, |verbs| {
+        verbs.add_buildset(&wanted(&["a", "b"]), NOW)
+    })
+    .await;
+    let first = requests[0];
+
+    let one = write(&store, move |verbs| {
+        verbs.start_build(&start("a", &[first]), NOW)
+    })
+    .await;
+    let two = write(&store, move |verbs| {
+        verbs.start_build(&start("a", &[first]), NOW)
+    })
+    .await;
+
+    assert_eq!(one.map(|it| it.number), Some(0), "numbers begin at 0");
+    assert_eq!(two, None);
+    let pending = store
+        .read(|verbs| verbs.pending_requests())
+        .await
+        .expect("readable");
+    assert_eq!(
+        pending.iter().map(|it| it.id).collect::<Vec<_>>(),
+        [requests[1]]
+    );
+    let numbers = store
+        .read(|verbs| verbs.build_numbers(&"a".into()))
+        .await
+        .expect("readable");
+    assert_eq!(numbers, [0], "the lost claim used no number");
+}
+
+#[tokio::test]
+async fn a_buildset_ends_with_its_last_request() {
+    let (_dir, store) = open();
+    let (set, requests) = write(&store, |verbs| {
+        verbs.add_buildset(&wanted(&["a", "b"]), NOW)
+    })
+    .await;
+    let [a, b] = requests[..] else {
+        panic!("two requests")
+    };
+
+    let finished = write(&store, move |verbs| {
+        let build = verbs.start_build(&start("a", &[a]), NOW)?.expect("free").id;
+        verbs.finish_build(build, &end(Outcome::Warnings), NOW)
+    })
+    .await;
+    assert_eq!(finished, []);
+    let finished = write(&store, move |verbs| {
+        let build = verbs.start_build(&start("b", &[b]), NOW)?.expect("free").id;
+        verbs.finish_build(build, &end(Outcome::Success), NOW)
+    })
+    .await;
+
+    assert_eq!(finished.len(), 1);
+    assert_eq!(finished[0].id, set);
+    assert_eq!(
+        finished[0].outcome,
+        Outcome::Success,
+        "warnings count as success"
+    );
+}
+
+#[tokio::test]
+async fn a_build_that_is_retried_gives_its_requests_back() {
+    let (_dir, store) = open();
+    let (_, requests) = write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
+    let request = requests[0];
+
+    write(&store, move |verbs| {
+        let build = verbs
+            .start_build(&start("a", &[request]), NOW)?
+            .expect("free")
+            .id;
+        verbs.finish_build(build, &end(Outcome::Retry), NOW)
+    })
+    .await;
+    let again = write(&store, move |verbs| {
+        verbs.start_build(&start("a", &[request]), NOW)
+    })
+    .await;
+
+    assert_eq!(again.map(|it| it.number), Some(1), "a new number");
+    let retries = store
+        .read(move |verbs| verbs.retries(request))
+        .await
+        .expect("readable");
+    assert_eq!(retries, 1);
+    let record = store
+        .read(move |verbs| verbs.request(request))
+        .await
+        .expect("ok")
+        .expect("there");
+    assert!(record.claimed);
+    let key = |number| BuildKey {
+        builder: "a".into(),
+        number,
+    };
+    assert_eq!(record.builds, [key(0), key(1)]);
+}
+
+#[tokio::test]
+async fn a_running_build_can_be_gone_on_with() {
+    let (_dir, store) = open();
+    let (_, requests) = write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
+    let exit = Exit {
+        code: 0,
+        cause: ExitCause::Exited,
+        elapsed_ms: 5,
+    };
+    let ended = CommandRow {
+        step: 1,
+        index: 0,
+        attempt: 0,
+        log_start: 0,
+    };
+    let running = CommandRow {
+        step: 1,
+        index: 1,
+        attempt: 0,
+        log_start: 90,
+    };
+    let told = exit.clone();
+    write(&store, move |verbs| {
+        let build = verbs
+            .start_build(&start("a", &[requests[0]]), NOW)?
+            .expect("free")
+            .id;
+        let mut properties = Properties::new();
+        properties.set("branch", "main", "Build");
+        verbs.plan_build(build, "print", &properties, &[step(0), step(1)])?;
+        let done = StepRecord {
+            started: Some(NOW),
+            finished: Some(NOW),
+            ..step(0)
+        };
+        verbs.put_step(build, &done)?;
+        let log = LogRecord {
+            name: "stdio".into(),
+            file: "a/0-log-x-stdio".into(),
+            complete: false,
+        };
+        let begun = StepRecord {
+            started: Some(NOW),
+            logs: vec![log],
+            ..step(1)
+        };
+        verbs.put_step(build, &begun)?;
+        verbs.start_command(build, ended)?;
+        verbs.finish_command(build, ended, &told, 80)?;
+        verbs.start_command(build, running)?;
+        verbs.request_stop(build, "enough")
+    })
+    .await;
+
+    let all = write(&store, |verbs| verbs.unfinished_builds()).await;
+
+    let [found] = &all[..] else {
+        panic!("one build: {all:?}")
+    };
+    assert_eq!(found.fingerprint, "print");
+    assert_eq!(found.stop_reason.as_deref(), Some("enough"));
+    assert_eq!(found.steps.len(), 2);
+    assert_eq!(found.steps[1].logs[0].name, "stdio");
+    assert_eq!(found.commands, [(ended, Some((exit, 80))), (running, None)]);
+    assert_eq!(found.build.properties.text("branch"), Some("main"));
+    let id = found.build.id;
+    let leases = write(&store, move |verbs| {
+        Ok((verbs.renew_lease(id)?, verbs.renew_lease(id)?))
+    });
+    let (one, two) = leases.await;
+    assert!(one < two, "a lease only grows");
+}
+
+#[tokio::test]
+async fn a_cancelled_request_completes_as_a_failure() {
+    let (_dir, store) = open();
+    let (_, requests) = write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
+    let request = requests[0];
+    assert!(write(&store, move |verbs| verbs.cancel_request(request, NOW)).await);
+    assert!(
+        !write(&store, move |verbs| verbs.cancel_request(request, NOW)).await,
+        "only once"
+    );
+    let record = store
+        .read(move |verbs| verbs.request(request))
+        .await
+        .expect("ok")
+        .expect("there");
+    assert_eq!(record.outcome, Some(Outcome::Failure));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.sqlite");
+    std::fs::write(
+        &path,
+        "not a database, but long enough to be taken for one".repeat(20),
+    )
+    .expect("written");
+    let error = super::create(&path).expect_err("it is refused");
+    assert_eq!(
+        error.to_string(),
+        "the database says: file is not a database; the file is not a database of autobot"
+    );
+}
+
+#[tokio::test]
+async fn a_settled_store_is_whole_in_its_one_file() {
+    let (dir, store) = open();
+    write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
+    store.settle().await.expect("settled");
+
+    let copy = dir.path().join("copy.sqlite");
+    std::fs::copy(dir.path().join("state.sqlite"), &copy).expect("copied");
+    let copy = StoreHandle::open(&copy).expect("a whole store");
+    let pending = copy.read(|verbs| verbs.pending_requests()).await;
+    assert_eq!(pending.expect("readable").len(), 1);
+}
