@@ -13,7 +13,7 @@
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
 //! [`expr`] (conditions), [`process`] (children well run) and the clock;
-//! above them `config`, `scaffold`, `client` and `cli`.
+//! above them [`config`], `scaffold`, `client` and `cli`.
 //! `tests/rooms.rs` says which room may name which.
 
 #![expect(
@@ -24,6 +24,7 @@
 
 mod changes;
 mod clock;
+mod config;
 mod expr;
 mod factories;
 mod logs;
