@@ -4,7 +4,7 @@
 //!
 //! 1. [`changes`] notice it and hand it to the store;
 //! 2. [`schedulers`] wait until the tree is stable and ask for a buildset;
-//! 3. `master` makes requests of it, chooses a slave and runs the build
+//! 3. [`master`] makes requests of it, chooses a slave and runs the build
 //!    that [`factories`] planned, step after step ([`steps`]);
 //! 4. each step says commands, which go over the [`wire`] to a [`slave`];
 //! 5. what they print comes back into [`logs`], how they ended is judged;
@@ -28,6 +28,7 @@ mod config;
 mod expr;
 mod factories;
 mod logs;
+mod master;
 mod model;
 mod process;
 mod schedulers;

@@ -1,0 +1,163 @@
+//! Puts a master together and runs it: the second file to read.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::config;
+use crate::master::begin;
+use crate::master::core::{Core, Event, Ticket};
+use crate::master::crew::{Beginnings, Crew};
+use crate::master::dispatch;
+use crate::master::handle::MasterHandle;
+use crate::master::pages::{Access, Door, Pages};
+use crate::master::reload::Fixtures;
+use crate::store::{StoreError, StoreHandle};
+
+/// Facts that may wait for the core: more make their senders wait.
+const INBOX: usize = 1024;
+/// How long tasks get to end when the master stops.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The control socket in the master's base directory: the pages and their
+/// actions for whoever may open the file.
+pub(crate) const SOCKET: &str = "autobot.sock";
+
+/// Why a master does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The configuration's problems, rendered.
+    #[error("{0}")]
+    Config(String),
+    #[error("failed to open the database `state.sqlite`")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Port(String),
+    #[error("failed to listen on `{SOCKET}`")]
+    Socket(#[source] std::io::Error),
+}
+
+/// Runs the master in `dir` until `stop`. `ready` is called when everything stands.
+/// Every word on `hangup` reloads the configuration.
+///
+/// # Errors
+/// The master cannot start; nothing was built.
+pub(crate) async fn run(
+    dir: &Path,
+    pages: Arc<dyn Pages>,
+    ready: impl FnOnce(),
+    mut hangup: mpsc::Receiver<()>,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    let plan = config::load(dir).map_err(|problems| StartError::Config(problems.render(false)))?;
+    if !plan.warnings.is_empty() {
+        warn!("{}", plan.warnings.render(false).trim_end());
+    }
+    let plan = Arc::new(plan);
+    let store = StoreHandle::open(&dir.join("state.sqlite"))?;
+    let known = store.write(|verbs| Ok((verbs.identity()?, verbs.unfinished_builds()?)));
+    let (identity, unfinished) = known.await?;
+
+    let (tell_core, inbox) = mpsc::channel(INBOX);
+    let crew = Crew::new(Beginnings {
+        dir: dir.to_owned(),
+        store,
+        identity,
+        started: clock::now(),
+        core: tell_core,
+        plan: Arc::clone(&plan),
+        stop: stop.clone(),
+    });
+    let mut core = Core::new(Arc::clone(&plan), unfinished.len() as u64);
+
+    // Before any slave can come: what they say about these builds finds its listener.
+    for (number, was) in (1..).zip(unfinished) {
+        let ticket = Ticket(number);
+        let Some(taken) = begin::take_up(&crew, &was).await? else {
+            continue;
+        };
+        let key = was.build.key.clone();
+        let slave = was.build.slave.clone();
+        core.handle(Event::BuildResumed {
+            ticket,
+            builder: key.builder.clone(),
+            slave,
+            key,
+        });
+        let name = format!("build {}", taken.key);
+        crew.supervise(
+            name,
+            begin::run_resumed(Arc::clone(&crew), ticket, taken, was),
+        );
+    }
+    crew.supervise("core".into(), dispatch::run(Arc::clone(&crew), core, inbox));
+
+    let fixtures = Arc::new(Fixtures::new(Arc::clone(&pages)));
+    let handle = MasterHandle::new(Arc::clone(&crew), Arc::clone(&fixtures));
+    // Before the first page, so that who has seen one can knock here too.
+    let socket = control_socket(dir).map_err(StartError::Socket)?;
+    fixtures
+        .apply(&handle, &plan)
+        .await
+        .map_err(StartError::Port)?;
+    let control = pages.serve(
+        Door::Unix(socket),
+        handle.clone(),
+        Access::Full,
+        stop.child_token(),
+    );
+    crew.supervise("control socket".into(), control);
+
+    info!(dir = %dir.display(), "master started");
+    ready();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(()) = hangup.recv() => {
+                // Reported in the log; the command line asks over the socket instead.
+                match handle.reload().await {
+                    Ok(_) => info!("configuration reloaded"),
+                    Err(problems) => warn!("configuration not reloaded:\n{problems}"),
+                }
+            }
+        }
+    }
+    info!("master stops; running commands go on at their slaves");
+    crew.tasks.close();
+    if time::timeout(GRACE, crew.tasks.wait()).await.is_err() {
+        warn!("some tasks did not end in time");
+    }
+    if let Err(error) = crew.store.settle().await {
+        warn!(reason = %error, "failed to put the database into one file");
+    }
+    drop(std::fs::remove_file(dir.join(SOCKET)));
+    Ok(())
+}
+
+/// Listens where only the owner of the base directory can knock.
+fn control_socket(dir: &Path) -> std::io::Result<UnixListener> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::PermissionsExt;
+
+    // By way of the open directory, because an address has room for about 100 bytes only.
+    let base = std::fs::File::open(dir)?;
+    let path = Path::new("/proc/self/fd")
+        .join(base.as_raw_fd().to_string())
+        .join(SOCKET);
+    // The lock of the base directory is ours, so a socket that is there is of a dead master.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

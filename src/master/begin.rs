@@ -1,0 +1,226 @@
+//! How a build begins: with a claim, or with what an earlier run of the master
+//! left unfinished.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time;
+use tracing::warn;
+
+use crate::clock;
+use crate::config::BuilderPlan;
+use crate::config::SlavePlan;
+use crate::master::build::{Build, WRITE_PAUSE};
+use crate::master::core::{Assignment, Event, Ticket};
+use crate::master::course::Course;
+use crate::master::crew::{Crew, Live};
+use crate::master::properties::merged_stamp;
+use crate::model::BuildId;
+use crate::model::BuildKey;
+use crate::model::Change;
+use crate::model::Outcome;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::SourceStamp;
+use crate::store::{BuildEnd, NewBuild, Result, Store, UnfinishedBuild};
+
+/// Builds what was assigned, unless somebody else was faster.
+pub(crate) async fn run_new(crew: Arc<Crew>, assignment: Assignment) {
+    let ticket = assignment.ticket;
+    let outcome = match begin(&crew, &assignment).await {
+        Ok(Some(mut build)) => {
+            let key = build.key.clone();
+            crew.tell_core(Event::BuildBegun { ticket, key }).await;
+            let walk = AssertUnwindSafe(build.plan_and_walk(&assignment.requests));
+            if walk.catch_unwind().await.is_err() {
+                build.break_off().await;
+            }
+            build.course.outcome()
+        }
+        Ok(None) => Outcome::Retry,
+        Err(error) => {
+            warn!(builder = %assignment.builder.name, reason = %error, "failed to begin a build");
+            time::sleep(WRITE_PAUSE).await;
+            Outcome::Retry
+        }
+    };
+    finish_ticket(&crew, ticket, outcome).await;
+}
+
+/// Goes on with a build of an earlier run of this master.
+pub(crate) async fn run_resumed(
+    crew: Arc<Crew>,
+    ticket: Ticket,
+    mut build: Build,
+    was: UnfinishedBuild,
+) {
+    if AssertUnwindSafe(build.resume(was))
+        .catch_unwind()
+        .await
+        .is_err()
+    {
+        build.break_off().await;
+    }
+    finish_ticket(&crew, ticket, build.course.outcome()).await;
+}
+
+async fn finish_ticket(crew: &Crew, ticket: Ticket, outcome: Outcome) {
+    crew.tell_core(Event::BuildEnded { ticket }).await;
+    if outcome == Outcome::Retry {
+        // Requests that were given back wait again: the core reads them afresh.
+        match crew.store.read(|verbs| verbs.pending_requests()).await {
+            Ok(pending) => crew.tell_core(Event::Pending(pending)).await,
+            Err(error) => warn!(reason = %error, "failed to read what waits"),
+        }
+    }
+}
+
+async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build>> {
+    let plan = crew.plan();
+    let slave = plan.slaves.iter().find(|it| it.name == assignment.slave);
+    let (Some(slave), Some(_)) = (slave, crew.slaves.session(&assignment.slave)) else {
+        return Ok(None);
+    };
+    let (stamp, reason) = merged_stamp(&assignment.requests);
+    let requests: Vec<RequestId> = assignment.requests.iter().map(|it| it.id).collect();
+    let new = NewBuild {
+        builder: assignment.builder.name.clone(),
+        slave: slave.name.clone(),
+        requests: requests.clone(),
+        stamp: stamp.clone(),
+        reason,
+    };
+    let ids = stamp.changes.clone();
+    let begun = crew.store.write(move |verbs| {
+        let Some(begun) = verbs.start_build(&new, clock::now())? else {
+            return Ok(None);
+        };
+        Ok(Some((begun, changes_of(verbs, &ids)?)))
+    });
+    let Some((begun, changes)) = begun.await? else {
+        return Ok(None);
+    };
+    let key = BuildKey {
+        builder: assignment.builder.name.clone(),
+        number: begun.number,
+    };
+    let facts = Facts {
+        id: begun.id,
+        key,
+        lease: begun.lease,
+        requests,
+        stamp,
+        changes,
+    };
+    Ok(Some(Build::enter(
+        crew,
+        facts,
+        Arc::clone(&assignment.builder),
+        Arc::clone(slave),
+    )))
+}
+
+fn changes_of(verbs: &mut dyn Store, ids: &[crate::model::ChangeId]) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for id in ids {
+        changes.extend(verbs.change(*id)?);
+    }
+    Ok(changes)
+}
+
+/// What a build is, before its steps are known.
+struct Facts {
+    id: BuildId,
+    key: BuildKey,
+    lease: u64,
+    requests: Vec<RequestId>,
+    stamp: SourceStamp,
+    changes: Vec<Change>,
+}
+
+/// Takes up a build that the store holds unfinished. `None` if its builder or slave has
+/// left the configuration: it is given back.
+pub(crate) async fn take_up(crew: &Arc<Crew>, was: &UnfinishedBuild) -> Result<Option<Build>> {
+    let plan = crew.plan();
+    let builder = plan
+        .builders
+        .iter()
+        .find(|it| it.name == was.build.key.builder);
+    let slave = plan.slaves.iter().find(|it| it.name == was.build.slave);
+    let (id, ids) = (was.build.id, was.build.stamp.changes.clone());
+    let (Some(builder), Some(slave)) = (builder, slave) else {
+        let mut properties = was.build.properties.clone();
+        let why = "its builder or its slave is no longer in the configuration";
+        properties.set_runtime("retry_reason", why, "Build");
+        let end = BuildEnd {
+            outcome: Outcome::Retry,
+            text: vec!["retry".into()],
+            properties,
+        };
+        crew.store
+            .write(move |verbs| verbs.finish_build(id, &end, clock::now()))
+            .await?;
+        return Ok(None);
+    };
+    let lease = crew
+        .store
+        .write(move |verbs| Ok((verbs.renew_lease(id)?, changes_of(verbs, &ids)?)));
+    let (lease, changes) = lease.await?;
+    let facts = Facts {
+        id,
+        key: was.build.key.clone(),
+        lease,
+        requests: was.build.requests.clone(),
+        stamp: was.build.stamp.clone(),
+        changes,
+    };
+    let mut build = Build::enter(crew, facts, Arc::clone(builder), Arc::clone(slave));
+    build.properties = was.build.properties.clone();
+    if let Some(reason) = &was.stop_reason
+        && let Some(live) = crew.live().get(&build.key)
+    {
+        live.stop.send_replace(Some(reason.clone()));
+    }
+    Ok(Some(build))
+}
+
+impl Build {
+    fn enter(
+        crew: &Arc<Crew>,
+        facts: Facts,
+        builder: Arc<BuilderPlan>,
+        slave: Arc<SlavePlan>,
+    ) -> Self {
+        let (stop, stop_heard) = watch::channel(None);
+        crew.live().insert(
+            facts.key.clone(),
+            Live {
+                id: facts.id,
+                slave: slave.name.clone(),
+                stop,
+            },
+        );
+        Self {
+            crew: Arc::clone(crew),
+            id: facts.id,
+            key: facts.key,
+            lease: facts.lease,
+            builder,
+            slave,
+            requests: facts.requests,
+            stamp: facts.stamp,
+            changes: facts.changes,
+            properties: Properties::new(),
+            steps: Vec::new(),
+            records: Vec::new(),
+            course: Course::new([]),
+            stop: stop_heard,
+            stopped: false,
+            due: Vec::new(),
+            forgettable: Vec::new(),
+            news: Vec::new(),
+        }
+    }
+}

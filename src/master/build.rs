@@ -1,0 +1,331 @@
+//! One build from its plan to its end: makes the steps, takes up again what a
+//! restart cut off, ends. `begin.rs` claims it, `walk.rs` goes through its steps.
+//!
+//! What must be written is collected in `due` and goes down in one
+//! transaction just before the next command is sent or the build ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::time;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::config::BuilderPlan;
+use crate::config::SlavePlan;
+use crate::logs;
+use crate::logs::append::LogFile;
+use crate::master::course::Course;
+use crate::master::crew::Crew;
+use crate::master::properties::{Beginning, at_beginning};
+use crate::master::slaves::Session;
+use crate::master::walk::lost_verdict;
+use crate::model::BuildId;
+use crate::model::BuildKey;
+use crate::model::Change;
+use crate::model::CommandId;
+use crate::model::Outcome;
+use crate::model::Platform;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::RequestRecord;
+use crate::model::SourceStamp;
+use crate::model::Status;
+use crate::model::StepRecord;
+use crate::steps::Flags;
+use crate::steps::StepPlan;
+use crate::store::{BuildEnd, Result, Store, UnfinishedBuild};
+use crate::wire::FromMaster;
+
+/// A build that was given back this often ends as an exception.
+const RETRIES: u32 = 3;
+/// How long to wait before a store that could not write is tried again.
+pub(super) const WRITE_PAUSE: Duration = Duration::from_secs(1);
+
+/// A verb that is due; it may have to be tried more than once.
+type Write = Box<dyn Fn(&mut dyn Store) -> Result<()> + Send + Sync>;
+
+/// A build while it runs.
+pub(crate) struct Build {
+    pub(super) crew: Arc<Crew>,
+    pub(super) id: BuildId,
+    pub(crate) key: BuildKey,
+    pub(super) lease: u64,
+    pub(super) builder: Arc<BuilderPlan>,
+    pub(super) slave: Arc<SlavePlan>,
+    pub(super) requests: Vec<RequestId>,
+    pub(super) stamp: SourceStamp,
+    pub(super) changes: Vec<Change>,
+    pub(super) properties: Properties,
+    pub(super) steps: Vec<StepPlan>,
+    pub(super) records: Vec<StepRecord>,
+    pub(super) course: Course,
+    pub(super) stop: watch::Receiver<Option<String>>,
+    /// Set when the stop has been taken in: what always runs is not stopped again.
+    pub(super) stopped: bool,
+    pub(super) due: Vec<Write>,
+    /// Commands whose ends are due: their slaves may forget them after that.
+    pub(super) forgettable: Vec<(Session, CommandId)>,
+    pub(super) news: Vec<Status>,
+}
+
+impl Build {
+    /// Runs a build from its first step.
+    pub(super) async fn plan_and_walk(&mut self, requests: &[RequestRecord]) {
+        let Some(session) = self.session_or_lost().await else {
+            return self.end().await;
+        };
+        let basedir = session.facts.basedir.as_str();
+        self.properties = at_beginning(&Beginning {
+            global: &self.crew.plan().master.properties,
+            changes: &self.changes,
+            requests,
+            number: self.key.number,
+            stamp: &self.stamp,
+            builder: &self.builder,
+            slave: &self.slave,
+            slave_basedir: (!basedir.is_empty()).then_some(basedir),
+            is_windows: session.facts.platform.os.starts_with("win"),
+        });
+        info!(build = %self.key, slave = %self.slave.name, "build started");
+        self.news.push(Status::BuildStarted {
+            build: self.key.clone(),
+        });
+        match self.read_steps(&session) {
+            Ok(fingerprint) => {
+                let (id, properties) = (self.id, self.properties.clone());
+                let records = self.records.clone();
+                self.due(move |verbs| verbs.plan_build(id, &fingerprint, &properties, &records));
+                self.walk(None).await;
+            }
+            Err(error) => {
+                warn!(build = %self.key, reason = error, "the factory gives no steps");
+                self.course = Course::new([Flags::NONE]);
+                self.course
+                    .judge(0, Outcome::Exception, &["setupBuild".into(), error]);
+            }
+        }
+        self.end().await;
+    }
+
+    /// Goes on where the store says that the build was.
+    pub(super) async fn resume(&mut self, was: UnfinishedBuild) {
+        info!(build = %self.key, slave = %self.slave.name, "build goes on");
+        // As it was begun: that is what is ended if it cannot be gone on with.
+        self.records.clone_from(&was.steps);
+        self.course = Course::new(was.steps.iter().map(|_| Flags::NONE));
+        let Some(session) = self.session_or_lost().await else {
+            return self.end().await;
+        };
+        if was.fingerprint.is_empty() {
+            // It had its number and nothing else: it begins now.
+            let ids = self.requests.clone();
+            let requests = self.crew.store.read(move |verbs| {
+                let found: Result<Vec<_>> = ids.iter().map(|id| verbs.request(*id)).collect();
+                Ok(found?.into_iter().flatten().collect::<Vec<_>>())
+            });
+            let requests = requests.await.unwrap_or_default();
+            return self.plan_and_walk(&requests).await;
+        }
+        if self.read_steps(&session).as_ref() != Ok(&was.fingerprint) {
+            self.records.clone_from(&was.steps);
+            self.course = Course::new(was.steps.iter().map(|_| Flags::NONE));
+            self.give_back("its factory was changed while the master was down");
+            return self.end().await;
+        }
+        self.records = was.steps;
+        let mut earlier = None;
+        for index in 0..self.records.len() {
+            let record = &self.records[index];
+            if let (Some(outcome), Some(_)) = (record.outcome, record.finished) {
+                self.course
+                    .judge(index, outcome, &record.build_text.clone());
+            } else if record.started.is_some() {
+                earlier = Some((index, was.commands));
+                break;
+            }
+        }
+        self.walk(earlier).await;
+        self.end().await;
+    }
+
+    /// Makes the steps for this slave; gives their fingerprint.
+    fn read_steps(&mut self, session: &Session) -> std::result::Result<String, String> {
+        let mut platform: Platform = session.facts.platform.clone();
+        if let Some(os) = &self.slave.os {
+            platform.os.clone_from(os);
+        }
+        self.steps = self.builder.factory.steps(&platform)?;
+        self.course = Course::new(self.steps.iter().map(|it| it.flags));
+        self.records = (0..)
+            .zip(&self.steps)
+            .map(|(number, step)| StepRecord {
+                number,
+                name: step.name.clone(),
+                started: None,
+                finished: None,
+                outcome: None,
+                text: Vec::new(),
+                build_text: Vec::new(),
+                statistics: Vec::new(),
+                urls: Vec::new(),
+                hidden: false,
+                logs: Vec::new(),
+            })
+            .collect();
+        let settings = format!("{:?} {:?}", self.steps, self.builder.env);
+        let digest = Sha256::digest(settings.as_bytes());
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Waits for the slave; after `lost_timeout` the build is given back.
+    async fn session_or_lost(&mut self) -> Option<Session> {
+        let patience = self.crew.plan().master.lost_timeout;
+        let attached = self.crew.slaves.attached(&self.slave.name);
+        if let Ok(session) = time::timeout(patience, attached).await {
+            return Some(session);
+        }
+        let why = format!(
+            "slave {} did not come back within {}",
+            self.slave.name,
+            clock::human(patience)
+        );
+        self.give_back(&why);
+        None
+    }
+
+    /// Ends the build as one to be built again, with the reason in the running step's log.
+    fn give_back(&mut self, why: &str) {
+        warn!(build = %self.key, why, "the build cannot be continued");
+        self.properties.set_runtime("retry_reason", why, "Build");
+        if let Some(index) = self
+            .records
+            .iter()
+            .position(|it| it.started.is_some() && it.finished.is_none())
+        {
+            let record = &self.records[index];
+            if let Some(log) = record.logs.first()
+                && let Ok(mut file) = LogFile::open(&self.log_path(&log.file))
+            {
+                drop(file.add_header(&format!("cannot be continued: {why}\n")));
+            }
+            self.finish_step(index, lost_verdict(vec![self.records[index].name.clone()]));
+        }
+        self.course.lose();
+    }
+
+    /// Ends a build in which autobot itself broke: an exception, and not the end of the master.
+    pub(super) async fn break_off(&mut self) {
+        error!(build = %self.key, "the build broke off; this is a bug in autobot");
+        self.due.clear();
+        self.course.stop();
+        self.properties.set_runtime(
+            "exception",
+            "autobot broke off, see the master's log",
+            "Build",
+        );
+        self.end().await;
+    }
+
+    pub(super) async fn end(&mut self) {
+        if self.course.outcome() == Outcome::Retry {
+            let request = self.requests.first().copied();
+            let retries = match request {
+                Some(request) => {
+                    self.crew
+                        .store
+                        .read(move |verbs| verbs.retries(request))
+                        .await
+                }
+                None => Ok(0),
+            };
+            if retries.is_ok_and(|so_far| so_far >= RETRIES) {
+                let why = format!("it was given back {RETRIES} times already");
+                self.properties.set_runtime("retry_reason", why, "Build");
+                self.course.give_up();
+            }
+        }
+        let (build, now) = (self.id, clock::now());
+        let outcome = self.course.outcome();
+        let end = BuildEnd {
+            outcome,
+            text: self.course.text(),
+            properties: self.properties.clone(),
+        };
+        self.due(move |verbs| verbs.finish_build(build, &end, now).map(drop));
+        self.news.push(Status::BuildFinished {
+            build: self.key.clone(),
+            outcome,
+        });
+        let completed: &[RequestId] = if outcome == Outcome::Retry {
+            &[]
+        } else {
+            &self.requests
+        };
+        for request in completed {
+            let builder = self.key.builder.clone();
+            self.news.push(Status::RequestFinished {
+                request: *request,
+                builder,
+            });
+        }
+        self.flush().await;
+        self.crew.live().remove(&self.key);
+        info!(build = %self.key, outcome = %outcome, "build finished");
+    }
+
+    pub(super) fn due(
+        &mut self,
+        write: impl Fn(&mut dyn Store) -> Result<()> + Send + Sync + 'static,
+    ) {
+        self.due.push(Box::new(write));
+    }
+
+    pub(super) fn put_step(&mut self, index: usize) {
+        let (build, record) = (self.id, self.records[index].clone());
+        self.due(move |verbs| verbs.put_step(build, &record));
+    }
+
+    /// Writes down what is due, and then tells slave and pages. A store that cannot write (a
+    /// full disk) holds the build where it is: nothing leaves before it is written.
+    pub(super) async fn flush(&mut self) {
+        let due: Arc<[Write]> = std::mem::take(&mut self.due).into();
+        loop {
+            let writes = Arc::clone(&due);
+            let written = self
+                .crew
+                .store
+                .write(move |verbs| writes.iter().try_for_each(|write| write(verbs)));
+            match written.await {
+                Ok(()) => break,
+                Err(error) => {
+                    error!(build = %self.key, reason = %error, "failed to write a build down; trying again");
+                    time::sleep(WRITE_PAUSE).await;
+                }
+            }
+        }
+        for (session, id) in self.forgettable.drain(..) {
+            session.say(FromMaster::Forget { id }).await;
+        }
+        for status in self.news.drain(..) {
+            self.crew.tell(status);
+        }
+    }
+
+    pub(super) fn log_path(&self, file: &str) -> PathBuf {
+        self.crew.dir.join("builds").join(file)
+    }
+
+    pub(super) fn log_file(&self, index: usize, log: &str) -> String {
+        let taken = |name: &str| {
+            self.records
+                .iter()
+                .any(|step| step.logs.iter().any(|it| it.file == name))
+        };
+        let step = &self.records[index].name;
+        logs::file_name(&self.builder.builddir, &self.key, step, log, &taken)
+    }
+}

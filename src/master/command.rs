@@ -1,0 +1,266 @@
+//! One command on a slave, over any number of lines: it is started or met
+//! again, what it prints is kept before it is acknowledged, and its end is
+//! taken once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{self, Instant};
+use tracing::{debug, error};
+
+use crate::clock;
+use crate::logs::append::LogFile;
+use crate::master::crew::Crew;
+use crate::master::slaves::{News, Session};
+use crate::model::BuildKey;
+use crate::model::CommandId;
+use crate::model::Exit;
+use crate::model::ExitCause;
+use crate::model::SlaveName;
+use crate::model::Status;
+use crate::wire::{FromMaster, WireCommand};
+
+/// Pages hear of a growing log this often at most.
+const NEWS_PAUSE: Duration = Duration::from_millis(50);
+/// How long to wait before trying again to write to a full disk.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
+/// A slave that leaves out pieces of a log is asked again this often at most.
+const ASK_PAUSE: Duration = Duration::from_millis(100);
+
+/// A command and where it runs.
+pub(crate) struct CommandLine<'a> {
+    pub(crate) crew: &'a Crew,
+    pub(crate) key: &'a BuildKey,
+    pub(crate) slave: &'a SlaveName,
+    pub(crate) id: CommandId,
+    pub(crate) lease: u64,
+    pub(crate) command: WireCommand,
+    /// Hears why the build is to stop; `None` for a command that runs in spite of it.
+    pub(crate) stop: Option<watch::Receiver<Option<String>>>,
+}
+
+/// How it ended and where its output ends in the log.
+pub(crate) struct Finish {
+    pub(crate) exit: Exit,
+    pub(crate) end: u64,
+    /// Is to be told that the spool may go, once the end is written down.
+    pub(crate) session: Option<Session>,
+}
+
+/// What became of one line.
+enum Line {
+    Finished(Exit, u64),
+    /// The line is gone, or the command must be asked for again.
+    Again,
+}
+
+impl CommandLine<'_> {
+    /// Runs it to its end. Its output begins at `start` of the log.
+    pub(crate) async fn run(mut self, log: &mut LogFile, start: u64) -> Finish {
+        let mut away_since = Instant::now();
+        loop {
+            let session = match self.meet(away_since).await {
+                Ok(session) => session,
+                Err(cause) => return self.cut_off(log, cause),
+            };
+            match self.attend(&session, log, start).await {
+                Line::Finished(exit, length) => {
+                    return self.close(session, log, exit, start + length);
+                }
+                Line::Again => away_since = Instant::now(),
+            }
+        }
+    }
+
+    /// Waits for the slave; a stop or too long an absence ends the command.
+    async fn meet(&mut self, away_since: Instant) -> Result<Session, ExitCause> {
+        let patience = self.crew.plan().master.lost_timeout;
+        let session = self.crew.slaves.session(self.slave);
+        if let Some(session) = session.filter(|it| !it.closed.is_cancelled()) {
+            return Ok(session);
+        }
+        tokio::select! {
+            session = self.crew.slaves.attached(self.slave) => Ok(session),
+            // The slave hears that the build is over when it comes back.
+            () = stopped(&mut self.stop) => Err(ExitCause::Interrupted),
+            () = time::sleep_until(away_since + patience) => {
+                let (slave, patience) = (self.slave, clock::human(patience));
+                Err(ExitCause::Lost(format!("slave {slave} was away for {patience}")))
+            }
+        }
+    }
+
+    async fn attend(&mut self, session: &Session, log: &mut LogFile, start: u64) -> Line {
+        let mut news = session.listen(self.id);
+        let have = BTreeMap::from([("stdio".to_owned(), log.len().saturating_sub(start))]);
+        let (id, lease) = (self.id, self.lease);
+        let begin = FromMaster::Start {
+            id,
+            lease,
+            command: self.command.clone(),
+            have,
+        };
+        if !session.say(begin).await {
+            return self.leave(session);
+        }
+        let mut stop = self.stop.clone();
+        let mut told = Instant::now();
+        let mut dirty = false;
+        loop {
+            let said = tokio::select! {
+                biased;
+                said = news.recv() => said,
+                () = session.closed.cancelled() => None,
+                () = stopped(&mut stop) => {
+                    let why = stop.take().and_then(|it| it.borrow().clone()).unwrap_or_default();
+                    session.say(FromMaster::Interrupt { id, lease, why }).await;
+                    continue;
+                }
+                () = time::sleep_until(told + NEWS_PAUSE), if dirty => {
+                    self.tell_growth();
+                    (told, dirty) = (Instant::now(), false);
+                    continue;
+                }
+            };
+            match said {
+                None => return self.leave(session),
+                Some(News::Started) => {}
+                Some(News::Output {
+                    log: name,
+                    offset,
+                    bytes,
+                }) => {
+                    if name == "stdio" && !keep(log, start + offset, &bytes).await {
+                        debug!(command = %id, offset, "a piece of the log is missing");
+                        time::sleep(ASK_PAUSE).await;
+                        return self.leave(session);
+                    }
+                    let offset = offset + bytes.len() as u64;
+                    session
+                        .say(FromMaster::Ack {
+                            id,
+                            log: name,
+                            offset,
+                        })
+                        .await;
+                    dirty = true;
+                    if told.elapsed() >= NEWS_PAUSE {
+                        self.tell_growth();
+                        (told, dirty) = (Instant::now(), false);
+                    }
+                }
+                Some(News::Finished { exit, stdio }) => {
+                    if log.len() < start + stdio {
+                        debug!(command = %id, "the end came before all of the log");
+                        time::sleep(ASK_PAUSE).await;
+                        return self.leave(session);
+                    }
+                    return Line::Finished(exit, stdio);
+                }
+                Some(News::Refused { why }) => {
+                    let cause = ExitCause::NotStarted(why);
+                    let exit = Exit {
+                        code: -1,
+                        cause,
+                        elapsed_ms: 0,
+                    };
+                    return Line::Finished(exit, log.len().saturating_sub(start));
+                }
+            }
+        }
+    }
+
+    fn tell_growth(&self) {
+        let (build, step) = (self.key.clone(), self.id.step);
+        self.crew.tell(Status::LogGrew {
+            build,
+            step,
+            log: "stdio".into(),
+        });
+    }
+
+    fn leave(&self, session: &Session) -> Line {
+        session.forget_route(self.id);
+        Line::Again
+    }
+
+    fn close(&self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
+        session.forget_route(self.id);
+        settle(log, end, &trailer(&exit));
+        self.tell_growth();
+        Finish {
+            exit,
+            end,
+            session: Some(session),
+        }
+    }
+
+    /// The end of a command whose slave is not here.
+    fn cut_off(&self, log: &mut LogFile, cause: ExitCause) -> Finish {
+        let end = log.len();
+        let exit = Exit {
+            code: -1,
+            cause,
+            elapsed_ms: 0,
+        };
+        settle(log, end, &trailer(&exit));
+        Finish {
+            exit,
+            end,
+            session: None,
+        }
+    }
+}
+
+/// Puts bytes into the log; `false` if some are missing before them. A disk that is full
+/// is tried until it is not: nothing is acknowledged meanwhile, so the command waits.
+async fn keep(log: &mut LogFile, offset: u64, bytes: &[u8]) -> bool {
+    loop {
+        match log.append_at(offset, bytes) {
+            Ok(()) => return true,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return false,
+            Err(error) => {
+                error!(reason = %error, "failed to write a log; trying again");
+                time::sleep(DISK_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Ends the log of a command with a line that says how it ended.
+fn settle(log: &mut LogFile, end: u64, trailer: &str) {
+    let settled = log
+        .cut(end)
+        .and_then(|()| log.add_header(trailer))
+        .and_then(|()| log.sync());
+    if let Err(error) = settled {
+        error!(reason = %error, "failed to finish a log");
+    }
+}
+
+fn trailer(exit: &Exit) -> String {
+    match &exit.cause {
+        ExitCause::NotStarted(why) => format!("program could not be started: {why}\n"),
+        ExitCause::Lost(why) => format!("slave lost: {why}\n"),
+        ExitCause::Interrupted if exit.elapsed_ms == 0 => {
+            "stopped while its slave was away\n".into()
+        }
+        ExitCause::Exited
+        | ExitCause::Signal(_)
+        | ExitCause::Silence
+        | ExitCause::Overtime
+        | ExitCause::Interrupted => format!("program finished with exit code {}\n", exit.code),
+    }
+}
+
+/// Comes back when the build is to stop; never for a command that runs in spite of it.
+async fn stopped(stop: &mut Option<watch::Receiver<Option<String>>>) {
+    let Some(stop) = stop else {
+        return std::future::pending().await;
+    };
+    if stop.wait_for(Option::is_some).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

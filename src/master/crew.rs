@@ -1,0 +1,169 @@
+//! What the master's tasks share: the store, the plan in force, who is here,
+//! and the ways to tell the core and the pages.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::error;
+
+use crate::config::Plan;
+use crate::master::core::Event;
+use crate::master::handle::SourceView;
+use crate::master::slaves::Slaves;
+use crate::model::BuildId;
+use crate::model::BuildKey;
+use crate::model::RequestId;
+use crate::model::SlaveName;
+use crate::model::Status;
+use crate::model::Timestamp;
+use crate::store::StoreHandle;
+
+/// What is said to the core's loop.
+pub(crate) enum ToCore {
+    Event(Event),
+    /// Answers why each waiting request waits.
+    Why(oneshot::Sender<BTreeMap<RequestId, String>>),
+}
+
+/// A build that is running in this process.
+pub(crate) struct Live {
+    pub(crate) id: BuildId,
+    pub(crate) slave: SlaveName,
+    /// Says why the build is to stop.
+    pub(crate) stop: watch::Sender<Option<String>>,
+}
+
+/// Shared by every task of the master.
+pub(crate) struct Crew {
+    pub(crate) dir: PathBuf,
+    pub(crate) store: StoreHandle,
+    /// Names the store to slaves: command ids are unique in it.
+    pub(crate) identity: String,
+    pub(crate) started: Timestamp,
+    pub(crate) slaves: Slaves,
+    pub(crate) status: broadcast::Sender<Arc<Status>>,
+    /// Marked when a change was stored: schedulers wake and read.
+    pub(crate) changes: watch::Sender<()>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    core: mpsc::Sender<ToCore>,
+    plan: Mutex<Arc<Plan>>,
+    live: Mutex<HashMap<BuildKey, Live>>,
+    sources: Mutex<BTreeMap<String, SourceView>>,
+}
+
+/// What a [`Crew`] is made of.
+pub(crate) struct Beginnings {
+    pub(crate) dir: PathBuf,
+    pub(crate) store: StoreHandle,
+    pub(crate) identity: String,
+    pub(crate) started: Timestamp,
+    pub(crate) core: mpsc::Sender<ToCore>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Events that pages may lag behind before they are told to read again.
+const STATUS_BUFFER: usize = 1024;
+
+impl Crew {
+    pub(crate) fn new(it: Beginnings) -> Arc<Self> {
+        Arc::new(Self {
+            dir: it.dir,
+            store: it.store,
+            identity: it.identity,
+            started: it.started,
+            slaves: Slaves::default(),
+            status: broadcast::Sender::new(STATUS_BUFFER),
+            changes: watch::Sender::new(()),
+            stop: it.stop,
+            tasks: TaskTracker::new(),
+            core: it.core,
+            plan: Mutex::new(it.plan),
+            live: Mutex::default(),
+            sources: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&locked(&self.plan))
+    }
+
+    pub(crate) fn set_plan(&self, plan: Arc<Plan>) {
+        *locked(&self.plan) = plan;
+    }
+
+    pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<BuildKey, Live>> {
+        locked(&self.live)
+    }
+
+    pub(crate) fn sources(&self) -> MutexGuard<'_, BTreeMap<String, SourceView>> {
+        locked(&self.sources)
+    }
+
+    /// Whether a task of this process drives the build.
+    pub(crate) fn is_live(&self, build: BuildId) -> bool {
+        self.live().values().any(|it| it.id == build)
+    }
+
+    /// The running builds of each slave, in order of their names.
+    pub(crate) fn running_by_slave(&self) -> HashMap<SlaveName, Vec<BuildKey>> {
+        let mut running: HashMap<_, Vec<_>> = HashMap::new();
+        for (key, it) in self.live().iter() {
+            running
+                .entry(it.slave.clone())
+                .or_default()
+                .push(key.clone());
+        }
+        running.values_mut().for_each(|builds| builds.sort());
+        running
+    }
+
+    /// Tells the pages. Nobody may be listening.
+    pub(crate) fn tell(&self, status: Status) {
+        drop(self.status.send(Arc::new(status)));
+    }
+
+    /// Tells the core; it reads the store at every tick, so a word that is lost at the
+    /// end of the process does no harm.
+    pub(crate) async fn tell_core(&self, event: Event) {
+        drop(self.core.send(ToCore::Event(event)).await);
+    }
+
+    /// Asks the core why requests wait.
+    pub(crate) async fn why_waiting(&self) -> BTreeMap<RequestId, String> {
+        let (tell, told) = oneshot::channel();
+        drop(self.core.send(ToCore::Why(tell)).await);
+        told.await.unwrap_or_default()
+    }
+
+    /// Runs a task until it ends or the master stops; a panic in it is logged.
+    pub(crate) fn supervise(
+        self: &Arc<Self>,
+        name: String,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let stop = self.stop.clone();
+        // What is cut off here is gone on with by the next run: it is all written down.
+        let running = self.tasks.spawn(async move {
+            stop.run_until_cancelled(task).await;
+        });
+        self.tasks.spawn(async move {
+            if let Err(error) = running.await
+                && error.is_panic()
+            {
+                error!(task = name, "the task broke off; this is a bug in autobot");
+            }
+        });
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The guarded maps are whole between statements, so a panic elsewhere spoils nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,46 @@
+//! The loop around the core: facts in, assignments out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{self, MissedTickBehavior};
+use tracing::warn;
+
+use crate::master::begin;
+use crate::master::core::{Assignment, Core, Event};
+use crate::master::crew::{Crew, ToCore};
+
+/// How often everything that waits is read afresh: what a lost hint costs at most.
+const TICK: Duration = Duration::from_secs(10);
+
+/// Runs the core until the master stops.
+pub(crate) async fn run(crew: Arc<Crew>, mut core: Core, mut inbox: mpsc::Receiver<ToCore>) {
+    let mut tick = time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            said = inbox.recv() => match said {
+                Some(ToCore::Event(event)) => carry_out(&crew, core.handle(event)),
+                // Who asked may have gone away.
+                Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
+                None => return,
+            },
+            _ = tick.tick() => {
+                // Read outside the loop's turn would be no fresher: claims go through it.
+                match crew.store.read(|verbs| verbs.pending_requests()).await {
+                    Ok(pending) => carry_out(&crew, core.handle(Event::Pending(pending))),
+                    Err(error) => warn!(reason = %error, "failed to read what waits"),
+                }
+            }
+        }
+    }
+}
+
+fn carry_out(crew: &Arc<Crew>, assignments: Vec<Assignment>) {
+    for assignment in assignments {
+        let name = format!("build of {}", assignment.builder.name);
+        crew.supervise(name, begin::run_new(Arc::clone(crew), assignment));
+    }
+}

@@ -1,0 +1,343 @@
+//! What the pages and the command line may ask of a running master.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use crate::clock;
+use crate::config::Plan;
+use crate::master::core::Event;
+use crate::master::crew::Crew;
+use crate::master::ports::add_requests;
+use crate::master::reload::Fixtures;
+use crate::model::BuildKey;
+use crate::model::BuilderName;
+use crate::model::BuildsetId;
+use crate::model::NewBuildset;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::SlaveName;
+use crate::model::SourceStamp;
+use crate::model::Status;
+use crate::model::Timestamp;
+use crate::store::StoreError;
+use crate::store::StoreHandle;
+
+/// Attachments within this time are counted on a slave's page.
+const CONNECTS_WITHIN_SECS: i64 = 3600;
+
+/// A running master, cheap to clone.
+#[derive(Clone)]
+pub(crate) struct MasterHandle {
+    crew: Arc<Crew>,
+    fixtures: Arc<Fixtures>,
+}
+
+/// What a person asks to be built.
+#[derive(Clone, Debug)]
+pub(crate) struct Force {
+    pub(crate) builder: BuilderName,
+    pub(crate) branch: Option<String>,
+    pub(crate) revision: Option<String>,
+    pub(crate) repository: String,
+    pub(crate) project: String,
+    pub(crate) reason: String,
+    pub(crate) properties: Properties,
+}
+
+/// Why a wish is not granted. The text is for the person who asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Denied {
+    #[error("there is no builder `{0}`")]
+    NoBuilder(String),
+    #[error("there is no build {0}")]
+    NoBuild(String),
+    #[error("{0}")]
+    BadInput(String),
+    #[error("build {0} is finished")]
+    Finished(BuildKey),
+    #[error("request {0} is not waiting")]
+    NotWaiting(RequestId),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A slave as pages show it.
+#[derive(Clone, Debug)]
+pub(crate) struct SlaveView {
+    pub(crate) name: SlaveName,
+    pub(crate) connected: bool,
+    pub(crate) admin: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) access_uri: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) os: Option<String>,
+    /// Builders configured for it, in order.
+    pub(crate) builders: Vec<BuilderName>,
+    pub(crate) running: Vec<BuildKey>,
+    pub(crate) last_heard: Option<Timestamp>,
+    /// Times it attached within the last hour.
+    pub(crate) connects: usize,
+}
+
+/// How a change source is doing.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceView {
+    pub(crate) name: String,
+    /// `None` until it was asked for the first time.
+    pub(crate) health: Option<Result<(), String>>,
+    pub(crate) last_poll: Option<Timestamp>,
+}
+
+impl MasterHandle {
+    pub(crate) fn new(crew: Arc<Crew>, fixtures: Arc<Fixtures>) -> Self {
+        Self { crew, fixtures }
+    }
+
+    /// The configuration in force.
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        self.crew.plan()
+    }
+
+    /// The master's base directory.
+    pub(crate) fn basedir(&self) -> &Path {
+        &self.crew.dir
+    }
+
+    pub(crate) fn store(&self) -> &StoreHandle {
+        &self.crew.store
+    }
+
+    /// Hears what happens from now on. Who lags must read the store again.
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {
+        self.crew.status.subscribe()
+    }
+
+    /// The configured slaves, in file order.
+    pub(crate) fn slaves(&self) -> Vec<SlaveView> {
+        let plan = self.plan();
+        let recent = clock::now().0 - CONNECTS_WITHIN_SECS * 1000;
+        let mut running = self.crew.running_by_slave();
+        plan.slaves
+            .iter()
+            .map(|slave| {
+                let seat = self.crew.slaves.seat(&slave.name);
+                let facts = seat.facts.as_deref();
+                let info = |name: &str| facts.and_then(|it| it.info.get(name).cloned());
+                let serves = plan
+                    .builders
+                    .iter()
+                    .filter(|it| it.slaves.contains(&slave.name));
+                SlaveView {
+                    name: slave.name.clone(),
+                    connected: seat.session.is_some_and(|it| !it.closed.is_cancelled()),
+                    admin: info("admin"),
+                    host: info("host"),
+                    access_uri: info("access_uri"),
+                    version: facts.map(|it| it.version.clone()),
+                    os: slave
+                        .os
+                        .clone()
+                        .or_else(|| facts.map(|it| it.platform.os.clone())),
+                    builders: serves.map(|it| it.name.clone()).collect(),
+                    running: running.remove(&slave.name).unwrap_or_default(),
+                    last_heard: seat.last_heard,
+                    connects: seat.connects.iter().filter(|at| at.0 > recent).count(),
+                }
+            })
+            .collect()
+    }
+
+    /// The configured change sources, in order.
+    pub(crate) fn sources(&self) -> Vec<SourceView> {
+        let known = self.crew.sources();
+        let unknown = |name: &String| SourceView {
+            name: name.clone(),
+            health: None,
+            last_poll: None,
+        };
+        self.plan()
+            .sources
+            .iter()
+            .map(|it| {
+                known
+                    .get(&it.name)
+                    .cloned()
+                    .unwrap_or_else(|| unknown(&it.name))
+            })
+            .collect()
+    }
+
+    /// For each waiting request, why it waits: `slave linux-1 is building hello/12`,
+    /// `slave linux-1 is not connected`.
+    pub(crate) async fn why_waiting(&self) -> BTreeMap<RequestId, String> {
+        self.crew.why_waiting().await
+    }
+
+    /// Makes a buildset with one request.
+    ///
+    /// # Errors
+    /// An unknown builder, or a branch, revision or property with characters that are not
+    /// let in from outside.
+    pub(crate) async fn force(&self, force: Force) -> Result<(BuildsetId, RequestId), Denied> {
+        if !self
+            .plan()
+            .builders
+            .iter()
+            .any(|it| it.name == force.builder)
+        {
+            return Err(Denied::NoBuilder(force.builder.to_string()));
+        }
+        validate(&force)?;
+        let wanted = NewBuildset {
+            reason: force.reason,
+            stamp: SourceStamp {
+                branch: force.branch.filter(|it| !it.is_empty()),
+                revision: force.revision.filter(|it| !it.is_empty()),
+                repository: force.repository,
+                project: force.project,
+                patch: None,
+                changes: Vec::new(),
+            },
+            properties: force.properties,
+            builders: vec![force.builder],
+        };
+        let made = self
+            .crew
+            .store
+            .write(move |verbs| add_requests(verbs, &wanted));
+        let (buildset, requests) = made.await?;
+        let request = requests
+            .first()
+            .map(|it| it.id)
+            .expect("one builder, one request");
+        self.crew.requests_added(requests).await;
+        Ok((buildset, request))
+    }
+
+    /// Stops a running build: it ends with an exception, and the reason stands in
+    /// the log `interrupt` of the step that was running.
+    ///
+    /// # Errors
+    /// The build is not there or is finished.
+    pub(crate) async fn stop_build(&self, build: &BuildKey, reason: &str) -> Result<(), Denied> {
+        let id = self.crew.live().get(build).map(|it| it.id);
+        let Some(id) = id else {
+            let key = build.clone();
+            let found = self
+                .crew
+                .store
+                .read(move |verbs| verbs.build(&key.builder, key.number))
+                .await?;
+            return Err(match found {
+                Some(_) => Denied::Finished(build.clone()),
+                None => Denied::NoBuild(build.to_string()),
+            });
+        };
+        let why = reason.to_owned();
+        self.crew
+            .store
+            .write(move |verbs| verbs.request_stop(id, &why))
+            .await?;
+        if let Some(live) = self.crew.live().get(build) {
+            live.stop.send_replace(Some(reason.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Completes a waiting request as a failure.
+    ///
+    /// # Errors
+    /// It is not waiting.
+    pub(crate) async fn cancel_request(&self, request: RequestId) -> Result<(), Denied> {
+        let cancelled = self.crew.store.write(move |verbs| {
+            let builder = verbs.request(request)?.map(|it| it.builder);
+            Ok(verbs
+                .cancel_request(request, clock::now())?
+                .then_some(builder)
+                .flatten())
+        });
+        let Some(builder) = cancelled.await? else {
+            return Err(Denied::NotWaiting(request));
+        };
+        self.crew.tell_core(Event::RequestGone(request)).await;
+        self.crew.tell(Status::RequestFinished { request, builder });
+        Ok(())
+    }
+
+    /// Reads the configuration again. `Ok` says what was added, changed, removed and kept,
+    /// a line each.
+    ///
+    /// # Errors
+    /// The rendered problems: nothing was changed.
+    pub(crate) async fn reload(&self) -> Result<String, String> {
+        self.fixtures.reload(self).await
+    }
+
+    /// When the master started.
+    pub(crate) fn started(&self) -> Timestamp {
+        self.crew.started
+    }
+
+    pub(super) const fn crew(&self) -> &Arc<Crew> {
+        &self.crew
+    }
+}
+
+/// What comes from outside may hold these characters only; `validation` in the
+/// configuration is to widen it.
+fn validate(force: &Force) -> Result<(), Denied> {
+    let word = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    let check = |what: &str, text: &str, more: &str| {
+        let bad = text.chars().find(|it| !word(*it) && !more.contains(*it));
+        bad.map_or(Ok(()), |bad| {
+            Err(Denied::BadInput(format!(
+                "the {what} `{}` holds {bad:?}; letters, digits, `_` and `{more}` are let in",
+                text.escape_debug()
+            )))
+        })
+    };
+    check("branch", force.branch.as_deref().unwrap_or(""), ".+/~-")?;
+    check("revision", force.revision.as_deref().unwrap_or(""), " .-/")?;
+    for (name, property) in force.properties.iter() {
+        check("property name", name, ".-/~:")?;
+        if let Some(value) = property.value.as_str() {
+            check("property value", value, ".-/~:")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_outside_is_let_in_only_if_harmless() {
+        let force = |branch: &str, value: &str| {
+            let mut properties = Properties::new();
+            properties.set("name", value, "Force Build Form");
+            validate(&Force {
+                builder: "a".into(),
+                branch: Some(branch.into()),
+                revision: None,
+                repository: String::new(),
+                project: String::new(),
+                reason: String::new(),
+                properties,
+            })
+        };
+        force("feature/x+y~1-2", "http://host:80/~me").expect("harmless");
+        force("", "").expect("empty is fine");
+        assert_eq!(
+            force("main; rm -rf /", "")
+                .expect_err("refused")
+                .to_string(),
+            "the branch `main; rm -rf /` holds ';'; letters, digits, `_` and `.+/~-` are let in"
+        );
+        force("main\n", "").expect_err("a final newline is refused too");
+        force("main", "$(reboot)").expect_err("refused");
+    }
+}

@@ -1,0 +1,36 @@
+//! Who draws the pages: a port of the master's own, so that it knows no page.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+
+use crate::master::handle::MasterHandle;
+
+/// Serves pages on what the master listens on, until `stop`.
+pub(crate) trait Pages: Send + Sync {
+    fn serve(
+        &self,
+        door: Door,
+        master: MasterHandle,
+        access: Access,
+        stop: CancellationToken,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// What visitors come through.
+#[derive(Debug)]
+pub(crate) enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// What a door allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything: `htmlport`, and the control socket.
+    Full,
+    /// Reading: `publichtmlport`.
+    ReadOnly,
+}

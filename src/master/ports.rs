@@ -1,0 +1,207 @@
+//! The master's side of the ports that sources and schedulers own: where
+//! changes go, and who makes a buildset.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::changes::{Delivery, Sink, SinkError};
+use crate::clock;
+use crate::master::core::Event;
+use crate::master::crew::Crew;
+use crate::master::handle::SourceView;
+use crate::model::BuilderName;
+use crate::model::BuildsetId;
+use crate::model::Change;
+use crate::model::ChangeId;
+use crate::model::NewBuildset;
+use crate::model::NewChange;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::RequestRecord;
+use crate::model::SchedulerName;
+use crate::model::SourceStamp;
+use crate::model::Status;
+use crate::schedulers::{Answer, Desk, DeskError};
+use crate::store::{Result, Store, StoreError};
+
+/// Both ports.
+pub(crate) struct Ports(pub(crate) Arc<Crew>);
+
+/// Changes read in one go when a scheduler catches up.
+const CATCH_UP: usize = 1000;
+
+impl Sink for Ports {
+    fn state(&self, source: &str) -> Delivery<'_, Value> {
+        let object = format!("source {source}");
+        Box::pin(async move {
+            let state = self.0.store.read(move |verbs| verbs.state(&object)).await;
+            state.map_err(|error| SinkError(error.to_string()))
+        })
+    }
+
+    fn deliver(&self, source: &str, changes: Vec<NewChange>, state: Value) -> Delivery<'_, ()> {
+        let object = format!("source {source}");
+        Box::pin(async move {
+            let kept = self.0.store.write(move |verbs| {
+                let now = clock::now();
+                let mut ids = Vec::new();
+                for change in &changes {
+                    ids.extend(verbs.add_change(change, now)?);
+                }
+                verbs.save_state(&object, &state)?;
+                Ok(ids)
+            });
+            let ids = kept.await.map_err(|error| SinkError(error.to_string()))?;
+            self.0.changes_added(&ids);
+            Ok(())
+        })
+    }
+
+    fn report(&self, source: &str, health: std::result::Result<(), String>) {
+        let view = SourceView {
+            name: source.to_owned(),
+            health: Some(health),
+            last_poll: Some(clock::now()),
+        };
+        self.0.sources().insert(source.to_owned(), view);
+    }
+}
+
+impl Desk for Ports {
+    fn state(&self, name: &SchedulerName) -> Answer<'_, Value> {
+        let object = object(name);
+        Box::pin(async move {
+            self.0
+                .store
+                .read(move |verbs| verbs.state(&object))
+                .await
+                .map_err(refused)
+        })
+    }
+
+    fn changes_since(&self, seen: ChangeId) -> Answer<'_, Vec<Change>> {
+        Box::pin(async move {
+            let changes = self
+                .0
+                .store
+                .read(move |verbs| verbs.changes_after(seen, CATCH_UP));
+            changes.await.map_err(refused)
+        })
+    }
+
+    fn newest_change(&self) -> Answer<'_, ChangeId> {
+        Box::pin(async move {
+            self.0
+                .store
+                .read(|verbs| verbs.newest_change())
+                .await
+                .map_err(refused)
+        })
+    }
+
+    fn save(&self, name: &SchedulerName, state: Value) -> Answer<'_, ()> {
+        let object = object(name);
+        Box::pin(async move {
+            let saved = self
+                .0
+                .store
+                .write(move |verbs| verbs.save_state(&object, &state));
+            saved.await.map_err(refused)
+        })
+    }
+
+    fn request(
+        &self,
+        name: &SchedulerName,
+        reason: &str,
+        changes: Vec<ChangeId>,
+        builders: &[BuilderName],
+        state: Value,
+    ) -> Answer<'_, ()> {
+        let object = object(name);
+        let mut properties = Properties::new();
+        properties.set("scheduler", name.as_str(), "Scheduler");
+        let (reason, builders) = (reason.to_owned(), builders.to_vec());
+        Box::pin(async move {
+            let made = self.0.store.write(move |verbs| {
+                let stamp = stamp_of(verbs, changes)?;
+                let wanted = NewBuildset {
+                    reason,
+                    stamp,
+                    properties,
+                    builders,
+                };
+                let (_, requests) = add_requests(verbs, &wanted)?;
+                verbs.save_state(&object, &state)?;
+                Ok(requests)
+            });
+            let requests = made.await.map_err(refused)?;
+            self.0.requests_added(requests).await;
+            Ok(())
+        })
+    }
+}
+
+impl Crew {
+    /// Wakes the schedulers and tells the pages.
+    pub(crate) fn changes_added(&self, ids: &[ChangeId]) {
+        for change in ids {
+            self.tell(Status::ChangeAdded { change: *change });
+        }
+        if !ids.is_empty() {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// Wakes the dispatcher and tells the pages.
+    pub(crate) async fn requests_added(&self, requests: Vec<RequestRecord>) {
+        for it in &requests {
+            self.tell(Status::RequestAdded {
+                request: it.id,
+                builder: it.builder.clone(),
+            });
+        }
+        self.tell_core(Event::RequestsAdded(requests)).await;
+    }
+}
+
+/// Makes a buildset and reads its requests back.
+pub(crate) fn add_requests(
+    verbs: &mut dyn Store,
+    wanted: &NewBuildset,
+) -> Result<(BuildsetId, Vec<RequestRecord>)> {
+    let (id, requests) = verbs.add_buildset(wanted, clock::now())?;
+    let read = |id: &RequestId| {
+        verbs
+            .request(*id)?
+            .ok_or_else(|| StoreError::new("a new request is not there"))
+    };
+    Ok((id, requests.iter().map(read).collect::<Result<_>>()?))
+}
+
+/// The stamp of some changes: the newest of them says what is built.
+fn stamp_of(verbs: &mut dyn Store, changes: Vec<ChangeId>) -> Result<SourceStamp> {
+    let Some(newest) = changes.iter().max() else {
+        return Ok(SourceStamp::default());
+    };
+    let newest = verbs
+        .change(*newest)?
+        .ok_or_else(|| StoreError::new(format!("change {newest} is not there")))?;
+    Ok(SourceStamp {
+        branch: newest.branch,
+        revision: newest.revision,
+        repository: newest.repository,
+        project: newest.project,
+        patch: None,
+        changes,
+    })
+}
+
+fn object(name: &SchedulerName) -> String {
+    format!("scheduler {name}")
+}
+
+fn refused(error: StoreError) -> DeskError {
+    DeskError(error.to_string())
+}

@@ -1,0 +1,477 @@
+//! Who is here: a session for each slave that has logged in, and the way
+//! from a frame to the build that waits for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{self, Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::clock;
+use crate::master::core::Event;
+use crate::master::crew::Crew;
+use crate::model::CommandId;
+use crate::model::Exit;
+use crate::model::SlaveName;
+use crate::model::Status;
+use crate::model::Timestamp;
+use crate::wire::login::{LoginError, master_login};
+use crate::wire::native::{FrameReader, FrameWriter, WireError};
+use crate::wire::{CommandState, FromMaster, FromSlave, SlaveFacts};
+
+/// After so much silence the line counts as dead.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+/// How long a slave that is here already has to answer when its name logs in again.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Messages that may wait to be sent: acknowledgements for every command of a busy slave.
+const OUTBOX: usize = 256;
+/// Frames of one command that may wait for its build: more than a slave's window holds, so
+/// one slow build does not hold up the others of its slave.
+const ROUTE: usize = 64;
+/// Attachments that are remembered to count those of the last hour.
+const CONNECTS: usize = 100;
+
+/// What a slave says about one command.
+#[derive(Debug)]
+pub(crate) enum News {
+    Started,
+    Output {
+        log: String,
+        offset: u64,
+        bytes: Bytes,
+    },
+    Finished {
+        exit: Exit,
+        stdio: u64,
+    },
+    Refused {
+        why: String,
+    },
+}
+
+/// A slave that is here.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    number: u64,
+    pub(crate) facts: Arc<SlaveFacts>,
+    say: mpsc::Sender<FromMaster>,
+    routes: Arc<Mutex<HashMap<CommandId, mpsc::Sender<News>>>>,
+    /// Cancelled when the line is gone.
+    pub(crate) closed: CancellationToken,
+}
+
+impl Session {
+    /// Says something; `false` if the line is gone.
+    pub(crate) async fn say(&self, message: FromMaster) -> bool {
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => false,
+            sent = self.say.send(message) => sent.is_ok(),
+        }
+    }
+
+    /// Hears about one command from now on, until the next call for it.
+    pub(crate) fn listen(&self, id: CommandId) -> mpsc::Receiver<News> {
+        let (tell, hear) = mpsc::channel(ROUTE);
+        self.routes().insert(id, tell);
+        hear
+    }
+
+    pub(crate) fn forget_route(&self, id: CommandId) {
+        self.routes().remove(&id);
+    }
+
+    fn routes(&self) -> MutexGuard<'_, HashMap<CommandId, mpsc::Sender<News>>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of a slave, here or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seat {
+    pub(crate) session: Option<Session>,
+    /// Of the last session.
+    pub(crate) facts: Option<Arc<SlaveFacts>>,
+    pub(crate) last_heard: Option<Timestamp>,
+    pub(crate) connects: Vec<Timestamp>,
+}
+
+/// Every slave that was ever here in this run.
+#[derive(Debug)]
+pub(crate) struct Slaves {
+    seats: Mutex<HashMap<SlaveName, Seat>>,
+    /// Counts sessions; moves when one begins.
+    sessions: watch::Sender<u64>,
+}
+
+impl Default for Slaves {
+    fn default() -> Self {
+        Self {
+            seats: Mutex::default(),
+            sessions: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Slaves {
+    pub(crate) fn seat(&self, name: &SlaveName) -> Seat {
+        self.seats().get(name).cloned().unwrap_or_default()
+    }
+
+    /// The session of a slave that is here.
+    pub(crate) fn session(&self, name: &SlaveName) -> Option<Session> {
+        self.seats()
+            .get(name)?
+            .session
+            .clone()
+            .filter(|it| !it.closed.is_cancelled())
+    }
+
+    /// Waits until the slave is here.
+    pub(crate) async fn attached(&self, name: &SlaveName) -> Session {
+        let mut sessions = self.sessions.subscribe();
+        loop {
+            sessions.mark_unchanged();
+            if let Some(session) = self.session(name) {
+                return session;
+            }
+            sessions.changed().await.expect("the sender lives in self");
+        }
+    }
+
+    /// Cuts the line of a slave, if it is here.
+    pub(crate) fn dismiss(&self, name: &SlaveName) {
+        if let Some(session) = self.session(name) {
+            session.closed.cancel();
+        }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, HashMap<SlaveName, Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sit_down(
+        &self,
+        name: &SlaveName,
+        facts: SlaveFacts,
+        say: mpsc::Sender<FromMaster>,
+    ) -> Session {
+        let now = clock::now();
+        let mut number = 0;
+        self.sessions.send_if_modified(|count| {
+            *count += 1;
+            number = *count;
+            false
+        });
+        let facts = Arc::new(facts);
+        let session = Session {
+            number,
+            facts: Arc::clone(&facts),
+            say,
+            routes: Arc::default(),
+            closed: CancellationToken::new(),
+        };
+        let mut seats = self.seats();
+        let seat = seats.entry(name.clone()).or_default();
+        seat.session = Some(session.clone());
+        seat.facts = Some(facts);
+        seat.last_heard = Some(now);
+        seat.connects.push(now);
+        if seat.connects.len() > CONNECTS {
+            seat.connects.remove(0);
+        }
+        drop(seats);
+        self.sessions.send_modify(|_| {});
+        session
+    }
+
+    /// `false` if another session has taken the seat meanwhile.
+    fn stand_up(&self, name: &SlaveName, session: &Session) -> bool {
+        session.closed.cancel();
+        let mut seats = self.seats();
+        let Some(seat) = seats.get_mut(name) else {
+            return false;
+        };
+        let mine = seat
+            .session
+            .as_ref()
+            .is_some_and(|it| it.number == session.number);
+        if mine {
+            seat.session = None;
+        }
+        mine
+    }
+
+    fn heard(&self, name: &SlaveName) {
+        if let Some(seat) = self.seats().get_mut(name) {
+            seat.last_heard = Some(clock::now());
+        }
+    }
+}
+
+/// Why a line ended.
+#[derive(Debug, thiserror::Error)]
+enum LineEnd {
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("the slave closed the line")]
+    Closed,
+    #[error("nothing was heard for {} seconds", HEARTBEAT.as_secs())]
+    Silent,
+    #[error("the slave said something else instead of what it is")]
+    NotAttached,
+    #[error("a slave of this name is connected and answers")]
+    NameTaken,
+    #[error("the master has let go of it")]
+    Dismissed,
+}
+
+/// Serves one line from the login to its end.
+pub(crate) async fn serve<R, W>(
+    crew: &Arc<Crew>,
+    from: &str,
+    mut reader: FrameReader<R>,
+    mut writer: FrameWriter<W>,
+    password_of: impl Fn(&str) -> Option<String>,
+) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let login = master_login(&mut reader, &mut writer, password_of);
+    let caller = time::timeout(HEARTBEAT, login)
+        .await
+        .unwrap_or(Err(LoginError::Slow));
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(error) => {
+            warn!(from, reason = chain(&error), "refused a slave");
+            return;
+        }
+    };
+    let name = SlaveName::from(caller.name.as_str());
+    debug!(from, slave = %name, version = caller.version, "slave logged in");
+    if !make_room(crew, &name).await {
+        warn!(from, slave = %name, reason = %LineEnd::NameTaken, "refused a slave");
+        drop(
+            caller
+                .refuse(&mut writer, &LineEnd::NameTaken.to_string())
+                .await,
+        );
+        return;
+    }
+    if let Err(error) = caller.welcome(&mut writer, &crew.identity, HEARTBEAT).await {
+        warn!(from, slave = %name, reason = chain(&error), "lost a slave during its login");
+        return;
+    }
+    let end = attend(crew, &name, &mut reader, writer).await;
+    info!(slave = %name, reason = chain(&end), "slave detached");
+}
+
+/// Makes sure that no slave of this name is here: one that answers stays and keeps the name.
+async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
+    let Some(old) = crew.slaves.session(name) else {
+        return true;
+    };
+    let asked = clock::now();
+    let answered = async {
+        if !old.say(FromMaster::Ping).await {
+            return false;
+        }
+        // The answer shows in the time that the old line's own task notes down.
+        let mut look = time::interval(Duration::from_millis(50));
+        loop {
+            look.tick().await;
+            if old.closed.is_cancelled() {
+                return false;
+            }
+            if crew
+                .slaves
+                .seat(name)
+                .last_heard
+                .is_some_and(|heard| heard > asked)
+            {
+                return true;
+            }
+        }
+    };
+    let answered = time::timeout(ANSWER, answered).await.unwrap_or(false);
+    if !answered {
+        old.closed.cancel();
+    }
+    !answered
+}
+
+async fn attend<R, W>(
+    crew: &Arc<Crew>,
+    name: &SlaveName,
+    reader: &mut FrameReader<R>,
+    writer: FrameWriter<W>,
+) -> LineEnd
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let (facts, commands) = match time::timeout(HEARTBEAT, reader.next::<FromSlave>()).await {
+        Ok(Ok(Some(FromSlave::Attached { facts, commands }))) => (facts, commands),
+        Ok(Ok(Some(_))) => return LineEnd::NotAttached,
+        Ok(Ok(None)) => return LineEnd::Closed,
+        Ok(Err(error)) => return error.into(),
+        Err(_) => return LineEnd::Silent,
+    };
+    let (say, outbox) = mpsc::channel(OUTBOX);
+    let session = crew.slaves.sit_down(name, facts, say);
+    let closed = session.closed.clone();
+    crew.supervise(
+        format!("line to slave {name}"),
+        write_out(writer, outbox, closed),
+    );
+    info!(slave = %name, host = session.facts.platform.hostname, "slave attached");
+    for command in commands.iter().filter(|it| !crew.is_live(it.id.build)) {
+        dismiss(&session, command).await;
+    }
+    crew.tell_core(Event::SlaveAttached(name.clone())).await;
+    crew.tell(Status::SlaveChanged {
+        slave: name.clone(),
+    });
+
+    let end = listen(crew, name, &session, reader).await;
+
+    if crew.slaves.stand_up(name, &session) {
+        crew.tell_core(Event::SlaveDetached(name.clone())).await;
+        crew.tell(Status::SlaveChanged {
+            slave: name.clone(),
+        });
+    }
+    end
+}
+
+/// A command whose build is over (or never was): it is stopped, and its spool goes when it
+/// has ended.
+async fn dismiss(session: &Session, command: &CommandState) {
+    let (id, lease) = (command.id, command.lease);
+    if !command.finished {
+        let why = "its build is over".to_owned();
+        session.say(FromMaster::Interrupt { id, lease, why }).await;
+    }
+    session.say(FromMaster::Forget { id }).await;
+}
+
+async fn listen<R>(
+    crew: &Arc<Crew>,
+    name: &SlaveName,
+    session: &Session,
+    reader: &mut FrameReader<R>,
+) -> LineEnd
+where
+    R: AsyncRead + Unpin,
+{
+    let mut quiet_since = Instant::now();
+    let mut beat = time::interval(HEARTBEAT / 4);
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = session.closed.cancelled() => return LineEnd::Dismissed,
+            () = crew.stop.cancelled() => return LineEnd::Dismissed,
+            message = reader.next::<FromSlave>() => match message {
+                Ok(Some(message)) => message,
+                Ok(None) => return LineEnd::Closed,
+                Err(error) => return error.into(),
+            },
+            _ = beat.tick() => {
+                if quiet_since.elapsed() >= HEARTBEAT {
+                    return LineEnd::Silent;
+                }
+                if quiet_since.elapsed() >= HEARTBEAT / 2 {
+                    session.say(FromMaster::Ping).await;
+                }
+                continue;
+            }
+        };
+        quiet_since = Instant::now();
+        crew.slaves.heard(name);
+        hear(crew, session, message).await;
+    }
+}
+
+async fn hear(crew: &Arc<Crew>, session: &Session, message: FromSlave) {
+    let (id, news) = match message {
+        FromSlave::Started { id } => (id, News::Started),
+        FromSlave::Refused { id, why } => (id, News::Refused { why }),
+        FromSlave::Output {
+            id,
+            log,
+            offset,
+            bytes,
+        } => (id, News::Output { log, offset, bytes }),
+        FromSlave::Finished { id, exit, logs } => {
+            let stdio = logs.get("stdio").copied().unwrap_or(0);
+            (id, News::Finished { exit, stdio })
+        }
+        FromSlave::Ping => {
+            session.say(FromMaster::Pong).await;
+            return;
+        }
+        // Said before the attachment only, or an answer that has done its work by coming.
+        FromSlave::Pong
+        | FromSlave::Hello { .. }
+        | FromSlave::Login { .. }
+        | FromSlave::Attached { .. }
+        | FromSlave::GracefulShutdown => return,
+    };
+    let route = session.routes().get(&id).cloned();
+    match route {
+        // A build that has just ended no longer listens.
+        Some(route) => drop(route.send(news).await),
+        None if matches!(news, News::Finished { .. }) && !crew.is_live(id.build) => {
+            session.say(FromMaster::Forget { id }).await;
+        }
+        None => {}
+    }
+}
+
+/// Sends what is to be said, in as few writes as possible.
+async fn write_out<W>(
+    mut writer: FrameWriter<W>,
+    mut outbox: mpsc::Receiver<FromMaster>,
+    closed: CancellationToken,
+) where
+    W: AsyncWrite + Unpin,
+{
+    let sending = async {
+        while let Some(message) = outbox.recv().await {
+            writer.push(&message)?;
+            while let Ok(more) = outbox.try_recv() {
+                writer.push(&more)?;
+            }
+            writer.flush().await?;
+        }
+        Ok::<(), WireError>(())
+    };
+    tokio::select! {
+        biased;
+        () = closed.cancelled() => {}
+        sent = sending => if let Err(error) = sent {
+            warn!(reason = chain(&error), "cannot write to a slave");
+            closed.cancel();
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
