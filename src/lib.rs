@@ -9,7 +9,7 @@
 //! 4. each step says commands, which go over the [`wire`] to a [`slave`];
 //! 5. what they print comes back into [`logs`], how they ended is judged;
 //! 6. the [`store`] has written down every decision before it took effect;
-//! 7. the `web` shows it.
+//! 7. the [`web`] shows it.
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
 //! [`expr`] (conditions), [`process`] (children well run) and the clock;
@@ -36,4 +36,5 @@ mod slave;
 mod steps;
 mod store;
 mod syntax;
+mod web;
 mod wire;

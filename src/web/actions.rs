@@ -1,0 +1,207 @@
+//! What a visitor can do: ask for a build, stop one, cancel a request. A
+//! browser is sent on to the page about it; who asked for JSON gets JSON.
+
+use axum::Form;
+use axum::Json;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::extract::rejection::FormRejection;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::master::handle::Force;
+use crate::model::BuildKey;
+use crate::model::BuilderName;
+use crate::model::Properties;
+use crate::model::RequestId;
+
+use super::app::Shared;
+use super::app::redirect;
+use super::build;
+use super::failure;
+use super::failure::Failure;
+use super::links;
+
+type Fields = Vec<(String, String)>;
+type Posted = Result<Form<Fields>, FormRejection>;
+
+/// The source of properties that were typed into the form.
+const FORM_SOURCE: &str = "Force Build Form";
+
+pub(super) async fn force(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Path(builder): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let fields = read(posted)?;
+    let (buildset, request) = app.desk.force(wish(&builder, &fields)).await?;
+    let done = json!({ "builder": builder, "buildset": buildset, "request": request });
+    Ok(answer(&headers, &done, || {
+        format!("../{}", links::quote(&builder))
+    }))
+}
+
+pub(super) async fn cancel(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Path(builder): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let fields = read(posted)?;
+    let id = field(&fields, "id")
+        .ok_or_else(|| Failure::BadRequest("`id` should be a request's number or `all`".into()))?;
+    let wanted: Option<i64> = match id {
+        "all" => None,
+        id => Some(id.parse().map_err(|_| {
+            Failure::BadRequest(format!("`id` should be a request's number, not `{id}`"))
+        })?),
+    };
+    let name = BuilderName::from(builder.as_str());
+    let waiting = app.read(|store| store.pending_requests()).await?;
+    let ids: Vec<RequestId> = waiting
+        .iter()
+        .filter(|it| it.builder == name && wanted.is_none_or(|id| it.id.0 == id))
+        .map(|it| it.id)
+        .collect();
+    if let (Some(id), []) = (wanted, ids.as_slice()) {
+        let what = format!("request {id} does not wait for `{builder}`");
+        return Err(Failure::Conflict(what));
+    }
+    let mut cancelled = Vec::new();
+    for id in ids {
+        match app.desk.cancel_request(id).await {
+            Ok(()) => cancelled.push(id.0),
+            // With `all`, one that began in the meantime is not in the way of the others.
+            Err(crate::master::handle::Denied::NotWaiting(_)) if wanted.is_none() => {}
+            Err(denied) => return Err(denied.into()),
+        }
+    }
+    let done = json!({ "cancelled": cancelled });
+    Ok(answer(&headers, &done, || {
+        format!("../{}", links::quote(&builder))
+    }))
+}
+
+pub(super) async fn stop(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Path((builder, number)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let fields = read(posted)?;
+    let found = build::find(&app, builder, &number).await?;
+    let key: BuildKey = found.build.key;
+    app.desk
+        .stop_build(&key, &reason("stop build", &fields))
+        .await?;
+    let done = json!({ "stopped": key.to_string() });
+    Ok(answer(&headers, &done, || format!("../{}", key.number)))
+}
+
+fn read(posted: Posted) -> Result<Fields, Failure> {
+    match posted {
+        Ok(Form(fields)) => Ok(fields),
+        Err(rejection) if rejection.status().as_u16() == 413 => {
+            Err(Failure::BadRequest("the form is larger than 64 KiB".into()))
+        }
+        Err(rejection) => Err(Failure::BadRequest(rejection.body_text())),
+    }
+}
+
+fn answer(headers: &HeaderMap, done: &Value, page: impl FnOnce() -> String) -> Response {
+    if failure::wants_json(headers) {
+        Json(done).into_response()
+    } else {
+        redirect(&page())
+    }
+}
+
+/// A field that was filled in.
+fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    fields
+        .iter()
+        .find(|(it, _)| it == name)
+        .map(|(_, value)| value.trim())
+        .filter(|it| !it.is_empty())
+}
+
+/// Why something is done: which button, who, and what that person says.
+fn reason(button: &str, fields: &Fields) -> String {
+    let user = field(fields, "username").unwrap_or("<unknown>");
+    let comment = field(fields, "comments")
+        .or_else(|| field(fields, "reason"))
+        .unwrap_or("<no reason specified>");
+    format!("The '{button}' button was pressed by '{user}': {comment}")
+}
+
+/// What the force form asks for.
+fn wish(builder: &str, fields: &Fields) -> Force {
+    let text = |name| field(fields, name).map(str::to_owned);
+    let mut properties = Properties::new();
+    // As many as the sender likes; who filled in the third pair only means it too.
+    for (key, _) in fields {
+        let number = key.strip_prefix("property");
+        let number = number.and_then(|it| it.strip_suffix("name"));
+        if let Some(number) = number
+            && let Some(name) = field(fields, key)
+        {
+            let value = field(fields, &format!("property{number}value")).unwrap_or_default();
+            properties.set(name, value, FORM_SOURCE);
+        }
+    }
+    Force {
+        builder: BuilderName::from(builder),
+        branch: text("branch"),
+        revision: text("revision"),
+        repository: text("repository").unwrap_or_default(),
+        project: text("project").unwrap_or_default(),
+        reason: reason("force build", fields),
+        properties,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Fields {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn an_empty_form_asks_for_the_newest_source() {
+        let wish = wish("a", &fields(&[("branch", ""), ("revision", " ")]));
+        assert_eq!((wish.branch, wish.revision), (None, None));
+        assert_eq!(
+            wish.reason,
+            "The 'force build' button was pressed by '<unknown>': <no reason specified>"
+        );
+        assert_eq!(wish.properties, Properties::new());
+    }
+
+    #[test]
+    fn a_gap_between_property_fields_hides_none() {
+        let wish = wish(
+            "a",
+            &fields(&[
+                ("username", "<ann>"),
+                ("comments", "try"),
+                ("property1name", "one"),
+                ("property1value", "1"),
+                ("property2name", "two"),
+                ("property4name", "four"),
+            ]),
+        );
+        let names: Vec<_> = wish.properties.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["four", "one", "two"]);
+        assert_eq!(wish.properties.text("one"), Some("1"));
+        assert!(wish.reason.ends_with("by '<ann>': try"));
+    }
+}

@@ -1,0 +1,320 @@
+//! `/api`: what the command line asks for. JSON; an error is `{"error": TEXT}`.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /api/status` | what runs and waits, in a few numbers; builders, slaves and sources |
+//! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last` |
+//! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps |
+//! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
+//! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits |
+//! | `POST /api/reload` | reads the configuration again; the answer is text |
+//!
+//! Times are ISO 8601 with an offset. A reload that fails answers 409 and
+//! changes nothing. `GET /events` is in `events.rs`, the actions on builders
+//! and builds (`force`, `cancelbuild`, `stop`) in `actions.rs`.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::clock;
+use crate::model::BuildRecord;
+use crate::model::BuilderName;
+use crate::model::Outcome;
+use crate::model::RequestId;
+use crate::model::RequestRecord;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+
+use super::app::Shared;
+use super::build;
+use super::builder;
+use super::builders;
+use super::builders::BuilderFacts;
+use super::failure::Failure;
+
+const BUILDS: i64 = 20;
+const MOST_BUILDS: i64 = 1000;
+
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/status", get(status))
+        .route("/builders", get(all_builders))
+        .route("/builds", get(builds))
+        .route("/builders/{builder}/builds/{number}", get(one_build))
+        .route("/requests/{id}", get(request))
+        .route("/reload", post(reload))
+}
+
+#[derive(Serialize)]
+struct BuildDocument {
+    builder: String,
+    number: i64,
+    outcome: Option<Outcome>,
+    reason: String,
+    slave: String,
+    branch: Option<String>,
+    revision: Option<String>,
+    got_revision: Option<String>,
+    started: String,
+    finished: Option<String>,
+    elapsed_secs: f64,
+    text: Vec<String>,
+    requests: Vec<RequestId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<StepDocument>>,
+}
+
+#[derive(Serialize)]
+struct StepDocument {
+    number: u32,
+    name: String,
+    outcome: Option<Outcome>,
+    text: Vec<String>,
+    started: Option<String>,
+    finished: Option<String>,
+    elapsed_secs: Option<f64>,
+    hidden: bool,
+    logs: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RequestDocument {
+    id: RequestId,
+    builder: String,
+    state: &'static str,
+    outcome: Option<Outcome>,
+    submitted: String,
+    reason: String,
+    builds: Vec<i64>,
+    why: Option<String>,
+}
+
+impl BuildDocument {
+    fn new(build: &BuildRecord, now: Timestamp) -> Self {
+        Self {
+            builder: build.key.builder.to_string(),
+            number: build.key.number,
+            outcome: build.outcome,
+            reason: build.reason.clone(),
+            slave: build.slave.to_string(),
+            branch: build.stamp.branch.clone(),
+            revision: build.stamp.revision.clone(),
+            got_revision: build.properties.text("got_revision").map(str::to_owned),
+            started: clock::iso(build.started),
+            finished: build.finished.map(clock::iso),
+            elapsed_secs: build
+                .finished
+                .unwrap_or(now)
+                .since(build.started)
+                .as_secs_f64(),
+            text: build.text.clone(),
+            requests: build.requests.clone(),
+            steps: None,
+        }
+    }
+
+    fn with_steps(mut self, steps: &[StepRecord], now: Timestamp) -> Self {
+        self.steps = Some(steps.iter().map(|it| StepDocument::new(it, now)).collect());
+        self
+    }
+}
+
+impl StepDocument {
+    fn new(step: &StepRecord, now: Timestamp) -> Self {
+        Self {
+            number: step.number,
+            name: step.name.clone(),
+            outcome: step.outcome,
+            text: step.text.clone(),
+            started: step.started.map(clock::iso),
+            finished: step.finished.map(clock::iso),
+            elapsed_secs: step
+                .started
+                .map(|it| step.finished.unwrap_or(now).since(it).as_secs_f64()),
+            hidden: step.hidden,
+            logs: step.logs.iter().map(|it| it.name.clone()).collect(),
+        }
+    }
+}
+
+impl RequestDocument {
+    fn new(request: &RequestRecord, why: Option<String>) -> Self {
+        Self {
+            id: request.id,
+            builder: request.builder.to_string(),
+            state: match (request.outcome, request.claimed) {
+                (Some(_), _) => "complete",
+                (None, true) => "building",
+                (None, false) => "waiting",
+            },
+            outcome: request.outcome,
+            submitted: clock::iso(request.submitted),
+            reason: request.reason.clone(),
+            builds: request.builds.iter().map(|it| it.number).collect(),
+            why,
+        }
+    }
+}
+
+fn builder_document(facts: &BuilderFacts, now: Timestamp) -> Value {
+    let mut running = Vec::new();
+    let mut last = None;
+    for build in &facts.builds {
+        match build.finished {
+            None => running.push(BuildDocument::new(build, now)),
+            Some(_) => last = last.or_else(|| Some(BuildDocument::new(build, now))),
+        }
+    }
+    json!({
+        "name": facts.name,
+        "category": facts.category,
+        "state": builders::state(!running.is_empty(), facts.connected),
+        "slaves": facts.slaves,
+        "connected": facts.connected,
+        "pending": facts.pending,
+        "running": running,
+        "last": last,
+    })
+}
+
+async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
+    let plan = app.desk.plan();
+    let facts = builders::gather(&app).await?;
+    let running = app.read(|store| store.running_builds()).await?;
+    let slaves: Vec<Value> = app
+        .desk
+        .slaves()
+        .iter()
+        .map(|it| {
+            let running: Vec<_> = it.running.iter().map(ToString::to_string).collect();
+            json!({ "name": it.name, "connected": it.connected, "running": running })
+        })
+        .collect();
+    let sources: Vec<Value> = app
+        .desk
+        .sources()
+        .into_iter()
+        .map(|it| {
+            json!({
+                "name": it.name,
+                "problem": it.health.and_then(Result::err),
+                "last_poll": it.last_poll.map(clock::iso),
+            })
+        })
+        .collect();
+    let builders: Vec<Value> = facts
+        .iter()
+        .map(|it| {
+            let building = it.builds.iter().any(|it| it.finished.is_none());
+            let last = it.builds.iter().find_map(|it| it.outcome);
+            json!({
+                "name": it.name,
+                "state": builders::state(building, it.connected),
+                "pending": it.pending,
+                "last": last,
+            })
+        })
+        .collect();
+    let running: Vec<_> = running.iter().map(|it| it.key.to_string()).collect();
+    Ok(Json(json!({
+        "title": plan.master.title,
+        "version": env!("CARGO_PKG_VERSION"),
+        "url": plan.master.base_url,
+        "started": clock::iso(app.desk.started()),
+        "waiting": facts.iter().map(|it| it.pending).sum::<usize>(),
+        "running": running,
+        "builders": builders,
+        "slaves": slaves,
+        "sources": sources,
+    })))
+}
+
+async fn all_builders(State(app): State<Shared>) -> Result<Json<Vec<Value>>, Failure> {
+    let facts = builders::gather(&app).await?;
+    let now = clock::now();
+    Ok(Json(
+        facts.iter().map(|it| builder_document(it, now)).collect(),
+    ))
+}
+
+async fn builds(
+    State(app): State<Shared>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Json<Vec<BuildDocument>>, Failure> {
+    let limit = builder::number(&query, "limit")?.unwrap_or(BUILDS);
+    let limit = usize::try_from(limit.clamp(0, MOST_BUILDS)).expect("not negative");
+    let name = query
+        .iter()
+        .find(|(it, value)| it == "builder" && !value.is_empty())
+        .map(|(_, value)| BuilderName::from(value.as_str()));
+    if let Some(name) = &name {
+        let planned = app.desk.plan().builders.iter().any(|it| it.name == *name);
+        let known = planned
+            || app
+                .read(|store| store.known_builders())
+                .await?
+                .contains(name);
+        if !known {
+            return Err(Failure::NotFound(format!("builder `{name}`")));
+        }
+    }
+    let builds = app
+        .read(move |store| store.recent_builds(name.as_ref(), None, limit))
+        .await?;
+    let now = clock::now();
+    Ok(Json(
+        builds
+            .iter()
+            .map(|it| BuildDocument::new(it, now))
+            .collect(),
+    ))
+}
+
+async fn one_build(
+    State(app): State<Shared>,
+    Path((builder, number)): Path<(String, String)>,
+) -> Result<Json<BuildDocument>, Failure> {
+    let facts = build::find(&app, builder, &number).await?;
+    let now = clock::now();
+    Ok(Json(
+        BuildDocument::new(&facts.build, now).with_steps(&facts.steps, now),
+    ))
+}
+
+async fn request(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<RequestDocument>, Failure> {
+    let missing = Failure::NotFound(format!("request {id}"));
+    let Ok(id) = id.parse().map(RequestId) else {
+        return Err(missing);
+    };
+    let request = app
+        .read(move |store| store.request(id))
+        .await?
+        .ok_or(missing)?;
+    let waits = request.outcome.is_none() && !request.claimed;
+    let why = if waits {
+        app.desk.why_waiting().await.remove(&id)
+    } else {
+        None
+    };
+    Ok(Json(RequestDocument::new(&request, why)))
+}
+
+async fn reload(State(app): State<Shared>) -> Response {
+    match app.desk.reload().await {
+        Ok(said) => said.into_response(),
+        Err(problems) => Failure::Conflict(problems).into_response(),
+    }
+}

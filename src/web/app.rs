@@ -1,0 +1,269 @@
+//! Which address is which page, and what holds for all of them.
+
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::Uri;
+use axum::http::header;
+use axum::middleware;
+use axum::middleware::Next;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Serialize;
+use tokio::sync::oneshot;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+
+use crate::clock;
+use crate::master::Access;
+use crate::store::Store;
+use crate::store::StoreError;
+
+use super::about;
+use super::actions;
+use super::api;
+use super::build;
+use super::builder;
+use super::builders;
+use super::changes;
+use super::desk::Desk;
+use super::events;
+use super::failure;
+use super::failure::ErrorView;
+use super::failure::Failure;
+use super::frame::Frame;
+use super::home;
+use super::json;
+use super::log;
+use super::log_text;
+use super::slaves;
+use super::step;
+use super::templates::Templates;
+use super::waterfall;
+
+/// What every handler gets.
+pub(super) struct App {
+    pub(super) desk: Arc<dyn Desk>,
+    access: Access,
+    templates: Templates,
+}
+
+pub(super) type Shared = Arc<App>;
+
+impl App {
+    pub(super) fn new(desk: Arc<dyn Desk>, access: Access) -> Self {
+        let templates = Templates::new(desk.basedir());
+        Self {
+            desk,
+            access,
+            templates,
+        }
+    }
+
+    /// Runs reading verbs on one snapshot of the store.
+    pub(super) async fn read<T, F>(&self, verbs: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (tx, rx) = oneshot::channel();
+        let job = move |store: &mut dyn Store| {
+            // A visitor who left in the meantime needs no answer.
+            let _ = tx.send(verbs(store)?);
+            Ok(())
+        };
+        self.desk.read(Box::new(job)).await?;
+        rx.await.map_err(|_| Failure::Lost)
+    }
+
+    pub(super) fn draw(
+        &self,
+        template: &str,
+        uri: &Uri,
+        view: impl Serialize,
+    ) -> Result<Response, Failure> {
+        let page = self
+            .templates
+            .draw(template, &self.frame(uri.path()), view)?;
+        Ok(Html(page).into_response())
+    }
+
+    /// Draws the error page; with the built-in template if the master's own is the trouble.
+    pub(super) fn draw_error(&self, path: &str, view: &ErrorView) -> Html<String> {
+        let frame = self.frame(path);
+        let drawn = self
+            .templates
+            .draw("error.html", &frame, view)
+            .or_else(|_| self.templates.draw_built_in("error.html", &frame, view))
+            .unwrap_or_else(|error| format!("{}: {error}", view.status));
+        Html(drawn)
+    }
+
+    fn frame(&self, path: &str) -> Frame {
+        Frame::new(path, &self.desk.plan().master, self.access, clock::now())
+    }
+}
+
+/// The largest form that is read.
+const FORM: usize = 64 * 1024;
+
+const STEP: &str = "/builders/{builder}/builds/{number}/steps/{step}";
+
+pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
+    let app = Arc::new(App::new(desk, access));
+    Router::new()
+        .route("/", get(home::page))
+        .route("/builders", get(builders::page))
+        .route("/builders/{builder}", get(builder::page))
+        .route("/builders/{builder}/force", post(actions::force))
+        .route("/builders/{builder}/cancelbuild", post(actions::cancel))
+        .route("/builders/{builder}/builds/{number}", get(build::page))
+        .route(
+            "/builders/{builder}/builds/{number}/stop",
+            post(actions::stop),
+        )
+        .route(STEP, get(step::page))
+        .route(&format!("{STEP}/logs/{{log}}"), get(log::page))
+        .route(&format!("{STEP}/logs/{{log}}/chunk"), get(log::chunk))
+        .route(&format!("{STEP}/logs/{{log}}/text"), get(log_text::text))
+        .route("/builders/{builder}/builds", get(parent))
+        .route("/builders/{builder}/builds/{number}/steps", get(parent))
+        .route(&format!("{STEP}/logs"), get(parent))
+        .route("/waterfall", get(waterfall::page))
+        .route("/changes", get(changes::list))
+        .route("/changes/{id}", get(changes::page))
+        .route("/buildslaves", get(slaves::list))
+        .route("/buildslaves/{slave}", get(slaves::page))
+        .route("/about", get(about::page))
+        .route("/events", get(events::stream))
+        .route("/json", get(json::root))
+        .route("/json/{*path}", get(json::at))
+        .nest("/api", api::routes())
+        .route("/robots.txt", get(|| async { ROBOTS }))
+        .route(
+            "/static/autobot.css",
+            get(|headers: HeaderMap| async move { file(&headers, "text/css", CSS) }),
+        )
+        .route(
+            "/static/autobot.js",
+            get(|headers: HeaderMap| async move { file(&headers, "text/javascript", JS) }),
+        )
+        .route(
+            "/static/favicon.svg",
+            get(|headers: HeaderMap| async move { file(&headers, "image/svg+xml", ICON) }),
+        )
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
+        .layer(DefaultBodyLimit::max(FORM))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+        .layer(CsrfLayer::new())
+        .layer(CatchPanicLayer::custom(|_| Failure::Lost.into_response()))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            failure::draw,
+        ))
+        .layer(middleware::map_response(harden))
+        .with_state(app)
+}
+
+/// Addresses that have no page of their own lead to the page above.
+async fn parent(uri: Uri) -> Response {
+    let above = uri.path().rsplit('/').nth(1).unwrap_or_default();
+    redirect(&format!("../{above}"))
+}
+
+/// An address with a slash too many leads to the page without; others lead nowhere.
+async fn elsewhere(method: Method, uri: Uri) -> Result<Response, Failure> {
+    let path = uri.path().trim_end_matches('/');
+    if path.len() < uri.path().len() && !path.is_empty() && method != Method::POST {
+        let slashes = uri.path().len() - path.len();
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let query = uri.query().map(|it| format!("?{it}")).unwrap_or_default();
+        return Ok(redirect(&format!("{}{last}{query}", "../".repeat(slashes))));
+    }
+    Err(Failure::NotFound("page at this address".into()))
+}
+
+/// Sends a browser on; `to` is relative, so it holds behind a proxy under any prefix.
+pub(super) fn redirect(to: &str) -> Response {
+    match HeaderValue::from_str(to) {
+        Ok(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
+        Err(_) => Failure::BadRequest("the address cannot be quoted".into()).into_response(),
+    }
+}
+
+async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let reads = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    if app.access == Access::ReadOnly && !reads {
+        return Failure::ReadOnly.into_response();
+    }
+    next.run(request).await
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Marks a reply that calls a function: it is of type JSON by tradition, and
+/// a browser that may not guess would not run it.
+#[derive(Clone, Copy)]
+pub(super) struct Jsonp;
+
+async fn harden(mut response: Response) -> Response {
+    let calls_back = response.extensions().get::<Jsonp>().is_some();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !calls_back {
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// A crawler that follows every build and log would be the busiest visitor.
+const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /changes\n\
+    Disallow: /buildslaves\nDisallow: /json\nDisallow: /api\nDisallow: /events\n";
+
+const CSS: &str = include_str!("../../share/static/autobot.css");
+const JS: &str = include_str!("../../share/static/autobot.js");
+const ICON: &str = include_str!("../../share/static/favicon.svg");
+
+/// A built-in file, sent once per version of it.
+fn file(headers: &HeaderMap, kind: &'static str, text: &'static str) -> Response {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    if headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|it| it.as_bytes() == tag.as_bytes())
+    {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    }
+    let kind = format!("{kind}; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind), (header::ETAG, tag)], text).into_response()
+}

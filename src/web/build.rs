@@ -1,0 +1,178 @@
+//! One build: its result, what it was about, its steps and their logs.
+
+use std::collections::BTreeMap;
+
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::clock;
+use crate::model::BuildRecord;
+use crate::model::BuilderName;
+use crate::model::Change;
+use crate::model::Outcome;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+use crate::store::Store;
+use crate::store::StoreError;
+
+use super::app::App;
+use super::app::Shared;
+use super::failure::Failure;
+use super::links;
+use super::log;
+use super::log::Found;
+use super::log::Tail;
+use super::rows;
+use super::rows::BuildLine;
+use super::rows::ChangeView;
+use super::rows::Link;
+use super::rows::PropertyLine;
+use super::rows::StampView;
+use super::rows::StepLine;
+use super::words::Badge;
+use super::words::Moment;
+
+/// A build with everything that belongs to it.
+pub(super) struct Facts {
+    pub(super) build: BuildRecord,
+    pub(super) steps: Vec<StepRecord>,
+    pub(super) changes: Vec<Change>,
+    pub(super) expected_secs: Option<f64>,
+    pub(super) newest: i64,
+}
+
+#[derive(Serialize)]
+pub(super) struct BuildView {
+    pub(super) trail: Vec<Link>,
+    pub(super) key: String,
+    pub(super) build: BuildLine,
+    pub(super) stamp: StampView,
+    pub(super) got_revision: Option<String>,
+    pub(super) changes: Vec<ChangeView>,
+    pub(super) steps: Vec<StepLine>,
+    pub(super) hidden: Vec<StepLine>,
+    pub(super) properties: Vec<PropertyLine>,
+    pub(super) requests: Vec<i64>,
+    pub(super) finished: Option<Moment>,
+    pub(super) eta: Option<String>,
+    pub(super) older: Option<String>,
+    pub(super) newer: Option<String>,
+}
+
+pub(super) fn view(facts: &Facts, mut tails: BTreeMap<u32, Tail>, now: Timestamp) -> BuildView {
+    let build = &facts.build;
+    let builder = build.key.builder.as_str();
+    let neighbour = |number: i64| format!("{}/builds/{number}", links::builder(builder));
+    let mut trail = rows::trail(&build.key);
+    trail.pop();
+    let (hidden, steps) = facts
+        .steps
+        .iter()
+        .map(|it| StepLine {
+            tail: tails.remove(&it.number),
+            ..StepLine::new(&build.key, it, now)
+        })
+        // A hidden step that went wrong or still runs is worth seeing.
+        .partition(|it| it.hidden && !it.running && !it.badge.is_red());
+    BuildView {
+        trail,
+        key: build.key.to_string(),
+        build: BuildLine::new(build, now),
+        stamp: StampView::new(&build.stamp),
+        got_revision: build
+            .properties
+            .text("got_revision")
+            .filter(|it| Some(*it) != build.stamp.revision.as_deref())
+            .map(str::to_owned),
+        changes: facts
+            .changes
+            .iter()
+            .map(|it| ChangeView::new(it, now))
+            .collect(),
+        steps,
+        hidden,
+        properties: PropertyLine::all(&build.properties),
+        requests: build.requests.iter().map(|it| it.0).collect(),
+        finished: build.finished.map(|it| Moment::new(it, now)),
+        eta: rows::eta_words(rows::eta(build, facts.expected_secs, now)),
+        older: (build.key.number > 0).then(|| neighbour(build.key.number - 1)),
+        newer: (build.key.number < facts.newest).then(|| neighbour(build.key.number + 1)),
+    }
+}
+
+/// Reads a build and its steps; a negative number counts back from the newest.
+pub(super) fn read(
+    store: &mut dyn Store,
+    builder: &BuilderName,
+    number: i64,
+) -> Result<Option<Facts>, StoreError> {
+    let Some(build) = store.build(builder, number)? else {
+        return Ok(None);
+    };
+    let mut changes = Vec::new();
+    for id in &build.stamp.changes {
+        changes.extend(store.change(*id)?);
+    }
+    let newest = store
+        .build(builder, -1)?
+        .map_or(build.key.number, |it| it.key.number);
+    Ok(Some(Facts {
+        steps: store.steps(build.id)?,
+        changes,
+        expected_secs: store.expected_secs(builder)?,
+        newest,
+        build,
+    }))
+}
+
+/// Finds the build that an address names.
+pub(super) async fn find(app: &App, builder: String, number: &str) -> Result<Facts, Failure> {
+    let missing = Failure::NotFound(format!("build {number} of `{builder}`"));
+    let Ok(number) = number.parse() else {
+        return Err(missing);
+    };
+    let builder = BuilderName::from(builder);
+    app.read(move |store| read(store, &builder, number))
+        .await?
+        .ok_or(missing)
+}
+
+pub(super) async fn page(
+    State(app): State<Shared>,
+    uri: Uri,
+    Path((builder, number)): Path<(String, String)>,
+) -> Result<Response, Failure> {
+    let facts = find(&app, builder, &number).await?;
+    let tails = tails(&app, &facts).await;
+    app.draw("build.html", &uri, view(&facts, tails, clock::now()))
+}
+
+/// Steps that went wrong and show what they said: who looks for a mistake begins with the first.
+const WRONG_STEPS: usize = 3;
+
+/// What is worth reading without a click: the end of what the running step says, and of
+/// what the steps that went wrong said.
+async fn tails(app: &App, facts: &Facts) -> BTreeMap<u32, Tail> {
+    let runs = |it: &&StepRecord| it.started.is_some() && it.finished.is_none();
+    let wrong = |it: &&StepRecord| Badge::of(it.outcome).is_red();
+    let running = facts.steps.iter().filter(runs);
+    let wrong = facts.steps.iter().filter(wrong).take(WRONG_STEPS);
+    let mut tails = BTreeMap::new();
+    for step in running.chain(wrong) {
+        // An exception is told in a log that was added when it came.
+        let log = match step.outcome {
+            Some(Outcome::Exception) => step.logs.last(),
+            _ => step.logs.first(),
+        };
+        let Some(log) = log else { continue };
+        let found = Found::new(app, &facts.build, step, log);
+        // The log's own page says what is wrong with it.
+        if let Ok(tail) = log::tail(&found, log::GLANCE).await {
+            tails.insert(step.number, tail);
+        }
+    }
+    tails
+}

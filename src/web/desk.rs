@@ -1,0 +1,102 @@
+//! What the pages need of a master: a port, so that they can be tried without one.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use crate::config::Plan;
+use crate::master::MasterHandle;
+use crate::master::handle::Denied;
+use crate::master::handle::Force;
+use crate::master::handle::SlaveView;
+use crate::master::handle::SourceView;
+use crate::model::BuildKey;
+use crate::model::BuildsetId;
+use crate::model::RequestId;
+use crate::model::Status;
+use crate::model::Timestamp;
+use crate::store::Store;
+use crate::store::StoreError;
+
+pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Reading verbs, run on a snapshot of the store.
+pub(super) type Verbs = Box<dyn FnOnce(&mut dyn Store) -> Result<(), StoreError> + Send>;
+
+/// The master as the web sees it.
+pub(super) trait Desk: Send + Sync {
+    fn plan(&self) -> Arc<Plan>;
+    fn basedir(&self) -> &Path;
+    fn started(&self) -> Timestamp;
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Status>>;
+    fn slaves(&self) -> Vec<SlaveView>;
+    fn sources(&self) -> Vec<SourceView>;
+    fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
+    fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>>;
+    fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
+    fn stop_build<'a>(
+        &'a self,
+        build: &'a BuildKey,
+        reason: &'a str,
+    ) -> Answer<'a, Result<(), Denied>>;
+    fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>>;
+    fn reload(&self) -> Answer<'_, Result<String, String>>;
+}
+
+impl Desk for MasterHandle {
+    fn plan(&self) -> Arc<Plan> {
+        MasterHandle::plan(self)
+    }
+
+    fn basedir(&self) -> &Path {
+        MasterHandle::basedir(self)
+    }
+
+    fn started(&self) -> Timestamp {
+        MasterHandle::started(self)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {
+        MasterHandle::subscribe(self)
+    }
+
+    fn slaves(&self) -> Vec<SlaveView> {
+        MasterHandle::slaves(self)
+    }
+
+    fn sources(&self) -> Vec<SourceView> {
+        MasterHandle::sources(self)
+    }
+
+    fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
+        Box::pin(self.store().read(verbs))
+    }
+
+    fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>> {
+        Box::pin(MasterHandle::why_waiting(self))
+    }
+
+    fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
+        Box::pin(MasterHandle::force(self, force))
+    }
+
+    fn stop_build<'a>(
+        &'a self,
+        build: &'a BuildKey,
+        reason: &'a str,
+    ) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(MasterHandle::stop_build(self, build, reason))
+    }
+
+    fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>> {
+        Box::pin(MasterHandle::cancel_request(self, request))
+    }
+
+    fn reload(&self) -> Answer<'_, Result<String, String>> {
+        Box::pin(MasterHandle::reload(self))
+    }
+}

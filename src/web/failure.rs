@@ -1,0 +1,202 @@
+//! Why a request cannot be answered: one type, drawn in one place as a page
+//! or as JSON. The visitor reads what a visitor can use; the log reads all.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::master::handle::Denied;
+use crate::store::StoreError;
+
+use super::app::Shared;
+
+/// Why a request cannot be answered.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// What there is none of: ``builder `x` ``.
+    #[error("there is no {0}")]
+    NotFound(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("this port only shows: builds are started and stopped elsewhere")]
+    ReadOnly,
+    #[error("failed to draw `{template}`: {what}")]
+    Template { template: String, what: String },
+    #[error("failed to read the store")]
+    Store(#[source] StoreError),
+    #[error("failed to read the log `{file}`")]
+    Log {
+        file: String,
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    #[error("a reader stopped in the middle of its work")]
+    Lost,
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::ReadOnly => StatusCode::FORBIDDEN,
+            Self::Template { .. } | Self::Store(_) | Self::Log { .. } | Self::Lost => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NoBuilder(name) => Self::NotFound(format!("builder `{name}`")),
+            Denied::NoBuild(build) => Self::NotFound(format!("build `{build}`")),
+            Denied::BadInput(what) => Self::BadRequest(what),
+            Denied::Finished(_) | Denied::NotWaiting(_) => Self::Conflict(denied.to_string()),
+            Denied::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    /// A bare status that carries the failure; [`draw`] gives it a body.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// What the error page shows.
+#[derive(Serialize)]
+pub(super) struct ErrorView {
+    pub(super) status: u16,
+    pub(super) title: &'static str,
+    pub(super) what: String,
+    pub(super) hint: &'static str,
+    /// Names the line in the master's log.
+    pub(super) id: Option<u64>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl ErrorView {
+    fn new(status: StatusCode, failure: Option<&Failure>) -> Self {
+        let (title, generic, hint) = words(status);
+        let mut what = failure.map_or_else(|| generic.to_owned(), ToString::to_string);
+        let mut id = None;
+        if let Some(failure) = failure
+            && status.is_server_error()
+        {
+            let number = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+            id = Some(number);
+            let mut chain = failure.to_string();
+            let mut cause = failure.source();
+            while let Some(error) = cause {
+                chain = format!("{chain}: {error}");
+                cause = error.source();
+            }
+            tracing::error!(request = number, "{chain}");
+            // The names of templates help who edits them; a database's words help nobody.
+            if !matches!(failure, Failure::Template { .. }) {
+                what = failure.to_string();
+            }
+        }
+        Self {
+            status: status.as_u16(),
+            title,
+            what,
+            hint,
+            id,
+        }
+    }
+}
+
+fn words(status: StatusCode) -> (&'static str, &'static str, &'static str) {
+    match status {
+        StatusCode::NOT_FOUND => (
+            "Not found",
+            "there is nothing at this address",
+            "Names and numbers are spelled as the pages spell them; an old build may have been removed.",
+        ),
+        StatusCode::FORBIDDEN => (
+            "Not allowed",
+            "this form was sent from another site",
+            "Nothing was changed.",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => (
+            "Not this way",
+            "this address does not answer this method",
+            "Actions are sent with POST, from their form or by `autobot`; pages are read with GET.",
+        ),
+        StatusCode::CONFLICT => ("Too late", "the state has changed", "Nothing was changed."),
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "Too large",
+            "a form may have 64 KiB",
+            "Nothing was changed.",
+        ),
+        it if it.is_client_error() => (
+            "Not understood",
+            "the request cannot be read",
+            "Nothing was changed.",
+        ),
+        _ => (
+            "Something is broken",
+            "autobot could not make this page",
+            "Builds are not affected. The master's log says more under the number below.",
+        ),
+    }
+}
+
+/// Gives every failed response a body: a page, or JSON for who asked for that.
+pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let wants_json = wants_json(request.headers()) || path.starts_with("/api/");
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let failure = response.extensions_mut().remove::<Failure>();
+    let view = ErrorView::new(status, failure.as_ref());
+    let allow = response.headers_mut().remove(header::ALLOW);
+    let mut response = if wants_json {
+        let body = serde_json::json!({ "error": view.what });
+        (status, axum::Json(body)).into_response()
+    } else {
+        (status, app.draw_error(&path, &view)).into_response()
+    };
+    if let Some(allow) = allow {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
+}
+
+/// Whether the client prefers JSON to a page.
+pub(super) fn wants_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|it| it.to_str().ok())
+        .is_some_and(|it| it.contains("application/json"))
+}

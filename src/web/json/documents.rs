@@ -1,0 +1,278 @@
+//! The JSON documents, key by key as clients of Buildbot 0.8.5 know them.
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::clock;
+use crate::master::handle::SlaveView;
+use crate::model::BuildKey;
+use crate::model::BuildRecord;
+use crate::model::Change;
+use crate::model::Properties;
+use crate::model::RequestRecord;
+use crate::model::SourceStamp;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+use crate::store::Store;
+use crate::store::StoreError;
+
+use super::World;
+use crate::web::builders;
+use crate::web::links;
+use crate::web::rows;
+
+type Found = Result<Value, StoreError>;
+
+/// How many builds of a slave its document looks back on.
+const SLAVE_BUILDS: usize = 200;
+
+/// Builds that a builder keeps at hand.
+pub(super) const CACHED: usize = 15;
+
+impl World {
+    pub(super) fn project(&self) -> Value {
+        let master = &self.plan.master;
+        json!({
+            "title": master.title,
+            "titleURL": master.title_url,
+            "buildbotURL": master.base_url,
+        })
+    }
+
+    pub(super) fn sources(&self) -> Value {
+        let each = self.sources.iter().enumerate();
+        each.map(|(at, source)| (at.to_string(), json!({ "description": source.name })))
+            .collect()
+    }
+
+    pub(super) fn builder(
+        &self,
+        store: &mut dyn Store,
+        builder: &crate::config::BuilderPlan,
+    ) -> Found {
+        let running: Vec<i64> = self
+            .running
+            .iter()
+            .filter(|it| it.key.builder == builder.name)
+            .map(|it| it.key.number)
+            .collect();
+        let mut cached: Vec<i64> = store
+            .recent_builds(Some(&builder.name), None, CACHED)?
+            .iter()
+            .map(|it| it.key.number)
+            .chain(running.iter().copied())
+            .collect();
+        cached.sort_unstable();
+        cached.dedup();
+        let connected = builders::connected(&builder.name, &self.slaves);
+        let basedir = builder.builddir.rsplit('/').next();
+        Ok(json!({
+            "basedir": basedir,
+            "category": builder.category,
+            "slaves": builder.slaves,
+            "state": builders::state(!running.is_empty(), connected),
+            "currentBuilds": running,
+            "cachedBuilds": cached,
+            "pendingBuilds": self.pending_of(&builder.name).count(),
+        }))
+    }
+
+    pub(super) fn pending_of(
+        &self,
+        builder: &crate::model::BuilderName,
+    ) -> impl Iterator<Item = &RequestRecord> {
+        self.pending.iter().filter(move |it| it.builder == *builder)
+    }
+
+    pub(super) fn slave(&self, store: &mut dyn Store, slave: &SlaveView) -> Found {
+        let mut running = Vec::new();
+        for build in self.running.iter().filter(|it| it.slave == slave.name) {
+            running.push(self.build(store, build)?);
+        }
+        let mut builders: Map<String, Value> = slave
+            .builders
+            .iter()
+            .map(|it| (it.to_string(), json!([])))
+            .collect();
+        for build in store.builds_on_slave(&slave.name, SLAVE_BUILDS)? {
+            if build.finished.is_some()
+                && let Some(Value::Array(numbers)) = builders.get_mut(build.key.builder.as_str())
+            {
+                numbers.push(build.key.number.into());
+            }
+        }
+        Ok(json!({
+            "name": slave.name,
+            "connected": slave.connected,
+            "host": slave.host,
+            "admin": slave.admin,
+            "access_uri": slave.access_uri,
+            "version": slave.version,
+            "runningBuilds": running,
+            "builders": builders,
+        }))
+    }
+
+    pub(super) fn build(&self, store: &mut dyn Store, build: &BuildRecord) -> Found {
+        let steps = store.steps(build.id)?;
+        let expected = match build.finished {
+            Some(_) => None,
+            None => store.expected_secs(&build.key.builder)?,
+        };
+        let mut logs = Vec::new();
+        let mut documents = Vec::new();
+        let mut current = Value::Null;
+        for step in &steps {
+            let document = self.step(&build.key, step);
+            logs.extend(self.logs(&build.key, step));
+            if step.started.is_some() && step.finished.is_none() && build.finished.is_none() {
+                current = document.clone();
+            }
+            documents.push(document);
+        }
+        Ok(json!({
+            "builderName": build.key.builder,
+            "number": build.key.number,
+            "reason": build.reason,
+            "results": build.outcome.map(|it| it.code()),
+            "text": build.text,
+            "times": [secs(Some(build.started)), secs(build.finished)],
+            "eta": rows::eta(build, expected, self.now),
+            "slave": build.slave,
+            "blame": build.blame,
+            "properties": properties(&build.properties),
+            "sourceStamp": self.stamp(store, &build.stamp)?,
+            "steps": documents,
+            "currentStep": current,
+            "logs": logs,
+        }))
+    }
+
+    pub(super) fn step(&self, key: &BuildKey, step: &StepRecord) -> Value {
+        let statistics: Map<String, Value> = step
+            .statistics
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        let urls: Map<String, Value> = step
+            .urls
+            .iter()
+            .map(|(name, url)| (name.clone(), json!(url)))
+            .collect();
+        json!({
+            "name": step.name,
+            "step_number": step.number,
+            "isStarted": step.started.is_some(),
+            "isFinished": step.finished.is_some(),
+            "results": [step.outcome.map(|it| it.code()), step.build_text],
+            "text": step.text,
+            "times": [secs(step.started), secs(step.finished)],
+            "eta": null,
+            "expectations": [],
+            "statistics": statistics,
+            "urls": urls,
+            "logs": self.logs(key, step),
+        })
+    }
+
+    /// Names and addresses; without the site's own address there are none to give.
+    fn logs(&self, key: &BuildKey, step: &StepRecord) -> Vec<Value> {
+        let base = self.plan.master.base_url.as_deref();
+        step.logs
+            .iter()
+            .map(|log| {
+                let url =
+                    base.map(|base| format!("{base}{}", links::log(key, &step.name, &log.name)));
+                json!([log.name, url])
+            })
+            .collect()
+    }
+
+    pub(super) fn changes(
+        &self,
+        store: &mut dyn Store,
+        stamp: &SourceStamp,
+    ) -> Result<Vec<Change>, StoreError> {
+        let mut changes = Vec::new();
+        for id in &stamp.changes {
+            changes.extend(store.change(*id)?);
+        }
+        Ok(changes)
+    }
+
+    pub(super) fn stamp(&self, store: &mut dyn Store, stamp: &SourceStamp) -> Found {
+        let changes: Vec<Value> = self.changes(store, stamp)?.iter().map(change).collect();
+        Ok(json!({
+            "branch": stamp.branch,
+            "revision": stamp.revision,
+            "repository": stamp.repository,
+            "project": stamp.project,
+            "hasPatch": stamp.patch.is_some(),
+            "changes": changes,
+        }))
+    }
+
+    pub(super) fn request(&self, store: &mut dyn Store, request: &RequestRecord) -> Found {
+        let mut builds = Vec::new();
+        for key in &request.builds {
+            if let Some(build) = store.build(&key.builder, key.number)? {
+                builds.push(self.build(store, &build)?);
+            }
+        }
+        Ok(json!({
+            "brid": request.id,
+            "builderName": request.builder,
+            "source": self.stamp(store, &request.stamp)?,
+            "submittedAt": request.submitted.as_secs(),
+            "builds": builds,
+        }))
+    }
+}
+
+pub(super) fn change(change: &Change) -> Value {
+    let mut names: Vec<_> = change.files.iter().collect();
+    names.sort();
+    let files: Vec<Value> = names
+        .into_iter()
+        .map(|name| {
+            let url = change
+                .revlink
+                .contains(name.as_str())
+                .then_some(&change.revlink);
+            json!({ "name": name, "url": url })
+        })
+        .collect();
+    let properties: Vec<Value> = change
+        .properties
+        .iter()
+        .map(|(name, it)| json!([name, it.value, "Change"]))
+        .collect();
+    json!({
+        "number": change.id,
+        "who": change.author,
+        "comments": change.comments,
+        "when": change.when.as_secs(),
+        "at": clock::long(change.when),
+        "branch": change.branch,
+        "category": change.category,
+        "revision": change.revision,
+        "rev": change.revision,
+        "revlink": change.revlink,
+        "repository": change.repository,
+        "project": change.project,
+        "files": files,
+        "properties": properties,
+    })
+}
+
+fn properties(properties: &Properties) -> Vec<Value> {
+    properties
+        .iter()
+        .map(|(name, it)| json!([name, it.value, it.source]))
+        .collect()
+}
+
+fn secs(at: Option<Timestamp>) -> Option<f64> {
+    at.map(Timestamp::as_secs_f64)
+}

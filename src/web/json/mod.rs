@@ -1,0 +1,340 @@
+//! `/json`: the state as documents, in the form of Buildbot 0.8.5, so that
+//! what reads a Buildbot reads this. `shape.rs` knows the parameters that
+//! every resource takes, `documents.rs` the documents; here is the tree.
+
+mod documents;
+mod shape;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::Uri;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::clock;
+use crate::config::BuilderPlan;
+use crate::config::Plan;
+use crate::master::handle::SlaveView;
+use crate::master::handle::SourceView;
+use crate::model::BuildRecord;
+use crate::model::RequestRecord;
+use crate::model::Timestamp;
+use crate::store::Store;
+use crate::store::StoreError;
+
+use super::app::App;
+use super::app::Jsonp;
+use super::app::Shared;
+use super::failure::Failure;
+use super::links;
+use super::step;
+use shape::Shape;
+
+/// How long a reply may be used again.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// The most builds that `_all` gives.
+const MOST_BUILDS: usize = 1000;
+
+/// What the documents are made of, besides builds.
+pub(super) struct World {
+    plan: Arc<Plan>,
+    slaves: Vec<SlaveView>,
+    sources: Vec<SourceView>,
+    pending: Vec<RequestRecord>,
+    running: Vec<BuildRecord>,
+    now: Timestamp,
+    /// For `builds/_all`.
+    max: usize,
+}
+
+type Found = Result<Option<Value>, StoreError>;
+
+#[derive(Serialize)]
+struct HelpView {
+    path: String,
+    children: Vec<String>,
+}
+
+pub(super) async fn root(
+    State(app): State<Shared>,
+    uri: Uri,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Failure> {
+    reply(&app, &uri, &query).await
+}
+
+pub(super) async fn at(
+    State(app): State<Shared>,
+    uri: Uri,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Failure> {
+    reply(&app, &uri, &query).await
+}
+
+async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Response, Failure> {
+    let missing = || Failure::NotFound("JSON resource at this address".into());
+    let path = uri.path().trim_start_matches("/json").trim_matches('/');
+    let path = split(path).ok_or_else(missing)?;
+    let shape = Shape::new(query);
+    let help = path.last().is_some_and(|it| it == "help");
+    let max = query
+        .iter()
+        .find(|(name, _)| name == "max")
+        .and_then(|(_, value)| value.parse().ok())
+        .unwrap_or(documents::CACHED);
+    let select = shape.select.clone();
+    let at = path.clone();
+    let plan = app.desk.plan();
+    let slaves = app.desk.slaves();
+    let sources = app.desk.sources();
+    let document = app
+        .read(move |store| {
+            let world = World {
+                plan,
+                slaves,
+                sources,
+                pending: store.pending_requests()?,
+                running: store.running_builds()?,
+                now: clock::now(),
+                max: max.min(MOST_BUILDS),
+            };
+            let found = if help { &at[..at.len() - 1] } else { &at[..] };
+            world.selected(store, found, if help { &[] } else { &select })
+        })
+        .await?
+        .ok_or_else(missing)?;
+    if help {
+        let children = match document {
+            Value::Object(all) => all.into_iter().map(|(name, _)| name).collect(),
+            _ => Vec::new(),
+        };
+        let view = HelpView {
+            path: uri.path().trim_end_matches("/help").to_owned(),
+            children,
+        };
+        return app.draw("jsonhelp.html", uri, view);
+    }
+    let callback = shape.callback.is_some();
+    let mut response = shape.write(document).into_response();
+    head(&mut response, uri.path(), shape.as_text);
+    if callback {
+        response.extensions_mut().insert(Jsonp);
+    }
+    Ok(response)
+}
+
+fn head(response: &mut Response, path: &str, as_text: bool) {
+    let headers = response.headers_mut();
+    let kind = if as_text {
+        "text/plain; charset=utf-8"
+    } else {
+        let name = match path.trim_end_matches('/') {
+            "/json" => "buildbot".to_owned(),
+            path => path.replace(['"', '\\'], "_"),
+        };
+        let disposition = format!("attachment; filename=\"{name}.json\"");
+        if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+            headers.insert(header::CONTENT_DISPOSITION, disposition);
+        }
+        "application/json"
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    let expires = Timestamp(clock::now().0 + i64::try_from(FRESH.as_millis()).unwrap_or(0));
+    if let Ok(expires) = HeaderValue::from_str(&http_date(expires)) {
+        headers.insert(header::EXPIRES, expires);
+    }
+}
+
+fn http_date(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
+}
+
+fn split(path: &str) -> Option<Vec<String>> {
+    path.split('/')
+        .filter(|it| !it.is_empty())
+        .map(links::unquote)
+        .collect()
+}
+
+impl World {
+    /// The resource at `path`, or what is selected beneath it.
+    fn selected(&self, store: &mut dyn Store, path: &[String], select: &[String]) -> Found {
+        if select.is_empty() {
+            return self.resource(store, path);
+        }
+        // The root is always there, and the most work to make.
+        if !path.is_empty() && self.resource(store, path)?.is_none() {
+            return Ok(None);
+        }
+        let mut reply = Map::new();
+        for below in select {
+            let parts: Vec<&str> = below.split('/').filter(|it| !it.is_empty()).collect();
+            let mut whole = path.to_vec();
+            whole.extend(parts.iter().map(|it| (*it).to_owned()));
+            let document = self
+                .resource(store, &whole)?
+                .unwrap_or_else(|| json!({ "error": "Not available" }));
+            shape::place(&mut reply, &parts, document);
+        }
+        Ok(Some(Value::Object(reply)))
+    }
+
+    fn resource(&self, store: &mut dyn Store, path: &[String]) -> Found {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        Ok(Some(match path.as_slice() {
+            [] => json!({
+                "builders": self.all_builders(store)?,
+                "slaves": self.slaves_of(store, None)?,
+                "project": self.project(),
+                "change_sources": self.sources(),
+                "metrics": null,
+            }),
+            ["builders"] => self.all_builders(store)?,
+            ["builders", name, rest @ ..] => {
+                let Some(builder) = self
+                    .plan
+                    .builders
+                    .iter()
+                    .find(|it| it.name.as_str() == *name)
+                else {
+                    return Ok(None);
+                };
+                return self.below_builder(store, builder, rest);
+            }
+            ["slaves"] => self.slaves_of(store, None)?,
+            ["slaves", name] => return self.one_slave(store, name),
+            ["project"] => self.project(),
+            ["change_sources"] => self.sources(),
+            ["change_sources", at] => return Ok(self.sources().get(*at).cloned()),
+            ["metrics"] => Value::Null,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn all_builders(&self, store: &mut dyn Store) -> Result<Value, StoreError> {
+        let mut all = Map::new();
+        for builder in &self.plan.builders {
+            all.insert(builder.name.to_string(), self.builder(store, builder)?);
+        }
+        Ok(Value::Object(all))
+    }
+
+    fn slaves_of(
+        &self,
+        store: &mut dyn Store,
+        builder: Option<&BuilderPlan>,
+    ) -> Result<Value, StoreError> {
+        let mut all = Map::new();
+        for slave in &self.slaves {
+            if builder.is_none_or(|it| it.slaves.contains(&slave.name)) {
+                all.insert(slave.name.to_string(), self.slave(store, slave)?);
+            }
+        }
+        Ok(Value::Object(all))
+    }
+
+    fn one_slave(&self, store: &mut dyn Store, name: &str) -> Found {
+        match self.slaves.iter().find(|it| it.name.as_str() == name) {
+            Some(slave) => self.slave(store, slave).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn below_builder(&self, store: &mut dyn Store, builder: &BuilderPlan, path: &[&str]) -> Found {
+        Ok(Some(match path {
+            [] => self.builder(store, builder)?,
+            ["slaves"] => self.slaves_of(store, Some(builder))?,
+            ["slaves", name] if builder.slaves.iter().any(|it| it.as_str() == *name) => {
+                return self.one_slave(store, name);
+            }
+            ["pendingBuilds"] => {
+                let mut all = Vec::new();
+                for request in self.pending_of(&builder.name) {
+                    all.push(self.request(store, request)?);
+                }
+                Value::Array(all)
+            }
+            ["builds"] => store
+                .build_numbers(&builder.name)?
+                .into_iter()
+                .map(|number| (number.to_string(), Value::Null))
+                .collect(),
+            ["builds", "_all"] => {
+                let mut all = Map::new();
+                for build in store.recent_builds(Some(&builder.name), None, self.max)? {
+                    all.insert(build.key.number.to_string(), self.build(store, &build)?);
+                }
+                Value::Object(all)
+            }
+            ["builds", number, rest @ ..] => {
+                let Ok(number) = number.parse() else {
+                    return Ok(None);
+                };
+                let Some(build) = store.build(&builder.name, number)? else {
+                    return Ok(None);
+                };
+                return self.below_build(store, &build, rest);
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn below_build(&self, store: &mut dyn Store, build: &BuildRecord, path: &[&str]) -> Found {
+        Ok(Some(match path {
+            [] => self.build(store, build)?,
+            ["source_stamp"] => self.stamp(store, &build.stamp)?,
+            ["source_stamp", "changes"] => self
+                .changes(store, &build.stamp)?
+                .iter()
+                .map(|it| (it.id.to_string(), documents::change(it)))
+                .collect(),
+            ["source_stamp", "changes", id] => {
+                let changes = self.changes(store, &build.stamp)?;
+                return Ok(changes
+                    .iter()
+                    .find(|it| it.id.to_string() == *id)
+                    .map(documents::change));
+            }
+            ["steps"] => store
+                .steps(build.id)?
+                .iter()
+                .map(|it| (it.number.to_string(), self.step(&build.key, it)))
+                .collect(),
+            ["steps", which] => {
+                let steps = store.steps(build.id)?;
+                // By index, from the end if negative, or by name.
+                let found = match which.parse::<i64>() {
+                    Ok(at) if at < 0 => usize::try_from(-at)
+                        .ok()
+                        .and_then(|back| steps.len().checked_sub(back))
+                        .and_then(|at| steps.get(at)),
+                    Ok(at) => usize::try_from(at).ok().and_then(|at| steps.get(at)),
+                    Err(_) => step::find(&steps, which),
+                };
+                return Ok(found.map(|it| self.step(&build.key, it)));
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

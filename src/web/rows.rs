@@ -1,0 +1,375 @@
+//! The lines that several pages share: a build, a request, a change, a
+//! source stamp, as views of the nouns.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock;
+use crate::model::BuildKey;
+use crate::model::BuildRecord;
+use crate::model::Change;
+use crate::model::Properties;
+use crate::model::RequestRecord;
+use crate::model::SourceStamp;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+
+use super::links;
+use super::log::Tail;
+use super::words;
+use super::words::Badge;
+use super::words::Moment;
+
+/// A name with the page about it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Link {
+    pub(super) name: String,
+    pub(super) url: String,
+}
+
+impl Link {
+    pub(super) fn builder(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: links::builder(name),
+        }
+    }
+
+    pub(super) fn build(key: &BuildKey) -> Self {
+        Self {
+            name: key.to_string(),
+            url: links::build(key),
+        }
+    }
+
+    pub(super) fn slave(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: links::slave(name),
+        }
+    }
+}
+
+/// A build in a table.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct BuildLine {
+    pub(super) builder: Link,
+    pub(super) number: i64,
+    pub(super) url: String,
+    pub(super) badge: Badge,
+    pub(super) running: bool,
+    pub(super) text: String,
+    pub(super) branch: Option<String>,
+    pub(super) revision: Option<String>,
+    pub(super) full_revision: Option<String>,
+    pub(super) started: Moment,
+    pub(super) length: String,
+    pub(super) slave: Link,
+    pub(super) reason: String,
+    pub(super) blame: Vec<String>,
+}
+
+impl BuildLine {
+    pub(super) fn new(build: &BuildRecord, now: Timestamp) -> Self {
+        let full_revision = got_revision(build);
+        Self {
+            builder: Link::builder(build.key.builder.as_str()),
+            number: build.key.number,
+            url: links::build(&build.key),
+            badge: Badge::of(build.outcome),
+            running: build.finished.is_none(),
+            text: build.text.join(" "),
+            branch: build.stamp.branch.clone(),
+            revision: full_revision.as_deref().map(words::short),
+            full_revision,
+            started: Moment::new(build.started, now),
+            length: words::length(build.started, build.finished, now),
+            slave: Link::slave(build.slave.as_str()),
+            reason: build.reason.trim().to_owned(),
+            blame: build.blame.iter().map(|it| words::person(it)).collect(),
+        }
+    }
+
+    pub(super) fn all(builds: &[BuildRecord], now: Timestamp) -> Vec<Self> {
+        builds.iter().map(|it| Self::new(it, now)).collect()
+    }
+}
+
+/// What was checked out, or else what was asked for.
+pub(super) fn got_revision(build: &BuildRecord) -> Option<String> {
+    let got = build.properties.text("got_revision");
+    got.or(build.stamp.revision.as_deref())
+        .filter(|it| !it.is_empty())
+        .map(str::to_owned)
+}
+
+/// How much longer a build takes, by its builder's last success.
+pub(super) fn eta(build: &BuildRecord, expected: Option<f64>, now: Timestamp) -> Option<f64> {
+    if build.finished.is_some() {
+        return None;
+    }
+    Some(expected? - now.since(build.started).as_secs_f64())
+}
+
+/// The same, for people.
+pub(super) fn eta_words(eta: Option<f64>) -> Option<String> {
+    let secs = eta?;
+    if secs < 0.0 {
+        return Some("longer than last time".to_owned());
+    }
+    let left = Duration::try_from_secs_f64(secs.ceil()).ok()?;
+    Some(match left.as_secs() {
+        secs @ 0..60 => format!("about {secs} s to go"),
+        _ => format!("about {} to go", clock::human(left)),
+    })
+}
+
+/// A request that waits.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct RequestLine {
+    pub(super) id: i64,
+    pub(super) builder: Link,
+    pub(super) submitted: Moment,
+    pub(super) reason: String,
+    pub(super) stamp: StampView,
+    /// Why it waits, as the dispatcher says.
+    pub(super) why: Option<String>,
+}
+
+impl RequestLine {
+    pub(super) fn new(request: &RequestRecord, why: Option<&String>, now: Timestamp) -> Self {
+        Self {
+            id: request.id.0,
+            builder: Link::builder(request.builder.as_str()),
+            submitted: Moment::new(request.submitted, now),
+            reason: request.reason.trim().to_owned(),
+            stamp: StampView::new(&request.stamp),
+            why: why.cloned(),
+        }
+    }
+}
+
+/// Which source.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct StampView {
+    pub(super) branch: Option<String>,
+    pub(super) revision: Option<String>,
+    pub(super) short_revision: Option<String>,
+    pub(super) repository: String,
+    pub(super) repository_url: Option<String>,
+    pub(super) project: String,
+    /// Who made the patch, if there is one.
+    pub(super) patch: Option<String>,
+    pub(super) changes: Vec<i64>,
+}
+
+impl StampView {
+    pub(super) fn new(stamp: &SourceStamp) -> Self {
+        Self {
+            branch: stamp.branch.clone(),
+            revision: stamp.revision.clone(),
+            short_revision: stamp.revision.as_deref().map(words::short),
+            repository: stamp.repository.clone(),
+            repository_url: links::outside(&stamp.repository),
+            project: stamp.project.clone(),
+            patch: stamp
+                .patch
+                .as_ref()
+                .map(|it| it.author.clone().unwrap_or_default()),
+            changes: stamp.changes.iter().map(|it| it.0).collect(),
+        }
+    }
+}
+
+/// A change.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ChangeView {
+    pub(super) id: i64,
+    pub(super) url: String,
+    pub(super) author: String,
+    pub(super) person: String,
+    pub(super) when: Moment,
+    pub(super) headline: String,
+    pub(super) comments: String,
+    pub(super) files: Vec<String>,
+    pub(super) branch: Option<String>,
+    pub(super) revision: Option<String>,
+    pub(super) short_revision: Option<String>,
+    pub(super) revlink: Option<String>,
+    pub(super) category: Option<String>,
+    pub(super) repository: String,
+    pub(super) repository_url: Option<String>,
+    pub(super) project: String,
+    pub(super) properties: Vec<PropertyLine>,
+}
+
+impl ChangeView {
+    pub(super) fn new(change: &Change, now: Timestamp) -> Self {
+        Self {
+            id: change.id.0,
+            url: links::change(change.id.0),
+            author: change.author.clone(),
+            person: words::person(&change.author),
+            when: Moment::new(change.when, now),
+            headline: words::headline(&change.comments),
+            comments: change.comments.clone(),
+            files: change.files.clone(),
+            branch: change.branch.clone(),
+            revision: change.revision.clone(),
+            short_revision: change.revision.as_deref().map(words::short),
+            revlink: links::outside(&change.revlink),
+            category: change.category.clone(),
+            repository: change.repository.clone(),
+            repository_url: links::outside(&change.repository),
+            project: change.project.clone(),
+            properties: PropertyLine::all(&change.properties),
+        }
+    }
+}
+
+/// A property with its origin.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PropertyLine {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) cut: bool,
+    pub(super) source: String,
+}
+
+/// Longer values are cut on pages.
+const LONG_VALUE: usize = 500;
+
+impl PropertyLine {
+    pub(super) fn all(properties: &Properties) -> Vec<Self> {
+        properties
+            .iter()
+            .map(|(name, property)| {
+                let value = match property.value.as_str() {
+                    Some(text) => text.to_owned(),
+                    None => property.value.to_string(),
+                };
+                let short: String = value.chars().take(LONG_VALUE).collect();
+                Self {
+                    name: name.to_owned(),
+                    cut: short.len() < value.len(),
+                    value: short,
+                    source: property.source.clone(),
+                }
+            })
+            .collect()
+    }
+}
+
+/// A step with its logs.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct StepLine {
+    pub(super) number: u32,
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) badge: Badge,
+    pub(super) running: bool,
+    pub(super) text: String,
+    pub(super) length: Option<String>,
+    pub(super) logs: Vec<Link>,
+    /// Links that the step gave; the address is empty if it is not safe to follow.
+    pub(super) urls: Vec<Link>,
+    pub(super) hidden: bool,
+    /// The end of what it says, where a page shows it.
+    pub(super) tail: Option<Tail>,
+}
+
+impl StepLine {
+    pub(super) fn new(key: &BuildKey, step: &StepRecord, now: Timestamp) -> Self {
+        Self {
+            number: step.number,
+            name: step.name.clone(),
+            url: links::step(key, &step.name),
+            badge: match step.started {
+                Some(_) => Badge::of(step.outcome),
+                None => step
+                    .outcome
+                    .map_or(Badge::NOT_STARTED, |it| Badge::of(Some(it))),
+            },
+            running: step.started.is_some() && step.finished.is_none(),
+            text: step.text.join(" "),
+            length: step
+                .started
+                .map(|started| words::length(started, step.finished, now)),
+            logs: step
+                .logs
+                .iter()
+                .map(|log| Link {
+                    name: log.name.clone(),
+                    url: links::log(key, &step.name, &log.name),
+                })
+                .collect(),
+            urls: step
+                .urls
+                .iter()
+                .map(|(name, url)| Link {
+                    name: name.clone(),
+                    url: links::outside(url).unwrap_or_default(),
+                })
+                .collect(),
+            hidden: step.hidden,
+            tail: None,
+        }
+    }
+}
+
+/// What stands between the site and a page.
+pub(super) fn trail(key: &BuildKey) -> Vec<Link> {
+    vec![
+        Link {
+            name: "builders".into(),
+            url: "builders".into(),
+        },
+        Link::builder(key.builder.as_str()),
+        Link {
+            name: format!("build {}", key.number),
+            url: links::build(key),
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Outcome;
+    use crate::web::sample;
+
+    #[test]
+    fn a_build_says_how_long_it_still_takes() {
+        let now = Timestamp::from_secs(1000);
+        let build = sample::build("a", 0, None, now, 50);
+        let said = |expected| eta_words(eta(&build, expected, now));
+        assert_eq!(said(None), None);
+        assert_eq!(said(Some(61.5)).as_deref(), Some("about 12 s to go"));
+        assert_eq!(said(Some(175.0)).as_deref(), Some("about 2 min 05 s to go"));
+        assert_eq!(said(Some(40.0)).as_deref(), Some("longer than last time"));
+        let ended = sample::build("a", 0, Some(Outcome::Success), now, 500);
+        assert_eq!(eta(&ended, Some(61.0), now), None);
+    }
+
+    #[test]
+    fn a_step_that_waits_has_no_times_and_bad_links_no_address() {
+        let now = Timestamp::from_secs(1000);
+        let build = sample::build("a/b", 0, None, now, 50);
+        let steps = sample::steps(&build);
+        let lines: Vec<_> = steps
+            .iter()
+            .map(|it| StepLine::new(&build.key, it, now))
+            .collect();
+        assert_eq!(
+            lines[1].url,
+            "builders/a%2Fb/builds/0/steps/compile%20%22%3Call%3E%22%2Fx"
+        );
+        assert_eq!((lines[2].running, lines[2].badge.word), (true, "running"));
+        assert_eq!(
+            (lines[3].length.as_ref(), lines[3].badge.word),
+            (None, "not started")
+        );
+        assert_eq!(lines[0].urls[1].url, "");
+    }
+}

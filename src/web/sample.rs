@@ -1,0 +1,504 @@
+//! A master that does not exist: a real store with a small, fixed history
+//! and hostile names, for tests that draw pages.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+
+use crate::clock;
+use crate::config;
+use crate::config::BuilderPlan;
+use crate::config::MasterPlan;
+use crate::config::Plan;
+use crate::logs::record;
+use crate::master::handle::Denied;
+use crate::master::handle::Force;
+use crate::master::handle::SlaveView;
+use crate::master::handle::SourceView;
+use crate::model::BuildId;
+use crate::model::BuildKey;
+use crate::model::BuildRecord;
+use crate::model::BuilderName;
+use crate::model::BuildsetId;
+use crate::model::ChangeId;
+use crate::model::Channel;
+use crate::model::LogRecord;
+use crate::model::NewBuildset;
+use crate::model::NewChange;
+use crate::model::Outcome;
+use crate::model::Properties;
+use crate::model::RequestId;
+use crate::model::SourceStamp;
+use crate::model::Status;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+use crate::store;
+use crate::store::BuildEnd;
+use crate::store::NewBuild;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::StoreHandle;
+
+use super::desk::Answer;
+use super::desk::Desk;
+use super::desk::Verbs;
+use super::frame::Frame;
+use crate::master::Access;
+
+/// A name that breaks out of everything that does not escape.
+pub(super) const HOSTILE: &str = "web lint/\"><script>alert('x')</script>";
+
+pub(super) struct SampleDesk {
+    pub(super) dir: TempDir,
+    pub(super) plan: Arc<Plan>,
+    pub(super) store: StoreHandle,
+    /// What waits, for `hello` and for the hostile name.
+    pub(super) waiting: [RequestId; 2],
+    pub(super) events: broadcast::Sender<Arc<Status>>,
+    /// What was asked for, a line each.
+    pub(super) asked: Mutex<Vec<String>>,
+}
+
+pub(super) fn master_plan() -> MasterPlan {
+    MasterPlan {
+        title: "Otter & Newt".into(),
+        title_url: Some("https://ci.test/".into()),
+        base_url: Some("http://ci.test/".into()),
+        slaveport: None,
+        htmlport: None,
+        publichtmlport: None,
+        properties: Properties::new(),
+        lost_timeout: Duration::from_secs(600),
+    }
+}
+
+pub(super) fn frame(path: &str) -> Frame {
+    Frame::new(path, &master_plan(), Access::Full, clock::now())
+}
+
+/// What `master.ini` says of one builder; the others differ in their names, which a file
+/// could not give them.
+const INI: &str = "[:master:]\nslaveport = 1\n\n[slave:otter]\npassword = x\nfactories = hello\n\n\
+    [slave:newt]\npassword = x\nfactories = hello\n\n[hello]\ntype = shell\ncommand = true\n";
+
+fn builders(dir: &Path) -> Vec<Arc<BuilderPlan>> {
+    fs::write(dir.join("master.ini"), INI).expect("written");
+    let plan = config::load(dir).expect("a configuration without mistakes");
+    let builder = |(name, category): (&str, Option<&str>)| {
+        Arc::new(BuilderPlan {
+            name: name.into(),
+            builddir: "dir".into(),
+            slaves: vec!["otter".into(), "newt".into()],
+            category: category.map(str::to_owned),
+            ..plan.builders[0].as_ref().clone()
+        })
+    };
+    [
+        ("hello", Some("quick")),
+        (HOSTILE, None),
+        ("docs", Some("<cat>")),
+        ("never built", None),
+    ]
+    .map(builder)
+    .into()
+}
+
+pub(super) fn at(now: Timestamp, ago: i64) -> Timestamp {
+    Timestamp(now.0 - ago * 1000)
+}
+
+/// A build of one minute, `ago` seconds before `now`.
+pub(super) fn build(
+    builder: &str,
+    number: i64,
+    outcome: Option<Outcome>,
+    now: Timestamp,
+    ago: i64,
+) -> BuildRecord {
+    let mut properties = Properties::new();
+    properties.set("buildername", builder, "Builder");
+    properties.set("got_revision", "5f0c1e7ab92d44bb0c", "checkout");
+    properties.set("note", "<i>&", "Scheduler");
+    properties.set("long", "x".repeat(600), "Scheduler");
+    let changes = if number % 2 == 0 { vec![1, 2] } else { vec![] };
+    BuildRecord {
+        id: BuildId(number + 1 + i64::try_from(builder.len()).expect("short") * 1000),
+        key: BuildKey {
+            builder: builder.into(),
+            number,
+        },
+        slave: if number % 3 == 0 { "newt" } else { "otter" }.into(),
+        reason: "scheduler `nightly` <b>".into(),
+        stamp: SourceStamp {
+            branch: (number % 2 == 1).then(|| "feature/<x>&y".to_owned()),
+            revision: Some("5f0c1e7ab92d44bb0c".into()),
+            repository: "https://git.test/otter.git".into(),
+            project: "otter".into(),
+            patch: None,
+            changes: changes.into_iter().map(ChangeId).collect(),
+        },
+        properties,
+        requests: vec![RequestId(number + 1)],
+        blame: vec!["Ines <ines@test>".into(), "bo\"<s>".into()],
+        started: at(now, ago),
+        finished: outcome.map(|_| at(now, ago - 61)),
+        outcome,
+        text: match outcome {
+            Some(Outcome::Success) => vec!["build".into(), "successful".into()],
+            Some(it) => vec![it.as_str().into(), "test <b>".into()],
+            None => vec![],
+        },
+    }
+}
+
+fn step(
+    build: &BuildRecord,
+    number: u32,
+    name: &str,
+    times: (i64, Option<i64>),
+    outcome: Option<Outcome>,
+) -> StepRecord {
+    let after = |secs: i64| Timestamp(build.started.0 + secs * 1000);
+    let log = LogRecord {
+        name: "stdio".into(),
+        file: format!("{}-{}-stdio", build.id, number),
+        complete: times.1.is_some(),
+    };
+    StepRecord {
+        number,
+        name: name.into(),
+        started: Some(after(times.0)),
+        finished: times.1.map(after),
+        outcome,
+        text: vec![
+            name.into(),
+            outcome.map_or("running", Outcome::as_str).into(),
+        ],
+        build_text: vec![],
+        statistics: vec![("warnings".into(), 3)],
+        urls: vec![
+            ("report <1>".into(), "https://r.test/?a=\"b\"".into()),
+            ("bad".into(), "javascript:alert(1)".into()),
+        ],
+        hidden: false,
+        logs: vec![log],
+    }
+}
+
+/// The steps of a build: all of them when it is finished, else up to the third.
+pub(super) fn steps(build: &BuildRecord) -> Vec<StepRecord> {
+    let end = build.finished.map(|_| 60);
+    let mut steps = vec![
+        step(build, 0, "checkout", (0, Some(5)), Some(Outcome::Success)),
+        step(
+            build,
+            1,
+            "compile \"<all>\"/x",
+            (5, Some(20)),
+            Some(Outcome::Warnings),
+        ),
+        step(build, 2, "test", (20, end), build.outcome),
+    ];
+    if build.outcome.is_none() {
+        let mut later = step(build, 3, "upload", (0, None), None);
+        later.started = None;
+        later.text = vec!["upload".into()];
+        later.logs.clear();
+        steps.push(later);
+    }
+    steps
+}
+
+fn change(author: &str, branch: Option<&str>, when: Timestamp) -> NewChange {
+    NewChange {
+        files: vec!["src/intro.txt".into(), "<b>.rs".into()],
+        comments: "reword <intro> & \"more\"\n\nfixes the rest".into(),
+        revision: Some("5f0c1e7ab92d44bb0c".into()),
+        branch: branch.map(str::to_owned),
+        category: Some("doc".into()),
+        revlink: "https://git.test/c/5f0c1e7ab92d44bb0c".into(),
+        repository: "https://git.test/otter.git".into(),
+        project: "otter".into(),
+        when: Some(when),
+        ..NewChange::by(author)
+    }
+}
+
+/// One log: a header, colours, markup, a progress bar, standard error.
+pub(super) fn log_bytes() -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut put = |channel: Channel, text: &str| record::push(channel, text.as_bytes(), &mut all);
+    put(
+        Channel::Header,
+        "make -j4 check\n in dir /srv/newt/dir/build (timeout 1200 s)\n",
+    );
+    put(
+        Channel::Stdout,
+        "compiling <script>alert(1)</script>\n  0%\r 50%\r100% done\n",
+    );
+    put(
+        Channel::Stdout,
+        "\u{1b}[1;32m✓ passed\u{1b}[0m 41 tests, \u{1b}[33m2 slow\u{1b}[0m\n",
+    );
+    put(Channel::Stderr, "warning: `x` is never used\n");
+    put(
+        Channel::Stdout,
+        "\u{1b}[31mtest parser::deep … FAILED\u{1b}[0m\n",
+    );
+    for number in 1..=40 {
+        put(
+            Channel::Stdout,
+            &format!("\u{1b}[34mline\u{1b}[0m {number} of what a test prints\n"),
+        );
+    }
+    put(Channel::Header, "process ended with exit code 2\n");
+    all
+}
+
+/// Every build there was, in the order in which they began, each with its steps.
+fn history(now: Timestamp) -> Vec<(BuildRecord, Vec<StepRecord>)> {
+    let outcomes = [
+        Some(Outcome::Success),
+        Some(Outcome::Failure),
+        Some(Outcome::Warnings),
+        Some(Outcome::Exception),
+        Some(Outcome::Retry),
+        Some(Outcome::Success),
+        None,
+    ];
+    let mut history = Vec::new();
+    for (name, count, newest) in [
+        ("hello", 7, 45),
+        (HOSTILE, 6, 300),
+        ("docs", 4, 7000),
+        ("left", 1, 90_000),
+    ] {
+        for (number, outcome) in (0..count).zip(outcomes) {
+            let ago = newest + (count - number - 1) * 400;
+            let build = build(name, number, outcome, now, ago);
+            let steps = steps(&build);
+            history.push((build, steps));
+        }
+    }
+    history.sort_by_key(|(build, _)| build.started);
+    history
+}
+
+/// Tells a store the history as a master does; gives the requests that wait at its end.
+fn tell(
+    store: &mut dyn Store,
+    history: &[(BuildRecord, Vec<StepRecord>)],
+    now: Timestamp,
+) -> store::Result<[RequestId; 2]> {
+    for (author, branch, ago) in [
+        ("Ines Íñigo <ines@test>", None, 100_000),
+        ("bo\"<s>", Some("feature/<x>"), 99_000),
+    ] {
+        store.add_change(&change(author, branch, at(now, ago)), at(now, ago))?;
+    }
+    let wish = |builder: &str, build: &BuildRecord| NewBuildset {
+        reason: build.reason.clone(),
+        stamp: build.stamp.clone(),
+        properties: Properties::new(),
+        builders: vec![builder.into()],
+    };
+    // Requests that a build gave back.
+    let mut again = BTreeMap::new();
+    for (build, steps) in history {
+        let builder = &build.key.builder;
+        let request = match again.remove(builder) {
+            Some(request) => request,
+            None => {
+                let wish = wish(builder.as_str(), build);
+                store.add_buildset(&wish, build.started)?.1[0]
+            }
+        };
+        let new = NewBuild {
+            builder: builder.clone(),
+            slave: build.slave.clone(),
+            requests: vec![request],
+            stamp: build.stamp.clone(),
+            reason: build.reason.clone(),
+        };
+        let begun = store
+            .start_build(&new, build.started)?
+            .expect("the request waits");
+        assert_eq!(begun.number, build.key.number, "numbers count up");
+        store.plan_build(begun.id, "", &build.properties, steps)?;
+        for step in steps {
+            store.put_step(begun.id, step)?;
+        }
+        if let (Some(outcome), Some(finished)) = (build.outcome, build.finished) {
+            let end = BuildEnd {
+                outcome,
+                text: build.text.clone(),
+                properties: build.properties.clone(),
+            };
+            store.finish_build(begun.id, &end, finished)?;
+            if outcome == Outcome::Retry {
+                again.insert(builder.clone(), request);
+            }
+        }
+    }
+    let mut ask = |builder| -> store::Result<RequestId> {
+        let wish = wish(builder, &history[0].0);
+        Ok(store.add_buildset(&wish, at(now, 100))?.1[0])
+    };
+    Ok([ask("hello")?, ask(HOSTILE)?])
+}
+
+impl SampleDesk {
+    pub(super) async fn new() -> Arc<Self> {
+        let now = clock::now();
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("builds")).expect("a directory");
+        let history = history(now);
+        for log in history.iter().flat_map(|it| &it.1).flat_map(|it| &it.logs) {
+            fs::write(dir.path().join("builds").join(&log.file), log_bytes()).expect("written");
+        }
+        let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a new store");
+        let waiting = store
+            .write(move |store| tell(store, &history, now))
+            .await
+            .expect("written");
+        let plan = Plan {
+            master: master_plan(),
+            slaves: Vec::new(),
+            builders: builders(dir.path()),
+            sources: Vec::new(),
+            schedulers: Vec::new(),
+            warnings: Default::default(),
+            port_places: Default::default(),
+        };
+        Arc::new(Self {
+            dir,
+            plan: Arc::new(plan),
+            store,
+            waiting,
+            events: broadcast::channel(16).0,
+            asked: Mutex::default(),
+        })
+    }
+
+    fn ask(&self, line: String) {
+        self.asked.lock().expect("not poisoned").push(line);
+    }
+}
+
+impl Desk for SampleDesk {
+    fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+
+    fn basedir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn started(&self) -> Timestamp {
+        at(clock::now(), 90_000)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {
+        self.events.subscribe()
+    }
+
+    fn slaves(&self) -> Vec<SlaveView> {
+        let builders: Vec<BuilderName> = self
+            .plan
+            .builders
+            .iter()
+            .map(|it| it.name.clone())
+            .collect();
+        let slave = |name: &str, connected| SlaveView {
+            name: name.into(),
+            connected,
+            admin: connected.then(|| "Ines <ines@test>\n".into()),
+            host: connected.then(|| "a <small> board".into()),
+            access_uri: connected.then(|| "ssh://otter".into()),
+            version: connected.then(|| "0.2.0".into()),
+            os: connected.then(|| "linux".into()),
+            builders: builders.clone(),
+            running: Vec::new(),
+            last_heard: connected.then(|| at(clock::now(), 3)),
+            connects: 1,
+        };
+        let mut otter = slave("otter", true);
+        otter.running = vec![BuildKey {
+            builder: "hello".into(),
+            number: 6,
+        }];
+        vec![slave("newt", false), otter, slave("<eel>", true)]
+    }
+
+    fn sources(&self) -> Vec<SourceView> {
+        let source = |name: &str, health| SourceView {
+            name: name.into(),
+            health,
+            last_poll: Some(at(clock::now(), 40)),
+        };
+        vec![
+            source("GitPoller: https://git.test/otter.git#<main>", Some(Ok(()))),
+            source(
+                "HgPoller: https://hg.test/newt",
+                Some(Err("abort: <error> no such host".into())),
+            ),
+            source("GitPoller: https://git.test/new.git", None),
+        ]
+    }
+
+    fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
+        Box::pin(self.store.read(verbs))
+    }
+
+    fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>> {
+        let why = "waiting for slave otter, which is building hello/6 <now>".to_owned();
+        Box::pin(async move { BTreeMap::from([(self.waiting[0], why)]) })
+    }
+
+    fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
+        Box::pin(async move {
+            if !self.plan.builders.iter().any(|it| it.name == force.builder) {
+                return Err(Denied::NoBuilder(force.builder.to_string()));
+            }
+            if force.branch.as_deref() == Some("a;b") {
+                return Err(Denied::BadInput("`a;b` is no branch".into()));
+            }
+            self.ask(format!(
+                "force {} {:?} {}",
+                force.builder, force.branch, force.reason
+            ));
+            Ok((BuildsetId(9), RequestId(99)))
+        })
+    }
+
+    fn stop_build<'a>(
+        &'a self,
+        build: &'a BuildKey,
+        reason: &'a str,
+    ) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            if build.number != 6 {
+                return Err(Denied::Finished(build.clone()));
+            }
+            self.ask(format!("stop {build} {reason}"));
+            Ok(())
+        })
+    }
+
+    fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>> {
+        Box::pin(async move {
+            self.ask(format!("cancel {request}"));
+            Ok(())
+        })
+    }
+
+    fn reload(&self) -> Answer<'_, Result<String, String>> {
+        Box::pin(async move { Ok("builders: 4 kept\n".to_owned()) })
+    }
+}

@@ -1,0 +1,166 @@
+//! Slaves: who is here, what they run, what they ran.
+
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::clock;
+use crate::master::handle::SlaveView;
+use crate::model::BuildRecord;
+use crate::model::Timestamp;
+
+use super::app::Shared;
+use super::failure::Failure;
+use super::links;
+use super::rows::BuildLine;
+use super::rows::Link;
+use super::words::Moment;
+
+/// Builds on a slave's page.
+const BUILDS: usize = 20;
+
+/// A slave in a table.
+#[derive(Serialize)]
+pub(super) struct SlaveLine {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) connected: bool,
+    pub(super) state: &'static str,
+    pub(super) admin: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) access_url: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) os: Option<String>,
+    pub(super) builders: Vec<Link>,
+    pub(super) running: Vec<Link>,
+    pub(super) last_heard: Option<Moment>,
+    pub(super) connects: usize,
+}
+
+impl SlaveLine {
+    pub(super) fn new(slave: &SlaveView, now: Timestamp) -> Self {
+        let trimmed = |it: &Option<String>| {
+            it.as_deref()
+                .map(str::trim)
+                .filter(|it| !it.is_empty())
+                .map(str::to_owned)
+        };
+        Self {
+            name: slave.name.to_string(),
+            url: links::slave(slave.name.as_str()),
+            connected: slave.connected,
+            state: match (slave.connected, slave.running.is_empty()) {
+                (false, _) => "offline",
+                (true, true) => "idle",
+                (true, false) => "building",
+            },
+            admin: trimmed(&slave.admin),
+            host: trimmed(&slave.host),
+            access_url: slave.access_uri.as_deref().and_then(links::outside),
+            version: trimmed(&slave.version),
+            os: trimmed(&slave.os),
+            builders: slave
+                .builders
+                .iter()
+                .map(|it| Link::builder(it.as_str()))
+                .collect(),
+            running: slave.running.iter().map(Link::build).collect(),
+            last_heard: slave.last_heard.map(|it| Moment::new(it, now)),
+            connects: slave.connects,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SlavesView {
+    pub(super) slaves: Vec<SlaveLine>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SlavePage {
+    pub(super) slave: SlaveLine,
+    pub(super) running: Vec<BuildLine>,
+    pub(super) recent: Vec<BuildLine>,
+}
+
+pub(super) fn view(slaves: &[SlaveView], now: Timestamp) -> SlavesView {
+    let mut slaves: Vec<_> = slaves.iter().collect();
+    slaves.sort_by_cached_key(|it| natural(it.name.as_str()));
+    SlavesView {
+        slaves: slaves
+            .into_iter()
+            .map(|it| SlaveLine::new(it, now))
+            .collect(),
+    }
+}
+
+/// Sorts `slave9` before `slave10`.
+fn natural(name: &str) -> Vec<(u64, String)> {
+    let mut key = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail
+            .find(|it: char| it.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (word, tail) = tail.split_at(letters);
+        key.push((number.parse().unwrap_or(0), word.to_owned()));
+        rest = tail;
+    }
+    key
+}
+
+pub(super) fn slave_view(slave: &SlaveView, builds: &[BuildRecord], now: Timestamp) -> SlavePage {
+    let (finished, running): (Vec<_>, Vec<_>) =
+        builds.iter().cloned().partition(|it| it.finished.is_some());
+    SlavePage {
+        slave: SlaveLine::new(slave, now),
+        running: BuildLine::all(&running, now),
+        recent: BuildLine::all(&finished, now),
+    }
+}
+
+pub(super) async fn list(State(app): State<Shared>, uri: Uri) -> Result<Response, Failure> {
+    app.draw(
+        "buildslaves.html",
+        &uri,
+        view(&app.desk.slaves(), clock::now()),
+    )
+}
+
+pub(super) async fn page(
+    State(app): State<Shared>,
+    uri: Uri,
+    Path(name): Path<String>,
+) -> Result<Response, Failure> {
+    let slave = app
+        .desk
+        .slaves()
+        .into_iter()
+        .find(|it| it.name.as_str() == name)
+        .ok_or_else(|| Failure::NotFound(format!("slave `{name}`")))?;
+    let id = slave.name.clone();
+    let builds = app
+        .read(move |store| store.builds_on_slave(&id, BUILDS))
+        .await?;
+    app.draw(
+        "buildslave.html",
+        &uri,
+        slave_view(&slave, &builds, clock::now()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slaves_sort_as_people_count() {
+        let mut names = vec!["slave10", "slave9", "a", "slave"];
+        names.sort_by_key(|it| natural(it));
+        assert_eq!(names, ["a", "slave", "slave9", "slave10"]);
+    }
+}

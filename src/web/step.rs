@@ -1,0 +1,63 @@
+//! One step of a build.
+
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::clock;
+use crate::model::BuildRecord;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+
+use super::app::Shared;
+use super::build;
+use super::failure::Failure;
+use super::rows;
+use super::rows::BuildLine;
+use super::rows::Link;
+use super::rows::StepLine;
+use super::words::Moment;
+
+#[derive(Serialize)]
+pub(super) struct StepView {
+    pub(super) trail: Vec<Link>,
+    pub(super) key: String,
+    pub(super) build: BuildLine,
+    pub(super) step: StepLine,
+    pub(super) started: Option<Moment>,
+    pub(super) finished: Option<Moment>,
+    pub(super) statistics: Vec<(String, i64)>,
+}
+
+pub(super) fn view(build: &BuildRecord, step: &StepRecord, now: Timestamp) -> StepView {
+    StepView {
+        trail: rows::trail(&build.key),
+        key: build.key.to_string(),
+        build: BuildLine::new(build, now),
+        step: StepLine::new(&build.key, step, now),
+        started: step.started.map(|it| Moment::new(it, now)),
+        finished: step.finished.map(|it| Moment::new(it, now)),
+        statistics: step.statistics.clone(),
+    }
+}
+
+/// The first step of this name, or the one of this number.
+pub(super) fn find<'a>(steps: &'a [StepRecord], name: &str) -> Option<&'a StepRecord> {
+    steps.iter().find(|it| it.name == name).or_else(|| {
+        let number: u32 = name.parse().ok()?;
+        steps.iter().find(|it| it.number == number)
+    })
+}
+
+pub(super) async fn page(
+    State(app): State<Shared>,
+    uri: Uri,
+    Path((builder, number, name)): Path<(String, String, String)>,
+) -> Result<Response, Failure> {
+    let facts = build::find(&app, builder, &number).await?;
+    let step = find(&facts.steps, &name)
+        .ok_or_else(|| Failure::NotFound(format!("step `{name}` in this build")))?;
+    app.draw("step.html", &uri, view(&facts.build, step, clock::now()))
+}

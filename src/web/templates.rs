@@ -1,0 +1,176 @@
+//! The templates: compiled into the binary; a file of the same name in
+//! `BASEDIR/templates` wins, one by one, and is read anew for every page.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use minijinja::AutoEscape;
+use minijinja::Environment;
+use minijinja::Error;
+use minijinja::Output;
+use minijinja::State;
+use minijinja::UndefinedBehavior;
+use minijinja::Value;
+use minijinja::context;
+use minijinja::escape_formatter;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::frame::Frame;
+
+macro_rules! built_in {
+    ($($name:literal)*) => {
+        const BUILT_IN: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("../../share/templates/", $name)))),*
+        ];
+    };
+}
+
+built_in! {
+    "layout.html" "macros.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html"
+    "waterfall.html" "changes.html" "change.html" "buildslaves.html" "buildslave.html" "about.html"
+    "jsonhelp.html" "error.html"
+}
+
+/// Draws pages.
+pub(super) struct Templates {
+    built_in: Environment<'static>,
+    /// Where a master keeps its own.
+    own: PathBuf,
+}
+
+impl Templates {
+    pub(super) fn new(basedir: &Path) -> Self {
+        let mut built_in = environment();
+        for (name, source) in BUILT_IN {
+            built_in
+                .add_template(name, source)
+                .expect("a test reads each of them");
+        }
+        Self {
+            built_in,
+            own: basedir.join("templates"),
+        }
+    }
+
+    /// Draws `view` with the template `name`.
+    pub(super) fn draw(
+        &self,
+        name: &str,
+        frame: &Frame,
+        view: impl Serialize,
+    ) -> Result<String, Failure> {
+        if self.own.is_dir() {
+            let own = self.own.clone();
+            let mut mixed = environment();
+            mixed.set_loader(move |name| Ok(find(&own, name)));
+            render(&mixed, name, frame, view)
+        } else {
+            render(&self.built_in, name, frame, view)
+        }
+    }
+
+    /// Draws with the built-in template, whatever the master keeps.
+    pub(super) fn draw_built_in(
+        &self,
+        name: &str,
+        frame: &Frame,
+        view: impl Serialize,
+    ) -> Result<String, Failure> {
+        render(&self.built_in, name, frame, view)
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    // A name that a view does not have is a mistake in the template, not an empty place.
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_formatter(write);
+    environment
+}
+
+/// Escapes what means something in HTML. minijinja's own way escapes `/` too, which nothing
+/// needs in a quoted attribute, and makes every link and path hard to read.
+fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let escapes = matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe();
+    let Some(mut rest) = value.as_str().filter(|_| escapes) else {
+        return escape_formatter(out, state, value);
+    };
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        out.write_str(&rest[..at])?;
+        out.write_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        })?;
+        rest = &rest[at + 1..];
+    }
+    Ok(out.write_str(rest)?)
+}
+
+fn find(own: &Path, name: &str) -> Option<String> {
+    let (name, source) = BUILT_IN.iter().find(|(it, _)| *it == name)?;
+    fs::read_to_string(own.join(name))
+        .ok()
+        .or_else(|| Some((*source).to_owned()))
+}
+
+fn render(
+    environment: &Environment<'_>,
+    name: &str,
+    frame: &Frame,
+    view: impl Serialize,
+) -> Result<String, Failure> {
+    let context = context! {
+        frame => Serde(frame),
+        root => frame.root.as_str(),
+        view => Serde(view),
+    };
+    environment
+        .get_template(name)
+        .and_then(|template| template.render(context))
+        .map_err(|error| Failure::Template {
+            template: error.name().unwrap_or(name).to_owned(),
+            what: match error.line() {
+                Some(line) => format!("line {line}: {error}"),
+                None => error.to_string(),
+            },
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_template_can_be_read() {
+        Templates::new(Path::new("/nowhere"));
+    }
+
+    #[test]
+    fn a_template_of_the_master_wins_and_its_mistakes_are_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let own = dir.path().join("templates");
+        fs::create_dir(&own).expect("a directory");
+        let templates = Templates::new(dir.path());
+        let frame = crate::web::sample::frame("/");
+
+        fs::write(own.join("about.html"), "own {{ view.x }}").expect("written");
+        let view = context! { x => "<1>/'&\"" };
+        let drawn = templates.draw("about.html", &frame, &view).expect("drawn");
+        assert_eq!(drawn, "own &lt;1&gt;/&#39;&amp;&quot;");
+
+        fs::write(own.join("about.html"), "a\n{{ view.y }}").expect("written");
+        let error = templates
+            .draw("about.html", &frame, &view)
+            .expect_err("no y");
+        assert!(
+            error.to_string().contains("`about.html`: line 2"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,569 @@
+//! The pages, asked through the router, of a master that does not exist.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::logs::record;
+use crate::model::Channel;
+use crate::model::Status;
+
+use super::app::router;
+use super::links;
+use super::sample::HOSTILE;
+use super::sample::SampleDesk;
+use crate::master::Access;
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|it| it.to_str().ok())
+            .unwrap_or_default()
+    }
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.expect("infallible");
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let body = response.into_body().collect().await.expect("a body");
+    let body = String::from_utf8(body.to_bytes().to_vec()).expect("text");
+    Answer {
+        status,
+        headers,
+        body,
+    }
+}
+
+pub(super) async fn get(router: &Router, path: &str) -> Answer {
+    ask(router, Request::get(path).body(Body::empty()).expect(path)).await
+}
+
+async fn post(router: &Router, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut request = Request::post(path)
+        .header("host", "ci.test")
+        .header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    ask(
+        router,
+        request.body(Body::from(body.to_owned())).expect(path),
+    )
+    .await
+}
+
+async fn full() -> (Arc<SampleDesk>, Router) {
+    let desk = SampleDesk::new().await;
+    let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
+    (desk, router)
+}
+
+fn pages() -> Vec<String> {
+    let hostile = links::builder(HOSTILE);
+    let step = links::quote("compile \"<all>\"/x");
+    let mut pages: Vec<String> = [
+        "",
+        "builders",
+        "builders/hello",
+        "builders/never%20built",
+        "builders/left",
+        "builders/hello/builds/-1",
+        "builders/hello/builds/6",
+        "waterfall",
+        "waterfall?show_time=300&num_events=3&branch=trunk",
+        "changes",
+        "changes/2",
+        "buildslaves",
+        "buildslaves/otter",
+        "buildslaves/%3Ceel%3E",
+        "about",
+        "json/help",
+    ]
+    .map(|it| format!("/{it}"))
+    .into();
+    pages.push(format!("/{hostile}"));
+    for number in 0..6 {
+        pages.push(format!("/{hostile}/builds/{number}"));
+    }
+    pages.push(format!("/{hostile}/builds/0/steps/{step}"));
+    pages.push(format!("/{hostile}/builds/0/steps/{step}/logs/stdio"));
+    pages
+}
+
+#[tokio::test]
+async fn every_page_is_drawn_and_escapes_hostile_names() {
+    let (_desk, router) = full().await;
+    for path in pages() {
+        let answer = get(&router, &path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        assert!(
+            answer.header("content-type").starts_with("text/html"),
+            "{path}"
+        );
+        for bad in [
+            "<script>",
+            "'x')",
+            "lint/\"",
+            "<b>",
+            "<x>",
+            "<i>",
+            "<ines",
+            "<eel>",
+            "javascript:",
+            " style=",
+            "onclick",
+        ] {
+            assert!(!answer.body.contains(bad), "{path} holds {bad}");
+        }
+        assert!(
+            answer
+                .header("content-security-policy")
+                .contains("script-src 'self';")
+        );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "same-origin");
+    }
+}
+
+#[tokio::test]
+async fn every_link_of_every_page_leads_to_a_page() {
+    let (_desk, router) = full().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for path in pages() {
+        let answer = get(&router, &path).await;
+        let depth = path.matches('/').count();
+        let root = if depth <= 1 {
+            "./".into()
+        } else {
+            "../".repeat(depth - 1)
+        };
+        for (at, _) in answer.body.match_indices("href=\"") {
+            let rest = &answer.body[at + 6..];
+            let link = rest
+                .split('"')
+                .next()
+                .expect("an end")
+                .replace("&amp;", "&");
+            if link.starts_with("http")
+                || link.starts_with('#')
+                || link.starts_with('?')
+                || link.starts_with("ssh")
+            {
+                continue;
+            }
+            if path == "/json/help" && !link.starts_with(&root) {
+                continue;
+            }
+            let target = link
+                .strip_prefix(&root)
+                .unwrap_or_else(|| panic!("{path}: {link}"));
+            assert!(!target.starts_with('.'), "{path}: {link}");
+            if seen.insert(target.to_owned()) {
+                let answer = get(&router, &format!("/{target}")).await;
+                assert_eq!(answer.status, 200, "{path} leads to {target}");
+            }
+        }
+    }
+    assert!(seen.len() > 40, "{seen:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let (_desk, router) = full().await;
+    for path in [
+        "/x",
+        "/builders/x",
+        "/builders/hello/builds/99",
+        "/builders/hello/builds/x",
+        "/builders/hello/builds/0/steps/x",
+        "/builders/hello/builds/0/steps/test/logs/x",
+        "/builders/hello/builds/0/steps/test/logs/x.txt",
+        "/buildslaves/x",
+        "/changes/99",
+        "/changes/x",
+        "/static/../Cargo.toml",
+        "/builders/%3Cscript%3E/builds/0",
+    ] {
+        let answer = get(&router, path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("Not found"), "{path}");
+        assert!(!answer.body.contains("<script>"), "{path}");
+    }
+    for path in [
+        "/waterfall?num_events=x",
+        "/builders/hello?numbuilds=x",
+        "/events?build=x",
+    ] {
+        assert_eq!(get(&router, path).await.status, 400, "{path}");
+    }
+    let answer = get(&router, "/api/builders/hello/builds/99").await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(
+        answer.body,
+        r#"{"error":"there is no build 99 of `hello`"}"#
+    );
+}
+
+#[tokio::test]
+async fn a_slash_too_many_leads_to_the_page() {
+    let (_desk, router) = full().await;
+    let answer = get(&router, "/builders/web%20lint%2Fx/?numbuilds=3").await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(answer.header("location"), "../web%20lint%2Fx?numbuilds=3");
+    for (path, to) in [
+        ("/builders/a%2Fb/builds", "../a%2Fb"),
+        ("/builders/a/builds/0/steps", "../0"),
+        ("/builders/a/builds/0/steps/x/logs", "../x"),
+    ] {
+        let answer = get(&router, path).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (302, to),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn actions_are_only_posted() {
+    let (_desk, router) = full().await;
+    for path in ["force", "cancelbuild", "builds/6/stop"] {
+        let answer = get(&router, &format!("/builders/hello/{path}")).await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert_eq!(answer.header("allow"), "POST", "{path}");
+        assert!(answer.body.contains("<h1>"), "{path}");
+    }
+}
+
+const JSON: (&str, &str) = ("accept", "application/json");
+
+#[tokio::test]
+async fn a_forced_build_is_asked_for_once() {
+    let (desk, router) = full().await;
+    let path = format!("/{}/force", links::builder(HOSTILE));
+    let form = "username=ann&comments=try+it&branch=a%26b&property1name=x&property1value=1";
+    let answer = post(&router, &path, &[("sec-fetch-site", "same-origin")], form).await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(
+        answer.header("location"),
+        format!("../{}", links::quote(HOSTILE))
+    );
+    let answer = post(&router, "/builders/hello/force", &[JSON], "").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.body,
+        r#"{"builder":"hello","buildset":9,"request":99}"#
+    );
+    let asked = desk.asked.lock().expect("not poisoned").clone();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(
+        asked[0],
+        format!(
+            "force {HOSTILE} Some(\"a&b\") The 'force build' button was pressed by 'ann': try it"
+        )
+    );
+    let answer = post(&router, "/builders/x/force", &[JSON], "").await;
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (404, r#"{"error":"there is no builder `x`"}"#)
+    );
+    let answer = post(&router, "/builders/hello/force", &[JSON], "branch=a%3Bb").await;
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (400, r#"{"error":"`a;b` is no branch"}"#)
+    );
+    let large = format!("comments={}", "x".repeat(70_000));
+    let answer = post(&router, "/builders/hello/force", &[], &large).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(desk.asked.lock().expect("not poisoned").len(), 2);
+}
+
+#[tokio::test]
+async fn builds_are_stopped_and_requests_cancelled() {
+    let (desk, router) = full().await;
+    let answer = post(
+        &router,
+        "/builders/hello/builds/-1/stop",
+        &[],
+        "comments=enough",
+    )
+    .await;
+    assert_eq!((answer.status, answer.header("location")), (302, "../6"));
+    let answer = post(&router, "/builders/hello/builds/0/stop", &[JSON], "").await;
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (409, r#"{"error":"build hello/0 is finished"}"#)
+    );
+    let [own, other] = desk.waiting;
+    let form = format!("id={own}");
+    let answer = post(&router, "/builders/hello/cancelbuild", &[JSON], &form).await;
+    assert_eq!(
+        (answer.status, answer.body),
+        (200, format!(r#"{{"cancelled":[{own}]}}"#))
+    );
+    // It waits for another builder.
+    let form = format!("id={other}");
+    let answer = post(&router, "/builders/hello/cancelbuild", &[JSON], &form).await;
+    assert_eq!(answer.status, 409);
+    let answer = post(&router, "/builders/docs/cancelbuild", &[JSON], "id=all").await;
+    assert_eq!(answer.body, r#"{"cancelled":[]}"#);
+    for bad in ["", "id=x"] {
+        assert_eq!(
+            post(&router, "/builders/docs/cancelbuild", &[], bad)
+                .await
+                .status,
+            400
+        );
+    }
+    let asked = desk.asked.lock().expect("not poisoned").clone();
+    assert_eq!(
+        asked,
+        [
+            "stop hello/6 The 'stop build' button was pressed by '<unknown>': enough",
+            &format!("cancel {own}")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn other_sites_cannot_act() {
+    let (desk, router) = full().await;
+    for header in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://evil.test"),
+    ] {
+        let answer = post(&router, "/builders/hello/force", &[header], "").await;
+        assert_eq!(answer.status, 403, "{header:?}");
+        assert!(answer.body.contains("another site"), "{}", answer.body);
+    }
+    assert!(desk.asked.lock().expect("not poisoned").is_empty());
+    // A browser on plain HTTP says only where the form came from.
+    let own = [("origin", "http://ci.test")];
+    let answer = post(&router, "/builders/hello/force", &own, "").await;
+    assert_eq!(answer.status, 302);
+}
+
+#[tokio::test]
+async fn the_public_port_only_shows() {
+    let desk = SampleDesk::new().await;
+    let router = router(Arc::clone(&desk) as Arc<_>, Access::ReadOnly);
+    for path in pages() {
+        let answer = get(&router, &path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(!answer.body.contains("<form"), "{path}");
+    }
+    for path in [
+        "/builders/hello/force",
+        "/builders/hello/builds/6/stop",
+        "/api/reload",
+    ] {
+        let answer = post(&router, path, &[], "").await;
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(
+            answer.body.contains("only shows"),
+            "{path}: {}",
+            answer.body
+        );
+    }
+    assert!(desk.asked.lock().expect("not poisoned").is_empty());
+}
+
+const LOG: &str = "/builders/docs/builds/0/steps/test/logs/stdio";
+
+#[tokio::test]
+async fn a_log_is_text_with_and_without_its_headers() {
+    let (_desk, router) = full().await;
+    for path in [format!("{LOG}/text"), format!("{LOG}.txt")] {
+        let answer = get(&router, &path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+        assert!(answer.body.starts_with("compiling <script>"), "{path}");
+        assert!(
+            answer
+                .body
+                .contains("warning: `x` is never used\n\u{1b}[31mtest")
+        );
+        let answer = get(&router, &format!("{path}?headers=1")).await;
+        assert!(answer.body.starts_with("make -j4 check\n"));
+        assert!(answer.body.ends_with("process ended with exit code 2\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_drawn_in_colour_and_in_chunks() {
+    let (_desk, router) = full().await;
+    let page = get(&router, LOG).await.body;
+    assert!(page.contains(r#"<span class="stdout f2 bold">✓ passed</span>"#));
+    assert!(page.contains(r#"<span class="stderr">warning: `x` is never used</span>"#));
+    assert!(page.contains(r#"<span class="stdout">100% done</span>"#) && !page.contains("50%"));
+    assert!(page.contains(r##"id="L3"><a href="#L3""##));
+    assert!(page.contains("The log is complete."));
+    let chunk = get(&router, &format!("{LOG}/chunk?offset=0")).await;
+    let chunk: serde_json::Value = serde_json::from_str(&chunk.body).expect("JSON");
+    assert!(page.contains(chunk["html"].as_str().expect("HTML")));
+    assert_eq!(chunk["done"], true);
+    let next = chunk["next"].as_str().expect("a token");
+    let rest = get(&router, &format!("{LOG}/chunk?offset={next}")).await;
+    assert!(rest.body.starts_with(r#"{"html":"","#), "{}", rest.body);
+    assert_eq!(
+        get(&router, &format!("{LOG}/chunk?offset=x")).await.status,
+        400
+    );
+    // Between records nothing can be read, and the client is told.
+    let answer = get(&router, &format!("{LOG}/chunk?offset=3")).await;
+    assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
+async fn a_growing_log_is_followed_to_its_end() {
+    let (desk, router) = full().await;
+    let path = "/builders/hello/builds/6/steps/test/logs/stdio/text";
+    let request = Request::get(path).body(Body::empty()).expect(path);
+    let response = router.clone().oneshot(request).await.expect("infallible");
+    let mut body = response.into_body();
+    let first = body.frame().await.expect("a part").expect("a part");
+    assert!(first.into_data().expect("data").starts_with(b"compiling"));
+
+    let file = desk
+        .store
+        .write(|store| {
+            let build = store.build(&"hello".into(), 6)?.expect("it runs");
+            let mut step = store.steps(build.id)?.swap_remove(2);
+            step.logs[0].complete = true;
+            store.put_step(build.id, &step)?;
+            Ok(step.logs[0].file.clone())
+        })
+        .await
+        .expect("written");
+    let file = desk.dir.path().join("builds").join(file);
+    let mut bytes = std::fs::read(&file).expect("readable");
+    record::push(Channel::Stderr, b"last\n", &mut bytes);
+    std::fs::write(&file, bytes).expect("written");
+    let grew = Status::LogGrew {
+        build: crate::model::BuildKey {
+            builder: "hello".into(),
+            number: 6,
+        },
+        step: 2,
+        log: "stdio".into(),
+    };
+    desk.events.send(Arc::new(grew)).expect("somebody hears");
+
+    let rest = body.collect().await.expect("the rest").to_bytes();
+    assert_eq!(rest, "last\n");
+}
+
+#[tokio::test]
+async fn the_command_line_gets_its_documents() {
+    let (desk, router) = full().await;
+    let ask = async |path: &str| -> serde_json::Value {
+        let answer = get(&router, path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).expect("JSON")
+    };
+    let request = ask(&format!("/api/requests/{}", desk.waiting[0])).await;
+    assert_eq!(request["state"], "waiting");
+    assert!(
+        request["why"]
+            .as_str()
+            .expect("a reason")
+            .starts_with("waiting for slave otter")
+    );
+    let builds = ask("/api/builds?builder=hello&limit=2").await;
+    assert_eq!(builds.as_array().map(Vec::len), Some(2));
+    assert_eq!(builds[0]["outcome"], serde_json::Value::Null);
+    assert_eq!(builds[1]["outcome"], "success");
+    let build = ask("/api/builders/hello/builds/-2").await;
+    assert_eq!(build["number"], 5);
+    assert_eq!(build["steps"][1]["logs"][0], "stdio");
+    let status = ask("/api/status").await;
+    assert_eq!(status["running"], serde_json::json!(["hello/6"]));
+    assert_eq!(ask("/api/builders").await[0]["last"]["number"], 5);
+    assert_eq!(
+        post(&router, "/api/reload", &[], "").await.body,
+        "builders: 4 kept\n"
+    );
+    assert_eq!(get(&router, "/api/builds?builder=x").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_file_is_sent_once_per_version() {
+    let (_desk, router) = full().await;
+    let answer = get(&router, "/static/autobot.css").await;
+    assert_eq!(answer.header("content-type"), "text/css; charset=utf-8");
+    let request = Request::get("/static/autobot.css")
+        .header("if-none-match", answer.header("etag"))
+        .body(Body::empty())
+        .expect("a request");
+    assert_eq!(ask(&router, request).await.status, 304);
+}
+
+#[tokio::test]
+async fn a_broken_template_is_told_on_the_page() {
+    let (desk, router) = full().await;
+    let own = desk.dir.path().join("templates");
+    std::fs::create_dir(&own).expect("a directory");
+    std::fs::write(own.join("about.html"), "{% for").expect("written");
+    let answer = get(&router, "/about").await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.body.contains("about.html"), "{}", answer.body);
+    assert_eq!(get(&router, "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn events_come_over_a_socket_and_stop_ends_them() {
+    let (desk, router) = full().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("web");
+    let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(super::serve::serve(listener, router, stop.clone()));
+    let mut stream = tokio::net::UnixStream::connect(&socket)
+        .await
+        .expect("connected");
+    stream
+        .write_all(b"GET /events?build=hello/6 HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("sent");
+    let mut heard = String::new();
+    let mut buffer = [0; 4096];
+    let mut told = false;
+    while !heard.contains("build_finished") {
+        let count = stream.read(&mut buffer).await.expect("readable");
+        assert!(count > 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        if !told {
+            told = true;
+            for number in [5, 6] {
+                let status = Status::BuildFinished {
+                    build: crate::model::BuildKey {
+                        builder: "hello".into(),
+                        number,
+                    },
+                    outcome: crate::model::Outcome::Success,
+                };
+                desk.events.send(Arc::new(status)).expect("somebody hears");
+            }
+        }
+    }
+    assert!(heard.contains(r#"data: {"builder":"hello","number":6,"outcome":"success"}"#));
+    assert!(!heard.contains(r#""number":5"#));
+    stop.cancel();
+    served.await.expect("it ends");
+}
