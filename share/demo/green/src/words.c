@@ -1,0 +1,30 @@
+#include "words.h"
+
+#include <ctype.h>
+
+size_t count_words(const char *text)
+{
+    size_t words = 0;
+    int in_word = 0;
+
+    for (; *text != '\0'; text++) {
+        int blank = isspace((unsigned char)*text);
+        if (!blank && !in_word)
+            words++;
+        in_word = !blank;
+    }
+    return words;
+}
+
+size_t longest_word(const char *text)
+{
+    size_t longest = 0;
+    size_t length = 0;
+
+    for (; *text != '\0'; text++) {
+        length = isspace((unsigned char)*text) ? 0 : length + 1;
+        if (length > longest)
+            longest = length;
+    }
+    return longest;
+}

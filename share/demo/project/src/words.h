@@ -1,0 +1,9 @@
+#ifndef WORDS_H
+#define WORDS_H
+
+#include <stddef.h>
+
+/* The number of words in a text; blanks, tabs and line ends lie between them. */
+size_t count_words(const char *text);
+
+#endif

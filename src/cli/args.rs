@@ -1,0 +1,263 @@
+//! What the program understands: the verbs and their options, as clap sees
+//! them. Nothing is done in here.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap_complete::Shell;
+
+use super::create::CreateMaster;
+use super::create::CreatePair;
+use super::create::CreateProject;
+use super::create::CreateSlave;
+
+/// A continuous-integration appliance: one binary, one master.ini.
+#[derive(Debug, Parser)]
+#[command(
+    name = "autobot",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(super) struct Autobot {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Show autobot at work: a small project, a master and a slave, a good and a bad change
+    Demo(DemoArgs),
+    /// Make a master and its slave
+    #[command(visible_alias = "create")]
+    CreateAutobot(CreatePair),
+    /// Make a master
+    #[command(visible_alias = "create-master")]
+    CreateAutobotMaster(CreateMaster),
+    /// Make a slave
+    #[command(visible_alias = "create-slave")]
+    CreateAutobotSlave(CreateSlave),
+    /// Write a factory for a project, to be filled in
+    #[command(visible_alias = "create-project")]
+    CreateAutobotProject(CreateProject),
+    /// Start a master, a slave or a pair, and wait until they are ready
+    Start(StartArgs),
+    /// Stop a master, a slave or a pair, and wait until they are gone
+    Stop(DirsArgs),
+    /// Stop what runs and start it again
+    Restart(DirsArgs),
+    /// Put a changed configuration into force; if it has a mistake, nothing changes
+    #[command(visible_alias = "sighup")]
+    Reconfig(DirsArgs),
+    /// Say what runs
+    Status(DirsArgs),
+    /// Look for mistakes in a configuration
+    Checkconfig(CheckArgs),
+    /// Print what is in a configuration file, section by section
+    ParseAutobotConfig(ParseArgs),
+    /// List the factories, or tell more of one
+    Factories(KindsArgs),
+    /// List the step types, or tell more of one
+    Steps(KindsArgs),
+    /// Ask for a build
+    Force(ForceArgs),
+    /// List builds, the newest first
+    Builds(BuildsArgs),
+    /// Print what a build said
+    Log(LogArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a directory
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// A new directory for everything [default: one under the temporary directory]
+    pub(super) dir: Option<PathBuf>,
+    /// Stop everything at the end; succeed only if the good change was green and the bad one red
+    #[arg(long)]
+    pub(super) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DirsArgs {
+    /// Directories of masters, slaves or pairs [default: $AUTOBOT_DIR or the current directory]
+    #[arg(value_name = "DIR")]
+    pub(super) dirs: Vec<PathBuf>,
+    /// Say nothing unless it fails
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StartArgs {
+    #[command(flatten)]
+    pub(super) dirs: DirsArgs,
+    /// Stay in the foreground and log to the terminal, as service managers want it
+    #[arg(long, alias = "no-daemon")]
+    pub(super) nodaemon: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// A master's directory or its master.ini [default: $AUTOBOT_DIR or the current directory]
+    pub(super) dir: Option<PathBuf>,
+    /// Say nothing about a good configuration
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// How problems are told: for people, or for editors
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+/// How problems are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KindsArgs {
+    /// The one to tell more of
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ParseArgs {
+    /// The file
+    #[arg(value_name = "INI")]
+    pub(super) file: PathBuf,
+}
+
+/// Which master a command talks to.
+#[derive(Debug, Args)]
+pub(super) struct MasterArgs {
+    /// The directory of the master or of its pair [default: the current directory]
+    #[arg(long, env = "AUTOBOT_DIR", value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// The address of its pages, to talk to it over the network
+    #[arg(long, value_name = "URL")]
+    pub(super) master: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForceArgs {
+    /// The builder
+    pub(super) builder: String,
+    /// The branch to build
+    #[arg(short, long)]
+    pub(super) branch: Option<String>,
+    /// The revision to build
+    #[arg(short, long)]
+    pub(super) revision: Option<String>,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    pub(super) reason: String,
+    /// A property of the build
+    #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) properties: Vec<(String, String)>,
+    /// Follow the build and succeed only if it does
+    #[arg(short, long)]
+    pub(super) wait: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BuildsArgs {
+    /// Only builds of this builder
+    pub(super) builder: Option<String>,
+    /// How many at most
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// The build; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N")]
+    pub(super) build: String,
+    /// A step's name or number [default: the step that failed, or else all]
+    pub(super) step: Option<String>,
+    /// Which of the step's logs
+    #[arg(long, default_value = "stdio", value_name = "NAME")]
+    pub(super) log: String,
+    /// Go on while the build does
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Print the build and its steps as JSON, without their logs
+    #[arg(long, conflicts_with_all = ["follow", "step"])]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// Where; made if it is not there
+    pub(super) dir: PathBuf,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("it should be NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Autobot::command().debug_assert();
+    }
+
+    #[test]
+    fn a_property_is_split_at_its_first_equals_sign() {
+        assert_eq!(
+            name_and_value("flags=-O2 -DX=1"),
+            Ok(("flags".to_owned(), "-O2 -DX=1".to_owned()))
+        );
+        assert_eq!(name_and_value("a="), Ok(("a".to_owned(), String::new())));
+        assert!(name_and_value("a").is_err() && name_and_value("=b").is_err());
+    }
+
+    #[test]
+    fn a_daemon_is_named_by_its_directories() {
+        let line = ["autobot", "start", "--nodaemon", "bot/master"];
+        let Verb::Start(args) = Autobot::try_parse_from(line).unwrap().verb else {
+            panic!("start is a verb");
+        };
+        assert!(args.nodaemon);
+        assert_eq!(args.dirs.dirs, [PathBuf::from("bot/master")]);
+    }
+
+    #[test]
+    fn a_log_is_printed_or_described_but_not_both() {
+        assert!(Autobot::try_parse_from(["autobot", "log", "hello/3", "--json"]).is_ok());
+        assert!(Autobot::try_parse_from(["autobot", "log", "hello/3", "test", "--json"]).is_err());
+    }
+}

@@ -1,0 +1,190 @@
+//! The daemon itself: takes the lock, opens the log, listens to signals and
+//! runs the master or slave until it ends.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio::sync::mpsc;
+use tracing::error;
+use tracing::info;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+use super::LOG;
+use super::Lock;
+use super::logfile::LogFile;
+use super::notify;
+use crate::cli::exit::Done;
+use crate::cli::exit::Failure;
+use crate::cli::place::Base;
+use crate::cli::place::Kind;
+use crate::cli::rooms;
+use crate::clock;
+
+/// More than anybody sends before they are read; what does not fit says nothing new.
+const SIGNALS: usize = 8;
+/// What blocking work may take that was under way when everything else ended.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+
+/// What the operating system asks of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Signal {
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGTERM or SIGINT: end.
+    Stop,
+}
+
+/// Where the log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Attached {
+    /// To the terminal or service manager that started it.
+    Foreground,
+    /// To the log in the base directory; the process leaves its starter's session.
+    Detached,
+}
+
+/// Runs the daemon of `base` in this process until it ends.
+pub(in crate::cli) fn run(base: &Base, attached: Attached) -> Done {
+    let done = run_inner(base, attached);
+    if let Err(failure) = &done {
+        notify::failed(&failure.text());
+    }
+    done
+}
+
+fn run_inner(base: &Base, attached: Attached) -> Done {
+    if attached == Attached::Detached {
+        rustix::process::setsid()
+            .map_err(|error| Failure::because("failed to leave the session", &error))?;
+    }
+    let not_entered = |error: io::Error| {
+        Failure::because(format!("failed to enter `{}`", base.dir.display()), &error)
+    };
+    let dir = fs::canonicalize(&base.dir).map_err(not_entered)?;
+    env::set_current_dir(&dir).map_err(not_entered)?;
+    let lock = Lock::take(&dir)
+        .map_err(|error| Failure::because(format!("failed to start {base}"), &error))?;
+    open_log(&dir, attached)?;
+
+    // A slave only carries bytes; a master also draws pages and looks through logs.
+    let mut threads = match base.kind {
+        Kind::Master => tokio::runtime::Builder::new_multi_thread(),
+        Kind::Slave => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = threads
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("failed to start threads", &error))?;
+    info!(version = env!("CARGO_PKG_VERSION"), dir = %dir.display(), "{} starts", base.kind);
+    let ended = runtime.block_on(async {
+        let signals = listen()?;
+        let kind = base.kind;
+        let on_ready = Box::new(move || {
+            info!("{kind} is ready");
+            notify::ready();
+        });
+        match base.kind {
+            Kind::Master => rooms::run_master(dir, on_ready, signals).await,
+            Kind::Slave => rooms::run_slave(dir, on_ready, signals).await,
+        }
+    });
+    notify::stopping();
+    runtime.shutdown_timeout(LAST_GRACE);
+    drop(lock);
+    match ended {
+        Ok(()) => {
+            info!("{} ended", base.kind);
+            Ok(())
+        }
+        Err(why) => {
+            error!("{} failed: {why}", base.kind);
+            Err(Failure::new(why))
+        }
+    }
+}
+
+/// Turns the kernel's signals into ours from now on.
+fn listen() -> Result<mpsc::Receiver<Signal>, String> {
+    let open = |kind| signal(kind).map_err(|error| format!("failed to listen to signals: {error}"));
+    let mut hangup = open(SignalKind::hangup())?;
+    let mut terminate = open(SignalKind::terminate())?;
+    let mut interrupt = open(SignalKind::interrupt())?;
+    let (tx, rx) = mpsc::channel(SIGNALS);
+    tokio::spawn(async move {
+        loop {
+            let (name, meaning) = tokio::select! {
+                Some(()) = hangup.recv() => ("SIGHUP", Signal::Reload),
+                Some(()) = terminate.recv() => ("SIGTERM", Signal::Stop),
+                Some(()) = interrupt.recv() => ("SIGINT", Signal::Stop),
+                else => return,
+            };
+            info!(signal = name, "received");
+            if meaning == Signal::Stop {
+                notify::status("stopping");
+            }
+            if let Err(mpsc::error::TrySendError::Closed(_)) = tx.try_send(meaning) {
+                return;
+            }
+        }
+    });
+    Ok(rx)
+}
+
+fn open_log(dir: &Path, attached: Attached) -> Done {
+    if attached == Attached::Foreground {
+        return log_to_stderr();
+    }
+    let path = dir.join(LOG);
+    let log = LogFile::open(&path, true).map_err(|error| {
+        Failure::because(format!("failed to open `{}`", path.display()), &error)
+    })?;
+    tracing_subscriber::fmt()
+        .with_max_level(level())
+        .with_timer(LocalTime)
+        .with_ansi(false)
+        .with_writer(Mutex::new(log))
+        .try_init()
+        .map_err(|error| log_failed(error.as_ref()))
+}
+
+/// Logs to whoever started this process.
+pub(in crate::cli) fn log_to_stderr() -> Done {
+    tracing_subscriber::fmt()
+        .with_max_level(level())
+        .with_timer(LocalTime)
+        .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none())
+        .with_writer(io::stderr)
+        .try_init()
+        .map_err(|error| log_failed(error.as_ref()))
+}
+
+fn log_failed(error: &(dyn std::error::Error + Send + Sync)) -> Failure {
+    Failure::new(format!("failed to open the log: {error}"))
+}
+
+/// `$AUTOBOT_LOG`: `error`, `warn`, `info`, `debug` or `trace`.
+fn level() -> LevelFilter {
+    env::var("AUTOBOT_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO)
+}
+
+/// Times in the log, as everywhere else.
+struct LocalTime;
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        writer.write_str(&clock::iso(clock::now()))
+    }
+}

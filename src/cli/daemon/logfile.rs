@@ -1,0 +1,142 @@
+//! The log of a daemon: a file that starts anew when it has become large, the
+//! old ones numbered, the newest `.1`.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Size and number are Buildbot's.
+const LARGEST: u64 = 10_000_000;
+const KEPT: u32 = 10;
+
+/// A file that rotates.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    largest: u64,
+    kept: u32,
+    /// Whether standard output and error go to the file and must move with it.
+    carries_stdio: bool,
+}
+
+impl LogFile {
+    /// Opens the log at `path`, at its end. With `carries_stdio`, what a panic
+    /// prints is in it too.
+    pub(super) fn open(path: &Path, carries_stdio: bool) -> io::Result<Self> {
+        let mut log = Self::with_limits(path, LARGEST, KEPT)?;
+        log.carries_stdio = carries_stdio;
+        log.carry_stdio()?;
+        Ok(log)
+    }
+
+    fn with_limits(path: &Path, largest: u64, kept: u32) -> io::Result<Self> {
+        let file = append(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            size: file.metadata()?.len(),
+            file,
+            largest,
+            kept,
+            carries_stdio: false,
+        })
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        for number in (1..self.kept).rev() {
+            let from = self.numbered(number);
+            if from.exists() {
+                fs::rename(from, self.numbered(number + 1))?;
+            }
+        }
+        fs::rename(&self.path, self.numbered(1))?;
+        self.file = append(&self.path)?;
+        self.size = 0;
+        self.carry_stdio()
+    }
+
+    fn carry_stdio(&self) -> io::Result<()> {
+        if self.carries_stdio {
+            rustix::stdio::dup2_stdout(&self.file)?;
+            rustix::stdio::dup2_stderr(&self.file)?;
+        }
+        Ok(())
+    }
+
+    fn numbered(&self, number: u32) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        name.into()
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).open(path)
+}
+
+impl Write for LogFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let length = line.len() as u64;
+        // A log that cannot be rotated grows on: better than one that is silent.
+        if self.size > 0 && self.size + length > self.largest && self.rotate().is_err() {
+            self.size = 0;
+        }
+        self.file.write_all(line)?;
+        self.size += length;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &Path, suffix: &str) -> Option<String> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        fs::read_to_string(PathBuf::from(name)).ok()
+    }
+
+    #[test]
+    fn a_full_log_is_numbered_and_the_oldest_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("autobot.log");
+        let mut log = LogFile::with_limits(&path, 10, 2).unwrap();
+        for line in ["one\n", "two\n", "three\n", "four\n", "five\n", "six\n"] {
+            log.write_all(line.as_bytes()).unwrap();
+        }
+        assert_eq!(read(&path, "").as_deref(), Some("six\n"));
+        assert_eq!(read(&path, ".1").as_deref(), Some("four\nfive\n"));
+        assert_eq!(read(&path, ".2").as_deref(), Some("three\n"));
+        assert_eq!(read(&path, ".3"), None);
+    }
+
+    #[test]
+    fn a_restarted_daemon_goes_on_where_the_log_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("autobot.log");
+        fs::write(&path, "12345678\n").unwrap();
+        let mut log = LogFile::with_limits(&path, 10, 2).unwrap();
+        log.write_all(b"more\n").unwrap();
+        assert_eq!(read(&path, "").as_deref(), Some("more\n"));
+        assert_eq!(read(&path, ".1").as_deref(), Some("12345678\n"));
+    }
+
+    #[test]
+    fn a_line_longer_than_the_limit_is_kept_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("autobot.log");
+        let mut log = LogFile::with_limits(&path, 4, 1).unwrap();
+        log.write_all(b"long line\n").unwrap();
+        assert_eq!(read(&path, "").as_deref(), Some("long line\n"));
+        assert_eq!(read(&path, ".1"), None);
+    }
+}

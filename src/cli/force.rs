@@ -1,0 +1,195 @@
+//! `autobot force`: asks for a build and, if wanted, follows it.
+
+use std::env;
+use std::path::Path;
+
+use anstream::eprintln;
+use anstream::println;
+use serde_json::json;
+
+use super::args::ForceArgs;
+use super::args::MasterArgs;
+use super::exit::Done;
+use super::exit::Failure;
+use super::follow;
+use super::follow::Event;
+use super::place::Base;
+use crate::client::Address;
+use crate::client::BuilderView;
+use crate::client::Client;
+use crate::client::ClientError;
+use crate::client::Forced;
+use crate::client::encode;
+use crate::model::Outcome;
+use crate::syntax;
+
+/// Asks for the build; with `--wait` it succeeds only if the build does.
+pub(super) async fn run(args: &ForceArgs) -> Done {
+    let client = client(&args.master)?;
+    let path = format!("/builders/{}/force", encode(&args.builder));
+    let fields = fields(args, env::var("USER").ok().as_deref());
+    let borrowed: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let forced: Forced = match client.post(&path, &borrowed).await {
+        Ok(forced) => forced,
+        Err(error) => return Err(refused(&client, &args.builder, error).await),
+    };
+    if !args.wait {
+        if args.json {
+            println!(
+                "{}",
+                json!({ "buildset": forced.buildset, "request": forced.request })
+            );
+        } else {
+            println!("request {} for {}", forced.request, args.builder);
+        }
+        return Ok(());
+    }
+    wait(&client, &forced, args.json).await
+}
+
+/// Why the build was not asked for; a builder that is not there may be a slip of the pen.
+async fn refused(client: &Client, builder: &str, error: ClientError) -> Failure {
+    let is_unknown = matches!(error, ClientError::Refused { status: 404, .. });
+    let failure = Failure::from(error);
+    if !is_unknown {
+        return failure;
+    }
+    let known: Vec<BuilderView> = client.get("/api/builders").await.unwrap_or_default();
+    match syntax::nearest(builder, known.iter().map(|it| it.name.as_str())) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure,
+    }
+}
+
+async fn wait(client: &Client, forced: &Forced, json: bool) -> Done {
+    let mut builds = Vec::new();
+    let outcome = follow::request(client, forced.request, |event| match event {
+        Event::Finished(build) => {
+            builds.push(build.number);
+            if !json {
+                println!("{}", follow::line(event));
+            }
+        }
+        _ if json => {}
+        // That it waits is for people; a pipe wants the steps.
+        Event::Waits(_) => eprintln!("{}", follow::line(event)),
+        _ => println!("{}", follow::line(event)),
+    })
+    .await?;
+    if json {
+        println!(
+            "{}",
+            json!({
+                "buildset": forced.buildset, "request": forced.request,
+                "outcome": outcome.as_str(), "builds": builds,
+            })
+        );
+    } else if builds.is_empty() {
+        println!(
+            "request {} ended without a build: {outcome}",
+            forced.request
+        );
+    }
+    match outcome {
+        Outcome::Success | Outcome::Warnings => Ok(()),
+        Outcome::Failure | Outcome::Skipped | Outcome::Exception | Outcome::Retry => {
+            Err(Failure::told())
+        }
+    }
+}
+
+/// The form that the page has too.
+fn fields(args: &ForceArgs, user: Option<&str>) -> Vec<(String, String)> {
+    let mut fields = vec![("comments".to_owned(), args.reason.clone())];
+    if let Some(user) = user {
+        fields.push(("username".to_owned(), user.to_owned()));
+    }
+    for (name, value) in [("branch", &args.branch), ("revision", &args.revision)] {
+        if let Some(value) = value {
+            fields.push((name.to_owned(), value.clone()));
+        }
+    }
+    for (number, (name, value)) in (1..).zip(&args.properties) {
+        fields.push((format!("property{number}name"), name.clone()));
+        fields.push((format!("property{number}value"), value.clone()));
+    }
+    fields
+}
+
+/// The master that a command is about: `--master`, `--dir`, `$AUTOBOT_DIR`,
+/// the current directory, its `master/`.
+pub(super) fn client(args: &MasterArgs) -> Result<Client, Failure> {
+    if let Some(address) = &args.master {
+        let address = Address::parse(address).map_err(|error| Failure::usage(error.to_string()))?;
+        return Ok(Client::new(address));
+    }
+    let dir = args.dir.as_deref().unwrap_or(Path::new("."));
+    let base = Base::master_of(dir)?;
+    if super::daemon::running(&base.dir)?.is_none() {
+        return Err(Failure::new(format!("{base} is not running"))
+            .hint(format!("autobot start {}", base.dir.display())));
+    }
+    Ok(base.client())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::Autobot;
+    use crate::cli::args::Verb;
+
+    fn force(line: &[&str]) -> ForceArgs {
+        let line = ["autobot", "force"].iter().chain(line);
+        match Autobot::try_parse_from(line).unwrap().verb {
+            Verb::Force(args) => args,
+            other => panic!("{other:?} is not force"),
+        }
+    }
+
+    #[test]
+    fn what_was_not_said_is_not_sent() {
+        let args = force(&["hello"]);
+        assert_eq!(
+            fields(&args, None),
+            [("comments".to_owned(), String::new())]
+        );
+    }
+
+    #[test]
+    fn properties_are_numbered_as_in_the_form() {
+        let args = force(&[
+            "hello", "--branch", "main", "--reason", "to see", "-p", "a=1", "-p", "b=x=y",
+        ]);
+        let sent: Vec<String> = fields(&args, Some("ines"))
+            .into_iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        assert_eq!(
+            sent,
+            [
+                "comments: to see",
+                "username: ines",
+                "branch: main",
+                "property1name: a",
+                "property1value: 1",
+                "property2name: b",
+                "property2value: x=y"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_wrong_use() {
+        let args = force(&["hello", "--master", "ftp://x"]);
+        let failure = client(&args.master).unwrap_err();
+        assert_eq!(
+            failure,
+            Failure::usage("`ftp://x` is not an address such as `http://ci.example.org:8010`")
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! `autobot factories` and `autobot steps`: what a configuration may name,
+//! from the tables that its reader uses.
+
+use anstream::println;
+
+use super::args::KindsArgs;
+use super::exit::Done;
+use super::exit::Failure;
+use super::rooms;
+use crate::factories;
+use crate::steps;
+
+/// A kind as it is listed: its name, what it is, and lines of a file.
+struct Kind {
+    name: String,
+    summary: String,
+    example: &'static str,
+}
+
+/// Lists the factory types and recipes, or tells more of one.
+pub(super) fn factories(args: &KindsArgs) -> Done {
+    let known = rooms::known_factories(&rooms::share_factories());
+    let kinds = known.into_iter().map(|(name, summary)| Kind {
+        example: factories::KINDS
+            .iter()
+            .find(|kind| kind.name == name)
+            .map_or("", |kind| kind.example),
+        name,
+        summary,
+    });
+    tell("factory", kinds.collect(), args.name.as_deref())
+}
+
+/// Lists the step types, or tells more of one.
+pub(super) fn steps(args: &KindsArgs) -> Done {
+    let kinds = steps::KINDS.iter().map(|kind| Kind {
+        name: kind.name.to_owned(),
+        summary: kind.summary.to_owned(),
+        example: kind.example,
+    });
+    tell("step type", kinds.collect(), args.name.as_deref())
+}
+
+fn tell(noun: &str, kinds: Vec<Kind>, wanted: Option<&str>) -> Done {
+    let Some(wanted) = wanted else {
+        let width = kinds.iter().map(|it| it.name.len()).max().unwrap_or(0);
+        for kind in &kinds {
+            println!("{:width$}  {}", kind.name, kind.summary);
+        }
+        return Ok(());
+    };
+    let Some(kind) = kinds.iter().find(|it| it.name == wanted) else {
+        let names: Vec<&str> = kinds.iter().map(|it| it.name.as_str()).collect();
+        return Err(Failure::new(format!("there is no {noun} `{wanted}`"))
+            .hint(format!("there are {}", names.join(", "))));
+    };
+    println!("{}", kind.summary);
+    if !kind.example.is_empty() {
+        println!("\n{}", kind.example.trim());
+    }
+    Ok(())
+}

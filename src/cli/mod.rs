@@ -1,0 +1,53 @@
+//! The command line: one file per verb. [`args`] says what is understood,
+//! [`verbs`] who does it, [`rooms`] is where it meets the rooms that it runs.
+
+mod args;
+mod builds;
+mod checkconfig;
+mod completions;
+mod create;
+mod daemon;
+mod demo;
+mod exit;
+mod follow;
+mod force;
+mod kinds;
+mod log;
+mod place;
+mod programs;
+mod reconfig;
+mod rooms;
+mod slave_ini;
+mod start;
+mod status;
+mod terminal;
+mod verbs;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::slave;
+use crate::wire::STDIO_VERB;
+
+/// Runs the program: reads the arguments, does the work, prints the error.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = env::args_os().collect();
+    // What this program starts of itself comes before all that people may say: a runner is
+    // started for every command of every build, and what stays should stay small.
+    let done = match args.as_slice() {
+        [_, verb, dir] if verb == slave::RUNNER_VERB => return slave::runner_main(dir.as_ref()),
+        [_, verb, dir] if verb == daemon::DAEMON_VERB => start::detached(dir.into()),
+        [_, verb, dir, name] if verb == STDIO_VERB => {
+            start::slave_over_stdio(dir.into(), &name.to_string_lossy())
+        }
+        _ => programs::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.code()
+        }
+    }
+}

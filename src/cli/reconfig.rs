@@ -1,0 +1,85 @@
+//! `autobot reconfig`: has running masters read their configuration again.
+
+use anstream::eprintln;
+use anstream::print;
+
+use super::args::DirsArgs;
+use super::daemon;
+use super::exit::Done;
+use super::exit::Failure;
+use super::place::Base;
+use super::place::Kind;
+use crate::client::ClientError;
+
+/// Answers of a master that mean: there are problems, and nothing changed.
+const REFUSED: u16 = 409;
+
+/// Reloads every master among the directories and prints what changed.
+pub(super) async fn run(args: &DirsArgs) -> Done {
+    let bases = Base::of_all(&args.dirs)?;
+    let masters: Vec<&Base> = bases
+        .iter()
+        .filter(|base| base.kind == Kind::Master)
+        .collect();
+    if masters.is_empty() {
+        return Err(
+            Failure::new("there is no master, and a slave does not change while it runs")
+                .hint("`autobot restart` puts a changed slave.ini into force"),
+        );
+    }
+    let mut done = Ok(());
+    for base in masters {
+        if let Err(failure) = reload(base, args.quiet).await {
+            failure.print();
+            done = Err(Failure::told());
+        }
+    }
+    done
+}
+
+async fn reload(base: &Base, quiet: bool) -> Done {
+    if daemon::running(&base.dir)?.is_none() {
+        return Err(Failure::new(format!("{base} is not running"))
+            .hint(format!("autobot start {}", base.dir.display())));
+    }
+    match base.client().order("/api/reload").await {
+        Ok(_) if quiet => Ok(()),
+        Ok(changes) => {
+            print!("{}", with_line_end(&changes));
+            Ok(())
+        }
+        Err(ClientError::Refused {
+            status: REFUSED,
+            what,
+        }) => {
+            eprintln!("{}", what.trim_end());
+            Err(Failure::new(format!(
+                "{base} goes on with the configuration it had"
+            )))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn with_line_end(text: &str) -> String {
+    let text = text.trim_end();
+    if text.is_empty() {
+        "nothing changed\n".to_owned()
+    } else {
+        format!("{text}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_its_line() {
+        assert_eq!(
+            with_line_end("changed builder a\n\n"),
+            "changed builder a\n"
+        );
+        assert_eq!(with_line_end("\n"), "nothing changed\n");
+    }
+}

@@ -1,0 +1,147 @@
+//! Where the command line meets the rooms that it runs, and nothing else: a
+//! master, a slave, a runner, the store of a new master, the factories.
+
+use std::env;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::daemon::Signal;
+use super::exit::Failure;
+use super::place::Base;
+use super::place::Kind;
+use super::slave_ini;
+use crate::config;
+use crate::factories;
+use crate::master;
+use crate::slave;
+use crate::slave::SlaveSettings;
+use crate::store;
+use crate::web::Site;
+use crate::wire::PASSWORD_VARIABLE;
+
+/// Called once, when a daemon does its work.
+pub(super) type OnReady = Box<dyn FnOnce() + Send>;
+
+/// Says what is wrong with the configuration of `base`.
+pub(super) fn check(base: &Base) -> Result<(), String> {
+    let checked = match base.kind {
+        Kind::Master => config::load(&base.dir).map(drop),
+        Kind::Slave => slave_ini::load(&base.dir).map(drop),
+    };
+    checked.map_err(|problems| problems.render(false))
+}
+
+/// Runs the master in `dir` until a signal ends it.
+pub(super) async fn run_master(
+    dir: PathBuf,
+    on_ready: OnReady,
+    signals: mpsc::Receiver<Signal>,
+) -> Result<(), String> {
+    let stop = CancellationToken::new();
+    let (hangup, reloads) = mpsc::channel(1);
+    tokio::spawn(hand_on(signals, stop.clone(), move || {
+        // One that waits already reads what this one is about.
+        let _ = hangup.try_send(());
+    }));
+    master::run(&dir, Arc::new(Site), on_ready, reloads, stop)
+        .await
+        .map_err(|error| Failure::from(error).text())
+}
+
+/// Turns signals into what the rooms listen to.
+async fn hand_on(
+    mut signals: mpsc::Receiver<Signal>,
+    stop: CancellationToken,
+    mut reload: impl FnMut(),
+) {
+    loop {
+        match signals.recv().await {
+            Some(Signal::Reload) => reload(),
+            Some(Signal::Stop) | None => return stop.cancel(),
+        }
+    }
+}
+
+/// Runs the slave in `dir` until a signal ends it.
+pub(super) async fn run_slave(
+    dir: PathBuf,
+    on_ready: OnReady,
+    signals: mpsc::Receiver<Signal>,
+) -> Result<(), String> {
+    let ini = slave_ini::load(&dir).map_err(|problems| problems.render(false))?;
+    let settings = SlaveSettings {
+        basedir: dir,
+        host: ini.host,
+        port: ini.port,
+        name: ini.name,
+        password: ini.password,
+        max_delay: ini.max_delay,
+        keepalive: ini.keepalive,
+        umask: ini.umask,
+        program: program()?,
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(hand_on(signals, stop.clone(), || {
+        info!("slave.ini is read when the slave is started");
+    }));
+    slave::run(settings, stop, on_ready)
+        .await
+        .map_err(|error| Failure::from(error).text())
+}
+
+/// Runs a slave whose master speaks through standard input and output, and
+/// gave it a password for this one line.
+pub(super) async fn run_over_stdio(basedir: PathBuf, name: String) -> Result<(), String> {
+    let settings = SlaveSettings {
+        basedir,
+        host: String::new(),
+        port: 0,
+        name,
+        password: env::var(PASSWORD_VARIABLE).unwrap_or_default(),
+        max_delay: Duration::ZERO,
+        keepalive: None,
+        umask: None,
+        program: program()?,
+    };
+    slave::run_over_stdio(settings, CancellationToken::new())
+        .await
+        .map_err(|error| Failure::from(error).text())
+}
+
+/// This program, which is the runner too.
+fn program() -> Result<PathBuf, String> {
+    env::current_exe().map_err(|error| format!("failed to find this program: {error}"))
+}
+
+/// Makes the database of a new master.
+pub(super) fn create_store(path: &Path) -> Result<(), String> {
+    store::create(path).map_err(|error| error.to_string())
+}
+
+/// Every factory by name with a summary: built in, or a recipe in one of `dirs`.
+pub(super) fn known_factories(dirs: &[PathBuf]) -> Vec<(String, String)> {
+    factories::known(dirs)
+}
+
+/// The example of a factory type; `None` for recipes.
+pub(super) fn example_of(name: &str) -> Option<&'static str> {
+    let kind = factories::KINDS.iter().find(|kind| kind.name == name)?;
+    Some(kind.example)
+}
+
+/// Where recipes are installed: beside the program, `../share/autobot/factories`.
+pub(super) fn share_factories() -> Vec<PathBuf> {
+    let dir = || {
+        let program = env::current_exe().ok()?.canonicalize().ok()?;
+        let prefix = program.parent()?.parent()?;
+        let dir = prefix.join("share/autobot/factories");
+        dir.is_dir().then_some(dir)
+    };
+    dir().into_iter().collect()
+}

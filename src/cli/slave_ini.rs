@@ -1,0 +1,223 @@
+//! Reads `slave.ini`: where the master is, and how this slave introduces itself.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::place::SLAVE_INI;
+use crate::syntax::Keys;
+use crate::syntax::Misread;
+use crate::syntax::Node;
+use crate::syntax::Problem;
+use crate::syntax::Problems;
+use crate::syntax::Source;
+use crate::syntax::Value;
+use crate::syntax::ini;
+
+/// Its section.
+const SECTION: &str = ":slave:";
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SlaveIni {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) name: String,
+    pub(super) password: String,
+    pub(super) max_delay: Duration,
+    pub(super) keepalive: Option<Duration>,
+    pub(super) umask: Option<u32>,
+}
+
+/// Reads the file of the slave in `dir`.
+pub(super) fn load(dir: &Path) -> Result<SlaveIni, Problems> {
+    let path = dir.join(SLAVE_INI);
+    let text = fs::read_to_string(&path).map_err(|error| {
+        let what = format!("failed to read `{}`: {error}", path.display());
+        Problems(vec![Problem::error(what)])
+    })?;
+    read(&text, dir)
+}
+
+fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
+    let source = Source::new(SLAVE_INI, dir, text);
+    let mut problems = Problems::default();
+    let tree = ini::read(&source, &mut problems);
+    let mut slave = None;
+    for section in &tree.sections {
+        if section.name != SECTION {
+            let problem = Problem::error(format!("unknown section [{}]", section.name))
+                .at(&section.place)
+                .help(format!("a slave has one section, [{SECTION}]"));
+            problems.note(problem);
+            continue;
+        }
+        let mut keys = Keys::of(section, &mut problems);
+        let master = keys.required::<HostAndPort>("master");
+        let name = keys.required::<String>("name");
+        let password = keys.required::<String>("password");
+        let max_delay = keys.or("max_delay", Duration::from_mins(5));
+        let keepalive = keys.or("keepalive", Some(Duration::from_mins(10)));
+        let umask = keys.optional::<Umask>("umask");
+        keys.finish();
+        slave = (|| {
+            let HostAndPort(host, port) = master?;
+            Some(SlaveIni {
+                host,
+                port,
+                name: name?,
+                password: password?,
+                max_delay: max_delay?,
+                keepalive: keepalive?,
+                umask: umask?.map(|Umask(it)| it),
+            })
+        })();
+    }
+    if tree.sections.is_empty() && !problems.has_errors() {
+        problems.note(Problem::error(format!(
+            "`{SLAVE_INI}` has no section [{SECTION}]"
+        )));
+    }
+    match slave {
+        Some(slave) if !problems.has_errors() => Ok(slave),
+        _ => Err(problems),
+    }
+}
+
+/// `host:port`, or a host whose master waits at the usual port.
+struct HostAndPort(String, u16);
+
+impl Value for HostAndPort {
+    const EXPECTED: &'static str = "a host and port such as `ci.example.org:9010`";
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let text = node.as_text()?.trim();
+        let (host, port) = match text.rsplit_once(':') {
+            None => (text, "9010"),
+            // A bare IPv6 address has colons, but no port.
+            Some((host, _)) if host.contains(':') && !host.ends_with(']') => (text, "9010"),
+            Some(parts) => parts,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port: u16 = port.parse().map_err(|_| Misread::default())?;
+        let is_plain = |c: char| c.is_alphanumeric() || "-._:%".contains(c);
+        if host.is_empty() || port == 0 || !host.chars().all(is_plain) {
+            return Err(Misread::default());
+        }
+        Ok(Self(host.to_owned(), port))
+    }
+}
+
+/// A file mode mask.
+struct Umask(u32);
+
+impl Value for Umask {
+    const EXPECTED: &'static str = "a file mode mask in octal such as `022`";
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let text = node.as_text()?.trim();
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        if !digits.bytes().all(|it| it.is_ascii_digit()) {
+            return Err(Misread::default());
+        }
+        match u32::from_str_radix(digits, 8) {
+            Ok(mask) if mask <= 0o777 => Ok(Self(mask)),
+            _ => Err(Misread::default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scaffold::Content;
+    use crate::scaffold::SlaveVariables;
+
+    fn problems(text: &str) -> String {
+        read(text, Path::new("/base")).unwrap_err().render(false)
+    }
+
+    #[test]
+    fn what_the_scaffold_writes_is_read_back() {
+        let variables = SlaveVariables {
+            umask: Some("027".to_owned()),
+            ..SlaveVariables::default()
+        };
+        let plan = variables.plan();
+        let item = plan
+            .items
+            .iter()
+            .find(|item| item.path.ends_with(SLAVE_INI));
+        let Some(Content::Private(text)) = item.map(|item| &item.content) else {
+            panic!("a slave has a private slave.ini");
+        };
+        assert_eq!(
+            read(text, Path::new("/base")),
+            Ok(SlaveIni {
+                host: "localhost".to_owned(),
+                port: 9010,
+                name: "slave".to_owned(),
+                password: "passwd".to_owned(),
+                max_delay: Duration::from_mins(5),
+                keepalive: Some(Duration::from_mins(10)),
+                umask: Some(0o027),
+            })
+        );
+    }
+
+    #[test]
+    fn the_shipped_example_is_good() {
+        let text = include_str!("../../config/slave.ini");
+        let slave = read(text, Path::new("/base")).unwrap();
+        assert_eq!((slave.host.as_str(), slave.port), ("ci.example.org", 9010));
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        let told =
+            problems("[:slave:]\nmaster = ci.test:http\nnam = a\npassword = b\numask = 999\n");
+        insta::assert_snapshot!(told, @r"
+        error: `name` is missing in [:slave:]
+         --> slave.ini:1:2
+          |
+        1 | [:slave:]
+          |  ^^^^^^^ expected a text
+
+        error: bad value for `master` in [:slave:]
+         --> slave.ini:2:10
+          |
+        2 | master = ci.test:http
+          |          ^^^^^^^^^^^^ expected a host and port such as `ci.example.org:9010`
+
+        error: unknown key `nam` in [:slave:]
+         --> slave.ini:3:1
+          |
+        3 | nam = a
+          | ^^^ did you mean `name`?
+
+        error: bad value for `umask` in [:slave:]
+         --> slave.ini:5:9
+          |
+        5 | umask = 999
+          |         ^^^ expected a file mode mask in octal such as `022`
+        ");
+    }
+
+    #[test]
+    fn a_file_without_its_section_is_refused() {
+        insta::assert_snapshot!(problems("# nothing\n"), @"error: `slave.ini` has no section [:slave:]");
+        assert!(problems("[slave]\nname = a\n").contains("a slave has one section, [:slave:]"));
+    }
+
+    #[test]
+    fn a_master_may_be_an_ipv6_address() {
+        let parse = |text: &str| {
+            let text = format!("[:slave:]\nname=a\npassword=b\nmaster = {text}\n");
+            let slave = read(&text, Path::new("/base")).unwrap();
+            (slave.host, slave.port)
+        };
+        assert_eq!(parse("::1"), ("::1".to_owned(), 9010));
+        assert_eq!(parse("[::1]:9011"), ("::1".to_owned(), 9011));
+        assert_eq!(parse("ci.test"), ("ci.test".to_owned(), 9010));
+    }
+}

@@ -1,0 +1,94 @@
+//! `autobot status`: what runs, and where its pages are.
+
+use anstream::println;
+use serde_json::Value;
+
+use super::args::DirsArgs;
+use super::daemon;
+use super::exit::Done;
+use super::exit::Failure;
+use super::place::Base;
+use super::place::Kind;
+use super::terminal::BAD;
+use super::terminal::DIM;
+use super::terminal::GOOD;
+
+/// Says for each directory what runs in it; succeeds if everything does.
+pub(super) async fn run(args: &DirsArgs) -> Done {
+    let mut everything_runs = true;
+    for base in Base::of_all(&args.dirs)? {
+        let Some(running) = daemon::running(&base.dir)? else {
+            everything_runs = false;
+            if !args.quiet {
+                println!("{base}: {BAD}not running{BAD:#}");
+            }
+            continue;
+        };
+        if args.quiet {
+            continue;
+        }
+        let pid = running
+            .pid
+            .map_or(String::new(), |pid| format!(" as process {pid}"));
+        println!("{base}: {GOOD}running{GOOD:#}{pid}");
+        if base.kind == Kind::Master {
+            match base.client().get::<Value>("/api/status").await {
+                Ok(status) => details(&status),
+                // It runs: that it does not answer is worth a line, not a failure.
+                Err(error) => println!("  {DIM}{error}{DIM:#}"),
+            }
+        }
+    }
+    if everything_runs {
+        Ok(())
+    } else {
+        Err(Failure::told())
+    }
+}
+
+/// Prints what the master says of itself: single values on a line each, lists by their length.
+fn details(status: &Value) {
+    for line in detail_lines(status) {
+        println!("  {DIM}{line}{DIM:#}");
+    }
+}
+
+fn detail_lines(status: &Value) -> Vec<String> {
+    let Some(status) = status.as_object() else {
+        return Vec::new();
+    };
+    status
+        .iter()
+        .filter_map(|(key, value)| {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(_) | Value::Bool(_) => value.to_string(),
+                Value::Array(items) => items.len().to_string(),
+                Value::Null | Value::Object(_) => return None,
+            };
+            Some(format!("{}: {value}", key.replace('_', " ")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_shown_line_by_line() {
+        let status = serde_json::json!({
+            "version": "0.2.0", "started": "2026-03-01T12:00:00+01:00",
+            "slaves": ["a", "b"], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
+        });
+        assert_eq!(
+            detail_lines(&status),
+            [
+                "version: 0.2.0",
+                "started: 2026-03-01T12:00:00+01:00",
+                "slaves: 2",
+                "waiting requests: 3"
+            ]
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! From a verb to the file that does it.
+
+use std::future::Future;
+
+use clap::CommandFactory as _;
+
+use super::args::Autobot;
+use super::args::Verb;
+use super::builds;
+use super::checkconfig;
+use super::completions;
+use super::create;
+use super::demo;
+use super::exit::Done;
+use super::exit::Failure;
+use super::force;
+use super::kinds;
+use super::log;
+use super::reconfig;
+use super::start;
+use super::status;
+
+/// Does what was asked.
+pub(super) fn run(verb: Verb) -> Done {
+    match verb {
+        Verb::Demo(args) => wait_for(demo::run(&args)),
+        Verb::CreateAutobot(args) => create::pair(&args),
+        Verb::CreateAutobotMaster(args) => create::master(&args),
+        Verb::CreateAutobotSlave(args) => create::slave(&args),
+        Verb::CreateAutobotProject(args) if args.project.is_none() => {
+            usage_of("create-autobot-project")
+        }
+        Verb::CreateAutobotProject(args) => create::project(&args),
+        // It makes its own threads, after it has left the session.
+        Verb::Start(args) if args.nodaemon => start::in_foreground(&args),
+        Verb::Start(args) => wait_for(start::start(&args.dirs)),
+        Verb::Stop(args) => wait_for(start::stop(&args)),
+        Verb::Restart(args) => wait_for(start::restart(&args)),
+        Verb::Reconfig(args) => wait_for(reconfig::run(&args)),
+        Verb::Status(args) => wait_for(status::run(&args)),
+        Verb::Checkconfig(args) => checkconfig::check(&args),
+        Verb::ParseAutobotConfig(args) => checkconfig::parse(&args.file),
+        Verb::Factories(args) => kinds::factories(&args),
+        Verb::Steps(args) => kinds::steps(&args),
+        Verb::Force(args) => wait_for(force::run(&args)),
+        Verb::Builds(args) => wait_for(builds::run(&args)),
+        Verb::Log(args) => wait_for(log::run(&args)),
+        Verb::Completions(args) => completions::completions(args.shell),
+        Verb::Man(args) => completions::man(&args.dir),
+    }
+}
+
+/// Prints how a verb is used; that somebody asked is no failure.
+fn usage_of(verb: &str) -> Done {
+    let mut program = Autobot::command();
+    program.build();
+    let verb = program
+        .find_subcommand_mut(verb)
+        .expect("the verb is one of ours");
+    verb.print_help()
+        .map_err(|error| Failure::because("failed to print", &error))
+}
+
+/// Runs what waits for others, on this thread.
+pub(super) fn wait_for(work: impl Future<Output = Done>) -> Done {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("failed to start the event loop", &error))?
+        .block_on(work)
+}

@@ -1,0 +1,103 @@
+//! The documents that a master answers with. A newer master may say more;
+//! what is not known is left alone.
+
+use serde::Deserialize;
+
+use crate::model::Outcome;
+
+/// The answer to a forced build.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Forced {
+    pub(crate) buildset: i64,
+    pub(crate) request: i64,
+}
+
+/// A builder, of which only the name is needed here.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct BuilderView {
+    pub(crate) name: String,
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RequestState {
+    Waiting,
+    Building,
+    Complete,
+}
+
+/// A build request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct RequestView {
+    pub(crate) id: i64,
+    pub(crate) builder: String,
+    pub(crate) state: RequestState,
+    pub(crate) outcome: Option<Outcome>,
+    /// Numbers of the builds that were started for it, oldest first.
+    #[serde(default)]
+    pub(crate) builds: Vec<i64>,
+    /// Why it waits.
+    #[serde(default)]
+    pub(crate) why: Option<String>,
+}
+
+/// A build; its steps are there when one build was asked for.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct BuildView {
+    pub(crate) builder: String,
+    pub(crate) number: i64,
+    pub(crate) outcome: Option<Outcome>,
+    #[serde(default)]
+    pub(crate) reason: String,
+    #[serde(default)]
+    pub(crate) slave: String,
+    #[serde(default)]
+    pub(crate) branch: Option<String>,
+    #[serde(default)]
+    pub(crate) revision: Option<String>,
+    #[serde(default)]
+    pub(crate) got_revision: Option<String>,
+    /// ISO 8601, for people.
+    #[serde(default)]
+    pub(crate) started: Option<String>,
+    #[serde(default)]
+    pub(crate) finished: Option<String>,
+    #[serde(default)]
+    pub(crate) elapsed_secs: Option<f64>,
+    #[serde(default)]
+    pub(crate) text: Vec<String>,
+    #[serde(default)]
+    pub(crate) steps: Vec<StepView>,
+}
+
+/// A step of a build.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct StepView {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) outcome: Option<Outcome>,
+    #[serde(default)]
+    pub(crate) text: Vec<String>,
+    #[serde(default)]
+    pub(crate) elapsed_secs: Option<f64>,
+    #[serde(default)]
+    pub(crate) logs: Vec<String>,
+}
+
+impl BuildView {
+    /// `BUILDER/NUMBER`.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.builder, self.number)
+    }
+
+    /// The first step that broke the build.
+    pub(crate) fn failing_step(&self) -> Option<&StepView> {
+        self.steps.iter().find(|step| {
+            matches!(
+                step.outcome,
+                Some(Outcome::Failure | Outcome::Exception | Outcome::Retry)
+            )
+        })
+    }
+}
