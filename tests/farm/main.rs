@@ -1,0 +1,17 @@
+//! The farm: whole journeys with the real program, real slaves, real
+//! repositories, in real time. What can be proved below is proved there.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "programs are started and waited for in real time"
+)]
+
+mod commands;
+mod durable;
+mod farm;
+mod hello;
+mod journey;
+mod pages;
+mod reload;
+mod strangers;

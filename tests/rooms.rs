@@ -1,0 +1,150 @@
+//! Which room may name which. Between crates Cargo checks this; inside one
+//! crate nobody does, so this test does. A new entry here is a design
+//! decision.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Every room (a folder or a file of `src/`) and the rooms that it may name besides itself.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("syntax", &["model"]),
+    ("clock", &["model"]),
+    ("expr", &["model", "syntax"]),
+    ("process", &[]),
+    ("steps", &["model", "syntax", "expr"]),
+    ("schedulers", &["model"]),
+    ("factories", &["model", "syntax", "expr", "steps"]),
+    ("changes", &["model", "process"]),
+    ("wire", &["model"]),
+    ("logs", &["model"]),
+    ("slave", &["model", "process", "wire", "logs"]),
+    ("store", &["model"]),
+    ("config", &["model", "syntax", "factories"]),
+    (
+        "master",
+        &[
+            "model",
+            "clock",
+            "syntax",
+            "process",
+            "steps",
+            "schedulers",
+            "factories",
+            "changes",
+            "wire",
+            "logs",
+            "store",
+            "config",
+        ],
+    ),
+    (
+        "web",
+        &["model", "clock", "logs", "store", "config", "master"],
+    ),
+    ("client", &["model"]),
+    ("scaffold", &[]),
+];
+
+/// These may name everything: they are how the rooms are entered.
+const FREE: &[&str] = &["cli", "lib", "main"];
+
+#[test]
+fn rooms_name_only_what_they_may() {
+    let mut wrong = Vec::new();
+    for (room, text, file) in sources() {
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(it, _)| *it == room) else {
+            continue;
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            for path in line.split("crate::").skip(1) {
+                let named = path
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next();
+                let named = named.unwrap_or_default(); // empty for `crate::{`, so refused
+                if named != room && !allowed.contains(&named) {
+                    wrong.push(format!("{file}:{number}: {}", line.trim()));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "these lines name a room they may not:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_room_is_on_the_list() {
+    let mut known: Vec<&str> = MAY_NAME
+        .iter()
+        .map(|it| it.0)
+        .chain(FREE.iter().copied())
+        .collect();
+    let mut there: Vec<String> = sources().into_iter().map(|it| it.0).collect();
+    known.sort_unstable();
+    there.sort();
+    there.dedup();
+    assert_eq!(there, known);
+}
+
+/// What a room was allowed and no longer needs is taken off the list.
+#[test]
+fn no_room_is_allowed_what_it_does_not_use() {
+    let mut used: BTreeMap<String, String> = BTreeMap::new();
+    for (room, text, _) in sources() {
+        used.entry(room).or_default().push_str(&text);
+    }
+    let mut idle = Vec::new();
+    for (room, allowed) in MAY_NAME {
+        for name in *allowed {
+            if !used[*room].contains(&format!("crate::{name}")) {
+                idle.push(format!("{room} -> {name}"));
+            }
+        }
+    }
+    assert!(
+        idle.is_empty(),
+        "these entries are not needed: {}",
+        idle.join(", ")
+    );
+}
+
+/// Room, text and name of every source file.
+fn sources() -> Vec<(String, String, String)> {
+    let mut all = Vec::new();
+    visit(Path::new("src"), &mut |file, text| {
+        let room = file
+            .strip_prefix("src")
+            .expect("below src")
+            .components()
+            .next();
+        let room = room.expect("a first part").as_os_str().to_string_lossy();
+        let room = room.strip_suffix(".rs").unwrap_or(&room).to_owned();
+        all.push((room, text, file.display().to_string()));
+    });
+    all
+}
+
+fn is_for_tests(path: &Path) -> bool {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    name.ends_with("tests")
+        || name == "bench"
+        || name == "sample"
+        || path.components().any(|part| part.as_os_str() == "tests")
+}
+
+fn visit(dir: &Path, see: &mut dyn FnMut(&Path, String)) {
+    for entry in fs::read_dir(dir).expect("a room is a folder") {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            visit(&path, see);
+        } else if is_for_tests(&path) {
+            // A bench may borrow a noun of another room to stand for the real thing.
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            see(&path, fs::read_to_string(&path).expect("a readable file"));
+        }
+    }
+}
