@@ -1,0 +1,146 @@
+#!/bin/sh
+# Everything that is checked, the same here and in continuous integration:
+# form, lints, docs, tests, and a fresh installation with the demo.
+set -eu
+
+cd "$(dirname "$0")/.."
+cache=${AUTOBOT_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/autobot-test}
+if [ "${CI:-}" = true ]; then
+    # Checkouts come and go; what was compiled stays.
+    CARGO_TARGET_DIR=${AUTOBOT_TARGET_DIR:-$HOME/.cache/autobot-target}
+    export CARGO_TARGET_DIR
+fi
+
+say() {
+    printf '\n%s\n' "==> $*"
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+# --- what the checks need -----------------------------------------------------
+
+install_packages() {
+    missing=
+    for pair in git:git hg:mercurial make:make gcc:gcc python3:python3 curl:curl \
+        dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
+        chromium:chromium pgrep:procps virtualenv:python3-virtualenv; do
+        has "${pair%%:*}" || missing="$missing ${pair#*:}"
+    done
+    [ -n "$missing" ] || return 0
+    has apt-get || { echo "install these first:$missing" >&2; exit 1; }
+    say "installing$missing"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+    # shellcheck disable=SC2086 # each word is a package
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends $missing libc6-dev
+}
+
+# Rust's own tools, if its installer is there to add them.
+install_rust_parts() {
+    if ! has cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        PATH=$HOME/.cargo/bin:$PATH
+        export PATH
+    fi
+    for part in fmt clippy; do
+        if ! cargo "$part" --version >/dev/null 2>&1; then
+            case $part in
+                fmt) rustup component add rustfmt ;;
+                *) rustup component add "$part" ;;
+            esac
+        fi
+    done
+}
+
+# Writes to $1 the lists that the system has, with sources beside programs.
+write_source_lists() {
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+        [ -f "$list" ] || continue
+        sed -n 's/^deb\(\( \[[^]]*\]\)\{0,1\} .*\(debian\|ubuntu\).*\)$/deb-src\1/p' "$list"
+    done >"$1/sources.list"
+    for list in /etc/apt/sources.list.d/*.sources; do
+        [ -f "$list" ] || continue
+        # Others' archives (an editor, a cloud) have no sources and are left out.
+        awk 'BEGIN { RS = ""; ORS = "\n\n" } /URIs:[^\n]*(debian|ubuntu)/' "$list" |
+            sed 's/^Types:.*/Types: deb-src/'
+    done >"$1/all.sources"
+}
+
+# GNU hello as Debian ships it: a project that is not ours to build. It is
+# fetched once and kept outside the checkout.
+fetch_hello() {
+    if [ -n "${AUTOBOT_TEST_HELLO:-}" ]; then
+        return 0
+    fi
+    tree=$cache/hello
+    if [ ! -x "$tree/configure" ]; then
+        say "fetching the source of GNU hello"
+        work=$cache/hello-work
+        rm -rf "$work" "$tree"
+        mkdir -p "$work/lists.d" "$work/state/lists/partial" "$work/cache/archives/partial"
+        write_source_lists "$work"
+        mv "$work/all.sources" "$work/lists.d/"
+        # A place of its own, so that neither root nor the system's lists are needed.
+        cat >"$work/apt.conf" <<CONF
+Dir::Etc::SourceList "$work/sources.list";
+Dir::Etc::SourceParts "$work/lists.d";
+Dir::State::Lists "$work/state/lists";
+Dir::Cache "$work/cache";
+APT::Sandbox::User "";
+Acquire::Languages "none";
+CONF
+        # A tree that did not arrive whole must not be found by the next run.
+        if (
+            cd "$work" &&
+                APT_CONFIG=$work/apt.conf apt-get update -q &&
+                APT_CONFIG=$work/apt.conf apt-get source -q --only-source hello
+        ); then
+            mv "$work"/hello-*/ "$tree"
+            rm -rf "$work"
+        else
+            echo "the source of GNU hello cannot be fetched; set AUTOBOT_TEST_HELLO to a tree" >&2
+            exit 1
+        fi
+    fi
+    AUTOBOT_TEST_HELLO=$tree
+    export AUTOBOT_TEST_HELLO
+}
+
+install_packages
+install_rust_parts
+mkdir -p "$cache"
+fetch_hello
+
+# --- the checks ---------------------------------------------------------------
+
+say "cargo fmt"
+cargo fmt --check
+
+say "cargo clippy"
+cargo clippy --all-targets --locked -- -D warnings
+
+say "cargo doc"
+RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
+
+say "tests"
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked
+else
+    cargo test --locked
+fi
+
+say "a fresh installation, and the demo"
+prefix=$(mktemp -d)
+trap 'rm -rf "$prefix"' EXIT
+scripts/install.sh --prefix "$prefix" --demo --once
+
+say "all is well"
