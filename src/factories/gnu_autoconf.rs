@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use crate::model::Platform;
 use crate::model::Text;
-use crate::steps::Compile;
-use crate::steps::Configure;
 use crate::steps::Line;
 use crate::steps::Settings;
 use crate::steps::StepPlan;
-use crate::steps::Test;
 use crate::steps::argv;
 use crate::steps::plan;
 use crate::steps::read_env;
@@ -85,20 +82,16 @@ impl Factory for GnuAutoconf {
     fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
         let mut steps = self.sources.checkouts();
         steps.extend(self.configure.clone().map(|line| {
-            plan::configure(Configure {
-                line,
-                settings: Settings {
-                    env: self.configure_env.clone(),
-                    ..Settings::default()
-                },
-            })
+            let settings = Settings {
+                env: self.configure_env.clone(),
+                ..Settings::default()
+            };
+            plan::configure(line, settings)
         }));
-        steps.extend(
-            self.compile
-                .clone()
-                .map(|line| plan::compile(Compile::new(line))),
-        );
-        steps.extend(self.test.clone().map(|line| plan::test(Test::new(line))));
+        let compile = self.compile.clone();
+        steps.extend(compile.map(|line| plan::compile(line, Settings::default())));
+        let test = self.test.clone();
+        steps.extend(test.map(|line| plan::test(line, Settings::default())));
         Ok(number_names(steps))
     }
 }

@@ -102,7 +102,6 @@ fn number_names(mut steps: Vec<StepPlan>) -> Vec<StepPlan> {
 mod tests {
     use super::*;
     use crate::steps::Settings;
-    use crate::steps::Shell;
     use crate::steps::argv;
     use crate::steps::plan;
 
@@ -111,10 +110,7 @@ mod tests {
         let steps = ["shell", "shell_1", "shell", "test", "shell"];
         let steps = steps.map(|name| StepPlan {
             name: name.into(),
-            ..plan::shell(Shell {
-                line: argv(&["true"]),
-                settings: Settings::default(),
-            })
+            ..plan::shell(argv(&["true"]), Settings::default())
         });
         let names: Vec<_> = number_names(steps.into())
             .into_iter()

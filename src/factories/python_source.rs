@@ -6,7 +6,6 @@ use crate::model::Platform;
 use crate::model::Text;
 use crate::steps::Line;
 use crate::steps::Settings;
-use crate::steps::Shell;
 use crate::steps::StepPlan;
 use crate::steps::plan;
 
@@ -41,14 +40,12 @@ impl Factory for PythonSource {
         for repository in self.0.sources() {
             let name = directory(repository);
             let workdir = Text::literal(format!("{}/{name}", self.0.src()));
-            let install = Shell {
-                line: Line::Script(Text::parse(INSTALL).expect("a script that reads")),
-                settings: Settings {
-                    description: Some(vec![Text::literal(format!("install {name}"))]),
-                    ..Settings::at(workdir)
-                },
+            let install = Line::Script(Text::parse(INSTALL).expect("a script that reads"));
+            let settings = Settings {
+                description: Some(vec![Text::literal(format!("install {name}"))]),
+                ..Settings::at(workdir)
             };
-            steps.push(plan::shell(install).halting());
+            steps.push(plan::shell(install, settings).halting());
         }
         Ok(number_names(steps))
     }

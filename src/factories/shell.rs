@@ -7,7 +7,6 @@ use crate::model::Platform;
 use crate::model::Text;
 use crate::steps::Line;
 use crate::steps::Settings;
-use crate::steps::Shell;
 use crate::steps::StepPlan;
 use crate::steps::plan;
 use crate::syntax::Content;
@@ -67,14 +66,11 @@ impl Factory for Commands {
     fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
         let mut steps = self.sources.checkouts();
         for line in &self.lines {
-            let step = Shell {
-                line: line.clone(),
-                settings: Settings {
-                    timeout: self.timeout,
-                    ..Settings::default()
-                },
+            let settings = Settings {
+                timeout: self.timeout,
+                ..Settings::default()
             };
-            steps.push(plan::shell(step).halting());
+            steps.push(plan::shell(line.clone(), settings).halting());
         }
         Ok(number_names(steps))
     }

@@ -8,7 +8,6 @@ use crate::model::Text;
 use crate::steps::Line;
 use crate::steps::SetProperty;
 use crate::steps::Settings;
-use crate::steps::Shell;
 use crate::steps::StepPlan;
 use crate::steps::argv;
 use crate::steps::plan;
@@ -75,27 +74,21 @@ impl Virtualenv {
     pub(super) fn setup(&self) -> Vec<StepPlan> {
         let name = self.name.as_str();
         let home = Settings::at(Text::literal(format!("build/{name}")));
-        let mut create = plan::shell(Shell {
-            line: Line::Script(Text::literal(create_script(name))),
-            settings: Settings {
+        let mut create = plan::shell(
+            Line::Script(Text::literal(create_script(name))),
+            Settings {
                 description: Some(vec![Text::literal(format!("virtualenv {name}"))]),
                 ..Settings::default()
             },
-        });
+        );
         create.name = KIND.name.to_owned();
         let steps = vec![
-            plan::shell(Shell {
-                line: argv(&["rm", "-rf", name]),
-                settings: Settings::default(),
-            }),
+            plan::shell(argv(&["rm", "-rf", name]), Settings::default()),
             create,
             property("virtualenv", argv(&["pwd"]), home.clone()),
             property("scripts", find(&["Scripts", "bin"]), home.clone()),
             find_script("python"),
-            plan::shell(Shell {
-                line: argv(&["mkdir", "-p", "src"]),
-                settings: home,
-            }),
+            plan::shell(argv(&["mkdir", "-p", "src"]), home),
         ];
         let mut steps: Vec<_> = steps.into_iter().map(StepPlan::halting).collect();
         if self.checkout {

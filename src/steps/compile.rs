@@ -2,21 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::model::Command;
-use crate::syntax::Keys;
-
-use super::Cx;
-use super::Ended;
 use super::Flags;
 use super::Line;
-use super::Move;
-use super::Run;
 use super::Settings;
-use super::Step;
-use super::StepError;
 use super::StepKind;
 use super::argv;
-use super::texts::verdict;
+use super::one_command::OneCommand;
+use super::one_command::Words;
 use super::warnings::Warnings;
 
 pub(super) const KIND: StepKind = StepKind {
@@ -32,64 +24,27 @@ max_warn_count = 100"#,
         flunk_on_failure: true,
         ..Flags::NONE
     },
-    read: |keys| Some(Arc::new(Compile::read(keys)?)),
-};
-
-#[derive(Clone, Debug)]
-pub(crate) struct Compile {
-    pub(crate) line: Line,
-    pub(crate) settings: Settings,
-    pub(crate) warnings: Warnings,
-}
-
-impl Compile {
-    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+    read: |keys| {
         let line = keys.or("command", argv(&["make", "all"]));
         let settings = Settings::read(keys);
         let warnings = Warnings::read(keys);
-        Some(Self {
-            line: line?,
-            settings: settings?,
-            warnings: warnings?,
-        })
-    }
+        Some(Arc::new(OneCommand {
+            warnings: Some(warnings?),
+            ..step(line?, settings?)
+        }))
+    },
+};
 
-    /// `line` with everything else as usual.
-    pub(crate) fn new(line: Line) -> Self {
-        Self {
-            line,
-            settings: Settings::default(),
-            warnings: Warnings::default(),
-        }
-    }
-}
-
-impl Step for Compile {
-    fn begin(&self) -> Box<dyn Run> {
-        Box::new(self.clone())
-    }
-}
-
-impl Run for Compile {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.settings
-            .running_text(&self.line, cx, Some("compiling"))
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.settings.done_text(&self.line, cx, Some("compile"))
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        let Some(ended) = last else {
-            return Ok(Move::Run(Command::Shell(
-                self.settings.command(&self.line, cx)?,
-            )));
-        };
-        let counted = self.warnings.count(ended);
-        let mut verdict = verdict(cx, counted.outcome, self.done_text(cx));
-        counted.tell(cx, &mut verdict);
-        Ok(Move::Done(verdict))
+/// `line` as a step of this type.
+pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
+    OneCommand {
+        line,
+        settings,
+        words: Some(Words {
+            running: "compiling",
+            done: "compile",
+        }),
+        warnings: Some(Warnings::default()),
     }
 }
 
@@ -103,7 +58,7 @@ mod tests {
 
     #[test]
     fn warnings_of_both_streams_are_counted_and_headers_are_not() {
-        let mut bench = Bench::new(&Compile::new(argv(&["make", "all"])), &KIND);
+        let mut bench = Bench::new(&step(argv(&["make", "all"]), Settings::default()), &KIND);
         assert_eq!(bench.running_text(), ["compiling"]);
         assert_eq!(bench.begin(), "hello/build: make all");
         let lines = [
@@ -124,13 +79,13 @@ mod tests {
 
     #[test]
     fn the_builds_property_sums_over_its_steps() {
-        let mut bench = Bench::new(&Compile::new(argv(&["make"])), &KIND);
+        let mut bench = Bench::new(&step(argv(&["make"]), Settings::default()), &KIND);
         bench.properties.set("warnings-count", 3, "an earlier step");
         bench.begin();
         bench.ends(0, &[out("x: warning: y")]);
         assert_eq!(bench.properties.get("warnings-count"), Some(&4.into()));
 
-        let mut quiet = Bench::new(&Compile::new(argv(&["make"])), &KIND);
+        let mut quiet = Bench::new(&step(argv(&["make"]), Settings::default()), &KIND);
         quiet.begin();
         assert_eq!(quiet.ends(0, &[]), "success: compile");
         assert_eq!(quiet.properties.get("warnings-count"), Some(&0.into()));
@@ -138,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_failure_still_tells_its_warnings() {
-        let mut bench = Bench::new(&Compile::new(argv(&["make"])), &KIND);
+        let mut bench = Bench::new(&step(argv(&["make"]), Settings::default()), &KIND);
         bench.begin();
         let end = bench.ends(3, &[out("x: warning: y")]);
         assert_eq!(end, "failure: compile failed; build: compile");

@@ -2,22 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::model::Command;
 use crate::model::Text;
-use crate::syntax::Keys;
 
-use super::Cx;
-use super::Ended;
 use super::Flags;
 use super::Line;
-use super::Move;
-use super::Run;
 use super::Settings;
-use super::Step;
-use super::StepError;
 use super::StepKind;
-use super::shell::judged;
-use super::texts::verdict;
+use super::one_command::OneCommand;
+use super::one_command::Words;
 
 pub(super) const KIND: StepKind = StepKind {
     name: "configure",
@@ -31,52 +23,23 @@ env.CFLAGS = "-O2""#,
         flunk_on_failure: true,
         ..Flags::NONE
     },
-    read: |keys| Some(Arc::new(Configure::read(keys)?)),
-};
-
-#[derive(Clone, Debug)]
-pub(crate) struct Configure {
-    pub(crate) line: Line,
-    pub(crate) settings: Settings,
-}
-
-impl Configure {
-    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+    read: |keys| {
         let line = keys.or("command", Line::Script(Text::literal("./configure")));
         let settings = Settings::read(keys);
-        Some(Self {
-            line: line?,
-            settings: settings?,
-        })
-    }
-}
+        Some(Arc::new(step(line?, settings?)))
+    },
+};
 
-impl Step for Configure {
-    fn begin(&self) -> Box<dyn Run> {
-        Box::new(self.clone())
-    }
-}
-
-impl Run for Configure {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.settings
-            .running_text(&self.line, cx, Some("configuring"))
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.settings.done_text(&self.line, cx, Some("configure"))
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        match last {
-            None => Ok(Move::Run(Command::Shell(
-                self.settings.command(&self.line, cx)?,
-            ))),
-            Some(ended) => {
-                let done = self.done_text(cx);
-                Ok(Move::Done(verdict(cx, judged(ended), done)))
-            }
-        }
+/// `line` as a step of this type.
+pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
+    OneCommand {
+        line,
+        settings,
+        words: Some(Words {
+            running: "configuring",
+            done: "configure",
+        }),
+        warnings: None,
     }
 }
 
@@ -88,10 +51,8 @@ mod tests {
 
     #[test]
     fn it_has_texts_of_its_own() {
-        let step = Configure {
-            line: argv(&["./configure", "--prefix=/opt"]),
-            settings: Settings::default(),
-        };
+        let line = argv(&["./configure", "--prefix=/opt"]);
+        let step = step(line, Settings::default());
         let mut bench = Bench::new(&step, &KIND);
         assert_eq!(bench.running_text(), ["configuring"]);
         assert_eq!(bench.begin(), "hello/build: ./configure --prefix=/opt");

@@ -18,6 +18,7 @@ mod directory;
 pub(crate) mod git;
 mod line;
 pub(crate) mod mercurial;
+mod one_command;
 mod paths;
 pub(crate) mod plan;
 mod read;
@@ -48,8 +49,6 @@ pub(crate) use checkout::Checkout;
 pub(crate) use checkout::Mode;
 pub(crate) use checkout::check_url;
 pub(crate) use checkout::check_word;
-pub(crate) use compile::Compile;
-pub(crate) use configure::Configure;
 pub(crate) use git::Git;
 pub(crate) use line::Line;
 pub(crate) use line::argv;
@@ -59,8 +58,6 @@ pub(crate) use read::env as read_env;
 pub(crate) use read::read;
 pub(crate) use set_property::SetProperty;
 pub(crate) use settings::Settings;
-pub(crate) use shell::Shell;
-pub(crate) use test::Test;
 
 /// Every step type, in the order of the manual.
 pub(crate) const KINDS: &[StepKind] = &[

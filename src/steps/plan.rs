@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Compile;
-use super::Configure;
 use super::Git;
+use super::Line;
 use super::Mercurial;
 use super::SetProperty;
-use super::Shell;
+use super::Settings;
 use super::Step;
 use super::StepKind;
 use super::StepPlan;
-use super::Test;
 
 fn of(kind: &StepKind, body: impl Step + 'static) -> StepPlan {
     StepPlan {
@@ -39,20 +37,23 @@ pub(crate) fn mercurial(step: Mercurial) -> StepPlan {
     of(&super::mercurial::KIND, step)
 }
 
-pub(crate) fn shell(step: Shell) -> StepPlan {
-    of(&super::shell::KIND, step)
+pub(crate) fn shell(line: Line, settings: Settings) -> StepPlan {
+    of(&super::shell::KIND, super::shell::step(line, settings))
 }
 
-pub(crate) fn configure(step: Configure) -> StepPlan {
-    of(&super::configure::KIND, step)
+pub(crate) fn configure(line: Line, settings: Settings) -> StepPlan {
+    of(
+        &super::configure::KIND,
+        super::configure::step(line, settings),
+    )
 }
 
-pub(crate) fn compile(step: Compile) -> StepPlan {
-    of(&super::compile::KIND, step)
+pub(crate) fn compile(line: Line, settings: Settings) -> StepPlan {
+    of(&super::compile::KIND, super::compile::step(line, settings))
 }
 
-pub(crate) fn test(step: Test) -> StepPlan {
-    of(&super::test::KIND, step)
+pub(crate) fn test(line: Line, settings: Settings) -> StepPlan {
+    of(&super::test::KIND, super::test::step(line, settings))
 }
 
 pub(crate) fn set_property(step: SetProperty) -> StepPlan {

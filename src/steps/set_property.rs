@@ -17,7 +17,7 @@ use super::Settings;
 use super::Step;
 use super::StepError;
 use super::StepKind;
-use super::shell::judged;
+use super::one_command::judged;
 use super::texts::verdict;
 
 pub(super) const KIND: StepKind = StepKind {

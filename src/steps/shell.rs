@@ -2,21 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::model::Command;
-use crate::model::Outcome;
-use crate::syntax::Keys;
-
-use super::Cx;
-use super::Ended;
 use super::Flags;
 use super::Line;
-use super::Move;
-use super::Run;
 use super::Settings;
-use super::Step;
-use super::StepError;
 use super::StepKind;
-use super::texts::verdict;
+use super::one_command::OneCommand;
 
 pub(super) const KIND: StepKind = StepKind {
     name: "shell",
@@ -30,61 +20,20 @@ timeout = "5m""#,
         flunk_on_failure: true,
         ..Flags::NONE
     },
-    read: |keys| Some(Arc::new(Shell::read(keys)?)),
-};
-
-/// A command and nothing else.
-#[derive(Clone, Debug)]
-pub(crate) struct Shell {
-    pub(crate) line: Line,
-    pub(crate) settings: Settings,
-}
-
-impl Shell {
-    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+    read: |keys| {
         let line = keys.required("command");
         let settings = Settings::read(keys);
-        Some(Self {
-            line: line?,
-            settings: settings?,
-        })
-    }
-}
+        Some(Arc::new(step(line?, settings?)))
+    },
+};
 
-impl Step for Shell {
-    fn begin(&self) -> Box<dyn Run> {
-        Box::new(self.clone())
-    }
-}
-
-impl Run for Shell {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.settings.running_text(&self.line, cx, None)
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.settings.done_text(&self.line, cx, None)
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        match last {
-            None => Ok(Move::Run(Command::Shell(
-                self.settings.command(&self.line, cx)?,
-            ))),
-            Some(ended) => {
-                let done = self.done_text(cx);
-                Ok(Move::Done(verdict(cx, judged(ended), done)))
-            }
-        }
-    }
-}
-
-/// Good if the command ended by itself with 0.
-pub(super) fn judged(ended: &Ended<'_>) -> Outcome {
-    if ended.exit.is_success() {
-        Outcome::Success
-    } else {
-        Outcome::Failure
+/// `line` as a step of this type.
+pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
+    OneCommand {
+        line,
+        settings,
+        words: None,
+        warnings: None,
     }
 }
 
@@ -94,11 +43,9 @@ mod tests {
     use super::*;
     use crate::model::Text;
 
-    fn shell(script: &str) -> Shell {
-        Shell {
-            line: Line::Script(Text::parse(script).expect(script)),
-            settings: Settings::default(),
-        }
+    fn shell(script: &str) -> OneCommand {
+        let line = Line::Script(Text::parse(script).expect(script));
+        step(line, Settings::default())
     }
 
     #[test]
