@@ -94,3 +94,40 @@ fn the_demo_shows_one_change_going_green_and_one_going_red() {
         "{said}"
     );
 }
+
+#[test]
+fn a_service_manager_hears_when_the_master_is_ready_and_when_it_stops() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(
+        dir.path().join("master.ini"),
+        "[:master:]\nhtmlport = none\nslaveport = none\n",
+    )
+    .expect("written");
+    let path = dir.path().join("notify");
+    let ear = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    ear.set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .expect("set");
+    let mut master = Command::new(AUTOBOT)
+        .args(["start", "--nodaemon"])
+        .arg(dir.path())
+        .env("NOTIFY_SOCKET", &path)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("started");
+    let mut heard = String::new();
+    let mut hear_until = |word: &str| {
+        while !heard.contains(word) {
+            let mut datagram = [0; 4096];
+            let length = ear.recv(&mut datagram).expect("a word in time");
+            heard.push_str(&String::from_utf8_lossy(&datagram[..length]));
+        }
+    };
+    hear_until("READY=1");
+    let ended = Command::new("kill").arg(master.id().to_string()).status();
+    assert!(ended.expect("kill").success());
+    hear_until("STOPPING=1");
+    assert!(
+        master.wait().expect("it ends").success(),
+        "SIGTERM ends it cleanly"
+    );
+}

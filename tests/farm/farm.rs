@@ -137,7 +137,15 @@ impl Farm {
 
     /// Sends a signal to the slave that was started last.
     pub(crate) fn signal_slave(&self, signal: &str) {
-        let pid = self.slaves.last().expect("started").id().to_string();
+        self.signal(self.slaves.last(), signal);
+    }
+
+    pub(crate) fn signal_master(&self, signal: &str) {
+        self.signal(self.master.as_ref(), signal);
+    }
+
+    fn signal(&self, child: Option<&Child>, signal: &str) {
+        let pid = child.expect("started").id().to_string();
         sh(self.dir.path(), "kill", &[&format!("-{signal}"), &pid]);
     }
 

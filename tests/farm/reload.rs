@@ -32,3 +32,25 @@ fn a_reload_adds_what_is_new_and_a_mistake_changes_nothing() {
     assert_eq!(build["results"], 0, "{build:#}");
     assert!(farm.log("two-linux", 0, "shell").contains("two"));
 }
+
+#[test]
+fn a_hangup_reloads_and_a_file_with_a_mistake_leaves_everything_as_it_was() {
+    let mut farm = Farm::new(ONE);
+    farm.start_master();
+    farm.write_ini(&format!("{ONE}comands = x\n"));
+    farm.signal_master("HUP");
+    farm.wait("the refusal in the log", |farm| {
+        farm.master_output()
+            .contains("did you mean `commands`?")
+            .then_some(())
+    });
+    assert_eq!(farm.force("one-linux", &[])["results"], 0);
+
+    farm.write_ini(&ONE.replace("one", "other"));
+    farm.signal_master("HUP");
+    farm.wait("the new builder", |farm| {
+        farm.get("/builders/other-linux")
+            .filter(|(status, _)| *status == 200)
+    });
+    assert_eq!(farm.force("other-linux", &[])["results"], 0);
+}
