@@ -131,3 +131,22 @@ fn a_service_manager_hears_when_the_master_is_ready_and_when_it_stops() {
         "SIGTERM ends it cleanly"
     );
 }
+
+#[test]
+fn what_a_killed_daemon_leaves_behind_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let none = "[:master:]\nhtmlport = none\nslaveport = none\n";
+    fs::write(dir.path().join("master.ini"), none).expect("written");
+    let started = run(dir.path(), &["start", "."]);
+    assert!(started.status.success(), "{}", text(&started));
+    let pid = fs::read_to_string(dir.path().join("autobot.pid")).expect("a pid file");
+    let killed = Command::new("kill").args(["-9", pid.trim()]).status();
+    assert!(killed.expect("kill").success());
+    // Its lock goes with it; `start` needs no help and takes no look at the old number.
+    let again = run(dir.path(), &["restart", "."]);
+    assert!(again.status.success(), "{}", text(&again));
+    let stopped = run(dir.path(), &["stop", "."]);
+    assert!(stopped.status.success(), "{}", text(&stopped));
+    let twice = run(dir.path(), &["stop", "."]);
+    assert!(text(&twice).contains("not running"), "{}", text(&twice));
+}
