@@ -67,7 +67,7 @@ impl CommandLine<'_> {
             };
             match self.attend(&session, log, start).await {
                 Line::Finished(exit, length) => {
-                    return self.close(session, log, exit, start + length);
+                    return self.close(session, log, exit, start.saturating_add(length));
                 }
                 Line::Again => away_since = Instant::now(),
             }
@@ -110,8 +110,8 @@ impl CommandLine<'_> {
         let mut dirty = false;
         loop {
             let said = tokio::select! {
+                // Rare first: a command that never falls silent must not be deaf to a stop.
                 biased;
-                said = news.recv() => said,
                 () = session.closed.cancelled() => None,
                 () = stopped(&mut stop) => {
                     let why = stop.take().and_then(|it| it.borrow().clone()).unwrap_or_default();
@@ -123,6 +123,7 @@ impl CommandLine<'_> {
                     (told, dirty) = (Instant::now(), false);
                     continue;
                 }
+                said = news.recv() => said,
             };
             match said {
                 None => return self.leave(session),
@@ -132,12 +133,12 @@ impl CommandLine<'_> {
                     offset,
                     bytes,
                 }) => {
-                    if name == "stdio" && !keep(log, start + offset, &bytes).await {
+                    if name == "stdio" && !keep(log, start.saturating_add(offset), &bytes).await {
                         debug!(command = %id, offset, "a piece of the log is missing");
                         time::sleep(ASK_PAUSE).await;
                         return self.leave(session);
                     }
-                    let offset = offset + bytes.len() as u64;
+                    let offset = offset.saturating_add(bytes.len() as u64);
                     session
                         .say(FromMaster::Ack {
                             id,
@@ -146,13 +147,9 @@ impl CommandLine<'_> {
                         })
                         .await;
                     dirty = true;
-                    if told.elapsed() >= NEWS_PAUSE {
-                        self.tell_growth();
-                        (told, dirty) = (Instant::now(), false);
-                    }
                 }
                 Some(News::Finished { exit, stdio }) => {
-                    if log.len() < start + stdio {
+                    if log.len() < start.saturating_add(stdio) {
                         debug!(command = %id, "the end came before all of the log");
                         time::sleep(ASK_PAUSE).await;
                         return self.leave(session);

@@ -20,13 +20,8 @@ pub(crate) async fn run(crew: Arc<Crew>, mut core: Core, mut inbox: mpsc::Receiv
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            // Rare first: a full inbox must not starve the fresh reading.
             biased;
-            said = inbox.recv() => match said {
-                Some(ToCore::Event(event)) => carry_out(&crew, core.handle(event)),
-                // Who asked may have gone away.
-                Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
-                None => return,
-            },
             _ = tick.tick() => {
                 // Read outside the loop's turn would be no fresher: claims go through it.
                 match crew.store.read(|verbs| verbs.pending_requests()).await {
@@ -34,6 +29,12 @@ pub(crate) async fn run(crew: Arc<Crew>, mut core: Core, mut inbox: mpsc::Receiv
                     Err(error) => warn!(reason = %error, "failed to read what waits"),
                 }
             }
+            said = inbox.recv() => match said {
+                Some(ToCore::Event(event)) => carry_out(&crew, core.handle(event)),
+                // Who asked may have gone away.
+                Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
+                None => return,
+            },
         }
     }
 }

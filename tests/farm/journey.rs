@@ -208,3 +208,30 @@ fn a_python_package_is_installed_in_an_environment_of_its_own() {
             .exists()
     );
 }
+
+#[test]
+fn a_build_that_never_falls_silent_can_be_stopped() {
+    let mut farm = Farm::new(
+        "[slave:linux]\npassword = secret\nfactories = loud\nlaunch = local\n\n\
+         [loud]\ntype = shell\ncommands = while :; do echo still talking; done\n",
+    );
+    farm.start_master();
+    assert_eq!(
+        farm.post("/builders/loud-linux/force", "")
+            .expect("an answer")
+            .0,
+        200
+    );
+    farm.wait("some talk", |farm| {
+        let path = "/builders/loud-linux/builds/0/steps/shell/logs/stdio/text?follow=0";
+        farm.get(path).filter(|it| it.1.len() > 100_000)
+    });
+    let stopped = farm.post("/builders/loud-linux/builds/0/stop", "comments=enough");
+    assert_eq!(stopped.expect("an answer").0, 200);
+    let build = farm.wait_builds("loud-linux", 1);
+    assert_eq!(
+        build["text"],
+        json!(["exception", "interrupted"]),
+        "{build:#}"
+    );
+}
