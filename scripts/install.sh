@@ -265,7 +265,7 @@ fi
 cat <<NEXT
 
 What next:
-  autobot demo                          see it at work, two minutes
+  autobot demo                          see it at work, in ten seconds
   create-autobot --list-factories       what it can build
   create-autobot -f NAME DIR            make a master and a slave
   autobot start DIR                     start them
