@@ -24,7 +24,7 @@ impl LogFile {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         // Not truncated: what it holds is kept.
-        options.write(true).create(true).truncate(false);
+        options.read(true).write(true).create(true).truncate(false);
         let file = match options.open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir_all(path.parent().unwrap_or(path))?;
@@ -81,6 +81,23 @@ impl LogFile {
             self.length = length;
         }
         Ok(())
+    }
+
+    /// How many of its bytes are whole records.
+    pub(crate) fn whole(&self) -> u64 {
+        let mut reader = record::Reader::new();
+        let mut block = vec![0; 64 * 1024];
+        let mut place = 0;
+        while let Ok(got @ 1..) = self.file.read_at(&mut block, place) {
+            let mut bytes = &block[..got];
+            while let Ok(Some(_)) = reader.next(&mut bytes) {}
+            place += got as u64;
+        }
+        if reader.is_between_records() {
+            reader.offset()
+        } else {
+            reader.record()
+        }
     }
 
     /// Makes sure that a power cut does not lose it.

@@ -12,6 +12,9 @@ pub(crate) mod record;
 
 use crate::model::BuildKey;
 
+/// Bytes of a step's and a log's name in a file name: systems take 255 in all.
+const LONGEST: usize = 180;
+
 /// Where a log lies, relative to the master's `builds/` directory: in the
 /// builder's directory, as `NUMBER-log-STEP-LOG` with every character that
 /// is no letter, digit, dot or dash made `_`, and `_1`, `_2` … until no
@@ -32,8 +35,12 @@ pub(crate) fn file_name(
                 '_'
             }
         })
-        .take(180)
         .collect();
+    let mut length = plain.len().min(LONGEST);
+    while !plain.is_char_boundary(length) {
+        length -= 1;
+    }
+    let plain = &plain[..length];
     let first = format!("{builddir}/{}-log-{plain}", key.number);
     let mut name = first.clone();
     let mut again = 0;

@@ -39,7 +39,11 @@ pub(crate) async fn run_new(crew: Arc<Crew>, assignment: Assignment) {
             }
             build.course.outcome()
         }
-        Ok(None) => Outcome::Retry,
+        Ok(None) => {
+            // Somebody was faster, or the slave has just gone; not to be asked again at once.
+            time::sleep(WRITE_PAUSE).await;
+            Outcome::Retry
+        }
         Err(error) => {
             warn!(builder = %assignment.builder.name, reason = %error, "failed to begin a build");
             time::sleep(WRITE_PAUSE).await;
@@ -219,6 +223,8 @@ impl Build {
             stop: stop_heard,
             stopped: false,
             due: Vec::new(),
+            open: None,
+            postscripts: Vec::new(),
             forgettable: Vec::new(),
             news: Vec::new(),
         }

@@ -45,6 +45,9 @@ const RETRIES: u32 = 3;
 /// How long to wait before a store that could not write is tried again.
 pub(super) const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
+/// The property that says that a stop was taken in, and why it was asked for.
+pub(super) const STOPPED: &str = "stopped";
+
 /// A verb that is due; it may have to be tried more than once.
 type Write = Box<dyn Fn(&mut dyn Store) -> Result<()> + Send + Sync>;
 
@@ -67,6 +70,10 @@ pub(crate) struct Build {
     /// Set when the stop has been taken in: what always runs is not stopped again.
     pub(super) stopped: bool,
     pub(super) due: Vec<Write>,
+    /// The command that the slave may still be running.
+    pub(super) open: Option<CommandId>,
+    /// Lines for logs that stand there only after what is due is written down.
+    pub(super) postscripts: Vec<(PathBuf, String)>,
     /// Commands whose ends are due: their slaves may forget them after that.
     pub(super) forgettable: Vec<(Session, CommandId)>,
     pub(super) news: Vec<Status>,
@@ -117,6 +124,19 @@ impl Build {
         // As it was begun: that is what is ended if it cannot be gone on with.
         self.records.clone_from(&was.steps);
         self.course = Course::new(was.steps.iter().map(|_| Flags::NONE));
+        self.open = was
+            .commands
+            .last()
+            .filter(|(_, end)| end.is_none())
+            .map(|(row, _)| {
+                let (build, step, index, attempt) = (self.id, row.step, row.index, row.attempt);
+                CommandId {
+                    build,
+                    step,
+                    index,
+                    attempt,
+                }
+            });
         let Some(session) = self.session_or_lost().await else {
             return self.end().await;
         };
@@ -137,6 +157,11 @@ impl Build {
             return self.end().await;
         }
         self.records = was.steps;
+        if self.properties.get(STOPPED).is_some() {
+            // The stop did its work before the restart: what always runs is spared.
+            self.stopped = true;
+            self.course.stop();
+        }
         let mut earlier = None;
         for index in 0..self.records.len() {
             let record = &self.records[index];
@@ -207,10 +232,9 @@ impl Build {
             .position(|it| it.started.is_some() && it.finished.is_none())
         {
             let record = &self.records[index];
-            if let Some(log) = record.logs.first()
-                && let Ok(mut file) = LogFile::open(&self.log_path(&log.file))
-            {
-                drop(file.add_header(&format!("cannot be continued: {why}\n")));
+            if let Some(log) = record.logs.first() {
+                let line = format!("cannot be continued: {why}\n");
+                self.postscripts.push((self.log_path(&log.file), line));
             }
             self.finish_step(index, lost_verdict(vec![self.records[index].name.clone()]));
         }
@@ -273,6 +297,14 @@ impl Build {
             });
         }
         self.flush().await;
+        // A command that was given up must not run on beside the build that comes next.
+        if let Some(id) = self.open.take()
+            && let Some(session) = self.crew.slaves.session(&self.slave.name)
+        {
+            let (lease, why) = (self.lease, "its build is over".to_owned());
+            session.say(FromMaster::Interrupt { id, lease, why }).await;
+            session.say(FromMaster::Forget { id }).await;
+        }
         self.crew.live().remove(&self.key);
         info!(build = %self.key, outcome = %outcome, "build finished");
     }
@@ -305,6 +337,12 @@ impl Build {
                     error!(build = %self.key, reason = %error, "failed to write a build down; trying again");
                     time::sleep(WRITE_PAUSE).await;
                 }
+            }
+        }
+        for (path, line) in self.postscripts.drain(..) {
+            let written = LogFile::open(&path).and_then(|mut log| log.add_header(&line));
+            if let Err(error) = written {
+                warn!(log = %path.display(), reason = %error, "failed to end a log");
             }
         }
         for (session, id) in self.forgettable.drain(..) {

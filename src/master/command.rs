@@ -20,6 +20,7 @@ use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::model::SlaveName;
 use crate::model::Status;
+use crate::wire::native;
 use crate::wire::{FromMaster, WireCommand};
 
 /// Pages hear of a growing log this often at most.
@@ -45,13 +46,21 @@ pub(crate) struct CommandLine<'a> {
 pub(crate) struct Finish {
     pub(crate) exit: Exit,
     pub(crate) end: u64,
-    /// Is to be told that the spool may go, once the end is written down.
+    /// Is to be told that the spool may go, once the end is written down. None: the command
+    /// may still run.
     pub(crate) session: Option<Session>,
+    /// A line for the log that must not stand there before the end is written down: until
+    /// then the place belongs to what the command may still say.
+    pub(crate) postscript: Option<String>,
+    /// The slave will not run it, and why.
+    pub(crate) refusal: Option<String>,
 }
 
 /// What became of one line.
 enum Line {
     Finished(Exit, u64),
+    /// The slave will not run it.
+    Refused(String),
     /// The line is gone, or the command must be asked for again.
     Again,
 }
@@ -69,6 +78,7 @@ impl CommandLine<'_> {
                 Line::Finished(exit, length) => {
                     return self.close(session, log, exit, start.saturating_add(length));
                 }
+                Line::Refused(why) => return self.turned_away(&session, log, why),
                 Line::Again => away_since = Instant::now(),
             }
         }
@@ -102,6 +112,9 @@ impl CommandLine<'_> {
             command: self.command.clone(),
             have,
         };
+        if let Err(error) = native::fits(&begin) {
+            return Line::Refused(error.to_string());
+        }
         if !session.say(begin).await {
             return self.leave(session);
         }
@@ -156,15 +169,7 @@ impl CommandLine<'_> {
                     }
                     return Line::Finished(exit, stdio);
                 }
-                Some(News::Refused { why }) => {
-                    let cause = ExitCause::NotStarted(why);
-                    let exit = Exit {
-                        code: -1,
-                        cause,
-                        elapsed_ms: 0,
-                    };
-                    return Line::Finished(exit, log.len().saturating_sub(start));
-                }
+                Some(News::Refused { why }) => return Line::Refused(why),
             }
         }
     }
@@ -185,12 +190,36 @@ impl CommandLine<'_> {
 
     fn close(&self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
         session.forget_route(self.id);
+        // A slave whose host broke down may know less of the log than is kept here.
+        let end = match exit.cause {
+            ExitCause::Lost(_) => end.max(log.whole()),
+            _ => end,
+        };
         settle(log, end, &trailer(&exit));
         self.tell_growth();
         Finish {
             exit,
             end,
             session: Some(session),
+            postscript: None,
+            refusal: None,
+        }
+    }
+
+    fn turned_away(&self, session: &Session, log: &LogFile, why: String) -> Finish {
+        session.forget_route(self.id);
+        let cause = ExitCause::NotStarted(why.clone());
+        let exit = Exit {
+            code: -1,
+            cause,
+            elapsed_ms: 0,
+        };
+        Finish {
+            exit,
+            end: log.len(),
+            session: Some(session.clone()),
+            postscript: None,
+            refusal: Some(why),
         }
     }
 
@@ -202,11 +231,13 @@ impl CommandLine<'_> {
             cause,
             elapsed_ms: 0,
         };
-        settle(log, end, &trailer(&exit));
+        let postscript = Some(trailer(&exit));
         Finish {
             exit,
             end,
             session: None,
+            postscript,
+            refusal: None,
         }
     }
 }

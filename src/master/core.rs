@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Planned(Arc<Plan>),
     SlaveAttached(SlaveName),
     SlaveDetached(SlaveName),
+    /// Everybody who is here, freshly looked at.
+    SlavesPresent(Vec<SlaveName>),
     /// Everything that waits, freshly read, oldest first.
     Pending(Vec<RequestRecord>),
     RequestsAdded(Vec<RequestRecord>),
@@ -103,6 +105,12 @@ impl Core {
             }
             Event::SlaveDetached(slave) => {
                 self.attached.remove(&slave);
+            }
+            Event::SlavesPresent(here) => {
+                self.attached.retain(|name, _| here.contains(name));
+                for slave in here {
+                    self.attached.entry(slave).or_default();
+                }
             }
             Event::Pending(requests) => self.pending = requests,
             Event::RequestsAdded(requests) => {

@@ -23,6 +23,8 @@ pub(crate) async fn run(crew: Arc<Crew>, mut core: Core, mut inbox: mpsc::Receiv
             // Rare first: a full inbox must not starve the fresh reading.
             biased;
             _ = tick.tick() => {
+                let here = Event::SlavesPresent(crew.slaves.present());
+                carry_out(&crew, core.handle(here));
                 // Read outside the loop's turn would be no fresher: claims go through it.
                 match crew.store.read(|verbs| verbs.pending_requests()).await {
                     Ok(pending) => carry_out(&crew, core.handle(Event::Pending(pending))),

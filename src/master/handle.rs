@@ -286,8 +286,8 @@ impl MasterHandle {
     }
 }
 
-/// What comes from outside may hold these characters only; `validation` in the
-/// configuration is to widen it.
+/// What comes from outside may hold these characters only, as in Buildbot where its
+/// configuration does not say otherwise.
 fn validate(force: &Force) -> Result<(), Denied> {
     let word = |it: char| it.is_ascii_alphanumeric() || it == '_';
     let check = |what: &str, text: &str, more: &str| {

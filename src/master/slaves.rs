@@ -2,6 +2,7 @@
 //! from a frame to the build that waits for it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) facts: Arc<SlaveFacts>,
     say: mpsc::Sender<FromMaster>,
     routes: Arc<Mutex<HashMap<CommandId, mpsc::Sender<News>>>>,
+    /// Messages that have come.
+    heard: Arc<AtomicU64>,
     /// Cancelled when the line is gone.
     pub(crate) closed: CancellationToken,
 }
@@ -174,11 +177,16 @@ impl Slaves {
             facts: Arc::clone(&facts),
             say,
             routes: Arc::default(),
+            heard: Arc::default(),
             closed: CancellationToken::new(),
         };
         let mut seats = self.seats();
         let seat = seats.entry(name.clone()).or_default();
-        seat.session = Some(session.clone());
+        if let Some(old) = seat.session.replace(session.clone()) {
+            // Two lines of one slave that logged in at once: the one that is cut dials again,
+            // while one that stayed open beside the seat would never be heard.
+            old.closed.cancel();
+        }
         seat.facts = Some(facts);
         seat.last_heard = Some(now);
         seat.connects.push(now);
@@ -207,10 +215,22 @@ impl Slaves {
         mine
     }
 
-    fn heard(&self, name: &SlaveName) {
+    fn heard(&self, name: &SlaveName, session: &Session) {
+        session.heard.fetch_add(1, Ordering::Relaxed);
         if let Some(seat) = self.seats().get_mut(name) {
             seat.last_heard = Some(clock::now());
         }
+    }
+
+    /// Every slave that is here.
+    pub(crate) fn present(&self) -> Vec<SlaveName> {
+        let seats = self.seats();
+        let here = seats.iter().filter(|(_, seat)| {
+            seat.session
+                .as_ref()
+                .is_some_and(|it| !it.closed.is_cancelled())
+        });
+        here.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -279,24 +299,19 @@ async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
     let Some(old) = crew.slaves.session(name) else {
         return true;
     };
-    let asked = clock::now();
+    let before = old.heard.load(Ordering::Relaxed);
     let answered = async {
         if !old.say(FromMaster::Ping).await {
             return false;
         }
-        // The answer shows in the time that the old line's own task notes down.
+        // The answer shows in what the old line's own task counts.
         let mut look = time::interval(Duration::from_millis(50));
         loop {
             look.tick().await;
             if old.closed.is_cancelled() {
                 return false;
             }
-            if crew
-                .slaves
-                .seat(name)
-                .last_heard
-                .is_some_and(|heard| heard > asked)
-            {
+            if old.heard.load(Ordering::Relaxed) != before {
                 return true;
             }
         }
@@ -328,6 +343,8 @@ where
     let (say, outbox) = mpsc::channel(OUTBOX);
     let session = crew.slaves.sit_down(name, facts, say);
     let closed = session.closed.clone();
+    // However this line ends (it may be dropped in the middle), nobody takes it for open.
+    let _at_the_end = closed.clone().drop_guard();
     crew.supervise(
         format!("line to slave {name}"),
         write_out(writer, outbox, closed),
@@ -395,7 +412,7 @@ where
             }
         };
         quiet_since = Instant::now();
-        crew.slaves.heard(name);
+        crew.slaves.heard(name, session);
         hear(crew, session, message).await;
     }
 }
@@ -427,8 +444,11 @@ async fn hear(crew: &Arc<Crew>, session: &Session, message: FromSlave) {
     };
     let route = session.routes().get(&id).cloned();
     match route {
-        // A build that has just ended no longer listens.
-        Some(route) => drop(route.send(news).await),
+        // A build that has just ended no longer listens; one that waits for its disk must not
+        // keep a dead line from being noticed.
+        Some(route) => {
+            session.closed.run_until_cancelled(route.send(news)).await;
+        }
         None if matches!(news, News::Finished { .. }) && !crew.is_live(id.build) => {
             session.say(FromMaster::Forget { id }).await;
         }
@@ -446,9 +466,13 @@ async fn write_out<W>(
 {
     let sending = async {
         while let Some(message) = outbox.recv().await {
-            writer.push(&message)?;
-            while let Ok(more) = outbox.try_recv() {
-                writer.push(&more)?;
+            let mut next = Some(message);
+            while let Some(message) = next {
+                if let Err(error) = writer.push(&message) {
+                    // What cannot be said spoils nothing else that is to be said.
+                    warn!(reason = chain(&error), "a message to a slave is left out");
+                }
+                next = outbox.try_recv().ok();
             }
             writer.flush().await?;
         }

@@ -9,7 +9,7 @@ use tracing::warn;
 use crate::clock;
 use crate::logs;
 use crate::logs::append::LogFile;
-use crate::master::build::{Build, WRITE_PAUSE};
+use crate::master::build::{Build, STOPPED, WRITE_PAUSE};
 use crate::master::command::{CommandLine, Finish};
 use crate::master::output::LogSlice;
 use crate::model::Channel;
@@ -42,9 +42,15 @@ impl Build {
     }
 
     fn take_in_stop(&mut self) {
-        if !self.stopped && self.stop.borrow().is_some() {
+        let reason = self.stop.borrow().clone();
+        if let Some(reason) = reason
+            && !self.stopped
+        {
             self.stopped = true;
             self.course.stop();
+            self.properties.set_runtime(STOPPED, reason, "Build");
+            let (build, properties) = (self.id, self.properties.clone());
+            self.due(move |verbs| verbs.set_build_properties(build, &properties));
         }
     }
 
@@ -185,10 +191,21 @@ impl Build {
                     Some(self.stop.clone())
                 },
             };
-            let Finish { exit, end, session } = line.run(&mut log, row.log_start).await;
-            self.forgettable.extend(session.map(|it| (it, id)));
+            self.open = Some(id);
+            let finish = line.run(&mut log, row.log_start).await;
+            let Finish { exit, end, .. } = finish;
+            if let Some(session) = finish.session {
+                self.open = None;
+                self.forgettable.push((session, id));
+            }
+            if let Some(line) = finish.postscript {
+                self.postscripts.push((path.clone(), line));
+            }
             let said = exit.clone();
             self.due(move |verbs| verbs.finish_command(build, row, &said, end));
+            if let Some(why) = finish.refusal {
+                return self.broken(index, &format!("the slave refuses the command: {why}"));
+            }
             if let Some(verdict) = self.judge_cut(index, run, &exit) {
                 return verdict;
             }

@@ -22,6 +22,8 @@ use super::served::ServedCommand;
 use super::spool::{self, Spool};
 use super::work::Works;
 use crate::model::CommandId;
+use crate::model::Exit;
+use crate::model::ExitCause;
 use crate::wire::CommandState;
 use crate::wire::FromMaster;
 use crate::wire::FromSlave;
@@ -257,6 +259,20 @@ impl Served {
         writer: &mut FrameWriter<W>,
     ) -> Result<(), WireError> {
         match message {
+            // What has said something is not begun a second time, come what may.
+            FromMaster::Start { id, have, .. }
+                if !self.commands.contains_key(&id) && have.values().any(|it| *it > 0) =>
+            {
+                let why = "the slave no longer has it: its spool was taken away".to_owned();
+                warn!(command = %id, why, "lost");
+                let exit = Exit {
+                    code: -1,
+                    cause: ExitCause::Lost(why),
+                    elapsed_ms: 0,
+                };
+                let logs = BTreeMap::new();
+                writer.push(&FromSlave::Finished { id, exit, logs })?;
+            }
             FromMaster::Start {
                 id,
                 lease,

@@ -140,13 +140,21 @@ impl StoreHandle {
 /// The writer's life.
 fn write_all(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) {
     while let Some(first) = inbox.blocking_recv() {
-        let begun = sqlite.begin();
+        // Becomes an error when SQLite gives the transaction up: then nothing of it stands,
+        // and the jobs that come after must not stand alone.
+        let mut begun = sqlite.begin();
         let mut answers = Vec::new();
         let mut settle = None;
         let mut next = Some(first);
         while let Some(told) = next.take() {
             match told {
-                Told::Run(job) => answers.extend(run(&mut sqlite, job, begun.is_ok())),
+                Told::Run(job) => {
+                    answers.extend(run(&mut sqlite, job, begun.is_ok()));
+                    if begun.is_ok() && sqlite.has_lost_transaction() {
+                        let what = "the transaction was rolled back; the disk may be full";
+                        begun = Err(StoreError::new(what));
+                    }
+                }
                 Told::Settle(tell) => {
                     settle = Some(tell);
                     break;
@@ -169,7 +177,7 @@ fn write_all(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) {
 /// Runs a job; without a transaction it is only asked for the answer to give.
 fn run(sqlite: &mut Sqlite, job: Job, is_begun: bool) -> Option<Answer> {
     let ran = catch_unwind(AssertUnwindSafe(|| job(is_begun.then_some(&mut *sqlite))));
-    if ran.is_err() {
+    if ran.is_err() && !sqlite.has_lost_transaction() {
         // A panic is a bug in one verb; its sender hears that the writer dropped it, and the
         // savepoint keeps the others whole.
         sqlite.abandon_savepoint();

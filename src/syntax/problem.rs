@@ -252,7 +252,9 @@ impl Problems {
 /// The known word nearest to `word`, if it is near enough to be meant.
 pub(crate) fn nearest<S: AsRef<str>>(word: &str, known: impl IntoIterator<Item = S>) -> Option<S> {
     let word = plain(word);
-    let limit = 1 + word.chars().count() / 4;
+    let length = word.chars().count();
+    // Of one letter, every other letter would be near.
+    let limit = (1 + length / 4).min(length.saturating_sub(1));
     known
         .into_iter()
         .map(|it| (strsim::damerau_levenshtein(&word, &plain(it.as_ref())), it))

@@ -128,6 +128,18 @@ pub(crate) struct FrameWriter<W> {
     sent: usize,
 }
 
+/// Whether a message is short enough to be said.
+pub(crate) fn fits<T: Serialize>(message: &T) -> Result<(), WireError> {
+    let size = rmp_serde::to_vec_named(message)
+        .map_err(WireError::Unsayable)?
+        .len();
+    if size > MAX_FRAME {
+        let most = MAX_FRAME;
+        return Err(WireError::TooLong { size, most });
+    }
+    Ok(())
+}
+
 impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     pub(crate) fn new(to: W) -> Self {
         Self {

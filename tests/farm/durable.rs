@@ -177,6 +177,81 @@ fn a_stop_outlives_the_master_that_heard_it() {
     assert!(!ran.exists(), "it did not come to its end");
 }
 
+#[test]
+fn a_command_whose_spool_was_taken_away_is_not_run_twice_beside_itself() {
+    let mut farm = counting_farm();
+    farm.kill_slave();
+    fs::remove_dir_all(farm.path("linux/spool")).expect("removed");
+    farm.start_slave("linux");
+    let lost = farm.wait_builds("count-linux", 1);
+    assert_eq!(lost["results"], 5, "{lost:#}");
+    let log = farm.log("count-linux", 0, "shell");
+    assert!(log.contains("line 20\n"), "what was said is kept: {log}");
+    assert!(log.contains("its spool was taken away"), "{log}");
+}
+
+#[test]
+fn a_command_of_a_build_that_was_given_back_is_ended() {
+    let mut farm = counting_farm();
+    farm.kill_master();
+    farm.write_ini(
+        "[slave:linux]\npassword = secret\nfactories = count\n\n\
+         [count]\ntype = shell\ncommands = echo the new one\n",
+    );
+    farm.start_master();
+    farm.wait_builds("count-linux", 2);
+    let mark = farm
+        .path("linux/count-linux/build")
+        .to_string_lossy()
+        .into_owned();
+    farm.wait("the end of the old command", |_| {
+        let running = fs::read_dir("/proc").expect("proc").flatten().any(|it| {
+            fs::read_link(it.path().join("cwd")).is_ok_and(|dir| dir.to_string_lossy() == mark)
+        });
+        (!running).then_some(())
+    });
+}
+
+#[test]
+fn what_always_runs_after_a_stop_is_spared_by_a_restart() {
+    let mut farm = Farm::new("[slave:linux]\npassword = secret\nfactories = tidy\n\n[tidy]\n");
+    fs::create_dir(farm.master_dir().join("factories")).expect("a directory");
+    fs::write(
+        farm.master_dir().join("factories/tidy.toml"),
+        "extends = \"source\"\n\n\
+         [[steps]]\ntype = \"shell\"\ncommand = \"echo begun; sleep 1000\"\n\n\
+         [[steps]]\ntype = \"shell\"\nname = \"clean\"\nalways_run = true\n\
+         command = \"echo cleaning; while [ ! -e go ]; do sleep 0.01; done; echo clean\"\n",
+    )
+    .expect("written");
+    farm.start_master();
+    farm.start_slave("linux");
+    assert_eq!(
+        farm.post("/builders/tidy-linux/force", "")
+            .expect("an answer")
+            .0,
+        200
+    );
+    let says = |farm: &mut Farm, step: &str, words: &str| {
+        let path = format!("/builders/tidy-linux/builds/0/steps/{step}/logs/stdio/text?follow=0");
+        let words = words.to_owned();
+        farm.wait(&words.clone(), |farm| {
+            farm.get(&path).filter(|it| it.1.contains(&words))
+        });
+    };
+    says(&mut farm, "shell", "begun");
+    farm.post("/builders/tidy-linux/builds/0/stop", "comments=enough")
+        .expect("an answer");
+    says(&mut farm, "clean", "cleaning");
+    farm.kill_master();
+    farm.start_master();
+    fs::write(farm.path("linux/tidy-linux/build/go"), "").expect("written");
+
+    let build = farm.wait_builds("tidy-linux", 1);
+    assert_eq!(build["results"], 4, "{build:#}");
+    assert_eq!(build["steps"][1]["results"][0], 0, "{build:#}");
+}
+
 /// Numbers that look random and can be had again: the seed is printed when a test fails.
 struct Dice(u64);
 

@@ -110,6 +110,12 @@ impl Farm {
             ),
         )
         .expect("written");
+        self.start_slave_in(name);
+    }
+
+    /// Starts the slave of a directory that is there.
+    pub(crate) fn start_slave_in(&mut self, name: &str) {
+        let dir = self.path(name);
         let log = fs::File::options()
             .create(true)
             .append(true)

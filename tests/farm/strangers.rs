@@ -61,3 +61,23 @@ fn a_wrong_password_is_refused_on_both_sides_in_words() {
     let slaves = farm.json("/json/slaves/linux").expect("a slave");
     assert_eq!(slaves["connected"], false);
 }
+
+#[test]
+fn a_slave_that_answers_keeps_its_name() {
+    let mut farm = Farm::new(ONE);
+    farm.start_master();
+    farm.start_slave("linux");
+    farm.force("hi-linux", &[]);
+    let twin = farm.path("twin");
+    fs::create_dir_all(twin.join("info")).expect("a directory");
+    fs::copy(farm.path("linux/slave.ini"), twin.join("slave.ini")).expect("copied");
+    farm.start_slave_in("twin");
+    farm.wait("the refusal", |farm| {
+        farm.master_output()
+            .contains("a slave of this name is connected and answers")
+            .then_some(())
+    });
+    let build = farm.force("hi-linux", &[]);
+    assert_eq!(build["results"], 0, "{build:#}");
+    assert!(farm.path("linux/hi-linux").exists() && !farm.path("twin/hi-linux").exists());
+}

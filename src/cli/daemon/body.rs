@@ -153,6 +153,7 @@ fn open_log(dir: &Path, attached: Attached) -> Done {
         .with_timer(LocalTime)
         .with_ansi(false)
         .with_writer(Mutex::new(log))
+        .log_internal_errors(false)
         .try_init()
         .map_err(|error| log_failed(error.as_ref()))
 }
@@ -164,6 +165,7 @@ pub(in crate::cli) fn log_to_stderr() -> Done {
         .with_timer(LocalTime)
         .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none())
         .with_writer(io::stderr)
+        .log_internal_errors(false)
         .try_init()
         .map_err(|error| log_failed(error.as_ref()))
 }

@@ -85,8 +85,10 @@ impl Write for LogFile {
         if self.size > 0 && self.size + length > self.largest && self.rotate().is_err() {
             self.size = 0;
         }
-        self.file.write_all(line)?;
-        self.size += length;
+        // On a full disk a line is lost, and nothing else: whoever logs has better to do.
+        if self.file.write_all(line).is_ok() {
+            self.size += length;
+        }
         Ok(line.len())
     }
 

@@ -247,7 +247,17 @@ impl Sqlite {
                 properties_to_json(&end.properties),
             ])?;
         if ended != 1 {
-            return Err(StoreError::new(format!("build {build} has ended already")));
+            // Asked again by somebody who did not hear that it was done.
+            let outcome: Option<i64> = self
+                .db
+                .prepare_cached("SELECT outcome FROM builds WHERE id = ?1")?
+                .query_row([build.0], |row| row.get(0))?;
+            if outcome == Some(end.outcome.code()) {
+                return Ok(Vec::new());
+            }
+            return Err(StoreError::new(format!(
+                "build {build} has ended otherwise"
+            )));
         }
         // Its commands are only needed to go on with it.
         self.db

@@ -95,11 +95,19 @@ impl Sqlite {
     ) -> Result<T> {
         self.db.prepare_cached("SAVEPOINT job")?.execute([])?;
         let done = verbs(self);
+        if self.has_lost_transaction() {
+            return done.and_then(|_| Err(StoreError::new("the transaction was rolled back")));
+        }
         if done.is_err() {
             self.db.prepare_cached("ROLLBACK TO job")?.execute([])?;
         }
         self.db.prepare_cached("RELEASE job")?.execute([])?;
         done
+    }
+
+    /// Whether SQLite has rolled the transaction back by itself, as it does on a full disk.
+    pub(super) fn has_lost_transaction(&self) -> bool {
+        self.db.is_autocommit()
     }
 
     /// Undoes a job that panicked.
