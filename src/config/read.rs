@@ -54,6 +54,7 @@ pub(crate) fn read(sources: &[Arc<Source>], catalogue: &dyn Catalogue) -> Result
             slave::read(name, keys)
         })
         .collect();
+    slave::check_basedirs(&slaves, &mut problems);
     let mut factories: Vec<_> = all
         .factories
         .iter()

@@ -11,6 +11,7 @@ use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
+use crate::syntax::Problems;
 use crate::syntax::Value;
 
 /// `[slave:NAME]` and the factories it names.
@@ -53,6 +54,33 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
         os: keys.optional("os"),
         launch: keys.or("launch", LaunchWord::None),
         max_builds: keys.optional("max_builds"),
+    }
+}
+
+/// Two slaves of the master's own cannot work in one directory.
+pub(super) fn check_basedirs(slaves: &[Slave], problems: &mut Problems) {
+    let local = |slave: &Slave| match &slave.plan.as_ref()?.launch {
+        Launch::Local { basedir } => Some(basedir.clone()),
+        Launch::None => None,
+    };
+    for (index, slave) in slaves.iter().enumerate() {
+        let Some(basedir) = local(slave) else {
+            continue;
+        };
+        let earlier = slaves[..index]
+            .iter()
+            .find(|it| local(it).as_ref() == Some(&basedir));
+        if let Some(earlier) = earlier {
+            let what = format!(
+                "slave `{}` would work in the base directory of slave `{}`",
+                slave.name, earlier.name
+            );
+            let problem = Problem::error(what)
+                .at(&slave.place)
+                .label(format!("`{}` is taken", basedir.display()))
+                .also(&earlier.place, "by this");
+            problems.note(problem);
+        }
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) enum Failure {
     ReadOnly,
     #[error("failed to draw `{template}`: {what}")]
     Template { template: String, what: String },
-    #[error("failed to read the store")]
-    Store(#[source] StoreError),
+    #[error("the store cannot be used: {0}")]
+    Store(StoreError),
     #[error("failed to read the log `{file}`")]
     Log {
         file: String,

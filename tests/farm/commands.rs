@@ -139,12 +139,15 @@ fn what_a_killed_daemon_leaves_behind_is_in_nobodys_way() {
     fs::write(dir.path().join("master.ini"), none).expect("written");
     let started = run(dir.path(), &["start", "."]);
     assert!(started.status.success(), "{}", text(&started));
-    let pid = fs::read_to_string(dir.path().join("autobot.pid")).expect("a pid file");
+    let pid_file = dir.path().join("autobot.pid");
+    let pid = fs::read_to_string(&pid_file).expect("a pid file");
     let killed = Command::new("kill").args(["-9", pid.trim()]).status();
     assert!(killed.expect("kill").success());
     // Its lock goes with it; `start` needs no help and takes no look at the old number.
     let again = run(dir.path(), &["restart", "."]);
     assert!(again.status.success(), "{}", text(&again));
+    // Even without its file it is found, by the lock that it holds.
+    fs::remove_file(&pid_file).expect("removed");
     let stopped = run(dir.path(), &["stop", "."]);
     assert!(stopped.status.success(), "{}", text(&stopped));
     let twice = run(dir.path(), &["stop", "."]);

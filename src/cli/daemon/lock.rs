@@ -5,6 +5,7 @@ use std::fs;
 use std::fs::File;
 use std::fs::TryLockError;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process;
@@ -26,7 +27,7 @@ pub(in crate::cli) enum LockError {
     /// The process id is known unless the other one is just starting.
     #[error("it is already running{}", .0.map_or(String::new(), |pid| format!(" as process {pid}")))]
     Held(Option<u32>),
-    #[error("failed to lock `{}`", .path.display())]
+    #[error("failed to take `{}`", .path.display())]
     Io {
         path: PathBuf,
         #[source]
@@ -92,7 +93,10 @@ pub(in crate::cli) fn running(dir: &Path) -> Result<Option<Running>, LockError> 
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(Running { pid: pid_in(dir) })),
+        Err(TryLockError::WouldBlock) => {
+            let pid = pid_in(dir).or_else(|| holder(&file));
+            Ok(Some(Running { pid }))
+        }
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
@@ -104,6 +108,19 @@ fn open(path: &Path) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .open(path)
+}
+
+/// Who holds the lock, as the kernel tells it: for a base directory whose file with the
+/// process id somebody has removed.
+fn holder(lock: &File) -> Option<u32> {
+    let inode = format!(":{}", lock.metadata().ok()?.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let is_ours = words.next() == Some("FLOCK") && words.nth(1) == Some("WRITE");
+        let pid = words.next()?.parse().ok()?;
+        (is_ours && words.next()?.ends_with(&inode)).then_some(pid)
+    })
 }
 
 fn pid_in(dir: &Path) -> Option<u32> {

@@ -464,3 +464,13 @@ fn arbitrary_files_never_panic() {
         problems(&text);
     }
 }
+
+#[test]
+fn two_slaves_of_the_masters_own_do_not_share_a_directory() {
+    let text = "[:master:]\npassword = x\nfactories = foo\nlaunch = local\n[slave:a]\nbasedir = work\n[slave:b]\nbasedir = work\n[foo]\nbar = 1\n";
+    let shown = problems(text);
+    assert!(
+        shown.contains("slave `b` would work in the base directory of slave `a`"),
+        "{shown}"
+    );
+}
