@@ -47,7 +47,15 @@ pub(super) async fn run(args: &LogArgs) -> Done {
     match build.failing_step() {
         Some(step) => {
             title(step);
-            pour(&client, &build, step, &args.log, false).await?;
+            if step.logs.contains(&args.log) {
+                pour(&client, &build, step, &args.log, false).await?;
+            }
+            for why in ["err.text", "interrupt"].map(str::to_owned) {
+                if step.logs.contains(&why) && why != args.log {
+                    pour(&client, &build, step, &why, false).await?;
+                }
+            }
+            eprintln!("==> {}", step.text.join(" "));
         }
         None => {
             for step in &build.steps {

@@ -17,6 +17,7 @@ pub(super) fn text(variables: &SlaveVariables) -> String {
         Some(umask) => format!("umask = {umask}"),
         None => "# umask = 022".to_owned(),
     };
+    let address = address(master, *slaveport);
     format!(
         "\
 # The configuration of this build slave. `autobot restart` puts changes into force.
@@ -24,7 +25,7 @@ pub(super) fn text(variables: &SlaveVariables) -> String {
 
 [:slave:]
 # Where the master waits for slaves.
-master = {master}:{slaveport}
+master = {address}
 # The name and password that the master's master.ini has for this slave.
 name = {name}
 password = {password}
@@ -37,6 +38,20 @@ keepalive = {keepalive}
 {umask}
 "
     )
+}
+
+/// Host and port; a master that was named with its port keeps that.
+fn address(master: &str, port: u16) -> String {
+    let has_port = master.rsplit_once(':').is_some_and(|(host, port)| {
+        (!host.contains(':') || host.ends_with(']')) && port.parse::<u16>().is_ok()
+    });
+    if has_port {
+        master.to_owned()
+    } else if master.contains(':') && !master.starts_with('[') {
+        format!("[{master}]:{port}")
+    } else {
+        format!("{master}:{port}")
+    }
 }
 
 #[cfg(test)]
@@ -63,5 +78,13 @@ mod tests {
         # The file mode mask of what is built, in octal.
         # umask = 022
         ");
+    }
+
+    #[test]
+    fn a_master_may_be_named_with_its_port_or_be_an_ipv6_address() {
+        assert_eq!(address("ci.test", 9010), "ci.test:9010");
+        assert_eq!(address("ci.test:9011", 9010), "ci.test:9011");
+        assert_eq!(address("::1", 9010), "[::1]:9010");
+        assert_eq!(address("[::1]:9011", 9010), "[::1]:9011");
     }
 }

@@ -195,8 +195,14 @@ impl Served {
         };
         for id in served.spool.commands()? {
             let dir = served.spool.command(id);
-            let order = dir.order()?;
-            served.add(id, dir, order);
+            match dir.order() {
+                Ok(order) => served.add(id, dir, order),
+                Err(error) => {
+                    // Torn by a power cut, with whatever ran: the master hears that it is gone.
+                    warn!(command = %id, %error, "a command cannot be read and is given up");
+                    served.spool.forget(id)?;
+                }
+            }
         }
         served.look(&mut slave.works);
         Ok(served)

@@ -71,7 +71,11 @@ impl Spool {
         let leases = match order::read(&dir.join("leases")) {
             Ok(leases) => leases,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // A power cut may leave it torn. Leases only grow, so the next one is as good.
+                warn!(%error, "the leases of earlier builds cannot be read");
+                BTreeMap::new()
+            }
         };
         Ok(Self { dir, leases })
     }
