@@ -24,6 +24,7 @@ use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SourceStamp;
+use crate::model::StepRecord;
 use crate::store::{BuildEnd, NewBuild, Result, Store, UnfinishedBuild};
 
 /// Builds what was assigned, unless somebody else was faster.
@@ -163,9 +164,23 @@ pub(crate) async fn take_up(crew: &Arc<Crew>, was: &UnfinishedBuild) -> Result<O
             text: vec!["retry".into()],
             properties,
         };
-        crew.store
-            .write(move |verbs| verbs.finish_build(id, &end, clock::now()))
-            .await?;
+        let running = was
+            .steps
+            .iter()
+            .find(|it| it.started.is_some() && it.finished.is_none());
+        let lost = running.cloned().map(|step| StepRecord {
+            finished: Some(clock::now()),
+            outcome: Some(Outcome::Retry),
+            text: vec![step.name.clone(), "retry".into()],
+            ..step
+        });
+        let ended = crew.store.write(move |verbs| {
+            if let Some(step) = &lost {
+                verbs.put_step(id, step)?;
+            }
+            verbs.finish_build(id, &end, clock::now())
+        });
+        ended.await?;
         return Ok(None);
     };
     let lease = crew

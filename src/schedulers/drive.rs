@@ -116,6 +116,13 @@ impl Driver {
     /// Shows the scheduler what is new and carries out what is due. Until that
     /// is kept, a crash leaves it all to be read again.
     async fn read_changes(&mut self) -> Result<(), Stopped> {
+        // The desk gives a batch at a time; what is behind it must not wait for news.
+        while self.read_batch().await? {}
+        Ok(())
+    }
+
+    /// Reads a batch of changes; `false` if there was nothing new.
+    async fn read_batch(&mut self) -> Result<bool, Stopped> {
         let seen = self.seen;
         let changes = self.link.insist(|desk| desk.changes_since(seen)).await?;
         for change in &changes {
@@ -132,7 +139,7 @@ impl Driver {
         if self.seen != seen && !has_requested {
             self.save().await?;
         }
-        Ok(())
+        Ok(self.seen != seen)
     }
 
     /// Asks for what is due now, and says whether anything was, because that has kept the state.

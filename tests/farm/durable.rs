@@ -213,6 +213,30 @@ fn a_command_of_a_build_that_was_given_back_is_ended() {
 }
 
 #[test]
+fn a_build_whose_builder_left_meanwhile_ends_and_its_request_waits() {
+    let mut farm = counting_farm();
+    farm.kill_master();
+    farm.write_ini(
+        "[slave:linux]\npassword = secret\nfactories = other\n\n\
+         [other]\ntype = shell\ncommands = echo other\n",
+    );
+    farm.start_master();
+    let build = farm.wait("the build's end", |farm| {
+        let builds = farm.json("/api/builds?builder=count-linux")?;
+        let number = builds[0]["number"].as_i64()?;
+        farm.json(&format!("/api/builders/count-linux/builds/{number}"))
+    });
+    assert_eq!(build["outcome"], "retry", "{build:#}");
+    assert_eq!(build["steps"][0]["outcome"], "retry", "{build:#}");
+    let request = farm.json("/api/requests/1").expect("a request");
+    assert_eq!(
+        request["why"],
+        "builder count-linux is not in the configuration"
+    );
+    assert_eq!(farm.force("other-linux", &[])["results"], 0);
+}
+
+#[test]
 fn what_always_runs_after_a_stop_is_spared_by_a_restart() {
     let mut farm = Farm::new("[slave:linux]\npassword = secret\nfactories = tidy\n\n[tidy]\n");
     fs::create_dir(farm.master_dir().join("factories")).expect("a directory");
