@@ -13,6 +13,7 @@ use clap::builder::PossibleValuesParser;
 use super::exit::Done;
 use super::exit::Failure;
 use super::place::Base;
+use super::place::Kind;
 use super::place::default_dir;
 use super::rooms;
 use super::terminal;
@@ -398,11 +399,25 @@ fn say_next(output: &Path, password: &str) {
             "The slave's password is `{password}`; change it before others can reach the port."
         );
     }
-    println!(
-        "Look into {}, then: autobot start {}",
-        master.join("master.ini").display(),
-        output.display()
-    );
+    let file = master.join("master.ini");
+    let base = Base {
+        dir: master,
+        kind: Kind::Master,
+    };
+    // Some factories cannot do without settings that nobody can guess.
+    match rooms::check(&base) {
+        Ok(()) => println!(
+            "Look into {}, then: autobot start {}",
+            file.display(),
+            output.display()
+        ),
+        Err(problems) => println!(
+            "This is still to be filled in:\n\n{}\n\nEdit {}, then: autobot start {}",
+            problems.trim_end(),
+            file.display(),
+            output.display()
+        ),
+    }
 }
 
 fn the_output(output: Option<&Path>) -> Result<&Path, Failure> {
