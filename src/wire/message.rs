@@ -92,7 +92,8 @@ pub(crate) enum FromMaster {
         why: String,
     },
     /// Run this, or attach to it if it exists: then the slave sends each log
-    /// from the offset given in `have` (0 where none is given).
+    /// from the offset given in `have` (0 where none is given). What has said something and
+    /// is no longer there is lost; it is not begun a second time.
     Start {
         id: CommandId,
         lease: u64,

@@ -1,0 +1,121 @@
+//! The line itself: silence, garbage, calls that come again, pipes.
+
+use super::*;
+
+#[tokio::test]
+async fn a_master_that_is_silent_is_asked_and_then_given_up() {
+    let bench = Bench::new();
+    let mut master = bench.attach_with_heartbeat(1).await;
+    assert_eq!(master.hear().await, FromSlave::Ping);
+    master.say(FromMaster::Pong).await;
+    assert_eq!(master.hear().await, FromSlave::Ping);
+    let left = master.task.await.unwrap();
+    assert_eq!(
+        left.unwrap_err().to_string(),
+        "the master was silent for 1 s"
+    );
+}
+
+#[tokio::test]
+async fn garbage_from_the_master_ends_the_line_and_not_the_slave() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    master.writer.send(&"nonsense").await.unwrap();
+    let error = master.task.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "failed to talk to the master");
+    bench.attach().await;
+}
+
+#[tokio::test]
+async fn a_base_directory_has_one_slave() {
+    let bench = Bench::new();
+    let _master = bench.attach().await;
+    let Err(error) = Slave::new(bench.settings()) else {
+        panic!("a second slave");
+    };
+    assert!(matches!(error, SlaveError::InUse(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_slave_calls_again_when_the_line_is_lost_and_when_it_is_refused() {
+    let bench = Bench::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = bench.settings();
+    settings.host = "127.0.0.1".to_owned();
+    settings.port = listener.local_addr().unwrap().port();
+    settings.max_delay = Duration::from_millis(20);
+    settings.keepalive = Some(Duration::from_secs(600));
+    let stop = CancellationToken::new();
+    let slave = tokio::spawn(super::super::run(settings, stop.clone(), Box::new(|| ())));
+    let calls = async {
+        for turn in 0..4 {
+            let (read, write) = listener.accept().await.unwrap().0.into_split();
+            let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+            let password = if turn == 1 { "changed" } else { "secret" };
+            let lookup = |_: &str| Some(password.to_owned());
+            match master_login(&mut reader, &mut writer, lookup).await {
+                // Its name is taken.
+                Ok(caller) if turn == 2 => caller.refuse(&mut writer, "taken").await.unwrap(),
+                Ok(caller) => {
+                    let heartbeat = Duration::from_secs(60);
+                    caller
+                        .welcome(&mut writer, "store", heartbeat)
+                        .await
+                        .unwrap();
+                    let attached: Option<FromSlave> = reader.next().await.unwrap();
+                    assert!(matches!(attached, Some(FromSlave::Attached { .. })));
+                }
+                Err(error) => {
+                    assert_eq!(turn, 1);
+                    assert_eq!(error.to_string(), "slave `linux-1` has another password");
+                }
+            }
+        }
+    };
+    timeout(LONG, calls).await.expect("the slave calls again");
+    stop.cancel();
+    timeout(LONG, slave)
+        .await
+        .expect("it stops")
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_wants_is_cleared_away_when_it_has_ended() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let command = Command::Shell(Bench::script("sleep 600"));
+    master.start(id(0), 1, &command).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(0) });
+    let (lease, why) = (1, "nobody knows it".to_owned());
+    master.say(FromMaster::Forget { id: id(0) }).await;
+    master
+        .say(FromMaster::Interrupt {
+            id: id(0),
+            lease,
+            why,
+        })
+        .await;
+    let clearing = async {
+        while bench.path("spool/m-store/7-0-0-0").exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, clearing).await.expect("the spool goes");
+}
+
+#[tokio::test]
+async fn a_line_over_pipes_works_like_any_other() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (read, write) = rustix::pipe::pipe().unwrap();
+    let mut read = super::super::stdio::FdStream::new(read).unwrap();
+    let mut write = super::super::stdio::FdStream::new(write).unwrap();
+    let sent = vec![7; 1 << 20];
+    let expected = sent.clone();
+    let writing = tokio::spawn(async move { write.write_all(&sent).await });
+    let mut received = Vec::new();
+    read.read_to_end(&mut received).await.unwrap();
+    writing.await.unwrap().unwrap();
+    assert!(received == expected);
+}
