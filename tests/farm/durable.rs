@@ -10,6 +10,10 @@ use crate::farm::{Farm, text};
 const COUNTING: &str = "n=0; while [ ! -e go ]; do n=$((n+1)); echo line $n; sleep 0.01; done; \
                         echo once >> ran; echo done after $n";
 
+/// The same builder with another factory.
+const CHANGED: &str = "[slave:linux]\npassword = secret\nfactories = count\n\n\
+                       [count]\ntype = shell\ncommands = echo the new one\n";
+
 fn counting_farm() -> Farm {
     counting_farm_with("")
 }
@@ -148,10 +152,7 @@ fn a_slave_that_stays_away_gives_its_build_back_and_it_is_built_again() {
 fn a_build_whose_factory_was_changed_meanwhile_is_built_again_with_the_new_one() {
     let mut farm = counting_farm();
     farm.kill_master();
-    farm.write_ini(
-        "[slave:linux]\npassword = secret\nfactories = count\n\n\
-         [count]\ntype = shell\ncommands = echo the new one\n",
-    );
+    farm.write_ini(CHANGED);
     farm.start_master();
     let lost = farm.wait_builds("count-linux", 1);
     assert_eq!(lost["results"], 5, "{lost:#}");
@@ -194,10 +195,7 @@ fn a_command_whose_spool_was_taken_away_is_not_run_twice_beside_itself() {
 fn a_command_of_a_build_that_was_given_back_is_ended() {
     let mut farm = counting_farm();
     farm.kill_master();
-    farm.write_ini(
-        "[slave:linux]\npassword = secret\nfactories = count\n\n\
-         [count]\ntype = shell\ncommands = echo the new one\n",
-    );
+    farm.write_ini(CHANGED);
     farm.start_master();
     farm.wait_builds("count-linux", 2);
     let mark = farm
