@@ -14,10 +14,15 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Where the clock hangs: the zone that local times are of.
+pub(crate) fn zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::system()
+}
+
 fn zoned(at: Timestamp) -> jiff::Zoned {
     jiff::Timestamp::from_millisecond(at.0)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_zoned(jiff::tz::TimeZone::system())
+        .to_zoned(zone())
 }
 
 /// Local time in ISO 8601 with its offset: `2026-03-01T12:00:00+01:00`.

@@ -11,6 +11,9 @@
 //!   `[Service]` stands it is a unit whose command line the program must know.
 //! - `toml` is a recipe. Its first line names it, `# factories/NAME.toml`; it
 //!   is used by a section of that name, and lies beside every `ini` after it.
+//!   One whose first line is `# secrets.toml` only lies there, for its owner;
+//!   with `# master.toml` it is a configuration like an `ini`.
+//! - An `ini` whose first line is `# conf.d/NAME.ini` only lies there, too.
 //! - `text` is what `checkconfig` prints about the `ini` before it, with the
 //!   lines in it that the text shows.
 //! - `json` parses.
@@ -128,7 +131,9 @@ fn every_block_is_in_a_language_that_is_checked() {
     for block in documents().iter().flat_map(|it| blocks(it)) {
         let is_checked = match block.language.as_str() {
             "sh" | "ini" | "toml" | "json" => true,
-            "text" => block.text.starts_with("error: "),
+            // Sections that a whole file only has with a warning: a test of `config` reads them.
+            "conf" => true,
+            "text" => block.text.starts_with("error"),
             _ => false,
         };
         assert!(
@@ -297,12 +302,26 @@ impl Master {
         fs::write(path, recipe).expect("written");
     }
 
+    fn add_secrets(&self, secrets: &str) {
+        let path = self.dir.path().join("secrets.toml");
+        fs::write(&path, secrets).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
+    }
+
+    fn add_included(&self, name: &str, ini: &str) {
+        let dir = self.dir.path().join("conf.d");
+        fs::create_dir_all(&dir).expect("a directory");
+        let path = dir.join(name);
+        fs::write(&path, ini).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
+    }
+
     fn checkconfig(&self, ini: &str) -> Output {
         let path = self.dir.path().join("master.ini");
         fs::write(&path, ini).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
         Command::new(AUTOBOT)
-            .args(["checkconfig", "--quiet"])
+            .args(["checkconfig", "--quiet", "--offline"])
             .arg(self.dir.path())
             .output()
             .expect("run")
@@ -314,7 +333,7 @@ impl Master {
         let quiet = self.checkconfig(ini);
         assert!(quiet.status.success(), "{at}:\n{ini}\n{}", text(&quiet));
         let output = Command::new(AUTOBOT)
-            .arg("checkconfig")
+            .args(["checkconfig", "--offline"])
             .arg(path)
             .output()
             .expect("run");
@@ -322,12 +341,32 @@ impl Master {
     }
 }
 
+/// A `master.toml` of its own is good.
+fn is_good_toml(block: &Block) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("master.toml");
+    fs::write(&path, &block.text).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
+    let output = Command::new(AUTOBOT).arg("checkconfig").arg(path).output();
+    let said = text(&output.expect("run"));
+    assert_eq!(said, "Config file is good!\n", "{}", block.at);
+}
+
 /// Factories alone get a slave behind them, so that the lines keep their numbers.
 fn completed(ini: &str) -> String {
-    if pattern(r"(?m)^\[slave:").is_match(ini) {
+    if pattern(r"(?m)^\[slave:|^include = ").is_match(ini) {
         return ini.to_owned();
     }
     format!("{ini}\n[slave:any]\npassword = any\nfactories = *\n")
+}
+
+/// The schedulers that a recipe's steps trigger.
+fn triggered(recipe: &str) -> String {
+    let names = pattern(r#"(?m)^scheduler_names = \["(\w+)"\]$"#);
+    let section = |it: regex::Captures<'_>| {
+        format!("[scheduler:{}]\ntype = triggerable\nbuilders = *\n", &it[1])
+    };
+    names.captures_iter(recipe).map(section).collect()
 }
 
 /// Puts the lines that a shown mistake quotes into the file that it is about.
@@ -393,15 +432,25 @@ fn configurations_and_recipes_are_good_and_mistakes_are_told_as_shown() {
             match block.language.as_str() {
                 "ini" if block.text.contains("[Service]\n") => is_a_unit(&block),
                 "ini" if block.text.contains("[:slave:]\n") => starts_a_slave(&block),
+                "ini" if block.text.starts_with("# conf.d/") => {
+                    let name = pattern(r"^# conf\.d/(\w+\.ini)\n").captures(&block.text);
+                    let name = name.unwrap_or_else(|| panic!("{}: a file has a name", block.at));
+                    master.add_included(&name[1], &block.text);
+                }
                 "ini" => {
                     before = completed(&block.text);
                     master.accepts(&block.at, &before);
                 }
+                "toml" if block.text.starts_with("# secrets.toml\n") => {
+                    master.add_secrets(&block.text);
+                }
+                "toml" if block.text.starts_with("# master.toml\n") => is_good_toml(&block),
                 "toml" => {
                     let name = pattern(r"^# factories/(\w+)\.toml\n").captures(&block.text);
                     let name = name.unwrap_or_else(|| panic!("{}: a recipe has a name", block.at));
                     master.add_recipe(&name[1], &block.text);
-                    master.accepts(&block.at, &completed(&format!("[{}]\n", &name[1])));
+                    let ini = format!("[{}]\n{}", &name[1], triggered(&block.text));
+                    master.accepts(&block.at, &completed(&ini));
                 }
                 "text" => {
                     let output = master.checkconfig(&with_shown_lines(&before, &block.text));
@@ -497,13 +546,41 @@ fn the_manual_describes_every_factory_and_step_type() {
             steps += 1;
             let also = match &it[2] {
                 "" => String::new(),
-                alias => format!("`{}` ", alias.trim_matches('"')),
+                aliases => format!("{} ", aliases.replace('"', "`")),
             };
             let row = format!("\n| `{}` | {also}| `{}` | ", &it[1], &it[3]);
             assert!(manual.contains(&row), "{row}");
         }
     }
     assert!(steps >= 9, "{steps} step types");
+
+    let kind = pattern(r#"ReporterKind = ReporterKind \{\s+name: "(\w+)""#);
+    let mut reporters = 0;
+    for source in sources("src/reporters") {
+        for it in kind.captures_iter(&source) {
+            reporters += 1;
+            let row = format!("\n| `{}` | `", &it[1]);
+            let section = format!("\n### {}\n", &it[1]);
+            assert!(manual.contains(&row), "{row}");
+            assert!(manual.contains(&section), "{section}");
+        }
+    }
+    assert!(reporters >= 4, "{reporters} kinds of status targets");
+}
+
+#[test]
+fn the_manual_describes_every_type_of_scheduler() {
+    let manual = manual();
+    let output = Command::new(AUTOBOT).arg("schedulers").output();
+    let listed = text(&output.expect("run"));
+    let kind = pattern(r"(?m)^(\w+) ");
+    let mut kinds = 0;
+    for it in kind.captures_iter(&listed) {
+        kinds += 1;
+        let section = format!("\n### {}\n", &it[1]);
+        assert!(manual.contains(&section), "the scheduler type `{}`", &it[1]);
+    }
+    assert!(kinds >= 7, "{listed}");
 }
 
 /// The text of every file in a directory, without what only tests need.
@@ -521,15 +598,25 @@ fn sources(dir: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_manual_names_every_key_that_is_read() {
-    let manual = manual();
+fn the_manual_or_the_reference_names_every_key_that_is_read() {
+    let pages = fs::read_dir(root().join("docs/reference")).expect("the reference");
+    let pages = pages.map(|it| read(&it.expect("a page").path()));
+    let manual = pages.fold(manual(), |all, page| all + &page);
     let asked = pattern(
         r#"(?x) (?: \.(?: or | optional | required | map )(?:_as)? (?: ::<[^("]*> )?
                  | \b(?: limit | env | words | read_env | port | positive ) )
              \( \s* (?: (?:&mut\s)? keys,\s* )? &?\[? ((?: "\w+" (?:,\s)? )+)"#,
     );
     let word = pattern(r#""(\w+)""#);
-    let dirs = ["src/config", "src/steps", "src/factories"];
+    let dirs = [
+        "src/config",
+        "src/secrets",
+        "src/steps",
+        "src/factories",
+        "src/reporters",
+        "src/schedulers",
+        "src/changes",
+    ];
     let mut all: Vec<_> = dirs.into_iter().flat_map(sources).collect();
     all.push(read(&root().join("src/cli/slave_ini.rs")));
     let mut keys = 0;

@@ -12,26 +12,53 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("syntax", &["model"]),
     ("clock", &["model"]),
     ("expr", &["model", "syntax"]),
+    // It fills a command with values, and knows neither who asks nor where it goes.
+    ("secrets", &["model", "syntax"]),
+    // Reads its own section and values, and decides; the master's core holds it.
+    ("locks", &["model", "syntax"]),
     ("process", &[]),
-    ("steps", &["model", "syntax", "expr"]),
-    ("schedulers", &["model"]),
+    // It reads its own sections, and rules about changes are expressions.
+    ("schedulers", &["model", "syntax", "expr"]),
     ("factories", &["model", "syntax", "expr", "steps"]),
-    ("changes", &["model", "process"]),
+    // Who hears what is a rule over outcomes; the texts are templates.
+    ("reporters", &["model", "syntax", "expr"]),
+    ("xml", &[]),
+    ("steps", &["model", "syntax", "expr", "xml", "locks"]),
+    // Reads its own settings, as steps and factories do, and what `svn` prints.
+    ("changes", &["model", "syntax", "process", "xml"]),
     ("wire", &["model"]),
     ("logs", &["model"]),
     ("slave", &["model", "process", "wire", "logs"]),
     ("store", &["model"]),
-    ("config", &["model", "syntax", "factories"]),
+    (
+        "config",
+        &[
+            "model",
+            "syntax",
+            "secrets",
+            "reporters",
+            "locks",
+            "expr",
+            "process",
+            "steps",
+            "factories",
+            "schedulers",
+            "changes",
+        ],
+    ),
     (
         "master",
         &[
             "model",
             "clock",
             "syntax",
+            // It gives conditions of steps the values that they are computed over.
+            "expr",
+            "secrets",
             "process",
             "steps",
+            "locks",
             "schedulers",
-            "factories",
             "changes",
             "wire",
             "logs",

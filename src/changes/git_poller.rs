@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 use super::mirror;
 use super::mirror::Detail;
 use super::mirror::Mirror;
@@ -17,6 +20,7 @@ use super::record::Record;
 use super::settings::SourceSettings;
 
 /// What the fetched branch is called in the clone, whatever it is called there.
+/// One of several has a name of its own, see [`head_of`].
 const HEAD: &str = "refs/autobot/head";
 
 /// What Buildbot follows when no branch is named.
@@ -43,23 +47,46 @@ pub(crate) struct GitMirror {
     git: Program,
     url: String,
     branch: Option<String>,
+    /// What the branch is called in the clone.
+    head: String,
+}
+
+/// The program that the settings name.
+pub(super) fn git(settings: &SourceSettings) -> Program {
+    Program {
+        name: settings.program.clone().unwrap_or_else(|| "git".to_owned()),
+        env: ENV,
+    }
+}
+
+/// What `branch` is called in a clone of several. Neither `a` beside `a/b` nor
+/// `a` beside `A` is a matter of course for names of files, which these are.
+pub(super) fn head_of(branch: &str) -> String {
+    let digest = Sha256::digest(branch.as_bytes());
+    let name: String = digest[..16].iter().map(|it| format!("{it:02x}")).collect();
+    format!("refs/autobot/heads/{name}")
 }
 
 impl GitPoller {
     pub(crate) fn new(settings: SourceSettings) -> Self {
-        let git = Program {
-            name: settings.program.clone().unwrap_or_else(|| "git".to_owned()),
-            env: ENV,
-        };
         let clone = GitMirror {
-            git,
+            git: git(&settings),
             url: settings.url.clone(),
             branch: settings.branch.clone(),
+            head: HEAD.to_owned(),
         };
         Self {
             settings,
             mirror: clone,
         }
+    }
+
+    /// Follows the branch of `settings` in a clone that has others too.
+    pub(super) fn one_of_several(settings: SourceSettings) -> Self {
+        let head = head_of(settings.branch.as_deref().unwrap_or(USUAL_BRANCH));
+        let mut poller = Self::new(settings);
+        poller.mirror.head = head;
+        poller
     }
 }
 
@@ -155,7 +182,7 @@ impl Mirror for GitMirror {
             let made = self.git.run(dir, &init).await;
             made.map_err(|source| clone_error(dir, source))?;
         }
-        let head = format!("{HEAD}^{{commit}}");
+        let head = format!("{}^{{commit}}", self.head);
         let ask = ["rev-parse", "--verify", "--quiet", &head];
         let is_there = self.git(dir, &ask).await;
         if is_there.is_ok_and(|it| it.trim() == remote.revision) {
@@ -164,7 +191,7 @@ impl Mirror for GitMirror {
                 branch: remote.branch,
             });
         }
-        let refspec = format!("+{}:{HEAD}", remote.name);
+        let refspec = format!("+{}:{}", remote.name, self.head);
         // Without clearing up: what a rewritten branch left behind is still
         // needed to tell what is new.
         let fetch = [
@@ -219,7 +246,7 @@ impl Mirror for GitMirror {
         revisions: &[Revision],
         detail: Detail,
     ) -> Result<Vec<Record>, PollError> {
-        let mailmap = format!("mailmap.blob={HEAD}:.mailmap");
+        let mailmap = format!("mailmap.blob={}:.mailmap", self.head);
         let mut line = vec![
             "-c",
             &mailmap,

@@ -124,7 +124,7 @@ impl PollError {
     }
 
     pub(super) fn said_too_much(&self) -> bool {
-        let Self::Clone { source, .. } = self else {
+        let (Self::Clone { source, .. } | Self::Remote { source, .. }) = self else {
             return false;
         };
         matches!(source, ProgramError::Run(RunError::TooMuch { .. }))

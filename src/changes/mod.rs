@@ -3,17 +3,26 @@
 //! A source hands what it found, and how far it has come, to a [`Sink`] in
 //! one go: either both are kept or neither, so no change is lost or repeated.
 //!
-//! A poller is run by [`run`] until it is stopped; what wakes it is its
-//! interval or a nudge. To add a kind that polls: one file with a
-//! [`mirror::Mirror`], and tests in `tests/` that run its real program.
+//! A source is configured by its [`Settings`], which [`read()`] reads, and run
+//! by [`run()`] until it is stopped; what wakes it is its interval or a nudge.
+//! To add a kind: a row in [`KINDS`], a variant of [`Settings`], and one file
+//! with a [`poll::Poll`] (or a [`mirror::Mirror`], if it keeps a clone), and
+//! tests in `tests/` that run its real program.
 
+mod branches;
+mod git_branches;
 mod git_poller;
 mod hg_poller;
+mod kinds;
 mod mirror;
 mod poll;
 mod program;
 mod record;
+mod run;
 mod settings;
+mod split;
+mod svn_log;
+mod svn_poller;
 #[cfg(test)]
 mod tests;
 
@@ -24,10 +33,15 @@ use serde_json::Value;
 
 use crate::model::NewChange;
 
-pub(crate) use git_poller::GitPoller;
-pub(crate) use hg_poller::HgPoller;
-pub(crate) use poll::run;
-pub(crate) use settings::SourceSettings;
+use git_poller::GitPoller;
+use hg_poller::HgPoller;
+pub(crate) use kinds::Followed;
+pub(crate) use kinds::KINDS;
+pub(crate) use kinds::Settings;
+pub(crate) use kinds::read;
+pub(crate) use run::run;
+use settings::SourceSettings;
+pub(crate) use svn_poller::SvnSettings;
 
 /// Where changes go. The master gives it to every source.
 pub(crate) trait Sink: Send + Sync {

@@ -5,6 +5,7 @@
 //! been delivered. It moves in the transaction that keeps the changes, so a
 //! crash anywhere repeats a question, never a change, and skips none.
 
+use std::future::Future;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,15 +62,48 @@ pub(crate) struct Poller<M> {
     pub(super) mirror: M,
 }
 
+/// What looks for changes again and again.
+pub(crate) trait Poll: Send + Sync {
+    /// The source's name, under which its state is kept.
+    fn name(&self) -> &str;
+
+    /// From the end of one look to the next.
+    fn interval(&self) -> Duration;
+
+    /// The error with its causes and without passwords.
+    fn explain(&self, error: &PollError) -> String;
+
+    /// Looks once, and delivers what is new.
+    fn poll_once(&self, sink: &dyn Sink) -> impl Future<Output = Result<(), PollError>> + Send;
+}
+
+impl<M: Mirror> Poll for Poller<M> {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn interval(&self) -> Duration {
+        self.settings.poll_interval
+    }
+
+    fn explain(&self, error: &PollError) -> String {
+        self.settings.explain(error)
+    }
+
+    async fn poll_once(&self, sink: &dyn Sink) -> Result<(), PollError> {
+        Self::poll_once(self, sink).await
+    }
+}
+
 /// Polls until `stop`, at once and then an interval after each poll, or
 /// sooner when `wake` says so. Polls never overlap, and failures never end it.
-pub(crate) async fn run<M: Mirror>(
-    poller: Poller<M>,
+pub(crate) async fn run<P: Poll>(
+    poller: P,
     sink: Arc<dyn Sink>,
     stop: CancellationToken,
     wake: Arc<Notify>,
 ) {
-    let name = poller.settings.name.clone();
+    let name = poller.name().to_owned();
     let mut failures = 0;
     loop {
         let polled = tokio::select! {
@@ -84,12 +118,12 @@ pub(crate) async fn run<M: Mirror>(
             }
             Err(error) => {
                 failures += 1;
-                let reason = poller.settings.explain(&error);
+                let reason = poller.explain(&error);
                 warn!(source = %name, failures, reason, "poll failed");
                 sink.report(&name, Err(reason));
             }
         }
-        let wait = wait_after(poller.settings.poll_interval, failures);
+        let wait = wait_after(poller.interval(), failures);
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -259,10 +293,10 @@ impl<M: Mirror> Poller<M> {
             author: record.author,
             files: record.files,
             comments: record.comments,
-            revision: Some(record.revision),
             branch: tips.branch.clone(),
             category: settings.category.clone(),
-            revlink: String::new(),
+            revlink: settings.revlink(&record.revision),
+            revision: Some(record.revision),
             repository: settings.url.clone(),
             project: settings.project.clone(),
             when: settings.use_timestamps.then_some(record.when),
@@ -281,13 +315,18 @@ impl<M: Mirror> Poller<M> {
     }
 
     fn state(&self, heads: Vec<String>) -> Value {
-        let position = Position {
-            repository: self.settings.url.clone(),
-            branch: self.settings.branch.clone(),
-            heads,
-        };
-        serde_json::to_value(position).expect("a position is plain JSON")
+        position(&self.settings.url, self.settings.branch.as_deref(), heads)
     }
+}
+
+/// The state of a source that has reached `heads` of a branch.
+pub(super) fn position(url: &str, branch: Option<&str>, heads: Vec<String>) -> Value {
+    let position = Position {
+        repository: url.to_owned(),
+        branch: branch.map(str::to_owned),
+        heads,
+    };
+    serde_json::to_value(position).expect("a position is plain JSON")
 }
 
 /// A full revision of git (SHA-1 or SHA-256) or hg.
@@ -316,7 +355,7 @@ async fn remove(dir: &Path) -> Result<(), PollError> {
     }
 }
 
-fn io(dir: &Path, source: std::io::Error) -> PollError {
+pub(super) fn io(dir: &Path, source: std::io::Error) -> PollError {
     PollError::Io {
         dir: dir.to_owned(),
         source,

@@ -24,6 +24,8 @@ pub(crate) struct SourceSettings {
     pub(crate) use_timestamps: bool,
     pub(crate) project: String,
     pub(crate) category: Option<String>,
+    /// Where a revision can be looked at; `%s` stands for it.
+    pub(crate) revlink: Option<String>,
 }
 
 impl SourceSettings {
@@ -38,20 +40,51 @@ impl SourceSettings {
 
     /// The error with its causes, and without the password of the URL.
     pub(super) fn explain(&self, error: &PollError) -> String {
-        let mut reason = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        match password(&self.url) {
-            Some(password) => reason.replace(&format!(":{password}@"), ":…@"),
-            None => reason,
-        }
+        explain(&self.url, error)
+    }
+
+    pub(super) fn revlink(&self, revision: &str) -> String {
+        revlink(self.revlink.as_deref(), revision)
     }
 }
 
-fn refuse_option(what: &'static str, value: &str) -> Result<(), PollError> {
+/// The error with its causes, and without the password of `url`.
+pub(super) fn explain(url: &str, error: &PollError) -> String {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    masked(url, &reason)
+}
+
+/// `text` without the password of `url`.
+pub(super) fn masked(url: &str, text: &str) -> String {
+    match password(url) {
+        Some(password) => text.replace(&format!(":{password}@"), ":…@"),
+        None => text.to_owned(),
+    }
+}
+
+/// The template with the revision, as an address has it, for each `%s`.
+pub(super) fn revlink(template: Option<&str>, revision: &str) -> String {
+    let Some(template) = template else {
+        return String::new();
+    };
+    let mut quoted = String::new();
+    for byte in revision.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                quoted.push(char::from(byte));
+            }
+            _ => quoted.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    template.replace("%s", &quoted)
+}
+
+pub(super) fn refuse_option(what: &'static str, value: &str) -> Result<(), PollError> {
     let why = if value.is_empty() {
         "it is empty"
     } else if value.starts_with('-') {
@@ -90,6 +123,14 @@ mod tests {
             "a\nb",
             "branch `a\\nb` is refused: it holds a control character",
         );
+    }
+
+    #[test]
+    fn a_link_has_the_revision_as_addresses_have_it() {
+        assert_eq!(revlink(None, "1"), "");
+        let template = Some("http://x/%s?r=%s&p=%d");
+        assert_eq!(revlink(template, "7"), "http://x/7?r=7&p=%d");
+        assert_eq!(revlink(Some("/%s"), "a b/ü"), "/a%20b%2F%C3%BC");
     }
 
     #[test]

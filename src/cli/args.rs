@@ -12,6 +12,7 @@ use super::create::CreateMaster;
 use super::create::CreatePair;
 use super::create::CreateProject;
 use super::create::CreateSlave;
+use crate::config::Spelling;
 
 /// A continuous-integration appliance: one binary, one master.ini.
 #[derive(Debug, Parser)]
@@ -19,6 +20,7 @@ use super::create::CreateSlave;
     name = "autobot",
     version,
     propagate_version = true,
+    disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub(super) struct Autobot {
@@ -51,16 +53,26 @@ pub(super) enum Verb {
     /// Put a changed configuration into force; if it has a mistake, nothing changes
     #[command(visible_alias = "sighup")]
     Reconfig(DirsArgs),
+    /// Look at the configurations that were applied, or return to one
+    Config(ConfigArgs),
     /// Say what runs
     Status(DirsArgs),
     /// Look for mistakes in a configuration
     Checkconfig(CheckArgs),
+    /// Say what a change would build, and by which rules; or why a build ran, or a request waits
+    Explain(ExplainArgs),
+    /// Turn a master.ini into a master.toml, or the reverse
+    Convert(ConvertArgs),
+    /// Print a JSON Schema of master.toml, for editors
+    Schema(SchemaArgs),
     /// Print what is in a configuration file, section by section
     ParseAutobotConfig(ParseArgs),
     /// List the factories, or tell more of one
     Factories(KindsArgs),
     /// List the step types, or tell more of one
     Steps(KindsArgs),
+    /// List the kinds of schedulers, or tell more of one
+    Schedulers(KindsArgs),
     /// Ask for a build
     Force(ForceArgs),
     /// List builds, the newest first
@@ -71,6 +83,8 @@ pub(super) enum Verb {
     Completions(CompletionsArgs),
     /// Write the manual pages into a directory
     Man(ManArgs),
+    /// Tell more of a verb, or of the code of a problem
+    Help(HelpArgs),
 }
 
 #[derive(Debug, Args)]
@@ -102,13 +116,71 @@ pub(super) struct StartArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(super) verb: ConfigVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigVerb {
+    /// List them, the newest first: number, time, hash, and what changed
+    History(ConfigHistoryArgs),
+    /// Print the files of one as they were, passwords and all
+    Show(ConfigShowArgs),
+    /// Put the files of one back and have a running master read them
+    Rollback(ConfigRollbackArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigHistoryArgs {
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    pub(super) dir: Option<PathBuf>,
+    /// How many at most
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+    /// A table for people, or a document
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigShowArgs {
+    /// Its number in the history
+    #[arg(value_name = "N")]
+    pub(super) number: i64,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    pub(super) dir: Option<PathBuf>,
+    /// Only the sections that make this builder, without passwords
+    #[arg(long, value_name = "NAME")]
+    pub(super) builder: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigRollbackArgs {
+    /// Its number in the history
+    #[arg(value_name = "N")]
+    pub(super) number: i64,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    pub(super) dir: Option<PathBuf>,
+    /// Overwrite files that changed since the last configuration was applied
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// A master's directory or its master.ini [default: $AUTOBOT_DIR or the current directory]
     pub(super) dir: Option<PathBuf>,
     /// Say nothing about a good configuration
     #[arg(short, long)]
     pub(super) quiet: bool,
-    /// How problems are told: for people, or for editors
+    /// Look at the files only: not for ports, programs, secrets and directories of this machine
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Print the whole effective model, each item with where it comes from
+    #[arg(long, conflicts_with = "quiet")]
+    pub(super) show: bool,
+    /// How problems, or the model, are told: for people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 }
@@ -118,6 +190,124 @@ pub(super) struct CheckArgs {
 pub(super) enum Format {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct ExplainArgs {
+    #[command(subcommand)]
+    pub(super) verb: Option<ExplainVerb>,
+    #[command(flatten)]
+    pub(super) change: ExplainChangeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExplainVerb {
+    /// Say why a build ran, where and when
+    Build(ExplainBuildArgs),
+    /// Say why a request waits
+    Request(ExplainRequestArgs),
+}
+
+/// A change that could come.
+#[derive(Debug, Args)]
+pub(super) struct ExplainChangeArgs {
+    /// Its repository
+    #[arg(long)]
+    pub(super) repository: Option<String>,
+    /// Its branch [default: one that is not named]
+    #[arg(long)]
+    pub(super) branch: Option<String>,
+    /// A file that it touches, as often as wanted
+    #[arg(long = "file", value_name = "FILE")]
+    pub(super) files: Vec<String>,
+    /// Its revision
+    #[arg(long)]
+    pub(super) rev: Option<String>,
+    /// Its project
+    #[arg(long, default_value = "")]
+    pub(super) project: String,
+    /// Its category
+    #[arg(long)]
+    pub(super) category: Option<String>,
+    /// Who made it
+    #[arg(long, default_value = "")]
+    pub(super) author: String,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
+    /// How it is told: for people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainBuildArgs {
+    /// The build; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N")]
+    pub(super) build: String,
+    /// How it is told: for people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainRequestArgs {
+    /// Its number
+    #[arg(value_name = "ID")]
+    pub(super) request: i64,
+    /// How it is told: for people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// A file, or the directory of a master [default: $AUTOBOT_DIR or the current directory]
+    #[arg(value_name = "FILE|DIR")]
+    pub(super) path: Option<PathBuf>,
+    /// The spelling to write [default: the one that the file is not written in]
+    #[arg(long, value_enum)]
+    pub(super) to: Option<SpellingArg>,
+    /// Where to write it [default: it is printed]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "output")]
+    pub(super) force: bool,
+}
+
+/// How a configuration is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum SpellingArg {
+    Ini,
+    Toml,
+}
+
+impl From<SpellingArg> for Spelling {
+    fn from(it: SpellingArg) -> Self {
+        match it {
+            SpellingArg::Ini => Self::Ini,
+            SpellingArg::Toml => Self::Toml,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Of recipes, factories/NAME.toml
+    #[arg(long)]
+    pub(super) recipe: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HelpArgs {
+    /// A verb, a code such as `unknown-key`, or `codes` for all of them
+    pub(super) word: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `autobot factories` and `autobot steps`: what a configuration may name,
+//! `autobot factories`, `autobot steps` and `autobot schedulers`: what a configuration may name,
 //! from the tables that its reader uses.
 
 use anstream::println;
@@ -8,6 +8,7 @@ use super::exit::Done;
 use super::exit::Failure;
 use super::rooms;
 use crate::factories;
+use crate::schedulers;
 use crate::steps;
 
 /// A kind as it is listed: its name, what it is, and lines of a file.
@@ -39,6 +40,16 @@ pub(super) fn steps(args: &KindsArgs) -> Done {
         example: kind.example,
     });
     tell("step type", kinds.collect(), args.name.as_deref())
+}
+
+/// Lists the kinds of schedulers, or tells more of one.
+pub(super) fn schedulers(args: &KindsArgs) -> Done {
+    let kinds = schedulers::KINDS.iter().map(|kind| Kind {
+        name: kind.name.to_owned(),
+        summary: kind.summary.to_owned(),
+        example: kind.example,
+    });
+    tell("scheduler type", kinds.collect(), args.name.as_deref())
 }
 
 fn tell(noun: &str, kinds: Vec<Kind>, wanted: Option<&str>) -> Done {

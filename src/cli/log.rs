@@ -178,7 +178,7 @@ fn has_log(build: &BuildView, step: &StepView, log: &str) -> Done {
 }
 
 /// Reads `BUILDER/N`; for `BUILDER` alone, asks for its newest build.
-async fn which(client: &Client, text: &str) -> Result<(String, i64), Failure> {
+pub(super) async fn which(client: &Client, text: &str) -> Result<(String, i64), Failure> {
     if let Some(build) = builder_and_number(text) {
         return Ok(build);
     }

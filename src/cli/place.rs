@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::exit::Failure;
 use crate::client::Address;
 use crate::client::Client;
+use crate::config;
 
 /// The file that makes a directory a slave.
 pub(super) const SLAVE_INI: &str = "slave.ini";
@@ -92,7 +93,7 @@ impl Base {
 
     fn at(dir: &Path) -> Option<Self> {
         let has = |name: &str| dir.join(name).is_file();
-        let kind = if has("master.ini") {
+        let kind = if config::NAMES.into_iter().any(has) {
             Kind::Master
         } else if has(SLAVE_INI) {
             Kind::Slave

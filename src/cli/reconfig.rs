@@ -29,18 +29,38 @@ pub(super) async fn run(args: &DirsArgs) -> Done {
     }
     let mut done = Ok(());
     for base in masters {
-        if let Err(failure) = reload(base, args.quiet).await {
-            failure.print();
+        if let Err(why) = reload(base, args.quiet).await {
+            Failure::from(why).print();
             done = Err(Failure::told());
         }
     }
     done
 }
 
-async fn reload(base: &Base, quiet: bool) -> Done {
-    if daemon::running(&base.dir)?.is_none() {
-        return Err(Failure::new(format!("{base} is not running"))
-            .hint(format!("autobot start {}", base.dir.display())));
+/// Why a master has not reloaded.
+pub(super) enum NotReloaded {
+    /// There are problems, and nothing changed.
+    Refused(Failure),
+    Other(Failure),
+}
+
+impl From<NotReloaded> for Failure {
+    fn from(why: NotReloaded) -> Self {
+        match why {
+            NotReloaded::Refused(failure) | NotReloaded::Other(failure) => failure,
+        }
+    }
+}
+
+/// Reloads the master and prints what it says.
+pub(super) async fn reload(base: &Base, quiet: bool) -> Result<(), NotReloaded> {
+    if daemon::running(&base.dir)
+        .map_err(|error| NotReloaded::Other(error.into()))?
+        .is_none()
+    {
+        let failure = Failure::new(format!("{base} is not running"))
+            .hint(format!("autobot start {}", base.dir.display()));
+        return Err(NotReloaded::Other(failure));
     }
     match base.client().order("/api/reload").await {
         Ok(_) if quiet => Ok(()),
@@ -53,11 +73,11 @@ async fn reload(base: &Base, quiet: bool) -> Done {
             what,
         }) => {
             eprintln!("{}", what.trim_end());
-            Err(Failure::new(format!(
+            Err(NotReloaded::Refused(Failure::new(format!(
                 "{base} goes on with the configuration it had"
-            )))
+            ))))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(NotReloaded::Other(error.into())),
     }
 }
 

@@ -19,11 +19,18 @@ use super::slave_ini;
 use crate::config;
 use crate::factories;
 use crate::master;
+use crate::model::ConfigId;
 use crate::slave;
 use crate::slave::SlaveSettings;
 use crate::store;
+use crate::store::ConfigFile;
+use crate::store::ConfigRecord;
+use crate::store::Store;
 use crate::web::Site;
 use crate::wire::PASSWORD_VARIABLE;
+
+/// The database of a master, in its base directory.
+const STORE: &str = "state.sqlite";
 
 /// Called once, when a daemon does its work.
 pub(super) type OnReady = Box<dyn FnOnce() + Send>;
@@ -124,9 +131,40 @@ pub(super) fn create_store(path: &Path) -> Result<(), String> {
     store::create(path).map_err(|error| error.to_string())
 }
 
+/// The newest configurations that the master in `dir` applied, newest first.
+pub(super) fn configs(dir: &Path, limit: usize) -> Result<Vec<ConfigRecord>, Failure> {
+    Ok(read_store(dir, |verbs| verbs.recent_configs(limit))?.unwrap_or_default())
+}
+
+/// A configuration that the master in `dir` applied, with its files.
+pub(super) fn config(
+    dir: &Path,
+    number: i64,
+) -> Result<Option<(ConfigRecord, Vec<ConfigFile>)>, Failure> {
+    Ok(read_store(dir, |verbs| verbs.config(ConfigId(number)))?.flatten())
+}
+
+/// Whether a master has its database in `dir`.
+pub(super) fn has_store(dir: &Path) -> bool {
+    dir.join(STORE).is_file()
+}
+
+/// Reads the database of a master; `None` if it has none yet.
+fn read_store<T>(
+    dir: &Path,
+    verbs: impl FnOnce(&mut dyn Store) -> store::Result<T>,
+) -> Result<Option<T>, Failure> {
+    if !has_store(dir) {
+        return Ok(None);
+    }
+    let path = dir.join(STORE);
+    let read = store::read_file(&path, verbs).map(Some);
+    read.map_err(|error| Failure::because(format!("failed to read `{}`", path.display()), &error))
+}
+
 /// Every factory by name with a summary: built in, or a recipe in one of `dirs`.
 pub(super) fn known_factories(dirs: &[PathBuf]) -> Vec<(String, String)> {
-    factories::known(dirs)
+    factories::Library::new(dirs.to_vec()).known()
 }
 
 /// The example of a factory type; `None` for recipes.

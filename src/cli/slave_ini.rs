@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::place::SLAVE_INI;
+use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
@@ -34,7 +35,7 @@ pub(super) fn load(dir: &Path) -> Result<SlaveIni, Problems> {
     let path = dir.join(SLAVE_INI);
     let text = fs::read_to_string(&path).map_err(|error| {
         let what = format!("failed to read `{}`: {error}", path.display());
-        Problems(vec![Problem::error(what)])
+        Problems(vec![Problem::error(Code::NoFile, what)])
     })?;
     read(&text, dir)
 }
@@ -46,9 +47,12 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
     let mut slave = None;
     for section in &tree.sections {
         if section.name != SECTION {
-            let problem = Problem::error(format!("unknown section [{}]", section.name))
-                .at(&section.place)
-                .help(format!("a slave has one section, [{SECTION}]"));
+            let problem = Problem::error(
+                Code::UnknownSection,
+                format!("unknown section [{}]", section.name),
+            )
+            .at(&section.place)
+            .help(format!("a slave has one section, [{SECTION}]"));
             problems.note(problem);
             continue;
         }
@@ -74,9 +78,10 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
         })();
     }
     if tree.sections.is_empty() && !problems.has_errors() {
-        problems.note(Problem::error(format!(
-            "`{SLAVE_INI}` has no section [{SECTION}]"
-        )));
+        problems.note(Problem::error(
+            Code::MissingKey,
+            format!("`{SLAVE_INI}` has no section [{SECTION}]"),
+        ));
     }
     match slave {
         Some(slave) if !problems.has_errors() => Ok(slave),
@@ -176,26 +181,20 @@ mod tests {
     fn every_mistake_is_told_with_its_place() {
         let told =
             problems("[:slave:]\nmaster = ci.test:http\nnam = a\npassword = b\numask = 999\n");
-        insta::assert_snapshot!(told, @r"
-        error: `name` is missing in [:slave:]
-         --> slave.ini:1:2
-          |
-        1 | [:slave:]
-          |  ^^^^^^^ expected a text
-
-        error: bad value for `master` in [:slave:]
+        insta::assert_snapshot!(told, @"
+        error[bad-value]: bad value for `master` in [:slave:]
          --> slave.ini:2:10
           |
         2 | master = ci.test:http
           |          ^^^^^^^^^^^^ expected a host and port such as `ci.example.org:9010`
 
-        error: unknown key `nam` in [:slave:]
+        error[unknown-key]: unknown key `nam` in [:slave:]
          --> slave.ini:3:1
           |
         3 | nam = a
           | ^^^ did you mean `name`?
 
-        error: bad value for `umask` in [:slave:]
+        error[bad-value]: bad value for `umask` in [:slave:]
          --> slave.ini:5:9
           |
         5 | umask = 999
@@ -205,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_file_without_its_section_is_refused() {
-        insta::assert_snapshot!(problems("# nothing\n"), @"error: `slave.ini` has no section [:slave:]");
+        insta::assert_snapshot!(problems("# nothing\n"), @"error[missing-key]: `slave.ini` has no section [:slave:]");
         assert!(problems("[slave]\nname = a\n").contains("a slave has one section, [:slave:]"));
     }
 

@@ -9,14 +9,19 @@ use super::args::Verb;
 use super::builds;
 use super::checkconfig;
 use super::completions;
+use super::config;
+use super::convert;
 use super::create;
 use super::demo;
 use super::exit::Done;
 use super::exit::Failure;
+use super::explain;
 use super::force;
+use super::help;
 use super::kinds;
 use super::log;
 use super::reconfig;
+use super::schema;
 use super::start;
 use super::status;
 
@@ -37,16 +42,22 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Stop(args) => wait_for(start::stop(&args)),
         Verb::Restart(args) => wait_for(start::restart(&args)),
         Verb::Reconfig(args) => wait_for(reconfig::run(&args)),
+        Verb::Config(args) => wait_for(config::run(&args)),
         Verb::Status(args) => wait_for(status::run(&args)),
         Verb::Checkconfig(args) => checkconfig::check(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Convert(args) => convert::run(&args),
+        Verb::Schema(args) => schema::run(&args),
         Verb::ParseAutobotConfig(args) => checkconfig::parse(&args.file),
         Verb::Factories(args) => kinds::factories(&args),
         Verb::Steps(args) => kinds::steps(&args),
+        Verb::Schedulers(args) => kinds::schedulers(&args),
         Verb::Force(args) => wait_for(force::run(&args)),
         Verb::Builds(args) => wait_for(builds::run(&args)),
         Verb::Log(args) => wait_for(log::run(&args)),
         Verb::Completions(args) => completions::completions(args.shell),
         Verb::Man(args) => completions::man(&args.dir),
+        Verb::Help(args) => help::run(args.word.as_deref()),
     }
 }
 

@@ -2,13 +2,15 @@
 //! be tried without any.
 
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::expr::Fillings;
 use crate::factories;
-use crate::factories::Factory;
+use crate::factories::Library;
+use crate::factories::Reading;
 use crate::syntax::Problems;
 use crate::syntax::Section;
+use crate::syntax::Source;
 
 /// Where factories are looked up by name.
 pub(crate) trait Catalogue {
@@ -19,14 +21,14 @@ pub(crate) trait Catalogue {
     fn recipes(&self) -> Vec<String>;
 
     /// Reads a section as the factory that its `type` or its own name says;
-    /// what is wrong, keys that the factory does not take among it, is noted.
-    fn read(&self, section: &Section, problems: &mut Problems) -> Option<Arc<dyn Factory>>;
+    /// what is wrong is noted, keys that the factory does not take are left.
+    /// `axes` are values that the `{{ … }}` of its recipe know.
+    fn read(&self, section: &Section, axes: &Fillings, problems: &mut Problems) -> Reading;
 }
 
 /// What the program brings along and what lies beside the file.
 pub(super) struct Installed {
-    /// Where recipes are looked for, the nearest first.
-    dirs: Vec<PathBuf>,
+    library: Library,
 }
 
 impl Installed {
@@ -40,13 +42,20 @@ impl Installed {
             .and_then(Path::parent)
             .and_then(Path::parent);
         dirs.extend(prefix.map(|it| it.join("share/autobot/factories")));
-        Self { dirs }
+        Self {
+            library: Library::new(dirs),
+        }
+    }
+
+    /// The recipes that were read from files.
+    pub(super) fn files(&self) -> Vec<Arc<Source>> {
+        self.library.files()
     }
 }
 
 impl Catalogue for Installed {
     fn names(&self) -> Vec<String> {
-        let known = factories::known(&self.dirs);
+        let known = self.library.known();
         known.into_iter().map(|(name, _)| name).collect()
     }
 
@@ -55,7 +64,7 @@ impl Catalogue for Installed {
         self.names().into_iter().filter(|it| !is_kind(it)).collect()
     }
 
-    fn read(&self, section: &Section, problems: &mut Problems) -> Option<Arc<dyn Factory>> {
-        factories::read(section, &self.dirs, problems)
+    fn read(&self, section: &Section, axes: &Fillings, problems: &mut Problems) -> Reading {
+        self.library.read(section, axes, problems)
     }
 }

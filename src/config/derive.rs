@@ -1,227 +1,135 @@
-//! What needs no configuration: builders from slaves and factories, pollers
-//! and schedulers from the factories' sources.
+//! What needs no configuration: pollers and schedulers that follow from the
+//! sources of the factories.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::BuilderPlan;
-use super::Follow;
+use super::Authz;
+use super::Origin;
+use super::Origins;
 use super::Plan;
 use super::SchedulerPlan;
 use super::SourcePlan;
-use super::factory::FactorySection;
-use super::factory::Settings;
-use super::master::Grouping;
+use super::WebPlan;
+use super::builders::Built;
 use super::master::Master;
 use super::slave::Slave;
+use crate::changes::Followed as Polled;
+use crate::changes::Settings;
+use crate::changes::SvnSettings;
 use crate::factories::Repository;
 use crate::factories::Vcs;
-use crate::model::BuilderName;
+use crate::model::FactoryName;
+use crate::model::Properties;
 use crate::model::SchedulerName;
-use crate::syntax::Problem;
+use crate::schedulers;
+use crate::schedulers::Branch;
+use crate::secrets::Secrets;
 use crate::syntax::Problems;
 
-/// Joins what was read; `wanted` has for each slave the indexes of its
-/// factories. `None` if a part is missing, which was noted then.
-pub(super) fn plan(
-    master: &Master,
-    slaves: &[Slave],
-    factories: &[FactorySection],
-    wanted: &[Vec<usize>],
-    problems: &mut Problems,
-) -> Option<Plan> {
-    let builders = builders(master, slaves, factories, wanted, problems)?;
-    let (sources, schedulers) = if master.derive {
-        follow(master, &builders)
-    } else {
-        (Vec::new(), Vec::new())
-    };
+/// Joins what was read, and adds what follows from it. `None` if a part is
+/// missing, which was noted then.
+pub(super) fn plan(master: &Master, slaves: &[Slave], builders: &[Built]) -> Option<Plan> {
+    let builders: Vec<_> = builders.iter().map(|it| Arc::clone(&it.plan)).collect();
     let plans: Option<Vec<_>> = slaves
         .iter()
         .map(|it| it.plan.clone().map(Arc::new))
         .collect();
     Some(Plan {
+        files: Vec::new(),
         master: master.plan.clone(),
         slaves: plans?,
-        builders: builders.into_iter().map(Arc::new).collect(),
-        sources: sources.into_iter().map(Arc::new).collect(),
-        schedulers: schedulers.into_iter().map(Arc::new).collect(),
+        builders,
+        sources: Vec::new(),
+        schedulers: Vec::new(),
+        left_out: Vec::new(),
+        status: Vec::new(),
+        users: Vec::new(),
+        web: WebPlan::default(),
+        authz: Authz::default(),
+        secrets: Secrets::default(),
+        secret_names: Vec::new(),
+        locks: Vec::new(),
         warnings: Problems::default(),
+        origins: Origins::default(),
         port_places: master.port_places.clone(),
     })
 }
 
-fn builders(
-    master: &Master,
-    slaves: &[Slave],
-    factories: &[FactorySection],
-    wanted: &[Vec<usize>],
-    problems: &mut Problems,
-) -> Option<Vec<BuilderPlan>> {
-    let mut builders: Vec<BuilderPlan> = Vec::new();
-    // Which group made a builder: two may come to the same name.
-    let mut groups: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    let mut is_good = true;
-    for (slave, indexes) in slaves.iter().zip(wanted) {
-        let Some(group) = group(master.builders, slave, problems) else {
-            is_good = false;
-            continue;
-        };
-        for index in indexes {
-            let factory = &factories[*index];
-            let name = if group.is_empty() {
-                factory.name.as_str().to_owned()
-            } else {
-                format!("{}-{group}", factory.name)
-            };
-            let builddir = directory(&name);
-            let made_by = (*index, group.clone());
-            match groups.get(&builddir) {
-                Some(first) if *first != made_by => {
-                    let other = builders.iter().find(|it| it.builddir == builddir);
-                    let what = match other {
-                        Some(other) if other.name.as_str() != name => format!(
-                            "builder `{name}` would share its directory with `{}`",
-                            other.name
-                        ),
-                        _ => format!("two builders would be named `{name}`"),
-                    };
-                    let problem = Problem::error(what)
-                        .at(&slave.place)
-                        .help("another name of the slave or of the factory keeps them apart");
-                    problems.note(problem);
-                    is_good = false;
-                    continue;
-                }
-                Some(_) => {
-                    let builder = builders.iter_mut().find(|it| it.builddir == builddir);
-                    if let Some(builder) = builder {
-                        builder.slaves.push(slave.name.clone());
-                    }
-                    continue;
-                }
-                None => {}
-            }
-            let Some(settings) = &factory.settings else {
-                is_good = false;
-                continue;
-            };
-            groups.insert(builddir.clone(), made_by);
-            builders.push(builder(name, builddir, slave, factory, settings, master));
-        }
-    }
-    is_good.then_some(builders)
-}
-
-fn builder(
-    name: String,
-    builddir: String,
-    slave: &Slave,
-    factory: &FactorySection,
-    settings: &Settings,
-    master: &Master,
-) -> BuilderPlan {
-    let settings = settings.clone();
-    BuilderPlan {
-        name: BuilderName::from(name),
-        builddir,
-        slaves: vec![slave.name.clone()],
-        factory_name: factory.name.clone(),
-        factory: settings.factory,
-        category: settings.category,
-        properties: settings.properties,
-        env: settings.env,
-        merge_requests: settings.merge_requests.unwrap_or(master.merge_requests),
-    }
-}
-
-/// What stands behind the factory in the names of the slave's builders.
-fn group(grouping: Grouping, slave: &Slave, problems: &mut Problems) -> Option<String> {
-    match grouping {
-        Grouping::Slave => Some(slave.name.as_str().to_owned()),
-        Grouping::Factory => Some(String::new()),
-        Grouping::Platform => {
-            let plan = slave.plan.as_ref()?;
-            if plan.os.is_none() {
-                let what = format!(
-                    "`builders = platform` has to know the os of `{}`",
-                    slave.name
-                );
-                let problem = Problem::error(what)
-                    .at(&slave.place)
-                    .label("expected `os = linux`, `os = win` or `os = mac` in this section");
-                problems.note(problem);
-            }
-            plan.os.clone()
-        }
-    }
-}
-
-/// A name as a directory that every system can have.
-fn directory(name: &str) -> String {
-    name.chars()
-        .map(|it| match it {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => it,
-            _ => '_',
-        })
-        .collect()
+/// What follows from the sources of factories.
+#[derive(Default)]
+pub(super) struct Followed {
+    pub(super) sources: Vec<(Repository, Arc<SourcePlan>)>,
+    pub(super) schedulers: Vec<Arc<SchedulerPlan>>,
 }
 
 /// A poller for each repository and branch, and for each factory a scheduler
 /// for each of its sources: a build is of one repository.
-fn follow(master: &Master, builders: &[BuilderPlan]) -> (Vec<SourcePlan>, Vec<SchedulerPlan>) {
-    let mut sources: Vec<SourcePlan> = Vec::new();
-    let mut schedulers: Vec<SchedulerPlan> = Vec::new();
-    let mut done = Vec::new();
-    for builder in builders {
-        if done.contains(&&builder.factory_name) {
-            continue;
+pub(super) fn follow(master: Option<&Master>, builders: &[Built]) -> Followed {
+    let mut followed = Followed::default();
+    let Some(master) = master.filter(|it| it.derive) else {
+        return followed;
+    };
+    let mut by_factory: BTreeMap<&FactoryName, Vec<&Built>> = BTreeMap::new();
+    let mut in_order = Vec::new();
+    for it in builders {
+        let of_factory = by_factory.entry(&it.plan.factory_name).or_default();
+        if of_factory.is_empty() {
+            in_order.push(it);
         }
-        done.push(&builder.factory_name);
-        let names: Vec<_> = builders
+        of_factory.push(it);
+    }
+    let mut polled = BTreeSet::new();
+    let mut named = BTreeSet::new();
+    for first in in_order {
+        let plan = &first.plan;
+        let names: Vec<_> = by_factory[&plan.factory_name]
             .iter()
-            .filter(|it| it.factory_name == builder.factory_name)
-            .map(|it| it.name.clone())
+            .map(|it| it.plan.name.clone())
             .collect();
-        for (index, repository) in builder.factory.sources().iter().enumerate() {
-            if !sources.iter().any(|it| it.repository == *repository) {
-                sources.push(SourcePlan {
-                    name: format!("{}: {}", poller(repository.vcs), shown(repository)),
-                    repository: repository.clone(),
-                    poll_interval: master.poll_interval,
-                    project: String::new(),
-                    category: None,
-                });
+        let origin = Origin {
+            place: first.place.clone(),
+            how: format!("derived: the source of factory `{}`", plan.factory_name),
+        };
+        for (index, repository) in plan.factory.sources().iter().enumerate() {
+            let source = source(repository, master, &origin);
+            if polled.insert(source.name.clone()) {
+                let source = (repository.clone(), Arc::new(source));
+                followed.sources.push(source);
             }
             // The first keeps the plain name, so that it keeps its state when others come.
             let name = match index {
-                0 => builder.factory_name.as_str().to_owned(),
-                _ => format!("{} {}", builder.factory_name, shown(repository)),
+                0 => plan.factory_name.as_str().to_owned(),
+                _ => format!("{} {}", plan.factory_name, shown(repository)),
             };
-            if schedulers.iter().any(|it| it.name.as_str() == name) {
+            if !named.insert(name.clone()) {
                 continue;
             }
-            schedulers.push(SchedulerPlan {
+            followed.schedulers.push(Arc::new(SchedulerPlan {
                 name: SchedulerName::from(name),
                 builders: names.clone(),
-                tree_stable: master.tree_stable,
-                follows: follows(repository),
-            });
+                properties: Properties::new(),
+                settings: schedulers::following(branches(repository), master.tree_stable),
+                origin: origin.clone(),
+            }));
         }
     }
-    (sources, schedulers)
+    followed
 }
 
 /// Where no branch is named, a change of the default branch names it by the
 /// usual name, or not at all where the repository has another.
-fn follows(repository: &Repository) -> Vec<Follow> {
-    let follow = |branch: Option<&str>| Follow {
+fn branches(repository: &Repository) -> Vec<Branch> {
+    let follow = |branch: Option<&str>| Branch {
         repository: repository.url.clone(),
         branch: branch.map(str::to_owned),
     };
     let usual = match repository.vcs {
         Vcs::Git => "master",
         Vcs::Hg => "default",
+        // Its directory says which branch it is.
+        Vcs::Svn => return vec![follow(repository.branch.as_deref())],
     };
     match &repository.branch {
         Some(branch) => vec![follow(Some(branch))],
@@ -229,10 +137,23 @@ fn follows(repository: &Repository) -> Vec<Follow> {
     }
 }
 
-fn poller(vcs: Vcs) -> &'static str {
-    match vcs {
-        Vcs::Git => "GitPoller",
-        Vcs::Hg => "HgPoller",
+fn source(repository: &Repository, master: &Master, origin: &Origin) -> SourcePlan {
+    let polled = Polled::new(repository.url.as_str(), repository.branch.as_deref());
+    let (poller, settings) = match repository.vcs {
+        Vcs::Git => ("GitPoller", Settings::Git(polled)),
+        Vcs::Hg => ("HgPoller", Settings::Hg(polled)),
+        Vcs::Svn => (
+            "SVNPoller",
+            Settings::Svn(SvnSettings::new(
+                repository.url.as_str(),
+                repository.branch.as_deref(),
+            )),
+        ),
+    };
+    SourcePlan {
+        name: format!("{poller}: {}", shown(repository)),
+        settings: settings.with_usual_interval(master.poll_interval),
+        origin: origin.clone(),
     }
 }
 

@@ -1,10 +1,132 @@
-//! What only the machine can tell: that a port cannot be listened on.
+//! What only the machine can tell: whether a port can be listened on, a program
+//! is there, a secret has a value, a directory can be written.
+//!
+//! What keeps a master from starting is an error; what will stop its work later,
+//! such as a program that is missing, is a warning.
 
+use std::env;
 use std::io;
 use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::path::Path;
+use std::path::PathBuf;
 
+use rustix::fs::Access;
+use rustix::fs::access;
+
+use super::Launch;
 use super::Plan;
+use crate::syntax::Code;
 use crate::syntax::Problem;
+use crate::syntax::Problems;
+
+/// Looks at this machine for everything that the plan needs of it. `is_running` says that
+/// the master of this directory runs: then its ports are taken, as they should be.
+pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
+    let mut problems = Problems::default();
+    for (name, address) in plan.master.ports() {
+        let Some(address) = address else { continue };
+        match TcpListener::bind(address) {
+            Ok(_) => {}
+            Err(error) if is_running && error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => problems.note(cannot_listen(plan, name, address, &error)),
+        }
+    }
+    plan.secrets.check(&plan.secret_names, &mut problems);
+    check_programs(plan, &mut problems);
+    check_directories(plan, &mut problems);
+    problems.sort();
+    problems
+}
+
+/// Sources run a program on the master.
+fn check_programs(plan: &Plan, problems: &mut Problems) {
+    let mut seen: Vec<&str> = Vec::new();
+    for source in &plan.sources {
+        let program = source.settings.program();
+        if seen.contains(&program) || find_program(program).is_some() {
+            continue;
+        }
+        seen.push(program);
+        let what = format!(
+            "source `{}` needs `{program}`, which is not here",
+            source.name
+        );
+        let problem = Problem::warning(Code::Environment, what).at(&source.origin.place);
+        problems.note(problem.help(match program.contains('/') {
+            true => format!("there is no program `{program}`; install it or name another"),
+            false => format!(
+                "install `{program}`, or have its directory in `PATH` where the master starts"
+            ),
+        }));
+    }
+}
+
+/// Where a program is, if it can be run.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|it| is_program(it));
+    }
+    let path = env::var_os("PATH")?;
+    let mut all = env::split_paths(&path).map(|it| it.join(name));
+    all.find(|it| is_program(it))
+}
+
+/// The master writes below its own directory, and makes those of the slaves that it starts.
+fn check_directories(plan: &Plan, problems: &mut Problems) {
+    if let Some(main) = plan.files.first() {
+        let database = main.dir.join(&plan.master.database);
+        if let Some(dir) = database.parent()
+            && let Err(why) = can_write(dir)
+        {
+            let what = format!(
+                "the database `{}` cannot be written: {why}",
+                database.display()
+            );
+            let problem = Problem::error(Code::Environment, what);
+            let problem = match plan.port_places.get("db_url") {
+                Some(place) => problem.at(place),
+                None => problem,
+            };
+            problems.note(problem.help("the user who starts the master has to own its directory"));
+        }
+    }
+    for slave in &plan.slaves {
+        let Launch::Local { basedir } = &slave.launch else {
+            continue;
+        };
+        if let Err(why) = can_write(basedir) {
+            let what = format!(
+                "slave `{}` cannot work in `{}`: {why}",
+                slave.name,
+                basedir.display()
+            );
+            let problem = Problem::warning(Code::Environment, what);
+            let problem = match plan.origins.slaves.get(slave.name.as_str()) {
+                Some(origin) => problem.at(&origin.place),
+                None => problem,
+            };
+            problems.note(problem.help("`basedir = …` names another directory"));
+        }
+    }
+}
+
+/// Whether files can be made in a directory, or it can be made itself.
+fn can_write(dir: &Path) -> Result<(), String> {
+    let Some(there) = dir.ancestors().find(|it| it.exists()) else {
+        return Ok(());
+    };
+    let there = match there.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => there,
+    };
+    if !there.is_dir() {
+        return Err(format!("`{}` is no directory", there.display()));
+    }
+    access(there, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| format!("`{}`: {}", there.display(), io::Error::from(error)))
+}
 
 /// Says that the port `name` of the plan cannot be had, and what to do about it.
 pub(crate) fn cannot_listen(
@@ -13,7 +135,10 @@ pub(crate) fn cannot_listen(
     address: SocketAddr,
     error: &io::Error,
 ) -> Problem {
-    let problem = Problem::error(format!("`{name}`: cannot listen on `{address}`: {error}"));
+    let problem = Problem::error(
+        Code::Port,
+        format!("`{name}`: cannot listen on `{address}`: {error}"),
+    );
     let problem = match plan.port_places.get(name) {
         Some(place) => problem.at(place),
         None => problem,
@@ -27,4 +152,92 @@ pub(crate) fn cannot_listen(
         }
         _ => format!("set another `{name}` in [:master:]"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// What is said of a master whose file is `text`, without its directory.
+    fn said(text: &str, is_running: bool) -> String {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("master.ini");
+        let text = text.replace("DIR", &dir.path().display().to_string());
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let plan = super::super::load_offline(dir.path())
+            .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let problems = check(&plan, is_running);
+        problems
+            .render(false)
+            .replace(&dir.path().display().to_string(), "DIR")
+    }
+
+    const SLAVE: &str =
+        "[slave:s]\npassword = x\nfactories = a\n[a]\ntype = shell\ncommand = true\n";
+    const NO_PORTS: &str = "[:master:]\nslaveport = none\nhtmlport = none\n";
+
+    #[test]
+    fn a_port_is_taken_by_others_or_by_the_master_itself() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("bound").to_string();
+        let text = format!("[:master:]\nhtmlport = {address}\nslaveport = none\n{SLAVE}");
+        let told = said(&text, false).replace(&address, "127.0.0.1:1");
+        assert!(
+            told.starts_with("error[port]: `htmlport`: cannot listen on `127.0.0.1:1`"),
+            "{told}"
+        );
+        assert!(told.contains("--> master.ini:2:12"), "{told}");
+        assert_eq!(said(&text, true), "");
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_a_warning_and_a_secret_an_error() {
+        let source =
+            "[source:x]\ntype = svn\nsvnurl = https://svn.test/x\nsvnbin = /nonexistent/svn\n";
+        let told = said(&format!("{NO_PORTS}{SLAVE}{source}"), false);
+        insta::assert_snapshot!(told, @r#"
+        warning[environment]: source `x` needs `/nonexistent/svn`, which is not here
+          --> master.ini:10:2
+           |
+        10 | [source:x]
+           |  ^^^^^^^^
+           |
+           = help: there is no program `/nonexistent/svn`; install it or name another
+        "#);
+        let secret = SLAVE.replace("password = x", "password = ${secret:s}");
+        let told = said(&format!("{NO_PORTS}{secret}"), false);
+        insta::assert_snapshot!(told, @r#"
+        error[bad-secret]: there is no secret `s`: no section [:secrets:] says where secrets come from
+         --> master.ini:5:12
+          |
+        5 | password = ${secret:s}
+          |            ^^^^^^^^^^^
+          |
+          = help: `[:secrets:]` with `file = secrets.toml` takes them from a file with mode 0600
+        "#);
+    }
+
+    #[test]
+    fn a_directory_of_a_local_slave_must_be_one() {
+        let slave = SLAVE.replace(
+            "factories",
+            "launch = local\nbasedir = DIR/master.ini/x\nfactories",
+        );
+        let told = said(&format!("{NO_PORTS}{slave}"), false);
+        insta::assert_snapshot!(told, @r#"
+        warning[environment]: slave `s` cannot work in `DIR/master.ini/x`: `DIR/master.ini` is no directory
+         --> master.ini:4:2
+          |
+        4 | [slave:s]
+          |  ^^^^^^^
+          |
+          = help: `basedir = …` names another directory
+        "#);
+        let slave = SLAVE.replace("factories", "launch = local\nfactories");
+        assert_eq!(said(&format!("{NO_PORTS}{slave}"), false), "");
+    }
 }

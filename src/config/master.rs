@@ -6,15 +6,26 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::BuilderOrder;
+use super::Horizons;
 use super::MasterPlan;
+use super::MergeRequests;
+use super::ValidationPlan;
+use super::buildbot_keys;
+use super::horizons;
+use super::horizons::NewestChanges;
+use super::log_limits;
 use super::slave;
 use crate::model::Properties;
+use crate::syntax::Code;
+use crate::syntax::Content;
 use crate::syntax::Entry;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
+use crate::syntax::Shape;
 use crate::syntax::Value;
 
 /// `[:master:]` with what other sections need of it.
@@ -24,7 +35,7 @@ pub(super) struct Master {
     pub(super) poll_interval: Duration,
     pub(super) tree_stable: Duration,
     pub(super) builders: Grouping,
-    pub(super) merge_requests: bool,
+    pub(super) merge_requests: MergeRequests,
     /// Whether pollers and schedulers are derived from the factories' sources.
     pub(super) derive: bool,
 }
@@ -42,6 +53,7 @@ pub(super) enum Grouping {
 
 impl Value for Grouping {
     const EXPECTED: &'static str = "`slave`, `platform` or `factory`";
+    const SHAPE: Shape = Shape::Word(&["slave", "platform", "factory"]);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match node.as_text()? {
@@ -73,24 +85,33 @@ impl Value for BaseUrl {
     }
 }
 
-/// Reads the section; `entries` are its own.
-pub(super) fn read(mut keys: Keys<'_>) -> Option<Master> {
+/// Asks for the keys of the section.
+pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     let title = keys.or_as(&["title", "project_name"], "autobot".to_owned());
     let title_url = keys.optional_as::<String>(&["title_url", "project_url"]);
     let base_url = keys.optional_as::<BaseUrl>(&["base_url", "buildbot_url"]);
-    let slaveport = port(&mut keys, "slaveport", Some(9010));
-    let htmlport = port(&mut keys, "htmlport", Some(8010));
-    let publichtmlport = port(&mut keys, "publichtmlport", None);
-    let poll_interval = positive(&mut keys, "poll_interval", 60);
+    let slaveport = port(keys, "slaveport", Some(9010));
+    let htmlport = port(keys, "htmlport", Some(8010));
+    let publichtmlport = port(keys, "publichtmlport", None);
+    let poll_interval = positive(keys, "poll_interval", 60);
     let tree_stable = keys.or("tree_stable", Duration::from_mins(1));
     let lost_timeout = keys.or("lost_timeout", Duration::from_mins(10));
     let builders = keys.or("builders", Grouping::Slave);
-    let merge_requests = keys.or("merge_requests", true);
+    let merge_requests = keys.or("merge_requests", MergeRequests::Yes);
+    let prioritize_builders = keys.or("prioritize_builders", BuilderOrder::default());
+    let horizons = horizons::read(keys);
+    let logs = log_limits::read(keys);
+    let database = buildbot_keys::read(keys);
+    let change_horizon = keys.or("change_horizon", NewestChanges(None));
     let derive = keys.or("derive", true);
-    let properties = properties(&mut keys, "Global");
+    // These were followed when the files were read.
+    let include = keys.or("include", Vec::<String>::new());
+    keys.optional::<crate::syntax::CommandText>("generate");
+    let watch = keys.or("watch", false);
+    let properties = properties(keys, "Global");
     // These are the defaults of every slave; here they are only looked at.
-    let defaults = slave::read_common(&mut keys);
-    warn_of_mail_and_irc(&mut keys);
+    let defaults = slave::read_common(keys);
+    warn_of_mail_and_irc(keys);
     if let (Some(slaveport), Some(htmlport), Some(publichtmlport)) =
         (slaveport, htmlport, publichtmlport)
     {
@@ -99,16 +120,24 @@ pub(super) fn read(mut keys: Keys<'_>) -> Option<Master> {
             ("htmlport", htmlport),
             ("publichtmlport", publichtmlport),
         ];
-        check_ports(&mut keys, &ports);
+        check_ports(keys, &ports);
     }
-    let named = ["slaveport", "htmlport", "publichtmlport"]
+    let named = ["slaveport", "htmlport", "publichtmlport", "db_url"]
         .into_iter()
         .filter(|name| keys.has(name));
     let port_places = named.map(|name| (name, keys.place(name))).collect();
-    keys.finish();
-    if !defaults.is_good() {
+    let horizons = horizons.map(|it| it.over(Horizons::default()));
+    if let Some(what) = horizons.and_then(Horizons::contradiction) {
+        let problem = Problem::error(Code::Contradiction, what)
+            .at(&keys.place("log_horizon"))
+            .label("logs are kept of builds only")
+            .also(&keys.place("build_horizon"), "so many are kept");
+        keys.note(problem);
+    }
+    if include.is_none() || !defaults.is_good() {
         return None;
     }
+    let horizons = horizons?;
     Some(Master {
         plan: MasterPlan {
             title: title?,
@@ -119,6 +148,13 @@ pub(super) fn read(mut keys: Keys<'_>) -> Option<Master> {
             publichtmlport: publichtmlport?,
             properties: properties?,
             lost_timeout: lost_timeout?,
+            validation: ValidationPlan::default(),
+            prioritize_builders: prioritize_builders?,
+            horizons,
+            change_horizon: change_horizon?.0,
+            logs: logs?,
+            database: database?,
+            watch: watch?,
         },
         port_places,
         poll_interval: poll_interval?,
@@ -129,14 +165,35 @@ pub(super) fn read(mut keys: Keys<'_>) -> Option<Master> {
     })
 }
 
-/// Reads `property.NAME = VALUE` as properties that came from `origin`.
-pub(super) fn properties(keys: &mut Keys<'_>, origin: &str) -> Option<Properties> {
-    let map = keys.map::<serde_json::Value>("property")?;
+/// Reads `[:properties:]`: every key is a property of every build.
+pub(super) fn global_properties(keys: &mut Keys<'_>) -> Option<Properties> {
     let mut properties = Properties::new();
-    for (name, value) in map {
-        properties.set(name, value, origin);
+    for entry in keys.rest() {
+        let value = serde_json::Value::read(&entry.value).ok()?;
+        properties.set(entry.key, value, "Global");
     }
     Some(properties)
+}
+
+/// Reads `property.NAME = VALUE` as properties that came from `origin`.
+pub(super) fn properties(keys: &mut Keys<'_>, origin: &str) -> Option<Properties> {
+    let read = keys.map::<serde_json::Value>("property");
+    let nodes = keys.map::<Node>("property")?;
+    let mut is_good = true;
+    for (name, node) in nodes {
+        if let Some((_, place)) = node.secrets().first() {
+            is_good = false;
+            let what = format!("a secret in `property.{name}` of {}", keys.title());
+            let problem = Problem::error(Code::BadSecret, what).at(place);
+            let problem = problem.label("properties are stored and shown");
+            keys.note(problem.help("a command and `env.NAME` of a step may have secrets"));
+        }
+    }
+    let mut properties = Properties::new();
+    for (name, value) in read? {
+        properties.set(name, value, origin);
+    }
+    is_good.then_some(properties)
 }
 
 /// A port; a line without a value means the usual one, as it always did.
@@ -147,20 +204,41 @@ pub(super) fn properties(keys: &mut Keys<'_>, origin: &str) -> Option<Properties
 fn port(keys: &mut Keys<'_>, name: &str, usual: Option<u16>) -> Option<Option<SocketAddr>> {
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let usual = usual.map(|it| SocketAddr::new(any, it));
-    if keys.has(name) && matches!(keys.place(name).text(), "" | "0") {
-        keys.node(name);
-        return Some(usual);
+    Some(match keys.or(name, PortLine::Usual)? {
+        PortLine::Usual => usual,
+        PortLine::Said(it) => it,
+    })
+}
+
+/// What a port's line says.
+enum PortLine {
+    Usual,
+    Said(Option<SocketAddr>),
+}
+
+impl Value for PortLine {
+    const EXPECTED: &'static str = <Option<SocketAddr> as Value>::EXPECTED;
+    const SHAPE: Shape = <Option<SocketAddr> as Value>::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match &node.content {
+            Content::Int(0) => Ok(Self::Usual),
+            Content::Text(text) if matches!(text.as_str(), "" | "0") => Ok(Self::Usual),
+            _ => Option::read(node).map(Self::Said),
+        }
     }
-    keys.or(name, usual)
 }
 
 /// A time between two things, which cannot be none.
 fn positive(keys: &mut Keys<'_>, name: &str, usual: u64) -> Option<Duration> {
     let read = keys.or(name, Duration::from_secs(usual))?;
     if read.is_zero() {
-        let problem = Problem::error(format!("bad value for `{name}` in {}", keys.title()))
-            .at(&keys.place(name))
-            .label("expected more than nothing");
+        let problem = Problem::error(
+            Code::BadValue,
+            format!("bad value for `{name}` in {}", keys.title()),
+        )
+        .at(&keys.place(name))
+        .label("expected more than nothing");
         keys.note(problem);
         return None;
     }
@@ -180,10 +258,13 @@ fn check_ports(keys: &mut Keys<'_>, ports: &[(&str, Option<SocketAddr>)]) {
             if address.port() == 0 || address.port() != first.port() || !overlaps {
                 continue;
             }
-            let mut problem = Problem::error(format!(
-                "`{name}` and `{first_name}` are both port {}",
-                address.port()
-            ));
+            let mut problem = Problem::error(
+                Code::Port,
+                format!(
+                    "`{name}` and `{first_name}` are both port {}",
+                    address.port()
+                ),
+            );
             // One of them may be a default: then only the other has a line.
             if keys.has(name) {
                 problem = problem.at(&keys.place(name)).label("this is taken");
@@ -224,7 +305,7 @@ fn warn_of_mail_and_irc(keys: &mut Keys<'_>) {
             continue;
         };
         if words.iter().any(|(word, _)| word != "-") {
-            let problem = Problem::warning(format!("`{name}` has no effect"))
+            let problem = Problem::warning(Code::NoEffect, format!("`{name}` has no effect"))
                 .at(&keys.place(name))
                 .label(format!("{what} status is not part of this version"));
             keys.note(problem);

@@ -2,42 +2,113 @@
 //! Three doors: *read* (text to typed), *check* (across sections), both pure
 //! but for the files; then *derive* (what needs no configuration).
 
+mod asked;
+mod authz;
+mod buildbot_keys;
+mod builder;
+mod builders;
 mod catalogue;
+mod convert;
 mod derive;
 mod diff;
 mod environment;
+pub(crate) mod explain;
+mod extends;
 mod factory;
 mod files;
+mod fuzz;
+mod generate;
+mod horizons;
+mod links;
+mod log_limits;
+mod manual;
 mod master;
+mod matrix;
+mod metrics;
+mod origins;
 mod read;
+#[cfg(test)]
+mod reference;
+mod references;
+mod rule;
+mod scheduler;
+mod schema;
 mod sections;
+mod select;
+mod show;
 mod slave;
+mod source;
+mod status;
+mod trials;
+mod users;
+mod validation;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::changes;
 use crate::factories::Factory;
-use crate::factories::Repository;
+use crate::locks::LockPlan;
+use crate::locks::LockUses;
 use crate::model::BuilderName;
 use crate::model::FactoryName;
 use crate::model::Properties;
 use crate::model::SchedulerName;
+use crate::model::SecretRef;
 use crate::model::SlaveName;
 use crate::model::Text;
+use crate::reporters;
+use crate::schedulers;
+use crate::secrets::SecretText;
+use crate::secrets::Secrets;
 use crate::syntax::Place;
 use crate::syntax::Problems;
+use crate::syntax::Section;
+use crate::syntax::Source;
 
+pub(crate) use authz::Action;
+pub(crate) use authz::Authz;
+pub(crate) use authz::Permission;
 pub(crate) use catalogue::Catalogue;
-pub(crate) use diff::diff;
+pub(crate) use convert::Spelling;
+pub(crate) use diff::Difference;
+pub(crate) use diff::Prints;
+pub(crate) use diff::needs_restart;
 pub(crate) use environment::cannot_listen;
+pub(crate) use environment::check as check_environment;
+pub(crate) use files::NAMES;
+pub(crate) use files::hash;
+pub(crate) use files::is_printed;
+pub(crate) use files::path_of;
+pub(crate) use files::stored_name;
+pub use fuzz::fuzz_config;
+pub(crate) use horizons::Horizons;
+pub(crate) use log_limits::LogLimits;
+pub(crate) use origins::Origins;
 pub(crate) use read::read;
+pub(crate) use rule::BuilderOrder;
+pub(crate) use rule::MergeRequests;
+pub(crate) use rule::Rank;
+pub(crate) use rule::RequestOrder;
+#[cfg(test)]
+pub(crate) use rule::Rule;
+pub(crate) use rule::SlaveOrder;
+pub(crate) use show::Shown;
+pub(crate) use users::UserPlan;
+pub(crate) use validation::ValidationPlan;
+pub(crate) use validation::WholePattern;
+pub(crate) use web::WebPlan;
 
 /// Everything a master runs, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    /// The files, the first of which is `master.ini` or `master.toml`.
+    pub(crate) files: Vec<Arc<Source>>,
     pub(crate) master: MasterPlan,
     /// In file order.
     pub(crate) slaves: Vec<Arc<SlavePlan>>,
@@ -45,8 +116,24 @@ pub(crate) struct Plan {
     pub(crate) builders: Vec<Arc<BuilderPlan>>,
     pub(crate) sources: Vec<Arc<SourcePlan>>,
     pub(crate) schedulers: Vec<Arc<SchedulerPlan>>,
+    /// Combinations of matrixes that no slave can build.
+    pub(crate) left_out: Vec<String>,
+    pub(crate) status: Vec<Arc<StatusPlan>>,
+    /// In file order.
+    pub(crate) users: Vec<Arc<UserPlan>>,
+    /// What the pages are told besides their ports.
+    pub(crate) web: WebPlan,
+    /// Who may do what through the pages.
+    pub(crate) authz: Authz,
+    /// Where secrets come from.
+    pub(crate) secrets: Secrets,
+    /// Every secret that the files refer to, and where.
+    pub(crate) secret_names: Vec<(SecretRef, Place)>,
+    pub(crate) locks: Vec<LockPlan>,
     pub(crate) warnings: Problems,
-    /// Where each port is set, for those that the file names.
+    /// Where the rest of it comes from.
+    pub(crate) origins: Origins,
+    /// Where each port and the database is set, for those that the file names.
     pub(crate) port_places: BTreeMap<&'static str, Place>,
 }
 
@@ -66,6 +153,19 @@ pub(crate) struct MasterPlan {
     pub(crate) properties: Properties,
     /// How long a slave may be away before its builds are given back.
     pub(crate) lost_timeout: Duration,
+    /// What may come from outside with a forced build.
+    pub(crate) validation: ValidationPlan,
+    /// Which builder gets the next slave; the one with the oldest request where unset.
+    pub(crate) prioritize_builders: BuilderOrder,
+    /// Of builders that do not say otherwise.
+    pub(crate) horizons: Horizons,
+    /// Changes that are kept; `None` is all.
+    pub(crate) change_horizon: Option<u32>,
+    pub(crate) logs: LogLimits,
+    /// Relative to the master's base directory.
+    pub(crate) database: PathBuf,
+    /// Whether a change of the files is put into force by itself.
+    pub(crate) watch: bool,
 }
 
 impl MasterPlan {
@@ -83,12 +183,20 @@ impl MasterPlan {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SlavePlan {
     pub(crate) name: SlaveName,
-    pub(crate) password: String,
+    pub(crate) password: SecretText,
     /// Overrides what the slave says of itself: `linux`, `win` or `mac`.
     pub(crate) os: Option<String>,
     pub(crate) launch: Launch,
     /// Builds at once; `None` is no limit.
     pub(crate) max_builds: Option<u32>,
+    /// Words that it can be chosen by.
+    pub(crate) tags: Vec<String>,
+    /// What it has, such as versions of programs, for expressions.
+    pub(crate) has: BTreeMap<String, Vec<String>>,
+    /// How much slower than others it is, for expressions.
+    pub(crate) timeout_factor: f64,
+    /// Held for each of its builds.
+    pub(crate) locks: LockUses,
     pub(crate) properties: Properties,
 }
 
@@ -98,67 +206,174 @@ pub(crate) enum Launch {
     /// It dials in.
     None,
     /// The master starts it as a child with this base directory and talks over its pipes.
-    Local { basedir: std::path::PathBuf },
+    Local { basedir: PathBuf },
 }
 
 /// A builder: which factory on which slaves.
 #[derive(Clone, Debug)]
 pub(crate) struct BuilderPlan {
     pub(crate) name: BuilderName,
-    /// Directory under the slave's base directory, and prefix of log files.
+    /// Directory under the master's base directory: where its logs are.
     pub(crate) builddir: String,
+    /// Directory under the slave's base directory: where it builds.
+    pub(crate) slavebuilddir: String,
     pub(crate) slaves: Vec<SlaveName>,
     pub(crate) factory_name: FactoryName,
     pub(crate) factory: Arc<dyn Factory>,
     pub(crate) category: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) description: Option<String>,
     pub(crate) properties: Properties,
     pub(crate) env: BTreeMap<String, Option<Text>>,
     /// Whether requests that agree become one build.
-    pub(crate) merge_requests: bool,
+    pub(crate) merge_requests: MergeRequests,
+    pub(crate) next_build: RequestOrder,
+    pub(crate) next_slave: SlaveOrder,
+    /// Held for all of a build.
+    pub(crate) locks: LockUses,
+    pub(crate) horizons: Horizons,
+    pub(crate) origin: Origin,
 }
 
-/// A poller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SourcePlan {
-    /// As pages and the store name it: `GitPoller: URL#BRANCH`, or without
-    /// `#BRANCH` where the repository's own default is followed.
+/// A status target.
+#[derive(Clone, Debug)]
+pub(crate) struct StatusPlan {
     pub(crate) name: String,
-    pub(crate) repository: Repository,
-    pub(crate) poll_interval: Duration,
-    pub(crate) project: String,
-    pub(crate) category: Option<String>,
+    pub(crate) kind: &'static str,
+    pub(crate) settings: Arc<dyn reporters::Settings>,
+    pub(crate) origin: Origin,
 }
 
-/// A tree-stable scheduler with its filter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl PartialEq for StatusPlan {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && *self.settings == *other.settings
+    }
+}
+
+/// Where a thing of the plan comes from.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) place: Place,
+    /// `this section`, or the rule that derived it.
+    pub(crate) how: String,
+}
+
+impl Origin {
+    /// A section of a file.
+    fn section(section: &Section) -> Self {
+        Self {
+            place: section.place.clone(),
+            how: format!("[{}]", section.name),
+        }
+    }
+}
+
+/// Where a thing comes from is no part of what it is.
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Origin")
+    }
+}
+
+/// A change source.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SourcePlan {
+    /// As pages and the store name it: for one that is derived
+    /// `GitPoller: URL#BRANCH`, or without `#BRANCH` where the repository's own
+    /// default is followed.
+    pub(crate) name: String,
+    pub(crate) settings: changes::Settings,
+    pub(crate) origin: Origin,
+}
+
+/// A scheduler.
+#[derive(Clone, Debug)]
 pub(crate) struct SchedulerPlan {
     pub(crate) name: SchedulerName,
     pub(crate) builders: Vec<BuilderName>,
-    pub(crate) tree_stable: Duration,
-    /// A change passes if one of these fits it. Empty: every change passes.
-    pub(crate) follows: Vec<Follow>,
+    /// Of its builds.
+    pub(crate) properties: Properties,
+    /// What kind it is, and when it builds.
+    pub(crate) settings: Arc<dyn schedulers::Settings>,
+    pub(crate) origin: Origin,
 }
 
-/// A repository and branch that a scheduler builds. Both are compared as they
-/// are: no branch fits changes that name none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Follow {
-    pub(crate) repository: String,
-    pub(crate) branch: Option<String>,
+impl Plan {
+    /// The force scheduler that has the builder, the first if there are several.
+    pub(crate) fn forcing(&self, builder: &BuilderName) -> Option<&SchedulerPlan> {
+        let mut all = self.schedulers.iter().map(Arc::as_ref);
+        all.find(|it| it.settings.as_force().is_some() && it.builders.contains(builder))
+    }
 }
 
-/// Reads and checks the configuration of the master in `dir`.
+impl PartialEq for SchedulerPlan {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.builders == other.builders
+            && self.properties == other.properties
+            && *self.settings == *other.settings
+    }
+}
+
+/// Reads and checks the configuration of the master in `dir`, as a master that starts does:
+/// every secret has a value.
 ///
 /// # Errors
 /// Every problem of the files at once, if there is an error among them.
 pub(crate) fn load(dir: &Path) -> Result<Plan, Problems> {
-    let source = files::master_ini(dir)?;
-    let mut plan = read(&[source], &catalogue::Installed::of(dir))?;
-    if !plan.slaves.is_empty() {
-        files::check_mode(dir, &mut plan.warnings);
+    let mut plan = load_offline(dir)?;
+    plan.secrets.check(&plan.secret_names, &mut plan.warnings);
+    if plan.warnings.has_errors() {
+        return Err(plan.warnings);
     }
     Ok(plan)
 }
 
+/// Reads and checks what the files of the master in `dir` say, wherever it is to run.
+///
+/// # Errors
+/// Every problem of the files at once, if there is an error among them.
+pub(crate) fn load_offline(dir: &Path) -> Result<Plan, Problems> {
+    let main = files::main_file(dir)?;
+    let catalogue = catalogue::Installed::of(dir);
+    let mut plan = read(&main, &catalogue)?;
+    files::check_modes(dir, &plan.files, &mut plan.warnings);
+    plan.files.extend(files::beside(dir, catalogue.files()));
+    Ok(plan)
+}
+
+/// Writes what a file of a configuration says in the spelling `to`.
+///
+/// # Errors
+/// Every mistake of the file, and all that `to` has no words for.
+pub(crate) fn convert(source: &Arc<Source>, to: Spelling) -> Result<String, Problems> {
+    convert::convert(source, to, &catalogue::Installed::of(&source.dir))
+}
+
+/// The JSON Schema of `master.toml`.
+pub(crate) fn schema() -> serde_json::Value {
+    schema::of_configuration(&catalogue::Installed::of(Path::new("")))
+}
+
+/// The JSON Schema of recipes.
+pub(crate) fn recipe_schema() -> serde_json::Value {
+    schema::of_recipe(&catalogue::Installed::of(Path::new("")))
+}
+
+/// The plan of a `master.ini` with this text.
 #[cfg(test)]
-mod tests;
+pub(crate) fn plan_of(text: &str) -> Plan {
+    let dir = Path::new("/nonexistent");
+    let main = Source::new("master.ini", dir, text);
+    read(&main, &catalogue::Installed::of(dir))
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

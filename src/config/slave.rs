@@ -1,17 +1,22 @@
 //! The keys of `[slave:NAME]`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Launch;
 use super::SlavePlan;
 use super::master;
+use crate::locks::LockUses;
 use crate::model::SlaveName;
+use crate::secrets::SecretText;
+use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
+use crate::syntax::Shape;
 use crate::syntax::Value;
 
 /// `[slave:NAME]` and the factories it names.
@@ -22,18 +27,36 @@ pub(super) struct Slave {
     pub(super) plan: Option<SlavePlan>,
     /// `None` if the list cannot be read.
     pub(super) factories: Option<Vec<(String, Place)>>,
+    /// Words that it can be chosen by.
+    pub(super) tags: Vec<String>,
+    /// What it has, by what it is: `has.python = 3.11 3.12`.
+    pub(super) has: BTreeMap<String, Vec<String>>,
 }
 
 /// The keys that may also stand in `[:master:]`, as [`plain`](crate::syntax::plain) spells them.
-pub(super) const COMMON: [&str; 5] = ["password", "factories", "os", "launch", "maxbuilds"];
+pub(super) const COMMON: [&str; 9] = [
+    "password",
+    "factories",
+    "os",
+    "launch",
+    "maxbuilds",
+    "tags",
+    "has",
+    "timeoutfactor",
+    "locks",
+];
 
 /// What they say; `None` where that is wrong.
 pub(super) struct Common {
-    password: Option<Option<Password>>,
+    password: Option<Option<SecretText>>,
     factories: Option<Vec<(String, Place)>>,
     os: Option<Option<Os>>,
     launch: Option<LaunchWord>,
     max_builds: Option<Option<AtLeastOne>>,
+    tags: Option<Vec<String>>,
+    has: Option<BTreeMap<String, Vec<String>>>,
+    timeout_factor: Option<f64>,
+    locks: Option<LockUses>,
 }
 
 impl Common {
@@ -43,6 +66,10 @@ impl Common {
             && self.os.is_some()
             && self.launch.is_some()
             && self.max_builds.is_some()
+            && self.tags.is_some()
+            && self.has.is_some()
+            && self.timeout_factor.is_some()
+            && self.locks.is_some()
     }
 }
 
@@ -54,6 +81,10 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
         os: keys.optional("os"),
         launch: keys.or("launch", LaunchWord::None),
         max_builds: keys.optional("max_builds"),
+        tags: keys.or("tags", Vec::new()),
+        has: keys.map("has"),
+        timeout_factor: keys.or("timeout_factor", 1.0),
+        locks: keys.or("locks", LockUses::default()),
     }
 }
 
@@ -75,7 +106,7 @@ pub(super) fn check_basedirs(slaves: &[Slave], problems: &mut Problems) {
                 "slave `{}` would work in the base directory of slave `{}`",
                 slave.name, earlier.name
             );
-            let problem = Problem::error(what)
+            let problem = Problem::error(Code::SharedDirectory, what)
                 .at(&slave.place)
                 .label(format!("`{}` is taken", basedir.display()))
                 .also(&earlier.place, "by this");
@@ -85,25 +116,28 @@ pub(super) fn check_basedirs(slaves: &[Slave], problems: &mut Problems) {
 }
 
 /// Reads a slave's section; what is wrong with it is noted.
-pub(super) fn read(name: &str, mut keys: Keys<'_>) -> Slave {
+pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
     let place = keys.header().clone();
-    let mut common = read_common(&mut keys);
+    let mut common = read_common(keys);
     let basedir = keys.optional::<PathBuf>("basedir");
-    let properties = master::properties(&mut keys, "BuildSlave");
+    let properties = master::properties(keys, "BuildSlave");
     if matches!(common.password, Some(None)) {
-        let problem = Problem::error(format!("slave `{name}` has no password"))
+        let problem = Problem::error(Code::MissingKey, format!("slave `{name}` has no password"))
             .at(&place)
             .label("expected `password = …` in this section or in [:master:]");
         keys.note(problem);
     }
     if common.launch == Some(LaunchWord::None) && keys.has("basedir") {
-        let problem = Problem::error(format!("bad value for `basedir` in {}", keys.title()))
-            .at(&keys.place("basedir"))
-            .label("the slave says itself where it works, unless `launch = local`");
+        let problem = Problem::error(
+            Code::BadValue,
+            format!("bad value for `basedir` in {}", keys.title()),
+        )
+        .at(&keys.place("basedir"))
+        .label("the slave says itself where it works, unless `launch = local`");
         keys.note(problem);
     }
-    keys.finish();
     let factories = common.factories.take();
+    let (tags, has) = (common.tags.take(), common.has.take());
     let plan = || {
         let launch = match common.launch? {
             LaunchWord::None => Launch::None,
@@ -113,10 +147,14 @@ pub(super) fn read(name: &str, mut keys: Keys<'_>) -> Slave {
         };
         Some(SlavePlan {
             name: SlaveName::from(name),
-            password: common.password??.0,
+            password: common.password??,
             os: common.os?.map(|it| it.0.to_owned()),
             launch,
             max_builds: common.max_builds?.map(|it| it.0),
+            tags: tags.clone()?,
+            has: has.clone()?,
+            timeout_factor: common.timeout_factor?,
+            locks: common.locks?,
             properties: properties?,
         })
     };
@@ -125,20 +163,8 @@ pub(super) fn read(name: &str, mut keys: Keys<'_>) -> Slave {
         plan: plan(),
         place,
         factories,
-    }
-}
-
-struct Password(String);
-
-impl Value for Password {
-    const EXPECTED: &'static str = "a password";
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        let text = node.as_text()?;
-        if text.is_empty() {
-            return Err(Misread::default());
-        }
-        Ok(Self(text.to_owned()))
+        tags: tags.unwrap_or_default(),
+        has: has.unwrap_or_default(),
     }
 }
 
@@ -146,6 +172,7 @@ struct Os(&'static str);
 
 impl Value for Os {
     const EXPECTED: &'static str = "`linux`, `win` or `mac`";
+    const SHAPE: Shape = Shape::Word(&["linux", "win", "mac"]);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let text = node.as_text()?;
@@ -163,6 +190,7 @@ enum LaunchWord {
 
 impl Value for LaunchWord {
     const EXPECTED: &'static str = "`none` (the slave dials in) or `local` (the master starts it)";
+    const SHAPE: Shape = Shape::Word(&["none", "local"]);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match node.as_text()? {
@@ -177,6 +205,7 @@ struct AtLeastOne(u32);
 
 impl Value for AtLeastOne {
     const EXPECTED: &'static str = "a whole number from 1";
+    const SHAPE: Shape = Shape::Int;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match u32::read(node) {

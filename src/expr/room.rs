@@ -1,6 +1,7 @@
-//! The empty room: the few filters and tests that an expression may use, and
-//! what its errors say.
+//! The empty room: minijinja with our few filters, tests and functions, limited
+//! fuel, and nothing else.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use minijinja::Environment;
@@ -8,170 +9,183 @@ use minijinja::Error;
 use minijinja::ErrorKind;
 use minijinja::Expression;
 use minijinja::UndefinedBehavior;
-use minijinja::Value;
-use minijinja::filters;
-use minijinja::tests;
 
-use super::ConditionError;
-use super::tokens;
-use super::tokens::Token;
+use super::ExprError;
+use super::check;
+use super::contexts::Context;
+use super::filters;
+use super::matching;
+use super::math;
+use super::parts::Role;
+use super::rewrite;
+use super::rewrite::Rewritten;
 
 /// Instructions that one evaluation may take.
 const FUEL: u64 = 20_000;
 
-/// Words of one expression: compiling is recursive, and the stack is not endless.
-const LONGEST: usize = 500;
-
-/// Longest text that `join` makes: lists are repeated with `*` in no time.
-const JOIN_LIMIT: usize = 1 << 20;
-
-const FILTERS: &[&str] = &["default", "int", "join", "length", "lower", "trim", "upper"];
-
-const TESTS: &[&str] = &["defined", "endingwith", "none", "startingwith", "undefined"];
-
 static ROOM: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut room = Environment::empty();
-    room.set_undefined_behavior(UndefinedBehavior::Strict);
+    // What is inside of nothing is nothing; names are checked before.
+    room.set_undefined_behavior(UndefinedBehavior::Chainable);
     room.set_fuel(Some(FUEL));
     room.set_debug(true);
+    room.add_function("__compared", math::compared);
+    room.add_function("__computed", math::computed);
+    room.add_function("__max", filters::greatest);
+    room.add_function("__min", filters::least);
+    room.add_filter("abs", filters::abs);
     room.add_filter("default", filters::default);
+    room.add_filter("first", filters::first);
+    room.add_filter("float", filters::float);
     room.add_filter("int", filters::int);
-    room.add_filter("join", join);
+    room.add_filter("join", filters::join);
+    room.add_filter("last", filters::last);
     room.add_filter("length", filters::length);
     room.add_filter("lower", filters::lower);
+    room.add_filter("max", filters::max);
+    room.add_filter("min", filters::min);
+    room.add_filter("reduced", filters::reduced);
+    room.add_filter("replace", filters::replace);
+    room.add_filter("round", filters::round);
+    room.add_filter("sort", filters::sort);
+    room.add_filter("split", filters::split);
+    room.add_filter("string", filters::string);
     room.add_filter("trim", filters::trim);
+    room.add_filter("unique", filters::unique);
     room.add_filter("upper", filters::upper);
+    room.add_filter("version", filters::version);
+    room.add_test("containing", matching::is_containing);
     // A property that is not set is none here, and none is not defined.
-    room.add_test("defined", |value: &Value| !is_unset(value));
-    room.add_test("undefined", is_unset);
-    room.add_test("none", is_unset);
-    room.add_test("startingwith", tests::is_startingwith);
-    room.add_test("endingwith", tests::is_endingwith);
+    room.add_test("defined", |value: &minijinja::Value| !math::is_unset(value));
+    room.add_test("endingwith", matching::is_endingwith);
+    room.add_test(
+        "in",
+        |value: &minijinja::Value, container: &minijinja::Value| math::contains(container, value),
+    );
+    room.add_test("matching", matching::is_matching);
+    room.add_test("matching_regex", matching::is_matching_regex);
+    room.add_test("none", math::is_unset);
+    room.add_test("startingwith", matching::is_startingwith);
+    room.add_test("undefined", math::is_unset);
+    room.add_test("version_matching", matching::is_version_matching);
     room
 });
 
-fn is_unset(value: &Value) -> bool {
-    value.is_undefined() || value.is_none()
+/// An expression that is ready to be computed.
+pub(super) struct Compiled {
+    expression: Expression<'static, 'static>,
+    rewritten: Rewritten,
+    /// Its bare names, as they are used.
+    pub(super) names: Vec<String>,
 }
 
-fn join(list: &Value, between: Option<&str>) -> Result<String, Error> {
-    let mut out = String::new();
-    for (index, item) in list.try_iter()?.enumerate() {
-        if index > 0 {
-            out.push_str(between.unwrap_or_default());
-        }
-        out.push_str(&item.to_string());
-        if out.len() > JOIN_LIMIT {
-            let what = "the joined text is too long";
-            return Err(Error::new(ErrorKind::InvalidOperation, what));
+/// Compiles an expression whose names, filters, tests and operators all exist.
+pub(super) fn compile(text: &str, context: &Context) -> Result<Compiled, ExprError> {
+    let parts = check::parts(text)?;
+    // As it stands, so that complaints about it are in its own words.
+    let mut plain = text.to_owned();
+    for part in parts.iter().filter(|it| it.role == Role::Number) {
+        if part
+            .text(text)
+            .ends_with(|it: char| it.is_ascii_alphabetic())
+        {
+            plain.replace_range(part.at.clone(), &"1".repeat(part.at.len().min(18)));
+            if part.at.len() > 18 {
+                return Err(ExprError::bad("this number is too long").at(part.at.clone()));
+            }
         }
     }
-    Ok(out)
+    ROOM.compile_expression_owned(plain)
+        .map_err(|error| explain(text, &error, Some))?;
+    context.check(text, &parts)?;
+    let rewritten = rewrite::rewrite(text, &parts);
+    let expression = ROOM
+        .compile_expression_owned(rewritten.text.clone())
+        .map_err(|error| explain(text, &error, |at| rewritten.origin(&at)))?;
+    let names = parts.iter().filter(|it| it.role == Role::Name);
+    let names = names.map(|it| it.text(text).to_owned()).collect();
+    Ok(Compiled {
+        expression,
+        rewritten,
+        names,
+    })
 }
 
-/// Compiles an expression whose filters, tests and operators all exist.
-pub(super) fn compile(text: &str) -> Result<Expression<'static, 'static>, ConditionError> {
-    look_over(text)?;
-    ROOM.compile_expression_owned(text.to_owned())
-        .map_err(|error| explain(text, &error))
+impl Compiled {
+    /// Computes it; `text` is what it was compiled from.
+    pub(super) fn eval(
+        &self,
+        text: &str,
+        root: minijinja::Value,
+    ) -> Result<minijinja::Value, ExprError> {
+        self.expression
+            .eval(root)
+            .map_err(|error| explain(text, &error, |at| self.rewritten.origin(&at)))
+    }
+}
+
+type Place = std::ops::Range<usize>;
+
+/// Compiles a text with statements, and gives the names that it asks for.
+pub(super) fn template_names(text: &str) -> Result<HashSet<String>, ExprError> {
+    match ROOM.template_from_str(text) {
+        Ok(template) => Ok(template.undeclared_variables(false)),
+        Err(error) => Err(explain(text, &error, Some)),
+    }
 }
 
 /// Says what an error of minijinja means, in one line.
-pub(super) fn explain(text: &str, error: &Error) -> ConditionError {
+fn explain(text: &str, error: &Error, origin: impl Fn(Place) -> Option<Place>) -> ExprError {
     let what = match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => "this takes too long to compute".into(),
+        (ErrorKind::MissingArgument, _) => "an argument is missing".into(),
+        (ErrorKind::TooManyArguments, _) => "there are too many arguments".into(),
         (_, Some(detail)) => detail.to_owned(),
         (kind, None) => kind.to_string(),
     };
-    // Some of its ranges end inside a character.
-    let at = error.range().filter(|it| !it.is_empty());
-    let at = at.filter(|it| text.get(it.clone()).is_some());
-    ConditionError { what, at }
-}
-
-pub(super) fn unknown<'a>(
-    kind: &str,
-    name: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-) -> String {
-    let limit = 1 + name.chars().count() / 4;
-    let near = known
-        .clone()
-        .map(|it| (strsim::damerau_levenshtein(name, it), it))
-        .filter(|(distance, _)| *distance <= limit)
-        .min();
-    if let Some((_, near)) = near {
-        return format!("there is no {kind} `{name}`; did you mean `{near}`?");
-    }
-    let known: Vec<_> = known.map(|it| format!("`{it}`")).collect();
-    if known.is_empty() {
-        format!("there is no {kind} `{name}`")
-    } else {
-        format!(
-            "there is no {kind} `{name}`; there are {}",
-            known.join(", ")
-        )
+    let at = error.range().filter(|it| !it.is_empty()).and_then(origin);
+    // Some of its ranges end inside a character, or in white space.
+    let at = at.and_then(|it| {
+        let shown = text.get(it.clone())?;
+        let start = it.start + (shown.len() - shown.trim_start().len());
+        let end = start + shown.trim().len();
+        (start < end).then_some(start..end)
+    });
+    let error = ExprError::bad(what);
+    match at {
+        Some(at) => error.at(at),
+        None => error,
     }
 }
 
-/// Finds what minijinja would notice only when the expression is computed, and
-/// what people write who think of another language.
-fn look_over(text: &str) -> Result<(), ConditionError> {
-    let all = tokens::of(text);
-    if all.is_empty() {
-        return Err(ConditionError {
-            what: "there is no expression".into(),
-            at: None,
-        });
-    }
-    if all.len() > LONGEST {
-        return Err(ConditionError {
-            what: "this expression is too long".into(),
-            at: None,
-        });
-    }
-    let word = |index: Option<usize>| {
-        index
-            .and_then(|it| all.get(it))
-            .map_or("", |(_, at)| &text[at.clone()])
-    };
-    let mut depth = 0_usize;
-    for (index, (token, at)) in all.iter().enumerate() {
-        let error = |what: String| {
-            Err(ConditionError {
-                what,
-                at: Some(at.clone()),
-            })
-        };
-        let before = word(index.checked_sub(1));
-        let after = word(index.checked_add(1));
-        match (token, &text[at.clone()]) {
-            (Token::Open, quote) => return error(format!("this `{}` is not closed", &quote[..1])),
-            (Token::Sign, "=") if depth == 0 => {
-                return error("write `==` to compare".into());
-            }
-            (Token::Sign, "&&") => return error("write `and` instead of `&&`".into()),
-            (Token::Sign, "||") => return error("write `or` instead of `||`".into()),
-            (Token::Sign, "!") => return error("write `not` instead of `!`".into()),
-            (Token::Sign, "(") => depth += 1,
-            (Token::Sign, ")") => depth = depth.saturating_sub(1),
-            (Token::Name, name) => {
-                let is_test = before == "is" && name != "not"
-                    || before == "not" && word(index.checked_sub(2)) == "is";
-                if before == "|" {
-                    if !FILTERS.contains(&name) {
-                        return error(unknown("filter", name, FILTERS.iter().copied()));
-                    }
-                } else if is_test {
-                    if !TESTS.contains(&name) {
-                        return error(unknown("test", name, TESTS.iter().copied()));
-                    }
-                } else if after == "(" && !tokens::is_keyword(name) {
-                    return error(format!("there is no function `{name}`"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::names::VALUES;
+    use crate::expr::vocabulary::FILTERS;
+    use crate::expr::vocabulary::FUNCTIONS;
+    use crate::expr::vocabulary::TESTS;
+
+    #[test]
+    fn the_tables_and_the_room_have_the_same_words() {
+        for (words, marker) in [
+            (FILTERS, "filter"),
+            (TESTS, "test"),
+            (FUNCTIONS, "function"),
+        ] {
+            for word in words {
+                let context = VALUES.with_names(["a", "b", "branch", "file", "list", "n", "text"]);
+                if let Err(error) = compile(word.example, &context) {
+                    panic!("the {marker} `{}`: {error}", word.name);
                 }
+                assert!(word.example.contains(word.name), "{}", word.name);
             }
-            _ => {}
+            assert!(words.is_sorted_by_key(|it| it.name), "{marker}s in order");
+        }
+        let source = include_str!("room.rs");
+        for (words, kind) in [(FILTERS, "filter"), (TESTS, "test")] {
+            let marker = format!("\n    room.add_{kind}(");
+            assert_eq!(source.matches(&marker).count(), words.len(), "{kind}s");
         }
     }
-    Ok(())
 }

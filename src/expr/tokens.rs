@@ -13,10 +13,6 @@ pub(super) enum Token {
     Sign,
 }
 
-pub(super) fn is_keyword(name: &str) -> bool {
-    matches!(name, "and" | "or" | "not" | "in" | "is" | "if" | "else")
-}
-
 /// The tokens of `text`, with their bytes.
 pub(super) fn of(text: &str) -> Vec<(Token, Range<usize>)> {
     let mut all = Vec::new();
@@ -40,7 +36,7 @@ fn next(text: &str) -> Option<(Option<Token>, usize)> {
             Some(end) => (Some(Token::Text), end),
             None => (Some(Token::Open), text.len()),
         },
-        _ if first.is_ascii_digit() => (Some(Token::Number), until(|it| it.is_alphanumeric())),
+        _ if first.is_ascii_digit() => (Some(Token::Number), number(text)),
         _ if first.is_alphabetic() || first == '_' => (
             Some(Token::Name),
             until(|it| it.is_alphanumeric() || it == '_'),
@@ -52,6 +48,32 @@ fn next(text: &str) -> Option<(Option<Token>, usize)> {
             (Some(Token::Sign), length)
         }
     })
+}
+
+/// The length of the number that `text` begins with, its units among it.
+fn number(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let mut end = 0;
+    while let Some(byte) = bytes.get(end) {
+        let goes_on = match byte {
+            b'.' => is_digit(end + 1),
+            // `1e-5`, but not `5e - 1` of something that is no number anyway.
+            b'+' | b'-' => {
+                let before = &text[..end];
+                let mantissa = before.trim_end_matches(['e', 'E']);
+                mantissa.len() + 1 == before.len()
+                    && mantissa.bytes().all(|it| it.is_ascii_digit() || it == b'.')
+                    && is_digit(end + 1)
+            }
+            _ => byte.is_ascii_alphanumeric() || *byte == b'_',
+        };
+        if !goes_on {
+            break;
+        }
+        end += 1;
+    }
+    end
 }
 
 /// The length of the text literal that `text` begins with.
@@ -86,11 +108,22 @@ pub(super) fn until_closed(text: &str) -> Option<usize> {
     None
 }
 
+/// The bytes before the `%}` that closes a statement.
+pub(super) fn until_statement_closed(text: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some((token, length)) = next(&text[at..]) {
+        if token == Some(Token::Sign) && text[at..].starts_with("%}") {
+            return Some(at);
+        }
+        at += length;
+    }
+    None
+}
+
 /// Where the variable `name` stands first.
 pub(super) fn find_name(text: &str, name: &str) -> Option<Range<usize>> {
-    let all = of(text);
     let mut before = "";
-    for (token, at) in all {
+    for (token, at) in of(text) {
         let word = &text[at.clone()];
         if token == Token::Name && word == name && before != "." {
             return Some(at);
@@ -98,4 +131,8 @@ pub(super) fn find_name(text: &str, name: &str) -> Option<Range<usize>> {
         before = word;
     }
     None
+}
+
+pub(super) fn is_keyword(name: &str) -> bool {
+    matches!(name, "and" | "or" | "not" | "in" | "is" | "if" | "else")
 }

@@ -11,11 +11,13 @@ use crate::steps::StepPlan;
 use crate::steps::argv;
 use crate::steps::plan;
 use crate::steps::read_env;
+use crate::syntax::Code;
 use crate::syntax::Content;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Problem;
+use crate::syntax::Shape;
 use crate::syntax::Value;
 
 use super::Factory;
@@ -57,7 +59,8 @@ impl GnuAutoconf {
             (Some(Line::Script(text)), flags) => {
                 if text.to_string().contains(char::is_whitespace) {
                     let what = "a `configure` that is a shell line takes no `configure_flags`";
-                    let problem = Problem::error(what).at(&keys.place("configure_flags"));
+                    let problem = Problem::error(Code::Contradiction, what)
+                        .at(&keys.place("configure_flags"));
                     keys.note(problem.label("write the flags into `configure`"));
                     return None;
                 }
@@ -100,6 +103,7 @@ struct MaybeLine(Option<Line>);
 
 impl Value for MaybeLine {
     const EXPECTED: &'static str = "a command, or `none`";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Command);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
@@ -115,13 +119,14 @@ struct Flags(Vec<Text>);
 
 impl Value for Flags {
     const EXPECTED: &'static str = <Vec<String> as Value>::EXPECTED;
+    const SHAPE: Shape = Shape::List(&Shape::Template);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let mut flags = Vec::new();
         for word in Vec::<String>::read(node)? {
             let flag = Text::parse(&word).map_err(|error| Misread {
                 what: Some(error.what),
-                place: None,
+                ..Misread::default()
             })?;
             flags.push(flag);
         }

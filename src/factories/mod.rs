@@ -1,8 +1,8 @@
 //! Factories: keyword parameters and a platform become a list of steps.
 //!
 //! A registered type is one file and one row in [`KINDS`]; a recipe is a file
-//! `factories/NAME.toml` that builds on one (`recipe.rs`). [`read()`] is the way
-//! from a section to a factory, whichever it is.
+//! `factories/NAME.toml` that builds on one (`recipe.rs`). A [`Library`] is the
+//! way from a section to a factory, whichever it is.
 
 mod gnu_autoconf;
 mod python_source;
@@ -15,14 +15,22 @@ mod virtualenv;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fmt::Write as _;
+use std::hash::DefaultHasher;
+use std::hash::Hash as _;
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use crate::model::Platform;
+use crate::model::SecretRef;
 use crate::steps::StepPlan;
+use crate::syntax::Content;
 use crate::syntax::Keys;
+use crate::syntax::Node;
+use crate::syntax::Place;
 
-pub(crate) use read::known;
-pub(crate) use read::read;
+pub(crate) use read::Library;
+pub(crate) use read::Reading;
 
 /// Every factory type, in the order of the manual.
 pub(crate) const KINDS: &[FactoryKind] = &[
@@ -51,9 +59,73 @@ pub(crate) trait Factory: fmt::Debug + Send + Sync {
     /// The steps for a slave of this platform. An error ends the build with an exception.
     fn steps(&self, platform: &Platform) -> Result<Vec<StepPlan>, String>;
 
+    /// The secrets that its own files refer to, and where: what a section says is known.
+    fn secrets(&self) -> Vec<(SecretRef, Place)> {
+        Vec::new()
+    }
+
+    /// Feeds every setting to `print`: two factories that feed the same are equal.
+    fn print(&self, print: &mut Print) {
+        print.debug(&format_args!("{self:?}"));
+    }
+
     /// Relative to the builder's directory: where steps work that say nothing else.
     fn workdir(&self) -> &str {
         "build"
+    }
+}
+
+/// What becomes a number of a factory's settings, so that they can be compared
+/// when they are gone.
+#[derive(Default)]
+pub(crate) struct Print(DefaultHasher);
+
+impl Print {
+    pub(crate) fn number(self) -> u64 {
+        self.0.finish()
+    }
+
+    /// Adds a text, with its end.
+    fn text(&mut self, text: &str) {
+        text.hash(&mut self.0);
+    }
+
+    /// Adds what is written when it is shown.
+    fn debug(&mut self, it: &impl fmt::Debug) {
+        write!(self, "{it:?}").expect("a hash takes everything");
+        self.0.write_u8(0xff);
+    }
+
+    /// Adds a value as it stands in a file; showing all of it would take long.
+    fn node(&mut self, node: &Node) {
+        std::mem::discriminant(&node.content).hash(&mut self.0);
+        match &node.content {
+            Content::Text(text) => self.text(text),
+            Content::List(all) => {
+                self.0.write_usize(all.len());
+                all.iter().for_each(|it| self.node(it));
+            }
+            Content::Table(all) => {
+                self.0.write_usize(all.len());
+                for entry in all {
+                    self.text(&entry.key);
+                    std::mem::discriminant(&entry.op).hash(&mut self.0);
+                    self.node(&entry.value);
+                }
+            }
+            Content::Int(_)
+            | Content::Float(_)
+            | Content::Bool(_)
+            | Content::Null
+            | Content::Edited(_) => self.debug(node),
+        }
+    }
+}
+
+impl fmt::Write for Print {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
     }
 }
 
@@ -62,6 +134,7 @@ pub(crate) trait Factory: fmt::Debug + Send + Sync {
 pub(crate) enum Vcs {
     Git,
     Hg,
+    Svn,
 }
 
 impl Vcs {
@@ -69,6 +142,7 @@ impl Vcs {
         match self {
             Self::Git => "git",
             Self::Hg => "hg",
+            Self::Svn => "svn",
         }
     }
 }
@@ -78,7 +152,8 @@ impl Vcs {
 pub(crate) struct Repository {
     pub(crate) vcs: Vcs,
     pub(crate) url: String,
-    /// `None` is `master` for git and `default` for hg.
+    /// `None` is `master` for git and `default` for hg. With svn a branch is a
+    /// directory: its name is what a build calls the URL, and no name is fine.
     pub(crate) branch: Option<String>,
 }
 

@@ -13,7 +13,6 @@ use super::Factory;
 use super::FactoryKind;
 use super::Repository;
 use super::number_names;
-use super::sources::directory;
 use super::virtualenv::Virtualenv;
 
 pub(super) const KIND: FactoryKind = FactoryKind {
@@ -37,8 +36,7 @@ impl Factory for PythonSource {
 
     fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
         let mut steps = self.0.setup();
-        for repository in self.0.sources() {
-            let name = directory(repository);
+        for name in self.0.directories() {
             let workdir = Text::literal(format!("{}/{name}", self.0.src()));
             let install = Line::Script(Text::parse(INSTALL).expect("a script that reads"));
             let settings = Settings {

@@ -1,16 +1,25 @@
 //! From a section to its factory: a registered type, or recipes down to one.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::expr::Fillings;
+use crate::steps::StepPlan;
+use crate::syntax::Asked;
+use crate::syntax::Code;
 use crate::syntax::Entry;
 use crate::syntax::Keys;
-use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
+use crate::syntax::Questions;
+use crate::syntax::Referred;
 use crate::syntax::Section;
-use crate::syntax::plain;
+use crate::syntax::Shape;
+use crate::syntax::Source;
+use crate::syntax::same;
 
 use super::Factory;
 use super::FactoryKind;
@@ -18,138 +27,277 @@ use super::KINDS;
 use super::recipe;
 use super::recipe::Built;
 use super::recipe::Recipe;
+use super::recipe::some_platform;
 
-/// Reads the factory of a section. Its type is what `type` says, or what the
-/// section is called; recipes are looked for in `dirs`, then in the binary.
-pub(crate) fn read(
-    section: &Section,
-    dirs: &[PathBuf],
-    problems: &mut Problems,
-) -> Option<Arc<dyn Factory>> {
-    let mut keys = Keys::of(section, problems);
-    let own_name = section
-        .name
-        .strip_prefix("factory:")
-        .unwrap_or(&section.name);
-    let name = keys.or("type", own_name.to_owned())?;
-    let place = match keys.has("type") {
-        true => keys.place("type"),
-        false => section.place.clone(),
-    };
-    let (kind, recipes) = resolve(&name, &place, dirs, problems)?;
-    let Some((entries, built)) = fill(section, recipes, problems) else {
-        // What the recipes leave unset is told; what the type says of the rest would be noise.
-        return None;
-    };
-    let title = format!("[{}]", section.name);
-    let mut keys = Keys::of_entries(&title, &section.place, &entries, problems)
-        .with_defaults(&section.defaults);
-    keys.optional::<Node>("type");
-    for layer in &built {
-        for param in layer.recipe.params() {
-            keys.optional::<Node>(param);
-        }
-    }
-    let base = (kind.read)(&mut keys);
-    keys.finish();
-    let base = base?;
-    if built.is_empty() {
-        return Some(base);
-    }
-    recipe::factory(base, built, problems)
+/// The factories that a configuration may name. A recipe is read once, however
+/// many sections use it.
+pub(crate) struct Library {
+    /// Where recipes are looked for, the nearest first.
+    dirs: Vec<PathBuf>,
+    recipes: RefCell<BTreeMap<String, Arc<Recipe>>>,
 }
 
-/// The type under `name`, and the recipes that lead there, outermost first.
-fn resolve(
-    name: &str,
-    place: &Place,
-    dirs: &[PathBuf],
-    problems: &mut Problems,
-) -> Option<(&'static FactoryKind, Vec<Recipe>)> {
-    let mut recipes: Vec<Recipe> = Vec::new();
-    let mut name = name.to_owned();
-    let mut place = place.clone();
-    loop {
-        if let Some(kind) = KINDS.iter().find(|it| plain(it.name) == plain(&name)) {
-            return Some((kind, recipes));
+/// What a section says of its factory.
+#[derive(Default)]
+pub(crate) struct Reading {
+    /// `None` if something is wrong with it.
+    pub(crate) factory: Option<Arc<dyn Factory>>,
+    /// Its steps on some platform, for checks.
+    pub(crate) steps: Vec<StepPlan>,
+    /// Entries that it does not know.
+    pub(crate) left: Vec<Entry>,
+    /// The keys that it knows.
+    pub(crate) asked: Questions,
+    /// The properties that its parameters refer to.
+    pub(crate) references: Vec<Referred>,
+}
+
+impl Library {
+    /// Recipes are looked for in `dirs`, then in the binary.
+    pub(crate) fn new(dirs: Vec<PathBuf>) -> Self {
+        Self {
+            dirs,
+            recipes: RefCell::default(),
         }
-        if recipes.iter().any(|it| it.name == name) {
-            let mut road: Vec<_> = recipes.iter().map(|it| it.name.as_str()).collect();
-            road.push(&name);
-            let what = format!(
-                "the recipes extend each other in a circle: {}",
-                road.join(" → ")
-            );
-            problems.note(Problem::error(what).at(&place));
-            return None;
+    }
+
+    /// Every factory by name, with what it is: for lists and suggestions.
+    pub(crate) fn known(&self) -> Vec<(String, String)> {
+        let mut known: Vec<_> = KINDS
+            .iter()
+            .map(|kind| (kind.name.to_owned(), kind.summary.to_owned()))
+            .collect();
+        for (name, summary) in recipe::all(&self.dirs) {
+            if !known.iter().any(|(it, _)| *it == name) {
+                known.push((name, summary));
+            }
         }
-        let source = match recipe::find(&name, dirs) {
+        known.sort();
+        known
+    }
+
+    /// The files that were read.
+    pub(crate) fn files(&self) -> Vec<Arc<Source>> {
+        let recipes = self.recipes.borrow();
+        let sources = recipes.values().map(|it| Arc::clone(it.source()));
+        sources
+            .filter(|it| !it.dir.as_os_str().is_empty())
+            .collect()
+    }
+
+    /// Reads the factory of a section. Its type is what `type` says, or what the
+    /// section is called. `axes` are known to the `{{ … }}` of recipes. What
+    /// the factory does not know is left for others to look at.
+    pub(crate) fn read(
+        &self,
+        section: &Section,
+        axes: &Fillings,
+        problems: &mut Problems,
+    ) -> Reading {
+        self.try_read(section, axes, problems).unwrap_or_default()
+    }
+
+    fn try_read(
+        &self,
+        section: &Section,
+        axes: &Fillings,
+        problems: &mut Problems,
+    ) -> Option<Reading> {
+        let mut keys = Keys::of(section, problems);
+        let steps = keys.node("steps");
+        let own_name = section.own_name.as_str();
+        // A section with steps of its own builds on `source`, if it says nothing else.
+        let usual = match &steps {
+            Some(_) => "source",
+            None => own_name,
+        };
+        let name = keys.or("type", usual.to_owned())?;
+        let place = match keys.has("type") {
+            true => keys.place("type"),
+            false => section.place.clone(),
+        };
+        let (kind, mut recipes) = self.resolve(&name, &place, problems)?;
+        if let Some(steps) = steps {
+            let own = Recipe::in_place(own_name, &section.place, (name, place), steps, problems)?;
+            recipes.insert(0, Arc::new(own));
+        }
+        let Some((sets, built)) = fill(section, &recipes, axes, problems) else {
+            // What the recipes leave unset is told; what the type says of the
+            // rest would be noise, but not which keys it does not know.
+            let mut quiet = Problems::default();
+            let mut keys = layered(section, &[], &mut quiet);
+            ask_for_params(&mut keys, recipes.iter().map(|it| &**it));
+            (kind.read)(&mut keys);
+            let (left, asked) = keys.leftover();
+            return Some(Reading {
+                left,
+                asked,
+                ..Reading::default()
+            });
+        };
+        let mut keys = layered(section, &sets, problems);
+        ask_for_params(&mut keys, built.iter().map(|it| &*it.recipe));
+        let base = (kind.read)(&mut keys);
+        let references = keys.references();
+        let (left, asked) = keys.leftover();
+        let mut reading = Reading {
+            left,
+            asked,
+            references,
+            ..Reading::default()
+        };
+        let Some(base) = base else {
+            return Some(reading);
+        };
+        let tried = match built.is_empty() {
+            true => {
+                let steps = base.steps(&some_platform());
+                Some((base, steps))
+            }
+            false => recipe::factory(base, built, problems),
+        };
+        let Some((factory, steps)) = tried else {
+            return Some(reading);
+        };
+        match steps {
+            Ok(steps) => {
+                reading.steps = steps;
+                reading.factory = Some(factory);
+            }
+            Err(what) => {
+                let what = format!("no steps can be made of [{}]: {what}", section.name);
+                let problem = Problem::error(Code::BadRecipe, what);
+                problems.note(problem.at(&section.place));
+            }
+        }
+        Some(reading)
+    }
+
+    /// The type under `name`, and the recipes that lead there, outermost first.
+    fn resolve(
+        &self,
+        name: &str,
+        place: &Place,
+        problems: &mut Problems,
+    ) -> Option<(&'static FactoryKind, Vec<Arc<Recipe>>)> {
+        let mut recipes: Vec<Arc<Recipe>> = Vec::new();
+        let mut name = name.to_owned();
+        let mut place = place.clone();
+        loop {
+            if let Some(kind) = KINDS.iter().find(|it| same(it.name, &name)) {
+                return Some((kind, recipes));
+            }
+            if recipes.iter().any(|it| it.name == name) {
+                let mut road: Vec<_> = recipes.iter().map(|it| it.name.as_str()).collect();
+                road.push(&name);
+                let what = format!(
+                    "the recipes extend each other in a circle: {}",
+                    road.join(" → ")
+                );
+                problems.note(Problem::error(Code::Circle, what).at(&place));
+                return None;
+            }
+            let recipe = self.recipe(&name, &place, problems)?;
+            (name, place) = recipe.extends.clone();
+            recipes.push(recipe);
+        }
+    }
+
+    fn recipe(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Arc<Recipe>> {
+        if let Some(known) = self.recipes.borrow().get(name) {
+            return Some(Arc::clone(known));
+        }
+        let source = match recipe::find(name, &self.dirs) {
             Ok(Some(source)) => source,
             Ok(None) => {
-                let known = known(dirs);
+                let known = self.known();
                 let names: Vec<_> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
-                let problem = Problem::error(format!("unknown factory `{name}`"))
-                    .at(&place)
-                    .did_you_mean(&name, known.iter().map(|(name, _)| name))
-                    .help(format!("the known ones are {}", names.join(", ")));
+                let problem =
+                    Problem::error(Code::UnknownFactory, format!("unknown factory `{name}`"))
+                        .at(place)
+                        .did_you_mean(name, known.iter().map(|(name, _)| name))
+                        .help(format!("the known ones are {}", names.join(", ")));
                 problems.note(problem);
                 return None;
             }
             Err(error) => {
                 let what = format!("the recipe `{name}` cannot be read");
-                problems.note(Problem::error(what).at(&place).label(error.to_string()));
+                let problem = Problem::error(Code::BadRecipe, what).at(place);
+                problems.note(problem.label(error.to_string()));
                 return None;
             }
         };
-        let recipe = Recipe::read(&name, &source, problems)?;
-        (name, place) = recipe.extends.clone();
-        recipes.push(recipe);
+        let recipe = Arc::new(Recipe::read(name, &source, problems)?);
+        let mut recipes = self.recipes.borrow_mut();
+        recipes.insert(name.to_owned(), Arc::clone(&recipe));
+        Some(recipe)
     }
 }
 
-/// Gives every recipe its parameters. What a recipe sets for the one below it
-/// stands before the section's own entries, so that those win in maps.
+/// The keys of a section with what recipes set below them, the outermost first.
+fn layered<'a>(
+    section: &'a Section,
+    sets: &'a [Vec<Entry>],
+    problems: &'a mut Problems,
+) -> Keys<'a> {
+    let title = format!("[{}]", section.name);
+    let mut keys = Keys::of_entries(&title, &section.place, &section.entries, problems);
+    for layer in section.inherited.iter().chain(sets) {
+        keys = keys.with_inherited(layer);
+    }
+    keys.with_defaults(&section.defaults)
+}
+
+/// Takes what the recipes and the way to them have read.
+fn ask_for_params<'a>(keys: &mut Keys<'_>, recipes: impl Iterator<Item = &'a Recipe>) {
+    keys.optional::<String>("type");
+    keys.also_known(vec![Asked {
+        name: "steps".to_owned(),
+        older: Vec::new(),
+        shape: Shape::Json,
+        required: false,
+    }]);
+    keys.node("steps");
+    for recipe in recipes {
+        keys.also_known(recipe.asked().collect());
+        for name in recipe.params() {
+            keys.node(name);
+        }
+    }
+}
+
+/// Gives every recipe its parameters, with what the recipes above it set for it.
 fn fill(
     section: &Section,
-    recipes: Vec<Recipe>,
+    recipes: &[Arc<Recipe>],
+    axes: &Fillings,
     problems: &mut Problems,
-) -> Option<(Vec<Entry>, Vec<Built>)> {
-    let title = format!("[{}]", section.name);
-    let mut entries = section.entries.clone();
+) -> Option<(Vec<Vec<Entry>>, Vec<Built>)> {
+    let mut sets: Vec<Vec<Entry>> = Vec::new();
     let mut built = Vec::new();
     let mut is_good = true;
     for recipe in recipes {
-        let mut keys = Keys::of_entries(&title, &section.place, &entries, problems)
-            .with_defaults(&section.defaults);
-        let Some(values) = recipe.values(&mut keys) else {
+        let mut keys = layered(section, &sets, problems);
+        let Some(mut values) = recipe.values(&mut keys) else {
             is_good = false;
             continue;
         };
-        let Some(mut set) = recipe.set_for_base(&values, problems) else {
-            is_good = false;
-            continue;
-        };
-        set.retain(|it| !entries.iter().any(|own| plain(&own.key) == plain(&it.key)));
-        set.append(&mut entries);
-        entries = set;
-        built.push(Built { recipe, values });
-    }
-    is_good.then_some((entries, built))
-}
-
-/// Every factory by name, with what it is: for lists and suggestions.
-pub(crate) fn known(dirs: &[PathBuf]) -> Vec<(String, String)> {
-    let mut known: Vec<_> = KINDS
-        .iter()
-        .map(|kind| (kind.name.to_owned(), kind.summary.to_owned()))
-        .collect();
-    for (name, summary) in recipe::all(dirs) {
-        if !known.iter().any(|(it, _)| *it == name) {
-            known.push((name, summary));
+        for (name, value) in &axes.map {
+            if !values.map.contains_key(name) {
+                values.set(name, value.clone(), axes.places.get(name));
+            }
         }
+        let Some(set) = recipe.set_for_base(&values, problems) else {
+            is_good = false;
+            continue;
+        };
+        sets.push(set);
+        built.push(Built {
+            recipe: Arc::clone(recipe),
+            values,
+        });
     }
-    known.sort();
-    known
+    is_good.then_some((sets, built))
 }
 
 #[cfg(test)]
@@ -172,7 +320,16 @@ mod tests {
         let source = Source::new("master.ini", "/base", text);
         let mut problems = Problems::default();
         let tree = ini::read(&source, &mut problems);
-        let factory = read(&tree.sections[0], &[dir.to_owned()], &mut problems);
+        let library = Library::new(vec![dir.to_owned()]);
+        let reading = library.read(&tree.sections[0], &Fillings::default(), &mut problems);
+        let title = format!("[{}]", tree.sections[0].name);
+        for entry in &reading.left {
+            let what = format!("unknown key `{}` in {title}", entry.key);
+            let known = reading.asked.list().into_iter().map(|it| it.name);
+            let problem = Problem::error(Code::UnknownKey, what).at(&entry.key_place);
+            problems.note(problem.did_you_mean(&entry.key, known));
+        }
+        let factory = reading.factory;
         problems.sort();
         let shown = problems
             .render(false)
@@ -219,7 +376,7 @@ mod tests {
         for name in ["autobot", "hello", "toolbox"] {
             assert!(!names(Path::new(NOWHERE), &format!("[{name}]\n")).is_empty());
         }
-        let known = known(&[]);
+        let known = Library::new(Vec::new()).known();
         let names: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
         let expected = [
             "autobot",
@@ -261,6 +418,57 @@ mod tests {
         }
         assert!(steps[0].1.contains("is_first: true"));
         assert!(steps[1].1.contains("is_first: false"));
+    }
+
+    #[test]
+    fn branches_of_subversion_are_one_tree_with_a_url_each() {
+        let text = "[x]\ntype = python_source\nsvn.1.2.X = http://x/svn/releases/1.2.X\nsvn.trunk = http://x/svn/trunk/\n";
+        let (factory, problems) = read_in(Path::new(NOWHERE), text);
+        assert_eq!(problems, "");
+        let factory = factory.expect("a factory");
+        let told = |it: &super::super::Repository| {
+            format!("{}#{}", it.url, it.branch.as_deref().unwrap_or_default())
+        };
+        let sources: Vec<_> = factory.sources().iter().map(told).collect();
+        let expected = [
+            "http://x/svn/trunk#trunk",
+            "http://x/svn/releases/1.2.X#1.2.X",
+        ];
+        assert_eq!(sources, expected);
+        let steps = steps(Path::new(NOWHERE), text);
+        let checkouts: Vec<_> = steps.iter().filter(|(name, _)| name == "svn").collect();
+        assert_eq!(checkouts.len(), 1, "{steps:?}");
+        assert!(checkouts[0].1.contains("env/src/trunk"), "{checkouts:?}");
+        let installs = steps.iter().filter(|(_, it)| it.contains("setup.py"));
+        assert_eq!(installs.count(), 1);
+
+        let text =
+            "[x]\ntype = source\nsvn = http://x/a http://x/b\nmode = full\nmethod = export\n";
+        assert_eq!(names(Path::new(NOWHERE), text), ["svn", "svn_1"]);
+        let check = |text: &str| read_in(Path::new(NOWHERE), text).1;
+        insta::assert_snapshot!(check("[x]\ntype = source\nsvn = http://x/a#b\n"), @"
+        error[bad-value]: bad repository in `svn` of [x]
+         --> master.ini:3:7
+          |
+        3 | svn = http://x/a#b
+          |       ^^^^^^^^^^^^ expected the URL of the branch: its directory, and no `#`
+        ");
+        insta::assert_snapshot!(check("[x]\ntype = source\nsvn.a = http://x/a\nsvn.* = http://x/b\n"), @"
+        error[bad-value]: bad repository in `svn` of [x]
+         --> master.ini:4:9
+          |
+        4 | svn.* = http://x/b
+          |         ^^^^^^^^^^ the name of a branch has no `*`
+        ");
+        insta::assert_snapshot!(check("[x]\ntype = source\nsvn.a = http://x/a\ngit = http://x/b\n"), @"
+        error[contradiction]: the branches of `svn.NAME` are one tree, which stands alone
+         --> master.ini:3:9
+          |
+        3 | svn.a = http://x/a
+          |         ^^^^^^^^^^
+        4 | git = http://x/b
+          |       ---------- another repository
+        ");
     }
 
     #[test]
@@ -401,7 +609,11 @@ mod tests {
         assert!(steps[1].1.contains("echo mine"), "{}", steps[1].1);
         assert!(steps[2].1.contains("in far on linux"), "{}", steps[2].1);
         assert!(steps[3].1.contains("\"True\""), "{}", steps[3].1);
-        assert!(known(&[dir.path().to_owned()]).contains(&("top".into(), "on top".into())));
+        assert!(
+            Library::new(vec![dir.path().to_owned()])
+                .known()
+                .contains(&("top".into(), "on top".into()))
+        );
     }
 
     #[test]
@@ -415,7 +627,7 @@ mod tests {
             "jobz = 1\n[params]\njobs = { type = \"int\", default = \"many\" }\n",
         );
         insta::assert_snapshot!(check("[bad]\n"), @r#"
-        error: bad default of the parameter `jobs`
+        error[bad-value]: bad default of the parameter `jobs`
          --> factories/bad.toml:3:34
           |
         3 | jobs = { type = "int", default = "many" }
@@ -425,33 +637,33 @@ mod tests {
             "odd.toml",
             "gti = \"x\"\n[params]\njobs = 2\n[[steps]]\ntype = \"shell\"\ncomand = \"make -j{{ job }}\"\n[[steps]]\ntype = \"shel\"\n",
         );
-        insta::assert_snapshot!(check("[odd]\njobs = two\n"), @r#"
-        error: bad value for `jobs` in [odd]
+        insta::assert_snapshot!(check("[odd]\njobs = two\n"), @"
+        error[bad-value]: bad value for `jobs` in [odd]
          --> master.ini:2:8
           |
         2 | jobs = two
           |        ^^^ expected a whole number
-        "#);
+        ");
         insta::assert_snapshot!(check("[odd]\njob = 3\n"), @r#"
-        error: unknown key `gti` in [odd]
+        error[unknown-key]: unknown key `gti` in [odd]
          --> factories/odd.toml:1:1
           |
         1 | gti = "x"
           | ^^^ did you mean `git`?
 
-        error: bad `{{ … }}` in a recipe
+        error[unknown-name]: bad `{{ … }}` in a text
          --> factories/odd.toml:6:21
           |
         6 | comand = "make -j{{ job }}"
           |                     ^^^ there is no name `job`; did you mean `jobs`?
 
-        error: unknown step type `shel`
+        error[unknown-type]: unknown step type `shel`
          --> factories/odd.toml:8:8
           |
         8 | type = "shel"
           |        ^^^^^^ did you mean `shell`?
 
-        error: unknown key `job` in [odd]
+        error[unknown-key]: unknown key `job` in [odd]
          --> master.ini:2:1
           |
         2 | job = 3
@@ -460,49 +672,49 @@ mod tests {
         write("a.toml", "extends = \"b\"\n");
         write("b.toml", "extends = \"a\"\n");
         insta::assert_snapshot!(check("[a]\n"), @r#"
-        error: the recipes extend each other in a circle: a → b → a
+        error[circle]: the recipes extend each other in a circle: a → b → a
          --> factories/b.toml:1:11
           |
         1 | extends = "a"
           |           ^^^
         "#);
-        insta::assert_snapshot!(check("[x]\ntype = helo\n"), @r#"
-        error: unknown factory `helo`
+        insta::assert_snapshot!(check("[x]\ntype = helo\n"), @"
+        error[unknown-factory]: unknown factory `helo`
          --> master.ini:2:8
           |
         2 | type = helo
           |        ^^^^ did you mean `hello`?
           |
           = help: the known ones are `a`, `autobot`, `b`, `bad`, `gnu_autoconf`, `hello`, `odd`, `python_source`, `shell`, `source`, `toolbox`, `virtualenv`
-        "#);
-        insta::assert_snapshot!(check("[x]\ntype = ../etc\n"), @r#"
-        error: unknown factory `../etc`
+        ");
+        insta::assert_snapshot!(check("[x]\ntype = ../etc\n"), @"
+        error[unknown-factory]: unknown factory `../etc`
          --> master.ini:2:8
           |
         2 | type = ../etc
           |        ^^^^^^
           |
           = help: the known ones are `a`, `autobot`, `b`, `bad`, `gnu_autoconf`, `hello`, `odd`, `python_source`, `shell`, `source`, `toolbox`, `virtualenv`
-        "#);
-        insta::assert_snapshot!(check("[x]\ntype = gnu_autoconf\ncompile = make %d\n"), @r#"
-        error: no repository in [x]
+        ");
+        insta::assert_snapshot!(check("[x]\ntype = gnu_autoconf\ncompile = make %d\n"), @"
+        error[missing-key]: no repository in [x]
          --> master.ini:1:2
           |
         1 | [x]
-          |  ^ expected `git = URL#BRANCH` or `hg = URL#BRANCH`
+          |  ^ expected `git = URL#BRANCH`, `hg = URL#BRANCH` or `svn = URL`
 
-        error: bad value for `compile` in [x]
+        error[bad-value]: bad value for `compile` in [x]
          --> master.ini:3:16
           |
         3 | compile = make %d
           |                ^ a `%` here starts no property reference; write `%%` for a percent sign
-        "#);
-        insta::assert_snapshot!(check("[x]\ntype = source\ngit = -x /srv/a /srv/a\n"), @r#"
-        error: bad repository in `git` of [x]
+        ");
+        insta::assert_snapshot!(check("[x]\ntype = source\ngit = -x /srv/a /srv/a\n"), @"
+        error[bad-value]: bad repository in `git` of [x]
          --> master.ini:3:7
           |
         3 | git = -x /srv/a /srv/a
           |       ^^ the repository `-x` begins with `-`
-        "#);
+        ");
     }
 }

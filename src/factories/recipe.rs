@@ -10,14 +10,18 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Map;
 use serde_json::Value as Json;
 use serde_json::json;
 
 use crate::expr;
+use crate::expr::Fillings;
 use crate::model::Platform;
+use crate::model::SecretRef;
 use crate::steps;
 use crate::steps::StepPlan;
+use crate::syntax;
+use crate::syntax::Asked;
+use crate::syntax::Code;
 use crate::syntax::Content;
 use crate::syntax::Entry;
 use crate::syntax::Keys;
@@ -26,11 +30,13 @@ use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
+use crate::syntax::Shape;
 use crate::syntax::Source;
 use crate::syntax::Value;
 use crate::syntax::toml;
 
 use super::Factory;
+use super::Print;
 use super::Repository;
 use super::number_names;
 
@@ -114,7 +120,7 @@ pub(super) struct Recipe {
     params: Vec<Param>,
     /// Keys that it sets for what it extends.
     sets: Vec<Entry>,
-    steps: Vec<Node>,
+    steps: Arc<Vec<Node>>,
 }
 
 struct Param {
@@ -160,7 +166,7 @@ impl Recipe {
         };
         let steps = match steps {
             Some(node) => tables_of(node, problems),
-            None => Some(Vec::new()),
+            None => Some(Arc::default()),
         };
         Some(Self {
             name: name.to_owned(),
@@ -173,19 +179,67 @@ impl Recipe {
         })
     }
 
+    /// The steps that a section of the configuration has itself.
+    pub(super) fn in_place(
+        name: &str,
+        place: &Place,
+        extends: (String, Place),
+        steps: Node,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let steps = match &steps.content {
+            Content::Text(text) => match syntax::json(&steps, text) {
+                Ok(read) => read,
+                Err(misread) => {
+                    let at = misread.place.as_ref().unwrap_or(&steps.place);
+                    let what = "bad value for `steps`";
+                    let problem = Problem::error(Code::BadValue, what).at(at);
+                    problems.note(problem.label(misread.what.unwrap_or_default()));
+                    return None;
+                }
+            },
+            _ => steps,
+        };
+        Some(Self {
+            name: name.to_owned(),
+            source: Arc::clone(&place.source),
+            description: String::new(),
+            extends,
+            params: Vec::new(),
+            sets: Vec::new(),
+            steps: tables_of(steps, problems)?,
+        })
+    }
+
+    /// The file.
+    pub(super) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
     /// The names of its parameters.
     pub(super) fn params(&self) -> impl Iterator<Item = &str> {
         self.params.iter().map(|it| it.name.as_str())
     }
 
+    /// What it asks a section for.
+    pub(super) fn asked(&self) -> impl Iterator<Item = Asked> {
+        self.params.iter().map(|it| Asked {
+            name: it.name.clone(),
+            older: Vec::new(),
+            shape: it.kind.shape(),
+            required: it.default.is_none(),
+        })
+    }
+
     /// Takes the parameters from a section.
-    pub(super) fn values(&self, keys: &mut Keys<'_>) -> Option<Map<String, Json>> {
-        let mut values = Map::new();
+    pub(super) fn values(&self, keys: &mut Keys<'_>) -> Option<Fillings> {
+        let mut values = Fillings::default();
         let mut is_good = true;
         for param in &self.params {
             match param.value(keys) {
                 Some(value) => {
-                    values.insert(param.name.clone(), value);
+                    let place = keys.set_at(&param.name);
+                    values.set(&param.name, value, place.as_ref());
                 }
                 None => is_good = false,
             }
@@ -196,10 +250,10 @@ impl Recipe {
     /// What it sets for what it extends.
     pub(super) fn set_for_base(
         &self,
-        values: &Map<String, Json>,
+        values: &Fillings,
         problems: &mut Problems,
     ) -> Option<Vec<Entry>> {
-        filled_entries(&self.sets, values, problems)
+        expr::fill_entries(&self.sets, values, problems)
     }
 }
 
@@ -207,14 +261,16 @@ impl Param {
     fn value(&self, keys: &mut Keys<'_>) -> Option<Json> {
         match &self.default {
             Some(default) => Some(match self.kind {
-                ParamKind::Text => keys.optional::<String>(&self.name)?.map(Json::from),
+                ParamKind::Text => keys
+                    .optional::<ParamText>(&self.name)?
+                    .map(|it| it.0.into()),
                 ParamKind::Int => keys.optional::<i64>(&self.name)?.map(Json::from),
                 ParamKind::Bool => keys.optional::<bool>(&self.name)?.map(Json::from),
                 ParamKind::List => keys.optional::<Vec<String>>(&self.name)?.map(Json::from),
             })
             .map(|it| it.unwrap_or_else(|| default.clone())),
             None => match self.kind {
-                ParamKind::Text => keys.required::<String>(&self.name).map(Json::from),
+                ParamKind::Text => keys.required::<ParamText>(&self.name).map(|it| it.0.into()),
                 ParamKind::Int => keys.required::<i64>(&self.name).map(Json::from),
                 ParamKind::Bool => keys.required::<bool>(&self.name).map(Json::from),
                 ParamKind::List => keys.required::<Vec<String>>(&self.name).map(Json::from),
@@ -223,10 +279,27 @@ impl Param {
     }
 }
 
+/// A text that may refer to secrets: what it is filled into decides whether it may.
+struct ParamText(String);
+
+impl Value for ParamText {
+    const EXPECTED: &'static str = String::EXPECTED;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        Ok(Self(node.as_text()?.to_owned()))
+    }
+}
+
 /// Reads `[params]`: each a table with `type`, `default` and `help`, or just the default.
 fn params_of(node: &Node, problems: &mut Problems) -> Option<Vec<Param>> {
     let Content::Table(entries) = &node.content else {
-        problems.note(Problem::error("`params` is a table, one entry a parameter").at(&node.place));
+        problems.note(
+            Problem::error(
+                Code::BadRecipe,
+                "`params` is a table, one entry a parameter",
+            )
+            .at(&node.place),
+        );
         return None;
     };
     let params: Vec<_> = entries.iter().map(|it| param_of(it, problems)).collect();
@@ -241,7 +314,10 @@ fn param_of(entry: &Entry, problems: &mut Problems) -> Option<Param> {
         .is_some_and(|it| it.is_ascii_alphabetic() || it == '_');
     let is_name = starts_well && chars.all(|it| it.is_ascii_alphanumeric() || it == '_');
     if !is_name || RESERVED.contains(&name.as_str()) {
-        let problem = Problem::error(format!("`{name}` cannot be the name of a parameter"));
+        let problem = Problem::error(
+            Code::BadName,
+            format!("`{name}` cannot be the name of a parameter"),
+        );
         problems.note(
             problem
                 .at(&entry.key_place)
@@ -271,7 +347,10 @@ fn param_of(entry: &Entry, problems: &mut Problems) -> Option<Param> {
         Some(node) => match kind.read(&node) {
             Some(value) => Some(value),
             None => {
-                let problem = Problem::error(format!("bad default of the parameter `{name}`"));
+                let problem = Problem::error(
+                    Code::BadValue,
+                    format!("bad default of the parameter `{name}`"),
+                );
                 problems.note(
                     problem
                         .at(&node.place)
@@ -295,18 +374,27 @@ impl ParamKind {
             Content::Int(_) => Some(Self::Int),
             Content::Bool(_) => Some(Self::Bool),
             Content::List(_) => Some(Self::List),
-            Content::Float(_) | Content::Null | Content::Table(_) => None,
+            Content::Float(_) | Content::Null | Content::Table(_) | Content::Edited(_) => None,
         }
     }
 
     fn read(self, node: &Node) -> Option<Json> {
         match self {
-            Self::Text => String::read(node).map(Json::from),
+            Self::Text => ParamText::read(node).map(|it| it.0.into()),
             Self::Int => i64::read(node).map(Json::from),
             Self::Bool => bool::read(node).map(Json::from),
             Self::List => Vec::<String>::read(node).map(Json::from),
         }
         .ok()
+    }
+
+    const fn shape(self) -> Shape {
+        match self {
+            Self::Text => String::SHAPE,
+            Self::Int => i64::SHAPE,
+            Self::Bool => bool::SHAPE,
+            Self::List => <Vec<String> as Value>::SHAPE,
+        }
     }
 
     const fn expected(self) -> &'static str {
@@ -321,6 +409,7 @@ impl ParamKind {
 
 impl Value for ParamKind {
     const EXPECTED: &'static str = "`string`, `int`, `bool` or `list`";
+    const SHAPE: Shape = Shape::Word(&["string", "int", "bool", "list"]);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match node.as_text()? {
@@ -333,96 +422,87 @@ impl Value for ParamKind {
     }
 }
 
-fn tables_of(node: Node, problems: &mut Problems) -> Option<Vec<Node>> {
+fn tables_of(node: Node, problems: &mut Problems) -> Option<Arc<Vec<Node>>> {
     let is_table = |it: &Node| matches!(it.content, Content::Table(_));
     match node.content {
         Content::List(all) if all.iter().all(is_table) => Some(all),
         _ => {
-            let problem = Problem::error("`steps` is a list of tables").at(&node.place);
+            let problem =
+                Problem::error(Code::BadRecipe, "`steps` is a list of tables").at(&node.place);
             problems.note(problem.label("expected `[[steps]]` before each step"));
             None
         }
     }
 }
 
-/// Fills in the texts of `entries`; `None` if one cannot be.
-fn filled_entries(
-    entries: &[Entry],
-    values: &Map<String, Json>,
-    problems: &mut Problems,
-) -> Option<Vec<Entry>> {
-    let filled: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            Some(Entry {
-                value: filled(&entry.value, values, problems)?,
-                ..entry.clone()
-            })
-        })
-        .collect();
-    filled.into_iter().collect()
-}
-
-fn filled(node: &Node, values: &Map<String, Json>, problems: &mut Problems) -> Option<Node> {
-    let content = match &node.content {
-        Content::Text(text) => match expr::fill(text, values) {
-            Ok(text) => Content::Text(text),
-            Err(error) => {
-                let place = match error.at {
-                    Some(at) => node.part(text, at),
-                    None => node.place.clone(),
-                };
-                problems.note(
-                    Problem::error("bad `{{ … }}` in a recipe")
-                        .at(&place)
-                        .label(error.what),
-                );
-                return None;
-            }
-        },
-        Content::List(all) => {
-            let all: Vec<_> = all.iter().map(|it| filled(it, values, problems)).collect();
-            Content::List(all.into_iter().collect::<Option<_>>()?)
-        }
-        Content::Table(all) => Content::Table(filled_entries(all, values, problems)?),
-        Content::Int(_) | Content::Float(_) | Content::Bool(_) | Content::Null => {
-            node.content.clone()
-        }
-    };
-    Some(Node {
-        place: node.place.clone(),
-        content,
-    })
-}
-
 /// A recipe with its parameters.
 pub(super) struct Built {
-    pub(super) recipe: Recipe,
-    pub(super) values: Map<String, Json>,
+    pub(super) recipe: Arc<Recipe>,
+    pub(super) values: Fillings,
 }
 
 impl Built {
     /// Its own steps for a slave of this platform.
-    fn steps(&self, platform: &Platform, problems: &mut Problems) -> Vec<StepPlan> {
-        let mut values = self.values.clone();
-        let about = json!({
-            "os": platform.os,
-            "arch": platform.arch,
-            "bits": platform.bits,
-            "version": platform.version,
-            "hostname": platform.hostname,
-        });
-        values.insert("platform".into(), about);
+    fn steps(
+        &self,
+        platform: &Platform,
+        earlier: &mut Earlier,
+        problems: &mut Problems,
+    ) -> Vec<StepPlan> {
+        let values = self.values_on(platform);
         let mut steps = Vec::new();
-        for node in &self.recipe.steps {
-            if let Some(node) = filled(node, &values, problems)
+        for node in &*self.recipe.steps {
+            if let Some(node) = expr::fill_node(node, &values, problems)
                 && let Content::Table(entries) = &node.content
             {
                 let keys = Keys::of_entries("[[steps]]", &node.place, entries, problems);
-                steps.extend(steps::read(keys));
+                let read = steps::read(keys, earlier.names());
+                earlier.add(read.as_ref().map(|it| it.name.as_str()));
+                steps.extend(read);
+            } else {
+                earlier.add(None);
             }
         }
         steps
+    }
+
+    /// The secrets that its file refers to; not those that its parameters bring.
+    fn secrets(&self) -> Vec<(SecretRef, Place)> {
+        let set = self.recipe.sets.iter().map(|it| &it.value);
+        if !self
+            .recipe
+            .steps
+            .iter()
+            .chain(set)
+            .any(Node::may_have_secrets)
+        {
+            return Vec::new();
+        }
+        let given = Json::from(self.values.map.clone()).to_string();
+        let given = SecretRef::all(&given);
+        let is_given = |it: &SecretRef| given.iter().any(|(other, _)| other.name == it.name);
+        let values = self.values_on(&some_platform());
+        let set = self.recipe.sets.iter().map(|it| &it.value);
+        let nodes = self.recipe.steps.iter().chain(set);
+        // What cannot be filled in is told when the steps are read.
+        let nodes = nodes.filter_map(|it| expr::fill_node(it, &values, &mut Problems::default()));
+        let all = nodes.flat_map(|it| it.secrets());
+        all.filter(|(it, _)| !is_given(it)).collect()
+    }
+
+    fn values_on(&self, platform: &Platform) -> Fillings {
+        let mut values = self.values.clone();
+        // What a slave says of itself must not ask for secrets when it is filled in.
+        let plain = |text: &str| text.replace('$', "");
+        let about = json!({
+            "os": plain(&platform.os),
+            "arch": plain(&platform.arch),
+            "bits": platform.bits,
+            "version": plain(&platform.version),
+            "hostname": plain(&platform.hostname),
+        });
+        values.set("platform", about, None);
+        values
     }
 }
 
@@ -430,33 +510,103 @@ impl fmt::Debug for Built {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recipe")
             .field("name", &self.recipe.name)
-            .field("values", &self.values)
-            .field("text", &self.recipe.source.text)
+            .field("values", &self.values.map)
+            .field("steps", &Written(&self.recipe.steps))
             .finish()
     }
 }
 
-/// What the recipes make of `base`; `built` is outermost first. Their steps are read
-/// once now, so that mistakes are told when the file is loaded.
+/// Steps as their file has them.
+struct Written<'a>(&'a [Node]);
+
+impl fmt::Debug for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|it| &it.content))
+            .finish()
+    }
+}
+
+/// What the recipes make of `base`, with its steps on some platform; `built` is outermost
+/// first. The steps are read once now, so that mistakes are told when the file is loaded.
 pub(super) fn factory(
     base: Arc<dyn Factory>,
     mut built: Vec<Built>,
     problems: &mut Problems,
-) -> Option<Arc<dyn Factory>> {
+) -> Option<Tried> {
     built.reverse();
-    let some_platform = Platform {
+    let platform = some_platform();
+    let mut found = Problems::default();
+    let mut earlier = Earlier::of(base.as_ref());
+    let mut own = Vec::new();
+    for it in &built {
+        own.extend(it.steps(&platform, &mut earlier, &mut found));
+    }
+    let is_good = !found.has_errors();
+    problems.append(found);
+    let steps = base.steps(&platform).map(|mut steps| {
+        steps.extend(own);
+        number_names(steps)
+    });
+    is_good.then(|| (Arc::new(FromRecipe { base, built }) as _, steps))
+}
+
+/// A factory, and its steps on some platform.
+pub(super) type Tried = (Arc<dyn Factory>, Result<Vec<StepPlan>, String>);
+
+/// The names of the steps so far, if they are known: what conditions may name.
+struct Earlier(Option<Vec<String>>);
+
+impl Earlier {
+    /// The steps of a factory, on whichever platform it has them.
+    fn of(base: &dyn Factory) -> Self {
+        let mut names = Vec::new();
+        for os in ["linux", "mac", "win"] {
+            let platform = Platform {
+                os: os.to_owned(),
+                ..some_platform()
+            };
+            let Ok(steps) = base.steps(&platform) else {
+                return Self(None);
+            };
+            for step in steps {
+                if !names.contains(&step.name) {
+                    names.push(step.name);
+                }
+            }
+        }
+        Self(Some(names))
+    }
+
+    fn names(&self) -> Option<&[String]> {
+        self.0.as_deref()
+    }
+
+    /// One more step; from one that cannot be read on, no name is known to be wrong.
+    fn add(&mut self, name: Option<&str>) {
+        let (Some(names), Some(name)) = (&mut self.0, name) else {
+            self.0 = None;
+            return;
+        };
+        let mut numbered = name.to_owned();
+        let mut number = 0;
+        while names.contains(&numbered) {
+            number += 1;
+            numbered = format!("{name}_{number}");
+        }
+        names.push(numbered);
+    }
+}
+
+/// What steps are tried with when the file is loaded: what a slave says of
+/// itself is known only when it is here.
+pub(super) fn some_platform() -> Platform {
+    Platform {
         os: "linux".into(),
         arch: "x86_64".into(),
         bits: 64,
         ..Platform::default()
-    };
-    let mut found = Problems::default();
-    for it in &built {
-        it.steps(&some_platform, &mut found);
     }
-    let is_good = !found.has_errors();
-    problems.append(found);
-    is_good.then(|| Arc::new(FromRecipe { base, built }) as Arc<dyn Factory>)
 }
 
 #[derive(Debug)]
@@ -475,11 +625,30 @@ impl Factory for FromRecipe {
         let mut steps = self.base.steps(platform)?;
         let mut problems = Problems::default();
         for it in &self.built {
-            steps.extend(it.steps(platform, &mut problems));
+            // What conditions name was checked when the file was loaded.
+            let any = &mut Earlier(None);
+            steps.extend(it.steps(platform, any, &mut problems));
         }
         match problems.0.iter().find(|_| problems.has_errors()) {
             None => Ok(number_names(steps)),
             Some(first) => Err(first.line()),
+        }
+    }
+
+    fn secrets(&self) -> Vec<(SecretRef, Place)> {
+        let own = self.built.iter().flat_map(Built::secrets);
+        self.base.secrets().into_iter().chain(own).collect()
+    }
+
+    fn print(&self, print: &mut Print) {
+        self.base.print(print);
+        for it in &self.built {
+            print.text(&it.recipe.name);
+            print.debug(&it.values.map);
+            for step in &*it.recipe.steps {
+                print.node(step);
+            }
+            print.text("");
         }
     }
 

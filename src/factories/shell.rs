@@ -1,19 +1,21 @@
 //! `shell`: checks repositories out and runs commands there, one step each.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::expr::Amount;
 use crate::model::Platform;
 use crate::model::Text;
 use crate::steps::Line;
 use crate::steps::Settings;
 use crate::steps::StepPlan;
 use crate::steps::plan;
+use crate::syntax::Code;
 use crate::syntax::Content;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Problem;
+use crate::syntax::Shape;
 use crate::syntax::Value;
 
 use super::Factory;
@@ -33,7 +35,7 @@ pub(super) const KIND: FactoryKind = FactoryKind {
 struct Commands {
     sources: Sources,
     lines: Vec<Line>,
-    timeout: Option<Duration>,
+    timeout: Option<Amount>,
 }
 
 impl Commands {
@@ -46,7 +48,7 @@ impl Commands {
         let lines: Vec<_> = command?.into_iter().chain(commands?.0).collect();
         if lines.is_empty() {
             let what = format!("no commands in {}", keys.title());
-            let problem = Problem::error(what).at(keys.header());
+            let problem = Problem::error(Code::MissingKey, what).at(keys.header());
             keys.note(problem.label("expected `commands`, a line each, or `command`"));
             return None;
         }
@@ -67,7 +69,7 @@ impl Factory for Commands {
         let mut steps = self.sources.checkouts();
         for line in &self.lines {
             let settings = Settings {
-                timeout: self.timeout,
+                timeout: self.timeout.clone(),
                 ..Settings::default()
             };
             steps.push(plan::shell(line.clone(), settings).halting());
@@ -81,6 +83,7 @@ struct Lines(Vec<Line>);
 
 impl Value for Lines {
     const EXPECTED: &'static str = "commands, a line each, or a list of them";
+    const SHAPE: Shape = Shape::Lines(&Shape::Command);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let text = match &node.content {

@@ -13,7 +13,7 @@ use super::sources::Sources;
 
 pub(super) const KIND: FactoryKind = FactoryKind {
     name: "source",
-    summary: "Checks out Git and Mercurial repositories.",
+    summary: "Checks out Git, Mercurial and Subversion repositories.",
     example: "git = https://example.org/hello.git#main",
     read: |keys| Some(Arc::new(Source(Sources::read(keys)?))),
 };

@@ -1,8 +1,9 @@
-//! The `git` and `hg` parameters that most factories have, and the checkout
+//! The `git`, `hg` and `svn` parameters that most factories have, and the checkout
 //! steps that they become.
 
 use std::collections::BTreeSet;
 
+use crate::model::OPENING;
 use crate::model::Text;
 use crate::steps::BranchType;
 use crate::steps::Checkout;
@@ -10,17 +11,22 @@ use crate::steps::Git;
 use crate::steps::Mercurial;
 use crate::steps::Mode;
 use crate::steps::StepPlan;
+use crate::steps::Svn;
+use crate::steps::SvnUrls;
 use crate::steps::check_url;
 use crate::steps::check_word;
 use crate::steps::git;
 use crate::steps::mercurial;
 use crate::steps::plan;
+use crate::steps::svn;
+use crate::syntax::Code;
 use crate::syntax::Content;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
+use crate::syntax::Shape;
 use crate::syntax::Value;
 
 use super::Repository;
@@ -29,7 +35,7 @@ use super::Vcs;
 /// The repositories of a factory and how they are checked out.
 #[derive(Clone, Debug)]
 pub(super) struct Sources {
-    /// Those of hg first, each kind in the order of the file.
+    /// Those of hg first, then git, then svn, each kind in the order of the file.
     pub(super) all: Vec<Repository>,
     mode: Mode,
     submodules: bool,
@@ -41,18 +47,18 @@ impl Sources {
     pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let hg = repositories(keys, Vcs::Hg);
         let git = repositories(keys, Vcs::Git);
-        let has_hg = hg.as_ref().is_none_or(|it| !it.is_empty());
-        let mode = Mode::read(
-            keys,
-            if has_hg {
-                mercurial::METHODS
-            } else {
-                git::METHODS
-            },
-        );
+        let svn = subversion(keys);
+        let has =
+            |all: &Option<Vec<(Repository, Place)>>| all.as_ref().is_none_or(|it| !it.is_empty());
+        let methods = match (has(&hg), has(&git), has(&svn)) {
+            (true, _, _) => mercurial::METHODS,
+            (false, false, true) => svn::METHODS,
+            (false, _, _) => git::METHODS,
+        };
+        let mode = Mode::read(keys, methods);
         let submodules = keys.or("submodules", false);
         let shallow = keys.or("shallow", false);
-        let all = [hg?, git?].concat();
+        let all = [hg?, git?, svn?].concat();
         let is_distinct = distinct(keys, &all);
         Some(Self {
             all: all.into_iter().map(|(it, _)| it).collect(),
@@ -68,8 +74,10 @@ impl Sources {
         let sources = Self::read(keys)?;
         if sources.all.is_empty() {
             let what = format!("no repository in {}", keys.title());
-            let problem = Problem::error(what).at(keys.header());
-            keys.note(problem.label("expected `git = URL#BRANCH` or `hg = URL#BRANCH`"));
+            let problem = Problem::error(Code::MissingKey, what).at(keys.header());
+            keys.note(
+                problem.label("expected `git = URL#BRANCH`, `hg = URL#BRANCH` or `svn = URL`"),
+            );
             return None;
         }
         Some(sources)
@@ -80,12 +88,54 @@ impl Sources {
     pub(super) fn checkouts(&self) -> Vec<StepPlan> {
         match self.all.as_slice() {
             [only] => vec![self.checkout(only, true, None)],
+            _ if self.has_branch_map() => vec![self.svn_map(None)],
             _ => self.checkouts_in("build"),
         }
     }
 
+    /// Whether all of it is one tree, whose branches each have a URL.
+    fn has_branch_map(&self) -> bool {
+        self.all.len() > 1
+            && self
+                .all
+                .iter()
+                .all(|it| it.vcs == Vcs::Svn && it.branch.is_some())
+    }
+
+    /// What the checkouts of [`Sources::checkouts_in`] are called.
+    pub(super) fn directories(&self) -> Vec<&str> {
+        let trees = if self.has_branch_map() {
+            1
+        } else {
+            self.all.len()
+        };
+        self.all.iter().take(trees).map(directory).collect()
+    }
+
+    fn svn_map(&self, workdir: Option<Text>) -> StepPlan {
+        let pair = |it: &Repository| {
+            let branch = it.branch.clone().unwrap_or_default();
+            (branch, Text::literal(it.url.as_str()))
+        };
+        let first = self.all.first().and_then(|it| it.branch.as_deref());
+        plan::svn(Svn {
+            checkout: Checkout {
+                workdir,
+                mode: self.mode,
+                ..Checkout::default()
+            },
+            urls: SvnUrls::Map(self.all.iter().map(pair).collect()),
+            default_branch: first.map(Text::literal),
+            ..Svn::default()
+        })
+    }
+
     /// A checkout of each repository in its own directory in `parent`.
     pub(super) fn checkouts_in(&self, parent: &str) -> Vec<StepPlan> {
+        if self.has_branch_map() {
+            let name = self.all.first().map_or("source", directory);
+            return vec![self.svn_map(Some(Text::literal(format!("{parent}/{name}"))))];
+        }
         let all = self.all.iter().enumerate();
         all.map(|(index, it)| {
             let workdir = format!("{parent}/{}", directory(it));
@@ -117,6 +167,12 @@ impl Sources {
                 branch_type: BranchType::InRepo,
                 ..Mercurial::default()
             }),
+            Vcs::Svn => plan::svn(Svn {
+                urls: SvnUrls::One(Text::literal(it.url.as_str())),
+                checkout,
+                default_branch: branch,
+                ..Svn::default()
+            }),
         }
     }
 }
@@ -127,8 +183,59 @@ pub(super) fn directory(repository: &Repository) -> &str {
     let last = url.rsplit(['/', '\\', ':']).next().unwrap_or_default();
     match repository.vcs {
         Vcs::Git => last.strip_suffix(".git").unwrap_or(last),
-        Vcs::Hg => last,
+        Vcs::Hg | Vcs::Svn => last,
     }
+}
+
+/// `svn`, to be read as what it is.
+struct Subversion(Node);
+
+impl Value for Subversion {
+    const EXPECTED: &'static str = Urls::EXPECTED;
+    const SHAPE: Shape = Shape::OrMap(&Urls::SHAPE, &Shape::Text);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        Ok(Self(node.clone()))
+    }
+}
+
+/// `svn = URL …`, or a URL for each branch: `svn.trunk = URL`.
+fn subversion(keys: &mut Keys<'_>) -> Option<Vec<(Repository, Place)>> {
+    let is_map = match keys.optional::<Subversion>("svn")?.map(|it| it.0.content) {
+        // In INI a map is dotted keys, and has no key of the plain name.
+        None | Some(Content::Table(_)) => true,
+        Some(Content::Text(text)) => text.starts_with('{'),
+        Some(_) => false,
+    };
+    if !is_map {
+        return repositories(keys, Vcs::Svn);
+    }
+    let map = keys.placed_map::<String>("svn")?;
+    let mut all = Vec::new();
+    let mut is_good = true;
+    for (branch, (place, url)) in map {
+        let read = match branch.contains('*') {
+            true => Err("the name of a branch has no `*`".to_owned()),
+            false => check_word("branch", &branch).and_then(|()| repository(Vcs::Svn, &url)),
+        };
+        match read {
+            Ok(it) => all.push((
+                Repository {
+                    branch: Some(branch),
+                    ..it
+                },
+                place,
+            )),
+            Err(what) => {
+                is_good = false;
+                let title = format!("bad repository in `svn` of {}", keys.title());
+                keys.note(Problem::error(Code::BadValue, title).at(&place).label(what));
+            }
+        }
+    }
+    // What is built where nobody says otherwise stands first.
+    all.sort_by_key(|(it, _)| it.branch.as_deref() != Some("trunk"));
+    is_good.then_some(all)
 }
 
 fn repositories(keys: &mut Keys<'_>, vcs: Vcs) -> Option<Vec<(Repository, Place)>> {
@@ -136,12 +243,22 @@ fn repositories(keys: &mut Keys<'_>, vcs: Vcs) -> Option<Vec<(Repository, Place)
     let mut all = Vec::new();
     let mut is_good = true;
     for (text, place) in urls.0 {
+        if text.contains(OPENING) {
+            is_good = false;
+            let what = format!("a secret in `{}` of {}", vcs.as_str(), keys.title());
+            let problem = Problem::error(Code::BadSecret, what)
+                .at(&place)
+                .label("the names of repositories are stored and shown")
+                .help("a credential helper or an ssh key of the slave's user keeps it secret");
+            keys.note(problem);
+            continue;
+        }
         match repository(vcs, &text) {
             Ok(it) => all.push((it, place)),
             Err(what) => {
                 is_good = false;
                 let title = format!("bad repository in `{}` of {}", vcs.as_str(), keys.title());
-                keys.note(Problem::error(title).at(&place).label(what));
+                keys.note(Problem::error(Code::BadValue, title).at(&place).label(what));
             }
         }
     }
@@ -151,6 +268,10 @@ fn repositories(keys: &mut Keys<'_>, vcs: Vcs) -> Option<Vec<(Repository, Place)
 /// Reads `URL` or `URL#BRANCH`.
 fn repository(vcs: Vcs, text: &str) -> Result<Repository, String> {
     let (url, branch) = match text.rsplit_once('#') {
+        // A branch of Subversion is a directory of the URL.
+        Some(_) if vcs == Vcs::Svn => {
+            return Err("expected the URL of the branch: its directory, and no `#`".into());
+        }
         Some((url, branch)) => (url, Some(branch).filter(|it| !it.is_empty())),
         None => (text, None),
     };
@@ -161,6 +282,11 @@ fn repository(vcs: Vcs, text: &str) -> Result<Repository, String> {
     if let Some(branch) = branch {
         check_word("branch", branch)?;
     }
+    let url = match vcs {
+        // As its poller calls it.
+        Vcs::Svn => url.trim_end_matches('/'),
+        Vcs::Git | Vcs::Hg => url,
+    };
     let repository = Repository {
         vcs,
         url: url.to_owned(),
@@ -176,11 +302,27 @@ fn repository(vcs: Vcs, text: &str) -> Result<Repository, String> {
 fn distinct(keys: &mut Keys<'_>, all: &[(Repository, Place)]) -> bool {
     let mut names = BTreeSet::new();
     let mut is_good = true;
+    let is_branch = |it: &Repository| it.vcs == Vcs::Svn && it.branch.is_some();
+    let other = all.iter().find(|(it, _)| !is_branch(it));
+    let branch = all.iter().find(|(it, _)| is_branch(it));
+    if let (Some((_, other)), Some((_, branch))) = (other, branch) {
+        let what = "the branches of `svn.NAME` are one tree, which stands alone";
+        let problem = Problem::error(Code::Contradiction, what).at(branch);
+        keys.note(problem.also(other, "another repository"));
+        is_good = false;
+    }
     for (repository, place) in all {
+        if is_branch(repository) {
+            continue; // Of one tree.
+        }
         let name = directory(repository);
         if !names.insert(name) {
             is_good = false;
-            let problem = Problem::error(format!("two repositories are called `{name}`")).at(place);
+            let problem = Problem::error(
+                Code::Duplicate,
+                format!("two repositories are called `{name}`"),
+            )
+            .at(place);
             keys.note(problem.label("the second one"));
         }
     }
@@ -192,13 +334,14 @@ struct Urls(Vec<(String, Place)>);
 
 impl Value for Urls {
     const EXPECTED: &'static str = "repositories such as `https://example.org/hello.git#main`";
+    const SHAPE: Shape = Shape::List(&Shape::Any);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let Content::List(items) = &node.content else {
             return Vec::<(String, Place)>::read(node).map(Self);
         };
         let mut all = Vec::new();
-        for item in items {
+        for item in items.iter() {
             match &item.content {
                 Content::List(pair) => match pair.as_slice() {
                     [url, branch] => {

@@ -11,6 +11,7 @@ use crate::steps::Settings;
 use crate::steps::StepPlan;
 use crate::steps::argv;
 use crate::steps::plan;
+use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Problem;
 
@@ -36,6 +37,11 @@ pub(super) struct Virtualenv {
 }
 
 impl Virtualenv {
+    /// What the checkouts below [`Virtualenv::src`] are called.
+    pub(super) fn directories(&self) -> Vec<&str> {
+        self.sources.directories()
+    }
+
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let checkout = keys.or("checkout", true);
         let environment = Self::read_checked_out(keys);
@@ -53,7 +59,10 @@ impl Virtualenv {
             .bytes()
             .all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it));
         if !is_word || name.is_empty() || name.starts_with(['-', '.']) {
-            let problem = Problem::error(format!("`{name}` is no name of an environment"));
+            let problem = Problem::error(
+                Code::BadName,
+                format!("`{name}` is no name of an environment"),
+            );
             let problem = problem.at(&keys.place("name"));
             keys.note(problem.label("expected letters, digits, `_`, `.` and `-`"));
             return None;

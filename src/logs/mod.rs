@@ -7,6 +7,7 @@
 //! at both ends.
 
 pub(crate) mod append;
+pub(crate) mod cut;
 pub(crate) mod read;
 pub(crate) mod record;
 

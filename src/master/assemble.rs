@@ -1,6 +1,6 @@
 //! Puts a master together and runs it: the second file to read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ use crate::master::core::{Core, Event, Ticket};
 use crate::master::crew::{Beginnings, Crew};
 use crate::master::dispatch;
 use crate::master::handle::MasterHandle;
+use crate::master::holding::LockDesk;
 use crate::master::pages::{Access, Door, Pages};
+use crate::master::prune;
 use crate::master::reload::Fixtures;
 use crate::store::{StoreError, StoreHandle};
 
@@ -36,10 +38,17 @@ pub(crate) enum StartError {
     /// The configuration's problems, rendered.
     #[error("{0}")]
     Config(String),
-    #[error("failed to open the database `state.sqlite`")]
+    #[error("failed to open the database `{}`", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: StoreError,
+    },
+    #[error("failed to read the database")]
     Store(#[from] StoreError),
+    /// A port that cannot be had, most likely.
     #[error("{0}")]
-    Port(String),
+    Begin(String),
     #[error("failed to listen on `{SOCKET}`")]
     Socket(#[source] std::io::Error),
 }
@@ -56,65 +65,8 @@ pub(crate) async fn run(
     mut hangup: mpsc::Receiver<()>,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    let plan = config::load(dir).map_err(|problems| StartError::Config(problems.render(false)))?;
-    if !plan.warnings.is_empty() {
-        warn!("{}", plan.warnings.render(false).trim_end());
-    }
-    let plan = Arc::new(plan);
-    let store = StoreHandle::open(&dir.join("state.sqlite"))?;
-    let known = store.write(|verbs| Ok((verbs.identity()?, verbs.unfinished_builds()?)));
-    let (identity, unfinished) = known.await?;
-
-    let (tell_core, inbox) = mpsc::channel(INBOX);
-    let crew = Crew::new(Beginnings {
-        dir: dir.to_owned(),
-        store,
-        identity,
-        started: clock::now(),
-        core: tell_core,
-        plan: Arc::clone(&plan),
-        stop: stop.clone(),
-    });
-    let mut core = Core::new(Arc::clone(&plan), unfinished.len() as u64);
-
-    // Before any slave can come: what they say about these builds finds its listener.
-    for (number, was) in (1..).zip(unfinished) {
-        let ticket = Ticket(number);
-        let Some(taken) = begin::take_up(&crew, &was).await? else {
-            continue;
-        };
-        let key = was.build.key.clone();
-        let slave = was.build.slave.clone();
-        core.handle(Event::BuildResumed {
-            ticket,
-            builder: key.builder.clone(),
-            slave,
-            key,
-        });
-        let name = format!("build {}", taken.key);
-        crew.supervise(
-            name,
-            begin::run_resumed(Arc::clone(&crew), ticket, taken, was),
-        );
-    }
-    crew.supervise("core".into(), dispatch::run(Arc::clone(&crew), core, inbox));
-
-    let fixtures = Arc::new(Fixtures::new(Arc::clone(&pages)));
-    let handle = MasterHandle::new(Arc::clone(&crew), Arc::clone(&fixtures));
-    // Before the first page, so that who has seen one can knock here too.
-    let socket = control_socket(dir).map_err(StartError::Socket)?;
-    fixtures
-        .apply(&handle, &plan)
-        .await
-        .map_err(StartError::Port)?;
-    let control = pages.serve(
-        Door::Unix(socket),
-        handle.clone(),
-        Access::Full,
-        stop.child_token(),
-    );
-    crew.supervise("control socket".into(), control);
-
+    let handle = put_together(dir, pages, &stop).await?;
+    let crew = handle.crew();
     info!(dir = %dir.display(), "master started");
     ready();
     loop {
@@ -123,10 +75,7 @@ pub(crate) async fn run(
             () = stop.cancelled() => break,
             Some(()) = hangup.recv() => {
                 // Reported in the log; the command line asks over the socket instead.
-                match handle.reload().await {
-                    Ok(_) => info!("configuration reloaded"),
-                    Err(problems) => warn!("configuration not reloaded:\n{problems}"),
-                }
+                drop(handle.reload().await);
             }
         }
     }
@@ -140,6 +89,93 @@ pub(crate) async fn run(
     }
     drop(std::fs::remove_file(dir.join(SOCKET)));
     Ok(())
+}
+
+/// Puts everything up; it stands until `stop`.
+pub(super) async fn put_together(
+    dir: &Path,
+    pages: Arc<dyn Pages>,
+    stop: &CancellationToken,
+) -> Result<MasterHandle, StartError> {
+    info!(
+        "loading configuration from {}",
+        dir.join("master.ini").display()
+    );
+    let plan = config::load(dir).map_err(|problems| StartError::Config(problems.render(false)))?;
+    if !plan.warnings.is_empty() {
+        warn!("{}", plan.warnings.render(false).trim_end());
+    }
+    let plan = Arc::new(plan);
+    let database = dir.join(&plan.master.database);
+    let store = StoreHandle::open(&database).map_err(|source| StartError::Open {
+        path: plan.master.database.clone(),
+        source,
+    })?;
+    let known = store.write(|verbs| Ok((verbs.identity()?, verbs.unfinished_builds()?)));
+    let (identity, unfinished) = known.await?;
+
+    let (tell_core, inbox) = mpsc::channel(INBOX);
+    let (returns, returned) = mpsc::unbounded_channel();
+    let crew = Crew::new(Beginnings {
+        dir: dir.to_owned(),
+        store,
+        identity,
+        started: clock::now(),
+        core: tell_core,
+        returns: returns.clone(),
+        plan: Arc::clone(&plan),
+        stop: stop.clone(),
+    });
+    let mut core = Core::new(Arc::clone(&plan), unfinished.len() as u64);
+
+    let mut resumed = Vec::new();
+    // Before any slave can come: what they say about these builds finds its listener.
+    for (number, was) in (1..).zip(unfinished) {
+        let ticket = Ticket(number);
+        let Some(mut taken) = begin::take_up(&crew, ticket, &was).await? else {
+            continue;
+        };
+        let key = was.build.key.clone();
+        let slave = was.build.slave.clone();
+        core.handle(Event::BuildResumed {
+            ticket,
+            builder: key.builder.clone(),
+            slave,
+            key,
+        });
+        taken.take_back_locks(&mut core, &was.locks);
+        resumed.push((ticket, taken, was));
+    }
+    // What is held is held again before anybody stands in line, the oldest build first.
+    let mut desk = LockDesk::new(returns);
+    for (ticket, mut taken, was) in resumed {
+        taken.stand_in_line_again(&mut core, &mut desk, &was);
+        let name = format!("build {}", taken.key);
+        crew.supervise(
+            name,
+            begin::run_resumed(Arc::clone(&crew), ticket, taken, was),
+        );
+    }
+    let deciding = dispatch::run(Arc::clone(&crew), core, desk, inbox, returned);
+    crew.supervise("core".into(), deciding);
+
+    let fixtures = Arc::new(Fixtures::new(Arc::clone(&pages)));
+    let handle = MasterHandle::new(Arc::clone(&crew), Arc::clone(&fixtures));
+    // Before the first page, so that who has seen one can knock here too.
+    let socket = control_socket(dir).map_err(StartError::Socket)?;
+    fixtures
+        .begin(&handle, &plan)
+        .await
+        .map_err(StartError::Begin)?;
+    let control = pages.serve(
+        Door::Unix(socket),
+        handle.clone(),
+        Access::Owner,
+        stop.child_token(),
+    );
+    crew.supervise("control socket".into(), control);
+    crew.supervise("pruning".into(), prune::run(Arc::clone(&crew)));
+    Ok(handle)
 }
 
 /// Listens where only the owner of the base directory can knock.

@@ -12,15 +12,18 @@ use tracing::warn;
 use crate::clock;
 use crate::config::BuilderPlan;
 use crate::config::SlavePlan;
+use crate::expr::Values;
 use crate::master::build::{Build, WRITE_PAUSE};
 use crate::master::core::{Assignment, Event, Ticket};
 use crate::master::course::Course;
 use crate::master::crew::{Crew, Live};
+use crate::master::lock_walk::Holds;
 use crate::master::properties::merged_stamp;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::Change;
 use crate::model::Outcome;
+use crate::model::Platform;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SourceStamp;
@@ -85,9 +88,13 @@ async fn finish_ticket(crew: &Crew, ticket: Ticket, outcome: Outcome) {
 async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build>> {
     let plan = crew.plan();
     let slave = plan.slaves.iter().find(|it| it.name == assignment.slave);
-    let (Some(slave), Some(_)) = (slave, crew.slaves.session(&assignment.slave)) else {
+    let session = crew.slaves.session(&assignment.slave);
+    let (Some(slave), Some(session)) = (slave, session) else {
         return Ok(None);
     };
+    if session.leaving.is_cancelled() {
+        return Ok(None);
+    }
     let (stamp, reason) = merged_stamp(&assignment.requests);
     let requests: Vec<RequestId> = assignment.requests.iter().map(|it| it.id).collect();
     let new = NewBuild {
@@ -95,7 +102,8 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
         slave: slave.name.clone(),
         requests: requests.clone(),
         stamp: stamp.clone(),
-        reason,
+        reason: reason.clone(),
+        config: assignment.config,
     };
     let ids = stamp.changes.clone();
     let begun = crew.store.write(move |verbs| {
@@ -112,19 +120,29 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
         number: begun.number,
     };
     let facts = Facts {
+        ticket: assignment.ticket,
         id: begun.id,
         key,
         lease: begun.lease,
         requests,
+        reason,
         stamp,
         changes,
     };
-    Ok(Some(Build::enter(
+    let build = Build::enter(
         crew,
         facts,
         Arc::clone(&assignment.builder),
         Arc::clone(slave),
-    )))
+    );
+    // Who let the slave go meanwhile may not have seen this build; from here on it is seen.
+    if session.leaving.is_cancelled()
+        && let Some(live) = crew.live().get(&build.key)
+    {
+        let why = format!("slave `{}` was let go", slave.name);
+        live.left.send_replace(Some(why));
+    }
+    Ok(Some(build))
 }
 
 fn changes_of(verbs: &mut dyn Store, ids: &[crate::model::ChangeId]) -> Result<Vec<Change>> {
@@ -137,17 +155,23 @@ fn changes_of(verbs: &mut dyn Store, ids: &[crate::model::ChangeId]) -> Result<V
 
 /// What a build is, before its steps are known.
 struct Facts {
+    ticket: Ticket,
     id: BuildId,
     key: BuildKey,
     lease: u64,
     requests: Vec<RequestId>,
+    reason: String,
     stamp: SourceStamp,
     changes: Vec<Change>,
 }
 
 /// Takes up a build that the store holds unfinished. `None` if its builder or slave has
 /// left the configuration: it is given back.
-pub(crate) async fn take_up(crew: &Arc<Crew>, was: &UnfinishedBuild) -> Result<Option<Build>> {
+pub(crate) async fn take_up(
+    crew: &Arc<Crew>,
+    ticket: Ticket,
+    was: &UnfinishedBuild,
+) -> Result<Option<Build>> {
     let plan = crew.plan();
     let builder = plan
         .builders
@@ -188,10 +212,12 @@ pub(crate) async fn take_up(crew: &Arc<Crew>, was: &UnfinishedBuild) -> Result<O
         .write(move |verbs| Ok((verbs.renew_lease(id)?, changes_of(verbs, &ids)?)));
     let (lease, changes) = lease.await?;
     let facts = Facts {
+        ticket,
         id,
         key: was.build.key.clone(),
         lease,
         requests: was.build.requests.clone(),
+        reason: was.build.reason.clone(),
         stamp: was.build.stamp.clone(),
         changes,
     };
@@ -213,29 +239,38 @@ impl Build {
         slave: Arc<SlavePlan>,
     ) -> Self {
         let (stop, stop_heard) = watch::channel(None);
+        let (left, left_heard) = watch::channel(None);
         crew.live().insert(
             facts.key.clone(),
             Live {
                 id: facts.id,
                 slave: slave.name.clone(),
                 stop,
+                left,
             },
         );
         Self {
             crew: Arc::clone(crew),
+            ticket: facts.ticket,
+            holds: Holds::default(),
             id: facts.id,
             key: facts.key,
             lease: facts.lease,
             builder,
             slave,
             requests: facts.requests,
+            reason: facts.reason,
             stamp: facts.stamp,
             changes: facts.changes,
             properties: Properties::new(),
+            seen: Values::new(),
+            platform: Platform::default(),
             steps: Vec::new(),
+            masks: Vec::new(),
             records: Vec::new(),
             course: Course::new([]),
             stop: stop_heard,
+            left: left_heard,
             stopped: false,
             due: Vec::new(),
             open: None,

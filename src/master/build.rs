@@ -16,10 +16,14 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::config::BuilderPlan;
 use crate::config::SlavePlan;
+use crate::expr::Values;
 use crate::logs;
 use crate::logs::append::LogFile;
+use crate::master::command;
+use crate::master::core::Ticket;
 use crate::master::course::Course;
 use crate::master::crew::Crew;
+use crate::master::lock_walk::Holds;
 use crate::master::properties::{Beginning, at_beginning};
 use crate::master::slaves::Session;
 use crate::master::walk::lost_verdict;
@@ -27,6 +31,7 @@ use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::Change;
 use crate::model::CommandId;
+use crate::model::Mask;
 use crate::model::Outcome;
 use crate::model::Platform;
 use crate::model::Properties;
@@ -54,19 +59,31 @@ type Write = Box<dyn Fn(&mut dyn Store) -> Result<()> + Send + Sync>;
 /// A build while it runs.
 pub(crate) struct Build {
     pub(super) crew: Arc<Crew>,
+    pub(super) ticket: Ticket,
+    /// Given back when the build is dropped, after its end was written down.
+    pub(super) holds: Holds,
     pub(super) id: BuildId,
     pub(crate) key: BuildKey,
     pub(super) lease: u64,
     pub(super) builder: Arc<BuilderPlan>,
     pub(super) slave: Arc<SlavePlan>,
     pub(super) requests: Vec<RequestId>,
+    pub(super) reason: String,
     pub(super) stamp: SourceStamp,
     pub(super) changes: Vec<Change>,
     pub(super) properties: Properties,
+    /// What the expressions of the step see besides the properties.
+    pub(super) seen: Values,
+    /// What the slave says that it runs on, under what the configuration says.
+    pub(super) platform: Platform,
     pub(super) steps: Vec<StepPlan>,
+    /// What hides every secret that a command of this build had so far.
+    pub(super) masks: Vec<Mask>,
     pub(super) records: Vec<StepRecord>,
     pub(super) course: Course,
     pub(super) stop: watch::Receiver<Option<String>>,
+    /// Hears why the slave will not be heard of again.
+    pub(super) left: watch::Receiver<Option<String>>,
     /// Set when the stop has been taken in: what always runs is not stopped again.
     pub(super) stopped: bool,
     pub(super) due: Vec<Write>,
@@ -168,6 +185,7 @@ impl Build {
             if let (Some(outcome), Some(_)) = (record.outcome, record.finished) {
                 self.course
                     .judge(index, outcome, &record.build_text.clone());
+                self.learn_secrets(index);
             } else if record.started.is_some() {
                 earlier = Some((index, was.commands));
                 break;
@@ -184,6 +202,7 @@ impl Build {
             platform.os.clone_from(os);
         }
         self.steps = self.builder.factory.steps(&platform)?;
+        self.platform = platform;
         self.course = Course::new(self.steps.iter().map(|it| it.flags));
         self.records = (0..)
             .zip(&self.steps)
@@ -210,14 +229,16 @@ impl Build {
     async fn session_or_lost(&mut self) -> Option<Session> {
         let patience = self.crew.plan().master.lost_timeout;
         let attached = self.crew.slaves.attached(&self.slave.name);
-        if let Ok(session) = time::timeout(patience, attached).await {
-            return Some(session);
-        }
-        let why = format!(
-            "slave {} did not come back within {}",
-            self.slave.name,
-            clock::human(patience)
-        );
+        let why = tokio::select! {
+            biased;
+            why = command::told(&mut self.left) => why,
+            session = attached => return Some(session),
+            () = time::sleep(patience) => format!(
+                "slave {} did not come back within {}",
+                self.slave.name,
+                clock::human(patience)
+            ),
+        };
         self.give_back(&why);
         None
     }

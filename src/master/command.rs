@@ -18,8 +18,10 @@ use crate::model::BuildKey;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::Mask;
 use crate::model::SlaveName;
 use crate::model::Status;
+use crate::model::hide;
 use crate::wire::native;
 use crate::wire::{FromMaster, WireCommand};
 
@@ -38,8 +40,13 @@ pub(crate) struct CommandLine<'a> {
     pub(crate) id: CommandId,
     pub(crate) lease: u64,
     pub(crate) command: WireCommand,
+    /// What hides the secrets in it. Its slave masks what it prints; this is for the words
+    /// of the slave itself.
+    pub(crate) masks: &'a [Mask],
     /// Hears why the build is to stop; `None` for a command that runs in spite of it.
     pub(crate) stop: Option<watch::Receiver<Option<String>>>,
+    /// Hears why the slave will not be heard of again.
+    pub(crate) left: watch::Receiver<Option<String>>,
 }
 
 /// How it ended and where its output ends in the log.
@@ -56,11 +63,31 @@ pub(crate) struct Finish {
     pub(crate) refusal: Option<String>,
 }
 
+impl Finish {
+    /// The end of a command that the slave never hears of.
+    pub(crate) fn unsent(log: &LogFile, why: String) -> Self {
+        let exit = Exit {
+            code: -1,
+            cause: ExitCause::NotStarted(why.clone()),
+            elapsed_ms: 0,
+        };
+        Self {
+            exit,
+            end: log.len(),
+            session: None,
+            postscript: Some(format!("{why}\n")),
+            refusal: None,
+        }
+    }
+}
+
 /// What became of one line.
 enum Line {
     Finished(Exit, u64),
     /// The slave will not run it.
     Refused(String),
+    /// The master lets go of the slave.
+    Lost(String),
     /// The line is gone, or the command must be asked for again.
     Again,
 }
@@ -79,6 +106,7 @@ impl CommandLine<'_> {
                     return self.close(session, log, exit, start.saturating_add(length));
                 }
                 Line::Refused(why) => return self.turned_away(&session, log, why),
+                Line::Lost(why) => return self.cut_off(log, ExitCause::Lost(why)),
                 Line::Again => away_since = Instant::now(),
             }
         }
@@ -87,12 +115,16 @@ impl CommandLine<'_> {
     /// Waits for the slave; a stop or too long an absence ends the command.
     async fn meet(&mut self, away_since: Instant) -> Result<Session, ExitCause> {
         let patience = self.crew.plan().master.lost_timeout;
+        if let Some(why) = self.left.borrow().clone() {
+            return Err(ExitCause::Lost(why));
+        }
         let session = self.crew.slaves.session(self.slave);
         if let Some(session) = session.filter(|it| !it.closed.is_cancelled()) {
             return Ok(session);
         }
         tokio::select! {
             session = self.crew.slaves.attached(self.slave) => Ok(session),
+            why = told(&mut self.left) => Err(ExitCause::Lost(why)),
             // The slave hears that the build is over when it comes back.
             () = stopped(&mut self.stop) => Err(ExitCause::Interrupted),
             () = time::sleep_until(away_since + patience) => {
@@ -112,6 +144,11 @@ impl CommandLine<'_> {
             command: self.command.clone(),
             have,
         };
+        if self.has_secrets() && !session.has_masks {
+            let why = "it is too old to keep secrets out of logs; \
+                       the same version of autobot as the master's does";
+            return Line::Refused(why.into());
+        }
         if let Err(error) = native::fits(&begin) {
             return Line::Refused(error.to_string());
         }
@@ -119,21 +156,26 @@ impl CommandLine<'_> {
             return self.leave(session);
         }
         let mut stop = self.stop.clone();
-        let mut told = Instant::now();
+        let mut left = self.left.clone();
+        let mut grew = Instant::now();
         let mut dirty = false;
         loop {
             let said = tokio::select! {
                 // Rare first: a command that never falls silent must not be deaf to a stop.
                 biased;
+                why = told(&mut left) => {
+                    session.forget_route(self.id);
+                    return Line::Lost(why);
+                }
                 () = session.closed.cancelled() => None,
                 () = stopped(&mut stop) => {
                     let why = stop.take().and_then(|it| it.borrow().clone()).unwrap_or_default();
                     session.say(FromMaster::Interrupt { id, lease, why }).await;
                     continue;
                 }
-                () = time::sleep_until(told + NEWS_PAUSE), if dirty => {
+                () = time::sleep_until(grew + NEWS_PAUSE), if dirty => {
                     self.tell_growth();
-                    (told, dirty) = (Instant::now(), false);
+                    (grew, dirty) = (Instant::now(), false);
                     continue;
                 }
                 said = news.recv() => said,
@@ -167,11 +209,29 @@ impl CommandLine<'_> {
                         time::sleep(ASK_PAUSE).await;
                         return self.leave(session);
                     }
-                    return Line::Finished(exit, stdio);
+                    return Line::Finished(self.hidden(exit), stdio);
                 }
-                Some(News::Refused { why }) => return Line::Refused(why),
+                Some(News::Refused { why }) => return Line::Refused(hide(&why, self.masks)),
             }
         }
+    }
+
+    fn has_secrets(&self) -> bool {
+        matches!(&self.command, WireCommand::Shell(shell) if !shell.secrets.is_empty())
+    }
+
+    /// The end without what is secret: it is stored and shown.
+    fn hidden(&self, exit: Exit) -> Exit {
+        let cause = match exit.cause {
+            ExitCause::NotStarted(why) => ExitCause::NotStarted(hide(&why, self.masks)),
+            ExitCause::Lost(why) => ExitCause::Lost(hide(&why, self.masks)),
+            plain @ (ExitCause::Exited
+            | ExitCause::Signal(_)
+            | ExitCause::Silence
+            | ExitCause::Overtime
+            | ExitCause::Interrupted) => plain,
+        };
+        Exit { cause, ..exit }
     }
 
     fn tell_growth(&self) {
@@ -283,12 +343,114 @@ fn trailer(exit: &Exit) -> String {
     }
 }
 
+/// Comes back when there is something to say, with that.
+pub(super) async fn told(hear: &mut watch::Receiver<Option<String>>) -> String {
+    let said = hear.wait_for(Option::is_some).await;
+    match said.ok().and_then(|it| it.clone()) {
+        Some(why) => why,
+        None => std::future::pending().await,
+    }
+}
+
 /// Comes back when the build is to stop; never for a command that runs in spite of it.
-async fn stopped(stop: &mut Option<watch::Receiver<Option<String>>>) {
+pub(crate) async fn stopped(stop: &mut Option<watch::Receiver<Option<String>>>) {
     let Some(stop) = stop else {
         return std::future::pending().await;
     };
     if stop.wait_for(Option::is_some).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::config;
+    use crate::master::crew::Beginnings;
+    use crate::model::BuildId;
+    use crate::model::Command;
+    use crate::model::Shell;
+    use crate::model::ShellLine;
+    use crate::store::StoreHandle;
+    use crate::wire::SlaveFacts;
+
+    fn crew(dir: &std::path::Path) -> Arc<Crew> {
+        let ini = "[:master:]\nhtmlport = none\nslaveport = none\n";
+        std::fs::write(dir.join("master.ini"), ini).expect("written");
+        Crew::new(Beginnings {
+            dir: dir.to_owned(),
+            store: StoreHandle::open(&dir.join("state.sqlite")).expect("a store"),
+            identity: "store".into(),
+            started: clock::now(),
+            core: mpsc::channel(1).0,
+            returns: mpsc::unbounded_channel().0,
+            plan: Arc::new(config::load(dir).expect("a plan")),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_slave_that_cannot_mask_gets_no_secret_and_no_words_of_one_tell_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let crew = crew(dir.path());
+        let slave = SlaveName::from("old");
+        let (say, mut said) = mpsc::channel(8);
+        let facts = SlaveFacts::default();
+        crew.slaves.sit_down(&slave, facts, false, say);
+        let masks = [Mask {
+            text: "hunter2".into(),
+            shown: "<db>".into(),
+        }];
+        let mut shell = Shell::new(ShellLine::Script("login hunter2".into()), "b");
+        shell.secrets = masks.to_vec();
+        let key = BuildKey {
+            builder: "b".into(),
+            number: 0,
+        };
+        let id = CommandId {
+            build: BuildId(1),
+            step: 0,
+            index: 0,
+            attempt: 0,
+        };
+        let line = CommandLine {
+            crew: &crew,
+            key: &key,
+            slave: &slave,
+            id,
+            lease: 1,
+            command: WireCommand::from(&Command::Shell(shell)),
+            masks: &masks,
+            left: watch::channel(None).1,
+            stop: None,
+        };
+        for (cause, expected) in [
+            (
+                ExitCause::NotStarted("no hunter2".into()),
+                ExitCause::NotStarted("no <db>".into()),
+            ),
+            (
+                ExitCause::Lost("hunter2!".into()),
+                ExitCause::Lost("<db>!".into()),
+            ),
+        ] {
+            let (code, elapsed_ms) = (-1, 0);
+            let exit = Exit {
+                code,
+                cause,
+                elapsed_ms,
+            };
+            assert_eq!(line.hidden(exit).cause, expected);
+        }
+        let mut log = LogFile::open(&dir.path().join("log")).expect("a log");
+        let finish = line.run(&mut log, 0).await;
+        let refusal = finish.refusal.expect("it is not asked");
+        assert!(refusal.starts_with("it is too old"), "{refusal}");
+        assert!(said.try_recv().is_err(), "nothing was said to it");
     }
 }

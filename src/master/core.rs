@@ -3,22 +3,31 @@
 //! a clock. Events are hints and the store is the truth: `Pending` brings a
 //! fresh reading at every tick, so a fact that was missed costs a delay.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::BuilderPlan;
-use crate::config::Plan;
+use crate::config::{BuilderOrder, BuilderPlan, MergeRequests, Plan, Rank};
+use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
+use crate::locks::{Busy, Claim, LockHeld, Locks, Owner};
+use crate::master::subjects;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
+use crate::model::ConfigId;
+use crate::model::LockUse;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SlaveName;
+use crate::model::Timestamp;
 
 /// A fact.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A configuration is in force from now on.
-    Planned(Arc<Plan>),
+    /// A configuration is in force from now on, under its number.
+    Planned {
+        plan: Arc<Plan>,
+        config: Option<ConfigId>,
+    },
     SlaveAttached(SlaveName),
     SlaveDetached(SlaveName),
     /// Everybody who is here, freshly looked at.
@@ -36,6 +45,8 @@ pub(crate) enum Event {
     BuildEnded {
         ticket: Ticket,
     },
+    /// Locks were given back, or nobody waits for them any more.
+    LocksMoved,
     /// A build of an earlier run of this master goes on.
     BuildResumed {
         ticket: Ticket,
@@ -54,6 +65,8 @@ pub(crate) struct Ticket(pub(crate) u64);
 pub(crate) struct Assignment {
     pub(crate) ticket: Ticket,
     pub(crate) builder: Arc<BuilderPlan>,
+    /// The configuration that says so.
+    pub(crate) config: Option<ConfigId>,
     pub(crate) slave: SlaveName,
     /// The oldest first; the others merge with it.
     pub(crate) requests: Vec<RequestRecord>,
@@ -63,10 +76,35 @@ pub(crate) struct Assignment {
 #[derive(Debug)]
 pub(crate) struct Core {
     plan: Arc<Plan>,
-    attached: BTreeMap<SlaveName, Seat>,
-    pending: Vec<RequestRecord>,
+    config: Option<ConfigId>,
+    builders: HashMap<BuilderName, Known>,
+    slaves: HashMap<SlaveName, Arc<SlavePlan>>,
+    attached: HashMap<SlaveName, Seat>,
+    /// What waits, by builder.
+    queues: BTreeMap<BuilderName, Queue>,
     running: BTreeMap<Ticket, Running>,
+    /// The requests of everything that runs.
+    taken: HashSet<RequestId>,
+    /// What runs on each slave.
+    load: HashMap<SlaveName, BTreeSet<Ticket>>,
+    locks: Locks,
     last_ticket: u64,
+    /// Rules that could not be computed: each is told once.
+    troubles: BTreeSet<String>,
+    untold: Vec<String>,
+}
+
+/// Requests of one builder, oldest first.
+type Queue = BTreeMap<(Timestamp, RequestId), RequestRecord>;
+
+/// Where a builder stands in line for the next slave.
+type Turn = (Option<Rank>, (Timestamp, RequestId), BuilderName);
+
+/// A builder of the plan.
+#[derive(Debug)]
+struct Known {
+    plan: Arc<BuilderPlan>,
+    slaves: HashSet<SlaveName>,
 }
 
 /// A slave that is here.
@@ -82,24 +120,57 @@ struct Running {
     slave: SlaveName,
     requests: Vec<RequestId>,
     key: Option<BuildKey>,
+    /// What its slave holds for it.
+    slave_locks: Option<LockHeld>,
+}
+
+/// Why a slave cannot take a build.
+enum Unable<'a> {
+    NotConnected,
+    Building(Ticket, &'a Running),
+    Locked(Busy),
+    Unknown,
+    Full(u32),
+}
+
+/// Why a builder builds nothing now.
+enum Wait<'a> {
+    NoBuilder,
+    LeftOut,
+    NoSlave,
+    /// `next_slave` takes none of these.
+    RefusedSlaves(Vec<&'a SlaveName>),
 }
 
 impl Core {
     /// `first_ticket` leaves room for builds that are resumed.
     pub(crate) fn new(plan: Arc<Plan>, first_ticket: u64) -> Self {
-        Self {
-            plan,
-            attached: BTreeMap::new(),
-            pending: Vec::new(),
+        let mut core = Self {
+            plan: Arc::clone(&plan),
+            config: None,
+            builders: HashMap::new(),
+            slaves: HashMap::new(),
+            attached: HashMap::new(),
+            queues: BTreeMap::new(),
             running: BTreeMap::new(),
+            taken: HashSet::new(),
+            load: HashMap::new(),
+            locks: Locks::default(),
             last_ticket: first_ticket,
-        }
+            troubles: BTreeSet::new(),
+            untold: Vec::new(),
+        };
+        core.take_in_plan(plan);
+        core
     }
 
     /// Takes in a fact and says what is to be built now.
     pub(crate) fn handle(&mut self, event: Event) -> Vec<Assignment> {
         match event {
-            Event::Planned(plan) => self.plan = plan,
+            Event::Planned { plan, config } => {
+                self.config = config;
+                self.take_in_plan(plan);
+            }
             Event::SlaveAttached(slave) => {
                 self.attached.entry(slave).or_default();
             }
@@ -107,184 +178,535 @@ impl Core {
                 self.attached.remove(&slave);
             }
             Event::SlavesPresent(here) => {
+                let here: HashSet<SlaveName> = here.into_iter().collect();
                 self.attached.retain(|name, _| here.contains(name));
                 for slave in here {
                     self.attached.entry(slave).or_default();
                 }
             }
-            Event::Pending(requests) => self.pending = requests,
-            Event::RequestsAdded(requests) => {
-                for request in requests {
-                    if self.pending.iter().all(|it| it.id != request.id) {
-                        self.pending.push(request);
-                    }
+            Event::Pending(requests) => {
+                self.queues.clear();
+                self.enqueue(requests);
+            }
+            Event::RequestsAdded(requests) => self.enqueue(requests),
+            Event::RequestGone(id) => {
+                for queue in self.queues.values_mut() {
+                    queue.retain(|(_, it), _| *it != id);
                 }
             }
-            Event::RequestGone(id) => self.pending.retain(|it| it.id != id),
             Event::BuildBegun { ticket, key } => {
                 if let Some(it) = self.running.get_mut(&ticket) {
                     it.key = Some(key);
                 }
+                // Nothing became free.
+                return Vec::new();
             }
-            Event::BuildEnded { ticket } => {
-                self.running.remove(&ticket);
-            }
+            Event::BuildEnded { ticket } => self.end(ticket),
+            Event::LocksMoved => {}
             Event::BuildResumed {
                 ticket,
                 builder,
                 slave,
                 key,
             } => {
+                let uses = self.slaves.get(&slave).map(|it| it.locks.clone());
+                let uses = uses.unwrap_or_default();
+                let slave_locks = (!uses.is_empty())
+                    .then(|| self.locks.retake(Owner(ticket.0), &slave, uses.as_slice()));
                 let running = Running {
                     builder,
                     slave,
                     requests: Vec::new(),
                     key: Some(key),
+                    slave_locks,
                 };
-                self.running.insert(ticket, running);
+                self.begin(ticket, running);
             }
         }
         self.dispatch()
     }
 
+    /// Rules that could not be computed, since the last call.
+    pub(crate) fn troubles(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Puts a running build in line for locks.
+    ///
+    /// # Errors
+    /// It would wait for itself.
+    pub(crate) fn ask_locks(&mut self, ticket: Ticket, uses: &[LockUse]) -> Result<Claim, String> {
+        let Some(slave) = self.running.get(&ticket).map(|it| it.slave.clone()) else {
+            return Err("the build is over".into());
+        };
+        self.locks
+            .ask(Owner(ticket.0), &slave, uses)
+            .map_err(|busy| format!("the build holds {} already", busy.lock))
+    }
+
+    pub(crate) fn leave_line(&mut self, claim: Claim) {
+        self.locks.give_up(claim);
+    }
+
+    /// The builds whose turn it is now.
+    pub(crate) fn granted_locks(&mut self) -> Vec<LockHeld> {
+        self.locks.granted()
+    }
+
+    /// Takes back what a build held; [`Event::LocksMoved`] should follow.
+    pub(crate) fn return_locks(&mut self, held: LockHeld) {
+        self.locks.release(held);
+    }
+
+    /// Gives a resumed build what it held in an earlier run, `None` for nothing.
+    pub(crate) fn retake_locks(&mut self, ticket: Ticket, uses: &[LockUse]) -> Option<LockHeld> {
+        let slave = self.running.get(&ticket)?.slave.clone();
+        (!uses.is_empty()).then(|| self.locks.retake(Owner(ticket.0), &slave, uses))
+    }
+
     /// For each request that waits: why.
     pub(crate) fn why_waiting(&self) -> BTreeMap<RequestId, String> {
-        let mut heads: BTreeMap<&BuilderName, RequestId> = BTreeMap::new();
         let mut reasons = BTreeMap::new();
-        for request in self.waiting() {
-            let reason = match heads.get(&request.builder) {
-                Some(head) => format!("waits behind request {head} of this builder"),
-                None => {
-                    heads.insert(&request.builder, request.id);
-                    match self.choose_slave(&request.builder) {
-                        Ok((_, slave)) => format!("is about to be built on slave {slave}"),
-                        Err(wait) => wait,
-                    }
-                }
+        let mut troubles = Vec::new();
+        let turns = self.turns(&mut troubles);
+        let room = self.room();
+        let in_line: HashSet<&BuilderName> = turns.iter().map(|(_, _, it)| it).collect();
+        for (builder, queue) in &self.queues {
+            let mut troubles = troubles.clone();
+            let is_in_line = in_line.contains(builder);
+            let known = self.builders.get(builder);
+            let chosen = match known {
+                None => Err(Wait::NoBuilder),
+                Some(_) if !is_in_line => Err(Wait::LeftOut),
+                Some(known) => self.choose_slave(known, &room, &mut troubles),
             };
-            reasons.insert(request.id, reason);
+            let head = match known {
+                Some(known) => choose_request(&known.plan, queue, &mut troubles),
+                None => queue.values().next(),
+            };
+            let mut reason = match (chosen, head) {
+                (Ok(_), None) => "next_build takes no request for now".into(),
+                (Ok(slave), Some(_)) => format!("is about to be built on slave {slave}"),
+                (Err(wait), _) => self.explain(builder, &wait),
+            };
+            let head = head.map(|it| it.id);
+            for trouble in &troubles {
+                reason.push_str("; ");
+                reason.push_str(trouble);
+            }
+            for request in queue.values() {
+                let why = match head {
+                    Some(head) if head != request.id => {
+                        format!("waits behind request {head} of this builder")
+                    }
+                    _ => reason.clone(),
+                };
+                reasons.insert(request.id, why);
+            }
         }
         reasons
     }
 
-    /// Pending requests that no assignment has taken.
-    fn waiting(&self) -> impl Iterator<Item = &RequestRecord> {
-        self.pending.iter().filter(|request| {
-            !self
-                .running
-                .values()
-                .any(|running| running.requests.contains(&request.id))
-        })
+    fn explain(&self, builder: &BuilderName, wait: &Wait<'_>) -> String {
+        let names = |all: &[&SlaveName]| {
+            let all: Vec<&str> = all.iter().map(|it| it.as_str()).collect();
+            all.join(", ")
+        };
+        match wait {
+            Wait::NoBuilder => format!("builder {builder} is not in the configuration"),
+            Wait::LeftOut => {
+                format!("prioritize_builders leaves builder {builder} out for now")
+            }
+            Wait::RefusedSlaves(all) => format!("next_slave takes none of {}", names(all)),
+            Wait::NoSlave => {
+                let all = self.builders[builder].plan.slaves.iter();
+                let reasons = all.filter_map(|it| Some((it, self.can_build(builder, it).err()?)));
+                let reasons: Vec<String> = reasons
+                    .map(|(slave, unable)| self.explain_slave(slave, &unable))
+                    .collect();
+                reasons.join("; ")
+            }
+        }
     }
 
+    fn explain_slave(&self, slave: &SlaveName, unable: &Unable<'_>) -> String {
+        match unable {
+            Unable::NotConnected => format!("slave {slave} is not connected"),
+            Unable::Unknown => format!("slave {slave} is not in the configuration"),
+            Unable::Full(most) => {
+                format!("slave {slave} has its {most} builds at once (max_builds)")
+            }
+            Unable::Building(ticket, running) => {
+                let mut why = match &running.key {
+                    Some(key) => format!("slave {slave} is building {key}"),
+                    None => format!("slave {slave} is starting a build of {}", running.builder),
+                };
+                if let Some(busy) = self.locks.waits_for(Owner(ticket.0)) {
+                    why.push_str(&format!(", which waits for {}", self.explain_lock(&busy)));
+                }
+                why
+            }
+            Unable::Locked(busy) => format!("slave {slave} waits for {}", self.explain_lock(busy)),
+        }
+    }
+
+    /// The lock, and who has it.
+    fn explain_lock(&self, busy: &Busy) -> String {
+        let holders = busy.holders.iter().map(|it| {
+            let running = self.running.get(&Ticket(it.0));
+            match running.map(|it| (&it.key, &it.builder)) {
+                Some((Some(key), _)) => key.to_string(),
+                Some((None, builder)) => format!("a build of {builder}"),
+                None => "a build that ends".into(),
+            }
+        });
+        let holders: Vec<String> = holders.collect();
+        if holders.is_empty() {
+            format!("{}, for which others waited earlier", busy.lock)
+        } else {
+            format!("{}, which {} has", busy.lock, holders.join(" and "))
+        }
+    }
+
+    fn take_in_plan(&mut self, plan: Arc<Plan>) {
+        let builders = plan.builders.iter();
+        self.builders = builders
+            .map(|it| {
+                let known = Known {
+                    plan: Arc::clone(it),
+                    slaves: it.slaves.iter().cloned().collect(),
+                };
+                (it.name.clone(), known)
+            })
+            .collect();
+        let slaves = plan.slaves.iter();
+        self.slaves = slaves.map(|it| (it.name.clone(), Arc::clone(it))).collect();
+        self.locks.plan(&plan.locks);
+        // Other rules may have the same troubles for other reasons.
+        self.troubles.clear();
+        self.plan = plan;
+    }
+
+    fn enqueue(&mut self, requests: Vec<RequestRecord>) {
+        for request in requests {
+            if self.taken.contains(&request.id) {
+                continue;
+            }
+            let place = (request.submitted, request.id);
+            let queue = self.queues.entry(request.builder.clone()).or_default();
+            queue.entry(place).or_insert(request);
+        }
+    }
+
+    fn begin(&mut self, ticket: Ticket, running: Running) {
+        self.taken.extend(running.requests.iter().copied());
+        let load = self.load.entry(running.slave.clone()).or_default();
+        load.insert(ticket);
+        self.running.insert(ticket, running);
+    }
+
+    fn end(&mut self, ticket: Ticket) {
+        let Some(running) = self.running.remove(&ticket) else {
+            return;
+        };
+        for request in &running.requests {
+            self.taken.remove(request);
+        }
+        if let Some(load) = self.load.get_mut(&running.slave) {
+            load.remove(&ticket);
+        }
+        if let Some(held) = running.slave_locks {
+            self.locks.release(held);
+        }
+    }
+
+    /// Gives free slaves to builders in turn. A builder that finds none is not asked again in
+    /// this round: slaves only become fewer.
     fn dispatch(&mut self) -> Vec<Assignment> {
         let mut assignments = Vec::new();
-        // The oldest request decides which builder is next; each round starts one build, so
-        // the next round sees the slave as taken.
-        while let Some(assignment) = self.next_assignment() {
-            let running = Running {
-                builder: assignment.builder.name.clone(),
-                slave: assignment.slave.clone(),
-                requests: assignment.requests.iter().map(|it| it.id).collect(),
-                key: None,
-            };
-            if let Some(seat) = self.attached.get_mut(&assignment.slave) {
-                seat.last_used = assignment.ticket.0;
+        self.queues.retain(|_, queue| !queue.is_empty());
+        if self.queues.is_empty() || self.room().is_empty() {
+            return assignments;
+        }
+        let mut troubles = Vec::new();
+        let mut turns = self.turns(&mut troubles);
+        let mut room: Vec<SlaveName> = self.room().into_iter().cloned().collect();
+        while let Some((rank, _, builder)) = turns.pop_first() {
+            if room.is_empty() {
+                break;
             }
-            self.last_ticket = assignment.ticket.0;
-            self.running.insert(assignment.ticket, running);
-            self.pending
-                .retain(|it| assignment.requests.iter().all(|taken| taken.id != it.id));
+            let Some(assignment) = self.assign(&builder, &room, &mut troubles) else {
+                continue;
+            };
+            // A lock of this slave may be one of others too.
+            room.retain(|it| self.has_room(it).is_ok());
+            let next = self.queues.get(&builder).and_then(|it| it.keys().next());
+            if let Some(next) = next {
+                // Its place may have changed with what it has to do.
+                let turn = match (&self.plan.master.prioritize_builders, rank) {
+                    (BuilderOrder(Some(_)), Some(_)) => self.turn(&builder).unwrap_or_default(),
+                    _ => Some((None, *next, builder)),
+                };
+                turns.extend(turn);
+            }
             assignments.push(assignment);
+        }
+        for trouble in troubles {
+            if self.troubles.insert(trouble.clone()) {
+                self.untold.push(trouble);
+            }
         }
         assignments
     }
 
-    fn next_assignment(&self) -> Option<Assignment> {
-        let mut tried: Vec<&BuilderName> = Vec::new();
-        for head in self.waiting() {
-            if tried.contains(&&head.builder) {
-                continue;
+    /// The builders with something to do, in their order: the one with the oldest request
+    /// first, unless `prioritize_builders` says otherwise.
+    fn turns(&self, troubles: &mut Vec<String>) -> BTreeSet<Turn> {
+        let known = self
+            .queues
+            .keys()
+            .filter(|it| self.builders.contains_key(*it));
+        let ranked: Result<Vec<_>, String> = known.clone().map(|it| self.turn(it)).collect();
+        match ranked {
+            Ok(turns) => turns.into_iter().flatten().collect(),
+            Err(why) => {
+                troubles.push(format!(
+                    "prioritize_builders cannot be computed, so the oldest request is first: {why}"
+                ));
+                known.filter_map(|it| self.usual_turn(it)).collect()
             }
-            tried.push(&head.builder);
-            let Ok((builder, slave)) = self.choose_slave(&head.builder) else {
-                continue;
-            };
-            let mut requests = vec![head.clone()];
-            if builder.merge_requests {
-                let others = self.waiting().filter(|it| {
-                    it.id != head.id
-                        && it.builder == head.builder
-                        && head.stamp.can_merge_with(&it.stamp)
-                });
-                requests.extend(others.cloned());
-            }
-            let ticket = Ticket(self.last_ticket + 1);
-            let builder = Arc::clone(builder);
-            return Some(Assignment {
-                ticket,
-                builder,
-                slave: slave.clone(),
-                requests,
-            });
         }
-        None
+    }
+
+    fn usual_turn(&self, builder: &BuilderName) -> Option<Turn> {
+        let place = self.queues.get(builder)?.keys().next()?;
+        Some((None, *place, builder.clone()))
+    }
+
+    /// The builder's place in line; `None` if it is left out.
+    fn turn(&self, builder: &BuilderName) -> Result<Option<Turn>, String> {
+        let Some((_, place, name)) = self.usual_turn(builder) else {
+            return Ok(None);
+        };
+        let BuilderOrder(Some(rule)) = &self.plan.master.prioritize_builders else {
+            return Ok(Some((None, place, name)));
+        };
+        let (plan, queue) = (&self.builders[builder].plan, &self.queues[builder]);
+        let oldest = &queue[&place];
+        let running = self.running.values().filter(|it| it.builder == *builder);
+        let seen = subjects::builder(plan, oldest, queue.len(), running.count());
+        let rank = rule
+            .rank(BuilderOrder::THING, seen)
+            .map_err(|why| format!("{why} (of builder {builder})"))?;
+        Ok(rank.map(|rank| (Some(rank), place, name)))
+    }
+
+    /// Begins the builder's next build, if a slave with room can take it.
+    fn assign(
+        &mut self,
+        name: &BuilderName,
+        room: &[SlaveName],
+        troubles: &mut Vec<String>,
+    ) -> Option<Assignment> {
+        let known = self.builders.get(name)?;
+        let builder = Arc::clone(&known.plan);
+        let queue = self.queues.get(name)?;
+        let slave = self.choose_slave(known, room, troubles).ok()?;
+        let head = choose_request(&builder, queue, troubles)?;
+        let requests = merged(&builder, head, queue, troubles);
+        let slave = slave.clone();
+        let ticket = Ticket(self.last_ticket + 1);
+        let uses = self.slaves.get(&slave)?.locks.clone();
+        let slave_locks = if uses.is_empty() {
+            None
+        } else {
+            Some(self.locks.take(Owner(ticket.0), &slave, uses.as_slice())?)
+        };
+        let running = Running {
+            builder: name.clone(),
+            slave: slave.clone(),
+            requests: requests.iter().map(|it| it.id).collect(),
+            key: None,
+            slave_locks,
+        };
+        if let Some(seat) = self.attached.get_mut(&slave) {
+            seat.last_used = ticket.0;
+        }
+        self.last_ticket = ticket.0;
+        self.begin(ticket, running);
+        if let Some(queue) = self.queues.get_mut(name) {
+            for request in &requests {
+                queue.remove(&(request.submitted, request.id));
+            }
+        }
+        Some(Assignment {
+            ticket,
+            builder,
+            config: self.config,
+            slave,
+            requests,
+        })
+    }
+
+    /// The slaves that could take one more build of some builder, in file order.
+    fn room(&self) -> Vec<&SlaveName> {
+        let all = self.plan.slaves.iter().map(|it| &it.name);
+        all.filter(|it| self.has_room(it).is_ok()).collect()
     }
 
     /// The slave for the builder's next build, or why there is none: of those
     /// that can take one, the least busy, and of those the one idle longest.
-    fn choose_slave(
-        &self,
-        builder: &BuilderName,
-    ) -> Result<(&Arc<BuilderPlan>, &SlaveName), String> {
-        let Some(plan) = self.plan.builders.iter().find(|it| it.name == *builder) else {
-            return Err(format!("builder {builder} is not in the configuration"));
-        };
-        let mut best = None;
-        let mut reasons = Vec::new();
-        for name in &plan.slaves {
-            match self.can_build(builder, name) {
-                Ok(rank) if best.is_none_or(|(least, _)| rank < least) => best = Some((rank, name)),
-                Ok(_) => {}
-                Err(reason) => reasons.push(reason),
+    fn choose_slave<'a, T: Borrow<SlaveName>>(
+        &'a self,
+        known: &'a Known,
+        room: &'a [T],
+        troubles: &mut Vec<String>,
+    ) -> Result<&'a SlaveName, Wait<'a>> {
+        let builder = &known.plan;
+        let able: Vec<_> = room
+            .iter()
+            .map(Borrow::borrow)
+            .filter(|it| known.slaves.contains(*it))
+            .filter_map(|it| Some((self.can_build(&builder.name, it).ok()?, it)))
+            .collect();
+        if able.is_empty() {
+            return Err(Wait::NoSlave);
+        }
+        if let SlaveOrder(Some(rule)) = &builder.next_slave {
+            let ranked: Result<Vec<_>, String> = able
+                .iter()
+                .map(|((running, last_used), name)| {
+                    let seen = subjects::slave(&self.slaves[*name], *running, *last_used);
+                    let rank = rule.rank(SlaveOrder::THING, seen)?;
+                    Ok(rank.map(|rank| (rank, (*running, *last_used), *name)))
+                })
+                .collect();
+            match ranked {
+                Ok(ranked) => {
+                    let best = ranked.into_iter().flatten().min_by(|a, b| {
+                        let key = |it: &(Rank, (usize, u64), &SlaveName)| (it.0.clone(), it.1);
+                        key(a).cmp(&key(b))
+                    });
+                    let refused = || Wait::RefusedSlaves(able.iter().map(|it| it.1).collect());
+                    return best.map(|(_, _, name)| name).ok_or_else(refused);
+                }
+                Err(why) => troubles.push(format!(
+                    "next_slave of builder {} cannot be computed, so the least busy is taken: {why}",
+                    builder.name
+                )),
             }
         }
-        match best {
-            Some((_, name)) => Ok((plan, name)),
-            None => Err(reasons.join("; ")),
+        let best = able.iter().min_by_key(|(load, _)| *load);
+        Ok(best.expect("one is able").1)
+    }
+
+    /// How busy the slave is, and when it last got a build; or why it can take none of this
+    /// builder.
+    fn can_build(
+        &self,
+        builder: &BuilderName,
+        slave: &SlaveName,
+    ) -> Result<(usize, u64), Unable<'_>> {
+        let load = self.load.get(slave);
+        let mut builds = load
+            .into_iter()
+            .flatten()
+            .map(|it| (*it, &self.running[it]));
+        let same = builds.find(|(_, it)| it.builder == *builder);
+        match (self.has_room(slave), same) {
+            // What it is doing says more than how much that is.
+            (Ok(_) | Err(Unable::Full(_) | Unable::Locked(_)), Some((ticket, same))) => {
+                Err(Unable::Building(ticket, same))
+            }
+            (load, _) => load,
         }
     }
 
-    fn can_build(&self, builder: &BuilderName, slave: &SlaveName) -> Result<(usize, u64), String> {
+    /// How busy the slave is, and when it last got a build; or why it can take none at all.
+    fn has_room(&self, slave: &SlaveName) -> Result<(usize, u64), Unable<'_>> {
         let Some(seat) = self.attached.get(slave) else {
-            return Err(format!("slave {slave} is not connected"));
+            return Err(Unable::NotConnected);
         };
-        let builds: Vec<&Running> = self
-            .running
-            .values()
-            .filter(|it| it.slave == *slave)
-            .collect();
-        if let Some(same) = builds.iter().find(|it| it.builder == *builder) {
-            return Err(match &same.key {
-                Some(key) => format!("slave {slave} is building {key}"),
-                None => format!("slave {slave} is starting a build of {builder}"),
-            });
-        }
-        let plan = self.plan.slaves.iter().find(|it| it.name == *slave);
-        let Some(plan) = plan else {
-            return Err(format!("slave {slave} is not in the configuration"));
+        let Some(plan) = self.slaves.get(slave) else {
+            return Err(Unable::Unknown);
         };
-        if let Some(most) = plan.max_builds
-            && builds.len() >= most as usize
-        {
-            return Err(format!(
-                "slave {slave} has its {most} builds at once (max_builds)"
-            ));
+        let running = self.load.get(slave).map_or(0, BTreeSet::len);
+        match plan.max_builds {
+            Some(most) if running >= most as usize => Err(Unable::Full(most)),
+            _ => match self.locks.look(slave, plan.locks.as_slice()) {
+                Ok(()) => Ok((running, seat.last_used)),
+                Err(busy) => Err(Unable::Locked(busy)),
+            },
         }
-        Ok((builds.len(), seat.last_used))
     }
+}
+
+/// The request that is built next: the oldest, unless `next_build` says otherwise.
+fn choose_request<'a>(
+    builder: &BuilderPlan,
+    queue: &'a Queue,
+    troubles: &mut Vec<String>,
+) -> Option<&'a RequestRecord> {
+    let oldest = queue.values().next();
+    let RequestOrder(Some(rule)) = &builder.next_build else {
+        return oldest;
+    };
+    let ranked: Result<Vec<_>, String> = queue
+        .values()
+        .map(|it| {
+            let seen = subjects::request(it).into();
+            let rank = rule.rank(RequestOrder::THING, seen)?;
+            Ok(rank.map(|rank| (rank, it)))
+        })
+        .collect();
+    match ranked {
+        // The first of equals is the oldest.
+        Ok(ranked) => ranked
+            .into_iter()
+            .flatten()
+            .min_by(|a, b| a.0.cmp(&b.0))
+            .map(|(_, it)| it),
+        Err(why) => {
+            troubles.push(format!(
+                "next_build of builder {} cannot be computed, so the oldest request is built: {why}",
+                builder.name
+            ));
+            oldest
+        }
+    }
+}
+
+/// The requests that become one build with `head`, which comes first.
+fn merged(
+    builder: &BuilderPlan,
+    head: &RequestRecord,
+    queue: &Queue,
+    troubles: &mut Vec<String>,
+) -> Vec<RequestRecord> {
+    let mut requests = vec![head.clone()];
+    for other in queue.values().filter(|it| it.id != head.id) {
+        let joins = match &builder.merge_requests {
+            MergeRequests::No => false,
+            MergeRequests::Yes => head.stamp.can_merge_with(&other.stamp),
+            MergeRequests::If(rule) => {
+                let (a, b) = subjects::pair(head, other);
+                rule.joins(a, b).unwrap_or_else(|why| {
+                    troubles.push(format!(
+                        "merge_requests of builder {} cannot be computed, so requests that agree \
+                         become one build: {why}",
+                        builder.name
+                    ));
+                    head.stamp.can_merge_with(&other.stamp)
+                })
+            }
+        };
+        if joins {
+            requests.push(other.clone());
+        }
+    }
+    requests
 }
 
 #[cfg(test)]
 #[path = "core_tests.rs"]
-mod tests;
+pub(super) mod tests;

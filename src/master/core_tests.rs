@@ -1,76 +1,29 @@
 //! What the core decides.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use super::*;
-use crate::config::{Launch, MasterPlan, SlavePlan};
-use crate::factories::{Factory, Repository};
-use crate::model::{BuildsetId, ChangeId, Platform, Properties, SourceStamp, Timestamp};
-use crate::steps::StepPlan;
-use crate::syntax::Problems;
+use crate::config::Rule;
+use crate::config::plan_of;
+use crate::expr::names;
+use crate::locks::{LockKind, LockPlan, LockUses};
+use crate::model::{BuildsetId, ChangeId, Properties, SourceStamp, Timestamp};
 
-#[derive(Debug)]
-struct NoSteps;
-
-impl Factory for NoSteps {
-    fn sources(&self) -> &[Repository] {
-        &[]
-    }
-    fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
-        Ok(Vec::new())
-    }
-}
-
-fn plan(builders: &[(&str, &[&str])], max_builds: Option<u32>) -> Arc<Plan> {
+pub(in crate::master) fn plan(builders: &[(&str, &[&str])], max_builds: Option<u32>) -> Arc<Plan> {
     let mut slaves: Vec<&str> = builders.iter().flat_map(|it| it.1).copied().collect();
     slaves.sort_unstable();
     slaves.dedup();
-    Arc::new(Plan {
-        master: MasterPlan {
-            title: String::new(),
-            title_url: None,
-            base_url: None,
-            slaveport: None::<SocketAddr>,
-            htmlport: None,
-            publichtmlport: None,
-            properties: Properties::new(),
-            lost_timeout: Duration::from_secs(600),
-        },
-        slaves: slaves
-            .into_iter()
-            .map(|name| {
-                Arc::new(SlavePlan {
-                    name: name.into(),
-                    password: "x".into(),
-                    os: None,
-                    launch: Launch::None,
-                    max_builds,
-                    properties: Properties::new(),
-                })
-            })
-            .collect(),
-        builders: builders
-            .iter()
-            .map(|(name, slaves)| {
-                Arc::new(BuilderPlan {
-                    name: (*name).into(),
-                    builddir: (*name).into(),
-                    slaves: slaves.iter().map(|it| (*it).into()).collect(),
-                    factory_name: "shell".into(),
-                    factory: Arc::new(NoSteps),
-                    category: None,
-                    properties: Properties::new(),
-                    env: BTreeMap::new(),
-                    merge_requests: true,
-                })
-            })
-            .collect(),
-        sources: vec![],
-        schedulers: vec![],
-        warnings: Problems::default(),
-        port_places: BTreeMap::new(),
-    })
+    let mut text = String::from("[:master:]\nslaveport = none\nhtmlport = none\n");
+    for slave in slaves {
+        let most = max_builds.map_or(String::new(), |it| format!("max_builds = {it}\n"));
+        text.push_str(&format!("[slave:{slave}]\npassword = x\n{most}"));
+    }
+    text.push_str("[echo]\ntype = shell\ncommands = true\n");
+    for (name, slaves) in builders {
+        let slaves = slaves.join(" ");
+        text.push_str(&format!(
+            "[builder:{name}]\nfactory = echo\nslaves = {slaves}\n"
+        ));
+    }
+    Arc::new(plan_of(&text))
 }
 
 fn request(id: i64, builder: &str, changes: &[i64]) -> RequestRecord {
@@ -249,4 +202,304 @@ fn a_resumed_build_keeps_its_slave_busy() {
     let none = core.handle(Event::Pending(vec![request(1, "a", &[])]));
     assert_eq!(shown(&none), Vec::<String>::new());
     assert_eq!(ended(&mut core, 1), ["a on s1: 1"]);
+}
+
+fn rule(text: &str, thing: &str) -> Option<Rule> {
+    Some(
+        Rule::compile(
+            text,
+            match thing {
+                "builder" => &names::PRIORITY,
+                "request" => &names::NEXT_BUILD,
+                _ => &names::NEXT_SLAVE,
+            },
+        )
+        .expect(text),
+    )
+}
+
+/// The plan with something changed in it.
+fn changed(mut plan: Arc<Plan>, change: impl FnOnce(&mut Plan)) -> Arc<Plan> {
+    change(Arc::make_mut(&mut plan));
+    plan
+}
+
+fn first_builder(plan: &mut Plan) -> &mut BuilderPlan {
+    Arc::make_mut(&mut plan.builders[0])
+}
+
+fn why(core: &Core, id: i64) -> String {
+    core.why_waiting().remove(&RequestId(id)).expect("it waits")
+}
+
+#[test]
+fn a_builder_that_does_not_merge_builds_each_request_alone() {
+    let plan = changed(plan(&[("a", &["s1"])], None), |plan| {
+        first_builder(plan).merge_requests = MergeRequests::No;
+    });
+    let mut core = Core::new(plan, 0);
+    core.handle(Event::Pending(vec![
+        request(1, "a", &[1]),
+        request(2, "a", &[2]),
+    ]));
+    assert_eq!(attached(&mut core, "s1"), ["a on s1: 1"]);
+    assert_eq!(ended(&mut core, 1), ["a on s1: 2"]);
+}
+
+#[test]
+fn a_rule_says_which_requests_become_one_build() {
+    let merge = |text: &str| MergeRequests::If(Rule::compile(text, &names::REQUESTS).expect(text));
+    let check = |text: &str, expected: &[&str]| {
+        let plan = changed(plan(&[("a", &["s1"])], None), |plan| {
+            first_builder(plan).merge_requests = merge(text);
+        });
+        let mut core = Core::new(plan, 0);
+        core.handle(Event::Pending(vec![
+            request(1, "a", &[1]),
+            request(2, "a", &[]),
+            request(3, "a", &[2, 3]),
+            request(4, "a", &[4]),
+        ]));
+        assert_eq!(attached(&mut core, "s1"), expected, "{text}");
+    };
+    check("true", &["a on s1: 1 2 3 4"]);
+    check("b.agrees and b.changes | length == 1", &["a on s1: 1 4"]);
+    check("a.id + 1 == b.id", &["a on s1: 1 2"]);
+    // What cannot be computed does as if there were no rule.
+    check("a.id < a.reason", &["a on s1: 1 3 4"]);
+}
+
+#[test]
+fn the_next_request_is_the_one_that_the_rule_puts_first() {
+    let plan = changed(plan(&[("a", &["s1"])], None), |plan| {
+        let next = "-request.id if request.id != 2 else none";
+        first_builder(plan).next_build = RequestOrder(rule(next, "request"));
+    });
+    let mut core = Core::new(plan, 0);
+    let three = [1, 2, 3].map(|id| request(id, "a", &[])).to_vec();
+    core.handle(Event::Pending(three));
+    assert_eq!(why(&core, 3), "slave s1 is not connected");
+    assert_eq!(attached(&mut core, "s1"), ["a on s1: 3"]);
+    assert_eq!(ended(&mut core, 1), ["a on s1: 1"]);
+    assert_eq!(ended(&mut core, 2), Vec::<String>::new());
+    assert_eq!(why(&core, 2), "next_build takes no request for now");
+}
+
+#[test]
+fn the_slave_is_the_one_that_the_rule_puts_first() {
+    let plan = changed(plan(&[("a", &["s1", "s2", "s3"])], None), |plan| {
+        let next = "slave.name != 's3' and (2 if slave.name == 's1' else 1)";
+        first_builder(plan).next_slave = SlaveOrder(rule(next, "slave"));
+    });
+    let mut core = Core::new(plan, 0);
+    for slave in ["s1", "s2", "s3"] {
+        attached(&mut core, slave);
+    }
+    let three = [1, 2, 3].map(|id| request(id, "a", &[])).to_vec();
+    let begun = core.handle(Event::Pending(three));
+    assert_eq!(shown(&begun), ["a on s2: 1", "a on s1: 2"]);
+    assert_eq!(why(&core, 3), "next_slave takes none of s3");
+}
+
+#[test]
+fn builders_are_served_in_the_order_of_the_rule_and_some_not_at_all() {
+    let all = [("a", &["s1"][..]), ("b", &["s1"]), ("c", &["s1"])];
+    let plan = changed(plan(&all, Some(1)), |plan| {
+        let order = "none if builder.name == 'a' else -builder.waiting";
+        plan.master.prioritize_builders = BuilderOrder(rule(order, "builder"));
+    });
+    let mut core = Core::new(plan, 0);
+    attached(&mut core, "s1");
+    let begun = core.handle(Event::Pending(vec![
+        request(1, "a", &[]),
+        request(2, "b", &[]),
+        request(3, "c", &[]),
+        request(4, "c", &[]),
+    ]));
+    assert_eq!(shown(&begun), ["c on s1: 3"]);
+    assert_eq!(
+        why(&core, 1),
+        "prioritize_builders leaves builder a out for now"
+    );
+    assert_eq!(ended(&mut core, 1), ["b on s1: 2"], "now both have one");
+    assert_eq!(ended(&mut core, 2), ["c on s1: 4"]);
+    assert_eq!(ended(&mut core, 3), Vec::<String>::new());
+}
+
+#[test]
+fn rules_that_cannot_be_computed_are_told_once_and_the_usual_is_done() {
+    let plan = changed(plan(&[("b", &["s1"]), ("a", &["s1"])], Some(1)), |plan| {
+        let odd = |thing: &str| {
+            rule(
+                &format!("1 < {thing}.NAME")
+                    .replace("NAME", if thing == "request" { "reason" } else { "name" }),
+                thing,
+            )
+        };
+        plan.master.prioritize_builders = BuilderOrder(odd("builder"));
+        let builder = first_builder(plan);
+        builder.next_build = RequestOrder(odd("request"));
+        builder.next_slave = SlaveOrder(odd("slave"));
+    });
+    let mut core = Core::new(plan, 0);
+    attached(&mut core, "s1");
+    let begun = core.handle(Event::Pending(vec![
+        request(1, "b", &[]),
+        request(2, "a", &[]),
+        request(3, "b", &[]),
+    ]));
+    assert_eq!(shown(&begun), ["b on s1: 1"]);
+    insta::assert_snapshot!(core.troubles().join("\n"), @"
+    prioritize_builders cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder a)
+    next_slave of builder b cannot be computed, so the least busy is taken: a text and a number have no order; put a version in quotes, or read the text with `| int`
+    next_build of builder b cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`
+    ");
+    assert_eq!(
+        core.handle(Event::Pending(vec![request(3, "b", &[])]))
+            .len(),
+        0
+    );
+    assert_eq!(core.troubles(), Vec::<String>::new());
+    insta::assert_snapshot!(why(&core, 3), @"slave s1 is starting a build of b; prioritize_builders cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder b); next_build of builder b cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`");
+}
+
+/// A debug build takes about a second.
+#[test]
+fn a_thousand_builders_on_sixty_slaves_are_decided_about_at_once() {
+    let slaves: Vec<String> = (0..60).map(|it| format!("s{it}")).collect();
+    let slaves: Vec<&str> = slaves.iter().map(String::as_str).collect();
+    let builders: Vec<String> = (0..1000).map(|it| format!("b{it}")).collect();
+    let all: Vec<(&str, &[&str])> = builders
+        .iter()
+        .map(|it| (it.as_str(), slaves.as_slice()))
+        .collect();
+    let mut core = Core::new(plan(&all, Some(1)), 0);
+    let requests = (0..1000).map(|it| request(it + 1, &builders[it as usize], &[]));
+    core.handle(Event::Pending(requests.collect()));
+    for slave in &slaves {
+        assert_eq!(attached(&mut core, slave).len(), 1);
+    }
+    for ticket in 1..=200 {
+        assert_eq!(ended(&mut core, ticket).len(), 1, "{ticket}");
+    }
+    assert_eq!(core.why_waiting().len(), 740);
+}
+
+fn lock(name: &str, kind: LockKind, max_count: u32) -> LockPlan {
+    LockPlan {
+        name: name.into(),
+        kind,
+        max_count,
+        max_count_for_slave: BTreeMap::new(),
+    }
+}
+
+fn wants(text: &str) -> LockUses {
+    use crate::syntax::{Keys, Problems, Source, ini};
+    let source = Source::new("m.ini", "/", format!("[a]\nk = {text}"));
+    let mut problems = Problems::default();
+    let tree = ini::read(&source, &mut problems);
+    let uses = Keys::of(&tree.sections[0], &mut problems).required("k");
+    uses.expect(text)
+}
+
+/// Builders `a` on `s1` and `b` on `s2`; both slaves hold a lock for each build.
+fn plan_with_slave_locks(max_count: u32) -> Arc<Plan> {
+    changed(plan(&[("a", &["s1"]), ("b", &["s2"])], None), |plan| {
+        plan.locks = vec![lock("power", LockKind::Master, max_count)];
+        for slave in &mut plan.slaves {
+            Arc::make_mut(slave).locks = wants("power");
+        }
+    })
+}
+
+#[test]
+fn a_slave_whose_lock_is_taken_begins_no_build() {
+    let mut core = Core::new(plan_with_slave_locks(1), 0);
+    attached(&mut core, "s1");
+    attached(&mut core, "s2");
+    let begun = core.handle(Event::Pending(vec![
+        request(1, "a", &[]),
+        request(2, "b", &[]),
+    ]));
+    assert_eq!(shown(&begun), ["a on s1: 1"]);
+    assert_eq!(
+        why(&core, 2),
+        "slave s2 waits for lock power, which a build of a has"
+    );
+    // What one slave gives back lets the other begin.
+    assert_eq!(ended(&mut core, 1), ["b on s2: 2"]);
+}
+
+#[test]
+fn a_raised_count_lets_the_next_build_begin() {
+    let mut core = Core::new(plan_with_slave_locks(1), 0);
+    attached(&mut core, "s1");
+    attached(&mut core, "s2");
+    core.handle(Event::Pending(vec![
+        request(1, "a", &[]),
+        request(2, "b", &[]),
+    ]));
+    let more = core.handle(Event::Planned {
+        plan: plan_with_slave_locks(2),
+        config: None,
+    });
+    assert_eq!(shown(&more), ["b on s2: 2"]);
+}
+
+#[test]
+fn a_build_that_waits_for_a_lock_says_so_to_those_behind_it() {
+    let plan = changed(plan(&[("a", &["s1"]), ("b", &["s2"])], None), |plan| {
+        plan.locks = vec![lock("db", LockKind::Master, 1)];
+    });
+    let mut core = Core::new(plan, 0);
+    attached(&mut core, "s1");
+    attached(&mut core, "s2");
+    core.handle(Event::Pending(vec![
+        request(1, "a", &[]),
+        request(2, "b", &[]),
+        request(3, "b", &[]),
+    ]));
+    let uses = wants("db exclusive");
+    for (ticket, builder) in [(1, "a"), (2, "b")] {
+        let ticket = Ticket(ticket);
+        let key = BuildKey {
+            builder: builder.into(),
+            number: 0,
+        };
+        core.handle(Event::BuildBegun { ticket, key });
+        core.ask_locks(ticket, uses.as_slice()).expect("in line");
+    }
+    let mut granted = core.granted_locks();
+    assert_eq!(granted.len(), 1);
+    assert_eq!(
+        why(&core, 3),
+        "slave s2 is building b/0, which waits for lock db, which a/0 has"
+    );
+    core.return_locks(granted.remove(0));
+    assert_eq!(core.granted_locks().len(), 1);
+    let error = core.ask_locks(Ticket(2), uses.as_slice());
+    assert_eq!(
+        error.expect_err("its own"),
+        "the build holds lock db already"
+    );
+    assert_eq!(why(&core, 3), "slave s2 is building b/0");
+}
+
+#[test]
+fn a_resumed_build_holds_the_lock_of_its_slave_again() {
+    let mut core = Core::new(plan_with_slave_locks(1), 10);
+    core.handle(Event::BuildResumed {
+        ticket: Ticket(1),
+        builder: "a".into(),
+        slave: "s1".into(),
+        key: BuildKey {
+            builder: "a".into(),
+            number: 3,
+        },
+    });
+    attached(&mut core, "s2");
+    let none = core.handle(Event::Pending(vec![request(1, "b", &[])]));
+    assert_eq!(shown(&none), Vec::<String>::new());
+    assert_eq!(ended(&mut core, 1), ["b on s2: 1"]);
 }

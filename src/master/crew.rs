@@ -13,10 +13,14 @@ use tracing::error;
 
 use crate::config::Plan;
 use crate::master::core::Event;
+use crate::master::core::Ticket;
 use crate::master::handle::SourceView;
+use crate::master::holding::{Returns, Turn, line};
 use crate::master::slaves::Slaves;
 use crate::model::BuildId;
 use crate::model::BuildKey;
+use crate::model::ConfigId;
+use crate::model::LockUse;
 use crate::model::RequestId;
 use crate::model::SlaveName;
 use crate::model::Status;
@@ -28,6 +32,14 @@ pub(crate) enum ToCore {
     Event(Event),
     /// Answers why each waiting request waits.
     Why(oneshot::Sender<BTreeMap<RequestId, String>>),
+    /// Puts a build in line for locks.
+    Lock {
+        ticket: Ticket,
+        uses: Vec<LockUse>,
+        tell: mpsc::Sender<Turn>,
+    },
+    /// A build no longer stands in line.
+    LeftLine,
 }
 
 /// A build that is running in this process.
@@ -36,6 +48,8 @@ pub(crate) struct Live {
     pub(crate) slave: SlaveName,
     /// Says why the build is to stop.
     pub(crate) stop: watch::Sender<Option<String>>,
+    /// Says why its slave will not be heard of again.
+    pub(crate) left: watch::Sender<Option<String>>,
 }
 
 /// Shared by every task of the master.
@@ -49,12 +63,25 @@ pub(crate) struct Crew {
     pub(crate) status: broadcast::Sender<Arc<Status>>,
     /// Marked when a change was stored: schedulers wake and read.
     pub(crate) changes: watch::Sender<()>,
+    /// Marked when a buildset was made or may have ended, and when a configuration came into
+    /// force: who waits for buildsets wakes and reads.
+    pub(crate) buildsets: watch::Sender<()>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// Where locks go that a build gives back.
+    pub(crate) returns: Returns,
     core: mpsc::Sender<ToCore>,
-    plan: Mutex<Arc<Plan>>,
+    plan: Mutex<InForce>,
+    /// Since when the files of the configuration cannot be put into force.
+    bad_since: Mutex<Option<Timestamp>>,
     live: Mutex<HashMap<BuildKey, Live>>,
     sources: Mutex<BTreeMap<String, SourceView>>,
+}
+
+/// The configuration in force, and its number once it was written down.
+struct InForce {
+    plan: Arc<Plan>,
+    config: Option<ConfigId>,
 }
 
 /// What a [`Crew`] is made of.
@@ -64,6 +91,7 @@ pub(crate) struct Beginnings {
     pub(crate) identity: String,
     pub(crate) started: Timestamp,
     pub(crate) core: mpsc::Sender<ToCore>,
+    pub(crate) returns: Returns,
     pub(crate) plan: Arc<Plan>,
     pub(crate) stop: CancellationToken,
 }
@@ -81,21 +109,49 @@ impl Crew {
             slaves: Slaves::default(),
             status: broadcast::Sender::new(STATUS_BUFFER),
             changes: watch::Sender::new(()),
+            buildsets: watch::Sender::new(()),
             stop: it.stop,
             tasks: TaskTracker::new(),
+            returns: it.returns,
             core: it.core,
-            plan: Mutex::new(it.plan),
+            plan: Mutex::new(InForce {
+                plan: it.plan,
+                config: None,
+            }),
+            bad_since: Mutex::default(),
             live: Mutex::default(),
             sources: Mutex::default(),
         })
     }
 
     pub(crate) fn plan(&self) -> Arc<Plan> {
-        Arc::clone(&locked(&self.plan))
+        Arc::clone(&locked(&self.plan).plan)
     }
 
-    pub(crate) fn set_plan(&self, plan: Arc<Plan>) {
-        *locked(&self.plan) = plan;
+    /// The number of the configuration in force.
+    pub(crate) fn config(&self) -> Option<ConfigId> {
+        locked(&self.plan).config
+    }
+
+    pub(crate) fn set_plan(&self, plan: Arc<Plan>, config: ConfigId) {
+        *locked(&self.plan) = InForce {
+            plan,
+            config: Some(config),
+        };
+    }
+
+    /// Since when the files on the disk are not the configuration in force, because there
+    /// are mistakes in them.
+    pub(crate) fn bad_since(&self) -> Option<Timestamp> {
+        *locked(&self.bad_since)
+    }
+
+    pub(crate) fn config_is_bad(&self, now: Timestamp) {
+        locked(&self.bad_since).get_or_insert(now);
+    }
+
+    pub(crate) fn config_is_good(&self) {
+        *locked(&self.bad_since) = None;
     }
 
     pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<BuildKey, Live>> {
@@ -124,8 +180,14 @@ impl Crew {
         running
     }
 
-    /// Tells the pages. Nobody may be listening.
+    /// Tells the pages, and those who wait for buildsets. Nobody may be listening.
     pub(crate) fn tell(&self, status: Status) {
+        if matches!(
+            status,
+            Status::RequestAdded { .. } | Status::RequestFinished { .. } | Status::Reloaded
+        ) {
+            self.buildsets.send_replace(());
+        }
         drop(self.status.send(Arc::new(status)));
     }
 
@@ -133,6 +195,22 @@ impl Crew {
     /// end of the process does no harm.
     pub(crate) async fn tell_core(&self, event: Event) {
         drop(self.core.send(ToCore::Event(event)).await);
+    }
+
+    /// Puts a build in line for locks; it hears when it is its turn.
+    pub(crate) async fn ask_locks(
+        &self,
+        ticket: Ticket,
+        uses: Vec<LockUse>,
+    ) -> mpsc::Receiver<Turn> {
+        let (tell, hear) = line();
+        drop(self.core.send(ToCore::Lock { ticket, uses, tell }).await);
+        hear
+    }
+
+    /// Tells the core that a build no longer listens for its turn.
+    pub(crate) async fn left_line(&self) {
+        drop(self.core.send(ToCore::LeftLine).await);
     }
 
     /// Asks the core why requests wait.

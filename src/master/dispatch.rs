@@ -7,15 +7,23 @@ use tokio::sync::mpsc;
 use tokio::time::{self, MissedTickBehavior};
 use tracing::warn;
 
+use crate::locks::LockHeld;
 use crate::master::begin;
 use crate::master::core::{Assignment, Core, Event};
 use crate::master::crew::{Crew, ToCore};
+use crate::master::holding::LockDesk;
 
 /// How often everything that waits is read afresh: what a lost hint costs at most.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Runs the core until the master stops.
-pub(crate) async fn run(crew: Arc<Crew>, mut core: Core, mut inbox: mpsc::Receiver<ToCore>) {
+/// Runs the core until the master stops. `returned` brings the locks that builds give back.
+pub(crate) async fn run(
+    crew: Arc<Crew>,
+    mut core: Core,
+    mut desk: LockDesk,
+    mut inbox: mpsc::Receiver<ToCore>,
+    mut returned: mpsc::UnboundedReceiver<LockHeld>,
+) {
     let mut tick = time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -31,12 +39,30 @@ pub(crate) async fn run(crew: Arc<Crew>, mut core: Core, mut inbox: mpsc::Receiv
                     Err(error) => warn!(reason = %error, "failed to read what waits"),
                 }
             }
+            Some(held) = returned.recv() => {
+                core.return_locks(held);
+                // Who stands in line goes first.
+                desk.serve(&mut core);
+                carry_out(&crew, core.handle(Event::LocksMoved));
+            }
             said = inbox.recv() => match said {
                 Some(ToCore::Event(event)) => carry_out(&crew, core.handle(event)),
+                Some(ToCore::Lock { ticket, uses, tell }) => {
+                    desk.ask(&mut core, ticket, &uses, tell);
+                }
+                Some(ToCore::LeftLine) => {
+                    desk.serve(&mut core);
+                    carry_out(&crew, core.handle(Event::LocksMoved));
+                }
                 // Who asked may have gone away.
                 Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
                 None => return,
             },
+        }
+        // An end may have freed a lock, and a new plan may have raised a count.
+        desk.serve(&mut core);
+        for trouble in core.troubles() {
+            warn!("{trouble}");
         }
     }
 }

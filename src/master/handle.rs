@@ -5,16 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
+use tracing::info;
 
 use crate::clock;
 use crate::config::Plan;
+use crate::config::ValidationPlan;
+use crate::config::WholePattern;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
-use crate::master::ports::add_requests;
+use crate::master::ports::{add_requests, properties_of};
 use crate::master::reload::Fixtures;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
+use crate::model::ConfigId;
 use crate::model::NewBuildset;
 use crate::model::Properties;
 use crate::model::RequestId;
@@ -182,15 +186,20 @@ impl MasterHandle {
     /// An unknown builder, or a branch, revision or property with characters that are not
     /// let in from outside.
     pub(crate) async fn force(&self, force: Force) -> Result<(BuildsetId, RequestId), Denied> {
-        if !self
-            .plan()
-            .builders
-            .iter()
-            .any(|it| it.name == force.builder)
-        {
+        let plan = self.plan();
+        if !plan.builders.iter().any(|it| it.name == force.builder) {
             return Err(Denied::NoBuilder(force.builder.to_string()));
         }
-        validate(&force)?;
+        // Of the plan in force now: what a reload has tightened is refused from then on.
+        validate(&force, &plan.master.validation)?;
+        let properties = match plan.forcing(&force.builder) {
+            Some(scheduler) => {
+                let mut properties = scheduler.properties.clone();
+                properties.overlay(&force.properties);
+                properties_of(&scheduler.name, properties)
+            }
+            None => force.properties,
+        };
         let wanted = NewBuildset {
             reason: force.reason,
             stamp: SourceStamp {
@@ -201,7 +210,7 @@ impl MasterHandle {
                 patch: None,
                 changes: Vec::new(),
             },
-            properties: force.properties,
+            properties,
             builders: vec![force.builder],
         };
         let made = self
@@ -273,7 +282,23 @@ impl MasterHandle {
     /// # Errors
     /// The rendered problems: nothing was changed.
     pub(crate) async fn reload(&self) -> Result<String, String> {
-        self.fixtures.reload(self).await
+        let handle = self.clone();
+        // On a task of its own: who asked may go away in the middle, and half a configuration
+        // is none.
+        let reloading = async move { handle.fixtures.reload(&handle).await };
+        let reloaded = self.crew.tasks.spawn(reloading).await;
+        reloaded.unwrap_or_else(|_| Err("the reload broke off; see the master's log".into()))
+    }
+
+    /// The number of the configuration in force.
+    pub(crate) fn config(&self) -> Option<ConfigId> {
+        self.crew.config()
+    }
+
+    /// Since when there are mistakes in the files of the configuration, so that an older one
+    /// is in force.
+    pub(crate) fn config_bad_since(&self) -> Option<Timestamp> {
+        self.crew.bad_since()
     }
 
     /// When the master started.
@@ -284,27 +309,34 @@ impl MasterHandle {
     pub(super) const fn crew(&self) -> &Arc<Crew> {
         &self.crew
     }
+
+    #[cfg(test)]
+    pub(super) const fn fixtures(&self) -> &Arc<Fixtures> {
+        &self.fixtures
+    }
 }
 
-/// What comes from outside may hold these characters only, as in Buildbot where its
-/// configuration does not say otherwise.
-fn validate(force: &Force) -> Result<(), Denied> {
-    let word = |it: char| it.is_ascii_alphanumeric() || it == '_';
-    let check = |what: &str, text: &str, more: &str| {
-        let bad = text.chars().find(|it| !word(*it) && !more.contains(*it));
-        bad.map_or(Ok(()), |bad| {
-            Err(Denied::BadInput(format!(
-                "the {what} `{}` holds {bad:?}; letters, digits, `_` and `{more}` are let in",
-                text.escape_debug()
-            )))
-        })
+/// Refuses what comes from outside and does not fit its pattern.
+fn validate(force: &Force, plan: &ValidationPlan) -> Result<(), Denied> {
+    let check = |what: &str, text: &str, pattern: &WholePattern| {
+        if pattern.lets_in(text) {
+            return Ok(());
+        }
+        let (text, pattern) = (text.escape_debug(), pattern.as_str());
+        info!(what, %text, "refused a forced build");
+        Err(Denied::BadInput(format!(
+            "the {what} `{text}` is not let in: it does not fit `{pattern}` from start to end, \
+             which is `{}` in [:validation:]",
+            what.replace(' ', "_")
+        )))
     };
-    check("branch", force.branch.as_deref().unwrap_or(""), ".+/~-")?;
-    check("revision", force.revision.as_deref().unwrap_or(""), " .-/")?;
+    let (branch, revision) = (force.branch.as_deref(), force.revision.as_deref());
+    check("branch", branch.unwrap_or_default(), &plan.branch)?;
+    check("revision", revision.unwrap_or_default(), &plan.revision)?;
     for (name, property) in force.properties.iter() {
-        check("property name", name, ".-/~:")?;
+        check("property name", name, &plan.property_name)?;
         if let Some(value) = property.value.as_str() {
-            check("property value", value, ".-/~:")?;
+            check("property value", value, &plan.property_value)?;
         }
     }
     Ok(())
@@ -315,11 +347,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_from_outside_is_let_in_only_if_harmless() {
+    fn what_comes_from_outside_is_let_in_only_if_it_fits() {
         let force = |branch: &str, value: &str| {
             let mut properties = Properties::new();
             properties.set("name", value, "Force Build Form");
-            validate(&Force {
+            let force = Force {
                 builder: "a".into(),
                 branch: Some(branch.into()),
                 revision: None,
@@ -327,17 +359,14 @@ mod tests {
                 project: String::new(),
                 reason: String::new(),
                 properties,
-            })
+            };
+            validate(&force, &ValidationPlan::default())
         };
         force("feature/x+y~1-2", "http://host:80/~me").expect("harmless");
         force("", "").expect("empty is fine");
-        assert_eq!(
-            force("main; rm -rf /", "")
-                .expect_err("refused")
-                .to_string(),
-            "the branch `main; rm -rf /` holds ';'; letters, digits, `_` and `.+/~-` are let in"
-        );
+        let told = |denied: Result<(), Denied>| denied.expect_err("refused").to_string();
+        insta::assert_snapshot!(told(force("main; rm -rf /", "")), @r"the branch `main; rm -rf /` is not let in: it does not fit `[A-Za-z0-9_.+/~-]*` from start to end, which is `branch` in [:validation:]");
+        insta::assert_snapshot!(told(force("main", "$(reboot)")), @r"the property value `$(reboot)` is not let in: it does not fit `[A-Za-z0-9_./~:-]*` from start to end, which is `property_value` in [:validation:]");
         force("main\n", "").expect_err("a final newline is refused too");
-        force("main", "$(reboot)").expect_err("refused");
     }
 }

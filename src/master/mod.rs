@@ -11,16 +11,27 @@ mod core;
 mod course;
 mod crew;
 mod dispatch;
+mod effects;
 pub(crate) mod handle;
+mod holding;
 mod launch;
+mod leave;
+mod listeners;
+mod lock_walk;
 mod output;
 mod pages;
 mod ports;
 mod properties;
+mod prune;
+mod reader;
 mod reload;
-
+mod seen;
 mod slaves;
+mod subjects;
+mod supply;
+mod trigger;
 mod walk;
+mod watch;
 
 pub(crate) use assemble::run;
 pub(crate) use handle::MasterHandle;

@@ -29,7 +29,10 @@ pub(crate) enum Door {
 /// What a door allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Everything: `htmlport`, and the control socket.
+    /// Everything, whatever the configuration says: the control socket, which
+    /// only the master's own user can open.
+    Owner,
+    /// What `[:authz:]` allows: `htmlport`.
     Full,
     /// Reading: `publichtmlport`.
     ReadOnly,

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::changes::{Delivery, Sink, SinkError};
 use crate::clock;
+use crate::config::SchedulerPlan;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::handle::SourceView;
-use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
@@ -22,10 +22,13 @@ use crate::model::RequestRecord;
 use crate::model::SchedulerName;
 use crate::model::SourceStamp;
 use crate::model::Status;
-use crate::schedulers::{Answer, Desk, DeskError};
+use crate::model::Timestamp;
+use crate::schedulers::{
+    Answer, BuildsetFact, Buildsets, Desk, DeskError, Following, Wanted, Wish,
+};
 use crate::store::{Result, Store, StoreError};
 
-/// Both ports.
+/// Where changes go.
 pub(crate) struct Ports(pub(crate) Arc<Crew>);
 
 /// Changes read in one go when a scheduler catches up.
@@ -68,22 +71,40 @@ impl Sink for Ports {
     }
 }
 
-impl Desk for Ports {
-    fn state(&self, name: &SchedulerName) -> Answer<'_, Value> {
-        let object = object(name);
+/// The desk of one scheduler.
+pub(crate) struct SchedulerDesk {
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) plan: Arc<SchedulerPlan>,
+}
+
+impl SchedulerDesk {
+    /// What its state is kept under: another kind of the same name is another scheduler.
+    fn object(&self) -> String {
+        format!("scheduler {} {}", self.plan.settings.kind(), self.plan.name)
+    }
+}
+
+impl Desk for SchedulerDesk {
+    fn wall(&self) -> Timestamp {
+        clock::now()
+    }
+
+    fn state(&self) -> Answer<'_, Value> {
+        let object = self.object();
         Box::pin(async move {
-            self.0
+            let state = self
+                .crew
                 .store
                 .read(move |verbs| verbs.state(&object))
-                .await
-                .map_err(refused)
+                .await;
+            state.map_err(refused)
         })
     }
 
     fn changes_since(&self, seen: ChangeId) -> Answer<'_, Vec<Change>> {
         Box::pin(async move {
             let changes = self
-                .0
+                .crew
                 .store
                 .read(move |verbs| verbs.changes_after(seen, CATCH_UP));
             changes.await.map_err(refused)
@@ -92,42 +113,60 @@ impl Desk for Ports {
 
     fn newest_change(&self) -> Answer<'_, ChangeId> {
         Box::pin(async move {
-            self.0
-                .store
-                .read(|verbs| verbs.newest_change())
-                .await
-                .map_err(refused)
+            let newest = self.crew.store.read(|verbs| verbs.newest_change()).await;
+            newest.map_err(refused)
         })
     }
 
-    fn save(&self, name: &SchedulerName, state: Value) -> Answer<'_, ()> {
-        let object = object(name);
+    fn buildsets(&self, question: Following) -> Answer<'_, Buildsets> {
+        Box::pin(async move {
+            let read = self.crew.store.read(move |verbs| {
+                let newest = verbs.newest_buildset()?;
+                let mut all = Vec::new();
+                for id in &question.waiting {
+                    all.extend(verbs.buildset(*id)?);
+                }
+                if let Some(since) = question.since {
+                    all.extend(verbs.buildsets_of(&question.upstream, since)?);
+                }
+                Ok((newest, all))
+            });
+            let (newest, all) = read.await.map_err(refused)?;
+            let facts = all.into_iter().map(|it| BuildsetFact {
+                id: it.id,
+                stamp: it.stamp,
+                outcome: it.outcome,
+            });
+            Ok(Buildsets {
+                newest: newest.0,
+                of_upstream: facts.collect(),
+            })
+        })
+    }
+
+    fn save(&self, state: Value) -> Answer<'_, ()> {
+        let object = self.object();
         Box::pin(async move {
             let saved = self
-                .0
+                .crew
                 .store
                 .write(move |verbs| verbs.save_state(&object, &state));
             saved.await.map_err(refused)
         })
     }
 
-    fn request(
-        &self,
-        name: &SchedulerName,
-        reason: &str,
-        changes: Vec<ChangeId>,
-        builders: &[BuilderName],
-        state: Value,
-    ) -> Answer<'_, ()> {
-        let object = object(name);
-        let mut properties = Properties::new();
-        properties.set("scheduler", name.as_str(), "Scheduler");
-        let (reason, builders) = (reason.to_owned(), builders.to_vec());
+    fn request(&self, wish: Wish, state: Value) -> Answer<'_, ()> {
+        let object = self.object();
+        let properties = properties_of(&self.plan.name, self.plan.properties.clone());
+        let builders = self.plan.builders.clone();
         Box::pin(async move {
-            let made = self.0.store.write(move |verbs| {
-                let stamp = stamp_of(verbs, changes)?;
+            let made = self.crew.store.write(move |verbs| {
+                let stamp = match wish.what {
+                    Wanted::Changes(changes) => stamp_of(verbs, changes)?,
+                    Wanted::Stamp(stamp) => stamp,
+                };
                 let wanted = NewBuildset {
-                    reason,
+                    reason: wish.reason,
                     stamp,
                     properties,
                     builders,
@@ -137,10 +176,16 @@ impl Desk for Ports {
                 Ok(requests)
             });
             let requests = made.await.map_err(refused)?;
-            self.0.requests_added(requests).await;
+            self.crew.requests_added(requests).await;
             Ok(())
         })
     }
+}
+
+/// The properties of a scheduler's buildset: which scheduler it is says nobody else.
+pub(crate) fn properties_of(name: &SchedulerName, mut own: Properties) -> Properties {
+    own.set("scheduler", name.as_str(), "Scheduler");
+    own
 }
 
 impl Crew {
@@ -196,10 +241,6 @@ fn stamp_of(verbs: &mut dyn Store, changes: Vec<ChangeId>) -> Result<SourceStamp
         patch: None,
         changes,
     })
-}
-
-fn object(name: &SchedulerName) -> String {
-    format!("scheduler {name}")
 }
 
 fn refused(error: StoreError) -> DeskError {

@@ -80,7 +80,7 @@ pub(crate) fn at_beginning(it: &Beginning<'_>) -> Properties {
         let separator = if it.is_windows { '\\' } else { '/' };
         all.set(
             "workdir",
-            format!("{basedir}{separator}{}", it.builder.builddir),
+            format!("{basedir}{separator}{}", it.builder.slavebuilddir),
             "slave",
         );
     }

@@ -1,41 +1,53 @@
 //! What stands while a configuration is in force: listeners, pollers,
 //! schedulers, slaves that the master launches. A reload is the difference
 //! between two plans; a start is the difference to nothing. What did not
-//! change is not touched.
+//! change is not touched, and what cannot be had changes nothing at all.
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+use crate::clock;
 use crate::config;
-use crate::config::{Launch, Plan, SchedulerPlan, SlavePlan, SourcePlan};
+use crate::config::{Difference, Launch, Plan, Prints, SchedulerPlan, SlavePlan, SourcePlan};
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::effects::{Work, effects};
 use crate::master::handle::MasterHandle;
-use crate::master::pages::{Access, Door, Pages};
-use crate::master::{launch, slaves};
+use crate::master::launch::{self, Launched};
+use crate::master::listeners::Listeners;
+use crate::master::pages::Pages;
+use crate::master::reader::Reader;
+use crate::master::watch::{self, Watched};
+use crate::model::ConfigId;
 use crate::model::Status;
-use crate::syntax::Problems;
-use crate::wire::native::{FrameReader, FrameWriter};
+use crate::store::{ConfigFile, NewConfig, Result as Stored, Store};
 
-/// What stands.
+/// What stands. Who changes it holds the lock from the reading of the files to the end, so
+/// that the files that were read last are the ones in force.
 pub(crate) struct Fixtures {
     standing: Mutex<Standing>,
 }
 
 struct Standing {
-    pages: Arc<dyn Pages>,
-    /// By what they are for: `slaveport`, `htmlport`, `publichtmlport`.
-    listeners: BTreeMap<&'static str, Fixture<SocketAddr>>,
-    sources: BTreeMap<String, Fixture<Arc<SourcePlan>>>,
-    schedulers: BTreeMap<String, Fixture<Arc<SchedulerPlan>>>,
-    launched: BTreeMap<String, Fixture<Arc<SlavePlan>>>,
+    listeners: Listeners,
+    sources: Group<Arc<SourcePlan>>,
+    schedulers: Group<Arc<SchedulerPlan>>,
+    launched: Group<Launched>,
+    watcher: Group<Arc<Watched>>,
+    prints: Prints,
+    reader: Reader,
+}
+
+/// Tasks of one kind by name.
+struct Group<T> {
+    standing: BTreeMap<String, Fixture<T>>,
+    /// Those that were told to stop: cancelled when they have.
+    leaving: BTreeMap<String, CancellationToken>,
 }
 
 /// A task and the settings it was started with.
@@ -46,254 +58,334 @@ struct Fixture<T> {
     ended: CancellationToken,
 }
 
-/// A port of the plan that was bound anew.
-type Bound = (&'static str, SocketAddr, TcpListener);
-
 impl Fixtures {
     /// Nothing stands yet.
     pub(crate) fn new(pages: Arc<dyn Pages>) -> Self {
-        let standing = Standing {
-            pages,
-            listeners: BTreeMap::new(),
-            sources: BTreeMap::new(),
-            schedulers: BTreeMap::new(),
-            launched: BTreeMap::new(),
-        };
         Self {
-            standing: Mutex::new(standing),
+            standing: Mutex::new(Standing {
+                listeners: Listeners::new(pages),
+                sources: Group::default(),
+                schedulers: Group::default(),
+                launched: Group::default(),
+                watcher: Group::default(),
+                prints: Prints::default(),
+                reader: Reader::default(),
+            }),
         }
     }
 
-    /// Puts the plan's fixtures up, and takes down what it no longer has.
+    /// Puts everything of the plan up that the master starts with.
     ///
     /// # Errors
-    /// A port cannot be listened on: then nothing was changed.
-    pub(crate) async fn apply(
+    /// A port cannot be listened on, or the store cannot write: then nothing stands.
+    pub(crate) async fn begin(
         &self,
         handle: &MasterHandle,
         plan: &Arc<Plan>,
     ) -> Result<(), String> {
         let mut standing = self.standing.lock().await;
-        let crew = handle.crew();
-        let bound = standing
-            .bind(plan)
-            .await
-            .map_err(|problems| problems.render(false))?;
-
-        let old = crew.plan();
-        crew.set_plan(Arc::clone(plan));
-        for slave in &old.slaves {
-            let kept = plan.slaves.iter().any(|it| {
-                it.name == slave.name && it.password == slave.password && it.launch == slave.launch
-            });
-            if !kept {
-                crew.slaves.dismiss(&slave.name);
-            }
-        }
-        crew.tell_core(Event::Planned(Arc::clone(plan))).await;
-        standing.listen(handle, plan, bound);
-        standing.poll(crew, plan);
-        standing.schedule(crew, plan);
-        standing.launch(crew, plan);
-        crew.tell(Status::Reloaded);
-        Ok(())
+        standing.apply(handle, plan, None).await
     }
 
-    /// Reads the configuration again and applies it, whole or not at all.
+    /// Reads the configuration again and applies it, whole or not at all. Says what was
+    /// added, changed, removed and kept, and what that did to the work under way.
     ///
     /// # Errors
     /// The rendered problems.
     pub(crate) async fn reload(&self, handle: &MasterHandle) -> Result<String, String> {
-        let dir = handle.basedir().to_owned();
-        let read = tokio::task::spawn_blocking(move || config::load(&dir)).await;
-        let read =
-            read.map_err(|_| "reading the configuration broke off; see the log".to_owned())?;
-        let plan = match read {
-            Ok(plan) => Arc::new(plan),
-            Err(problems) => {
-                warn!("the configuration was not reloaded");
-                return Err(problems.render(false));
+        let crew = handle.crew();
+        let mut standing = self.standing.lock().await;
+        if crew.stop.is_cancelled() {
+            return Err("the master is stopping; its next start reads the configuration".into());
+        }
+        // Programs that look after Buildbot masters wait for these words.
+        info!(
+            "loading configuration from {}",
+            crew.dir.join("master.ini").display()
+        );
+        info!("configuration update started");
+        let done = standing.reload(handle).await;
+        match &done {
+            Ok(lines) => {
+                for line in lines.lines() {
+                    info!("reload: {line}");
+                }
+                crew.config_is_good();
+                crew.tell(Status::Reloaded);
+                info!("configuration update complete");
             }
-        };
-        let changed = config::diff(&handle.plan(), &plan);
-        self.apply(handle, &plan).await?;
-        for line in &changed {
-            info!("reload: {line}");
+            Err(problems) => {
+                crew.config_is_bad(clock::now());
+                crew.tell(Status::ReloadRefused);
+                error!("configuration not reloaded:\n{}", problems.trim_end());
+                error!("I will keep using the previous config file instead.");
+            }
         }
-        let mut text = changed.join("\n");
-        if !plan.warnings.is_empty() {
-            text = format!("{}\n{text}", plan.warnings.render(false).trim_end());
-        }
-        Ok(text)
+        done
     }
 }
 
 impl Standing {
-    /// Binds the ports that are new, so that a port that is taken changes nothing.
-    async fn bind(&self, plan: &Plan) -> Result<Vec<Bound>, Problems> {
-        let mut bound = Vec::new();
-        let mut problems = Problems::default();
-        for (name, address) in plan.master.ports() {
-            let Some(address) = address else { continue };
-            if self
-                .listeners
-                .get(name)
-                .is_some_and(|it| it.settings == address)
-            {
-                continue;
-            }
-            match TcpListener::bind(address).await {
-                Ok(listener) => bound.push((name, address, listener)),
-                Err(error) => {
-                    problems.note(config::cannot_listen(plan, name, address, &error));
-                }
-            }
+    async fn reload(&mut self, handle: &MasterHandle) -> Result<String, String> {
+        let read = self.reader.read(handle.basedir()).await;
+        let read = read.ok_or("reading the configuration broke off; see the log")?;
+        let plan = Arc::new(read.map_err(|problems| problems.render(false))?);
+        let old = handle.plan();
+        let fixed = config::needs_restart(&old, &plan);
+        if fixed.has_errors() {
+            return Err(fixed.render(false));
         }
-        if problems.has_errors() {
-            Err(problems)
+        let difference = Difference::between(&old, &plan, &mut self.prints);
+        let mut lines = difference.lines();
+        let mut work = work(handle.crew(), &difference, &old, &plan).await;
+        self.apply(handle, &plan, Some(lines.clone())).await?;
+        lines.extend(effects(&difference, &plan, &mut work));
+        let text = lines.join("\n");
+        if plan.warnings.is_empty() {
+            Ok(text)
         } else {
-            Ok(bound)
+            let warnings = plan.warnings.render(false);
+            Ok(format!("{}\n{text}", warnings.trim_end()))
         }
     }
 
-    fn listen(&mut self, handle: &MasterHandle, plan: &Plan, bound: Vec<Bound>) {
-        let wanted = plan.master.ports();
-        self.listeners.retain(|name, it| {
-            let stays = wanted.contains(&(*name, Some(it.settings)));
-            if !stays {
-                it.stop.cancel();
-            }
-            stays
-        });
+    /// `changes` says what is different; a start does not know that.
+    async fn apply(
+        &mut self,
+        handle: &MasterHandle,
+        plan: &Arc<Plan>,
+        changes: Option<Vec<String>>,
+    ) -> Result<(), String> {
         let crew = handle.crew();
-        for (name, settings, listener) in bound {
-            let (stop, ended) = (crew.stop.child_token(), CancellationToken::new());
-            let access = if name == "htmlport" {
-                Access::Full
-            } else {
-                Access::ReadOnly
-            };
-            if name == "slaveport" {
-                let task = accept_slaves(Arc::clone(crew), listener, stop.clone());
-                crew.supervise(name.into(), task);
-            } else {
-                let door = Door::Tcp(listener);
-                let task = self.pages.serve(door, handle.clone(), access, stop.clone());
-                crew.supervise(name.into(), task);
+        let bound = self
+            .listeners
+            .bind(handle, plan)
+            .await
+            .map_err(|problems| problems.render(false))?;
+        let config = match write_down(crew, plan, changes).await {
+            Ok(config) => config,
+            Err(error) => {
+                self.listeners.give_back(handle, bound).await;
+                return Err(format!("failed to write the configuration down: {error}"));
             }
-            self.listeners.insert(
-                name,
-                Fixture {
-                    settings,
-                    stop,
-                    ended,
-                },
-            );
+        };
+        // From here on nothing fails.
+        let old = crew.plan();
+        crew.set_plan(Arc::clone(plan), config);
+        for (slave, why) in leaving(&old, plan) {
+            crew.let_go(&slave.name, &why).await;
         }
+        let planned = Event::Planned {
+            plan: Arc::clone(plan),
+            config: Some(config),
+        };
+        crew.tell_core(planned).await;
+        self.listeners.take_over(handle, plan, bound);
+        self.poll(crew, plan);
+        self.schedule(crew, plan);
+        self.launch(crew, plan);
+        self.watch(handle, plan);
+        Ok(())
     }
 
     fn poll(&mut self, crew: &Arc<Crew>, plan: &Plan) {
-        let wanted = plan
-            .sources
-            .iter()
-            .map(|it| (it.name.clone(), Arc::clone(it)));
-        replace(&mut self.sources, wanted, crew, launch::poll);
+        let wanted = plan.sources.iter();
+        let wanted = wanted.map(|it| (it.name.clone(), Arc::clone(it)));
+        self.sources.replace(wanted, crew, |it, stop| {
+            launch::poll(Arc::clone(crew), it, stop)
+        });
     }
 
     fn schedule(&mut self, crew: &Arc<Crew>, plan: &Plan) {
-        let wanted = plan
-            .schedulers
-            .iter()
-            .map(|it| (it.name.to_string(), Arc::clone(it)));
-        replace(&mut self.schedulers, wanted, crew, launch::schedule);
+        let wanted = plan.schedulers.iter();
+        let wanted = wanted.map(|it| (it.name.to_string(), Arc::clone(it)));
+        self.schedulers.replace(wanted, crew, |it, stop| {
+            launch::schedule(Arc::clone(crew), it, stop)
+        });
     }
 
     fn launch(&mut self, crew: &Arc<Crew>, plan: &Plan) {
-        let local = plan
-            .slaves
-            .iter()
-            .filter(|it| matches!(it.launch, Launch::Local { .. }));
-        let wanted = local.map(|it| (it.name.to_string(), Arc::clone(it)));
-        replace(&mut self.launched, wanted, crew, launch::keep_slave);
+        let wanted = plan.slaves.iter().filter_map(|it| Launched::of(it));
+        let wanted = wanted.map(|it| (it.name.to_string(), it));
+        self.launched.replace(wanted, crew, |it, stop| {
+            launch::keep_slave(Arc::clone(crew), it, stop)
+        });
+    }
+
+    fn watch(&mut self, handle: &MasterHandle, plan: &Plan) {
+        let watched = plan
+            .master
+            .watch
+            .then(|| Watched::of(handle.basedir(), plan));
+        let wanted = watched.map(|it| ("watch".to_owned(), Arc::new(it)));
+        self.watcher
+            .replace(wanted.into_iter(), handle.crew(), |it, stop| {
+                watch::watch(handle.clone(), it, stop)
+            });
     }
 }
 
-/// Stops fixtures that left or changed, starts those that are new. The successor of one that
-/// is stopping begins when that has ended: they share a state and a directory.
-fn replace<T, F>(
-    standing: &mut BTreeMap<String, Fixture<Arc<T>>>,
-    wanted: impl Iterator<Item = (String, Arc<T>)>,
-    crew: &Arc<Crew>,
-    start: impl Fn(Arc<Crew>, Arc<T>, CancellationToken) -> F,
-) where
-    T: PartialEq,
-    F: Future<Output = ()> + Send + 'static,
-{
-    let wanted: BTreeMap<String, Arc<T>> = wanted.collect();
-    let mut leaving = BTreeMap::new();
-    standing.retain(|name, it| {
-        let stays = wanted.get(name).is_some_and(|new| **new == *it.settings);
-        if !stays {
-            it.stop.cancel();
-            leaving.insert(name.clone(), it.ended.clone());
-        }
-        stays
-    });
-    for (name, settings) in wanted {
-        if standing.contains_key(&name) {
-            continue;
-        }
-        let (stop, ended) = (crew.stop.child_token(), CancellationToken::new());
-        let predecessor = leaving.remove(&name);
-        let task = start(Arc::clone(crew), Arc::clone(&settings), stop.clone());
-        let says_so = ended.clone().drop_guard();
-        crew.supervise(name.clone(), async move {
-            if let Some(predecessor) = predecessor {
-                predecessor.cancelled().await;
+/// The slaves of `old` that `new` has no longer, or lets in by other ways, and why.
+fn leaving<'a>(old: &'a Plan, new: &Plan) -> Vec<(&'a SlavePlan, String)> {
+    let stay: BTreeMap<_, _> = new.slaves.iter().map(|it| (&it.name, it)).collect();
+    let leave = old.slaves.iter().filter_map(|slave| {
+        let name = &slave.name;
+        let why = match stay.get(name) {
+            None => format!("slave `{name}` left the configuration"),
+            Some(new) if new.launch != slave.launch => {
+                format!("slave `{name}` is started another way")
             }
-            task.await;
-            drop(says_so);
+            // Those that the master starts have a password of their own for each line.
+            Some(new) if slave.launch == Launch::None && new.password != slave.password => {
+                format!("slave `{name}` has another password")
+            }
+            Some(_) => return None,
+        };
+        Some((&**slave, why))
+    });
+    leave.collect()
+}
+
+/// What is under way; it is for the report only, so what cannot be read is left out.
+async fn work(crew: &Crew, difference: &Difference, old: &Plan, new: &Plan) -> Work {
+    let waiting = if difference.builders.is_empty() {
+        Vec::new()
+    } else {
+        let waiting = crew.store.read(|verbs| verbs.pending_requests()).await;
+        waiting.unwrap_or_else(|error| {
+            warn!(reason = %error, "failed to read what waits");
+            Vec::new()
+        })
+    };
+    let leaving = leaving(old, new);
+    Work {
+        waiting: waiting.into_iter().map(|it| it.builder).collect(),
+        running: crew
+            .live()
+            .iter()
+            .map(|(key, it)| (key.clone(), it.slave.clone()))
+            .collect(),
+        leaving: leaving
+            .into_iter()
+            .map(|(slave, why)| (slave.name.clone(), why))
+            .collect(),
+    }
+}
+
+/// Keeps the plan's files; gives their number.
+async fn write_down(crew: &Crew, plan: &Plan, changes: Option<Vec<String>>) -> Stored<ConfigId> {
+    let files = plan.files.iter().map(|it| ConfigFile {
+        name: config::stored_name(&crew.dir, it),
+        text: it.text.clone(),
+    });
+    let files: Vec<_> = files.collect();
+    let parts = files.iter().map(|it| (it.name.as_str(), it.text.as_str()));
+    let hash = config::hash(parts);
+    let count = |count: usize, noun: &str| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    };
+    let slaves = count(plan.slaves.len(), "slave");
+    let first = format!("first: {slaves}, {}", count(plan.builders.len(), "builder"));
+    let kept = crew.store.write(move |verbs| {
+        let mut summary = match changes {
+            Some(changes) => changes,
+            None => changes_since_the_last(verbs, &files)?.unwrap_or_else(|| vec![first]),
+        };
+        summary.retain(|line| !line.starts_with("kept "));
+        let new = NewConfig {
+            hash,
+            files,
+            summary,
+        };
+        verbs.add_config(&new, clock::now())
+    });
+    kept.await
+}
+
+/// What a start finds changed; `None` if it is the first.
+fn changes_since_the_last(
+    verbs: &mut dyn Store,
+    files: &[ConfigFile],
+) -> Stored<Option<Vec<String>>> {
+    let Some(newest) = verbs.recent_configs(1)?.pop() else {
+        return Ok(None);
+    };
+    let before = verbs.config(newest.id)?.map(|it| it.1).unwrap_or_default();
+    let find = |all: &[ConfigFile], name: &str| all.iter().position(|it| it.name == name);
+    let mut lines = Vec::new();
+    for file in files {
+        match find(&before, &file.name) {
+            None => lines.push(format!("added file `{}`", file.name)),
+            Some(at) if before[at] != *file => lines.push(format!("changed file `{}`", file.name)),
+            Some(_) => {}
+        }
+    }
+    let gone = before.iter().filter(|it| find(files, &it.name).is_none());
+    lines.extend(gone.map(|it| format!("removed file `{}`", it.name)));
+    for line in &mut lines {
+        line.push_str(" while the master was down");
+    }
+    Ok(Some(lines))
+}
+
+impl<T> Default for Group<T> {
+    fn default() -> Self {
+        Self {
+            standing: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+        }
+    }
+}
+
+impl<T: PartialEq + Clone> Group<T> {
+    /// Stops those that left or changed, starts those that are new. The successor of one that
+    /// is stopping begins when that has ended: they share a state and a directory.
+    fn replace<F>(
+        &mut self,
+        wanted: impl Iterator<Item = (String, T)>,
+        crew: &Arc<Crew>,
+        start: impl Fn(T, CancellationToken) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let wanted: BTreeMap<String, T> = wanted.collect();
+        self.leaving.retain(|_, ended| !ended.is_cancelled());
+        let leaving = &mut self.leaving;
+        self.standing.retain(|name, it| {
+            let stays = wanted.get(name).is_some_and(|new| *new == it.settings);
+            if !stays {
+                it.stop.cancel();
+                // Whom it waits for itself has ended before it.
+                leaving.insert(name.clone(), it.ended.clone());
+            }
+            stays
         });
-        standing.insert(
-            name,
-            Fixture {
+        for (name, settings) in wanted {
+            if self.standing.contains_key(&name) {
+                continue;
+            }
+            let (stop, ended) = (crew.stop.child_token(), CancellationToken::new());
+            let predecessor = self.leaving.get(&name).cloned();
+            let task = start(settings.clone(), stop.clone());
+            let says_so = ended.clone().drop_guard();
+            crew.supervise(name.clone(), async move {
+                if let Some(predecessor) = predecessor {
+                    predecessor.cancelled().await;
+                }
+                task.await;
+                drop(says_so);
+            });
+            let fixture = Fixture {
                 settings,
                 stop,
                 ended,
-            },
-        );
+            };
+            self.standing.insert(name, fixture);
+        }
     }
 }
 
-/// Takes slaves in that dial.
-async fn accept_slaves(crew: Arc<Crew>, listener: TcpListener, stop: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: others must close some first.
-                warn!(reason = %error, "failed to take a slave in");
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-                continue;
-            }
-        };
-        // Small messages must not wait for larger ones.
-        drop(stream.set_nodelay(true));
-        let line_crew = Arc::clone(&crew);
-        crew.supervise(format!("slave line from {from}"), async move {
-            let (read, write) = stream.into_split();
-            let plan = line_crew.plan();
-            let password_of = |name: &str| {
-                let slave = plan.slaves.iter().find(|it| it.name.as_str() == name)?;
-                (slave.launch == Launch::None).then(|| slave.password.clone())
-            };
-            let (reader, writer) = (FrameReader::new(read), FrameWriter::new(write));
-            slaves::serve(&line_crew, &from.to_string(), reader, writer, password_of).await;
-        });
-    }
-}
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

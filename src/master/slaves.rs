@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::clock;
+use crate::config::Launch;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::model::CommandId;
@@ -21,6 +22,7 @@ use crate::model::Exit;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
+use crate::wire::MASKS;
 use crate::wire::login::{LoginError, master_login};
 use crate::wire::native::{FrameReader, FrameWriter, WireError};
 use crate::wire::{CommandState, FromMaster, FromSlave, SlaveFacts};
@@ -60,12 +62,16 @@ pub(crate) enum News {
 pub(crate) struct Session {
     number: u64,
     pub(crate) facts: Arc<SlaveFacts>,
+    /// Whether it masks secrets in what its commands say.
+    pub(crate) has_masks: bool,
     say: mpsc::Sender<FromMaster>,
     routes: Arc<Mutex<HashMap<CommandId, mpsc::Sender<News>>>>,
     /// Messages that have come.
     heard: Arc<AtomicU64>,
     /// Cancelled when the line is gone.
     pub(crate) closed: CancellationToken,
+    /// Cancelled when the master will cut the line: nothing new is begun there.
+    pub(crate) leaving: CancellationToken,
 }
 
 impl Session {
@@ -83,6 +89,11 @@ impl Session {
         let (tell, hear) = mpsc::channel(ROUTE);
         self.routes().insert(id, tell);
         hear
+    }
+
+    /// How many messages have come.
+    pub(super) fn messages(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     pub(crate) fn forget_route(&self, id: CommandId) {
@@ -147,21 +158,15 @@ impl Slaves {
         }
     }
 
-    /// Cuts the line of a slave, if it is here.
-    pub(crate) fn dismiss(&self, name: &SlaveName) {
-        if let Some(session) = self.session(name) {
-            session.closed.cancel();
-        }
-    }
-
     fn seats(&self) -> MutexGuard<'_, HashMap<SlaveName, Seat>> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sit_down(
+    pub(super) fn sit_down(
         &self,
         name: &SlaveName,
         facts: SlaveFacts,
+        has_masks: bool,
         say: mpsc::Sender<FromMaster>,
     ) -> Session {
         let now = clock::now();
@@ -175,10 +180,12 @@ impl Slaves {
         let session = Session {
             number,
             facts: Arc::clone(&facts),
+            has_masks,
             say,
             routes: Arc::default(),
             heard: Arc::default(),
             closed: CancellationToken::new(),
+            leaving: CancellationToken::new(),
         };
         let mut seats = self.seats();
         let seat = seats.entry(name.clone()).or_default();
@@ -222,13 +229,13 @@ impl Slaves {
         }
     }
 
-    /// Every slave that is here.
+    /// Every slave that is here to stay.
     pub(crate) fn present(&self) -> Vec<SlaveName> {
         let seats = self.seats();
         let here = seats.iter().filter(|(_, seat)| {
             seat.session
                 .as_ref()
-                .is_some_and(|it| !it.closed.is_cancelled())
+                .is_some_and(|it| !it.closed.is_cancelled() && !it.leaving.is_cancelled())
         });
         here.map(|(name, _)| name.clone()).collect()
     }
@@ -264,7 +271,7 @@ pub(crate) async fn serve<R, W>(
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let login = master_login(&mut reader, &mut writer, password_of);
+    let login = master_login(&mut reader, &mut writer, &password_of);
     let caller = time::timeout(HEARTBEAT, login)
         .await
         .unwrap_or(Err(LoginError::Slow));
@@ -276,6 +283,7 @@ pub(crate) async fn serve<R, W>(
         }
     };
     let name = SlaveName::from(caller.name.as_str());
+    let password = password_of(&caller.name);
     debug!(from, slave = %name, version = caller.version, "slave logged in");
     if !make_room(crew, &name).await {
         warn!(from, slave = %name, reason = %LineEnd::NameTaken, "refused a slave");
@@ -286,12 +294,30 @@ pub(crate) async fn serve<R, W>(
         );
         return;
     }
+    let has_masks = caller.features.iter().any(|it| it == MASKS);
     if let Err(error) = caller.welcome(&mut writer, &crew.identity, HEARTBEAT).await {
         warn!(from, slave = %name, reason = chain(&error), "lost a slave during its login");
         return;
     }
-    let end = attend(crew, &name, &mut reader, writer).await;
+    let is_known = || password.is_some() && password == password_of(name.as_str());
+    let end = attend(crew, &name, has_masks, &mut reader, writer, is_known).await;
     info!(slave = %name, reason = chain(&end), "slave detached");
+}
+
+/// The password of a slave that dials in, as the configuration in force has it.
+pub(super) fn password_of(crew: &Crew, name: &str) -> Option<String> {
+    let plan = crew.plan();
+    let slave = plan.slaves.iter().find(|it| it.name.as_str() == name)?;
+    if slave.launch != Launch::None {
+        return None;
+    }
+    match slave.password.reveal(&plan.secrets) {
+        Ok(password) => Some(password),
+        Err(error) => {
+            warn!(slave = name, reason = %error, "a slave's password cannot be read");
+            None
+        }
+    }
 }
 
 /// Makes sure that no slave of this name is here: one that answers stays and keeps the name.
@@ -299,6 +325,11 @@ async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
     let Some(old) = crew.slaves.session(name) else {
         return true;
     };
+    if old.leaving.is_cancelled() {
+        // It is on its way out; what it still runs is told to stop when it is here again.
+        old.closed.cancel();
+        return true;
+    }
     let before = old.heard.load(Ordering::Relaxed);
     let answered = async {
         if !old.say(FromMaster::Ping).await {
@@ -326,8 +357,10 @@ async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
 async fn attend<R, W>(
     crew: &Arc<Crew>,
     name: &SlaveName,
+    has_masks: bool,
     reader: &mut FrameReader<R>,
     writer: FrameWriter<W>,
+    is_known: impl Fn() -> bool,
 ) -> LineEnd
 where
     R: AsyncRead + Unpin,
@@ -341,7 +374,12 @@ where
         Err(_) => return LineEnd::Silent,
     };
     let (say, outbox) = mpsc::channel(OUTBOX);
-    let session = crew.slaves.sit_down(name, facts, say);
+    let session = crew.slaves.sit_down(name, facts, has_masks, say);
+    // A reload during the login has not seen this line; from here on it does.
+    if !is_known() {
+        crew.slaves.stand_up(name, &session);
+        return LineEnd::Dismissed;
+    }
     let closed = session.closed.clone();
     // However this line ends (it may be dropped in the middle), nobody takes it for open.
     let _at_the_end = closed.clone().drop_guard();

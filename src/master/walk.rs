@@ -2,31 +2,44 @@
 //! down every decision before it leaves. It knows no step type.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::time;
 use tracing::warn;
 
 use crate::clock;
+use crate::expr::Values;
 use crate::logs;
 use crate::logs::append::LogFile;
 use crate::master::build::{Build, STOPPED, WRITE_PAUSE};
 use crate::master::command::{CommandLine, Finish};
 use crate::master::output::LogSlice;
+use crate::master::seen::{self, Around};
+use crate::master::supply;
 use crate::model::Channel;
+use crate::model::Command;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::model::LogRecord;
 use crate::model::Outcome;
 use crate::model::Status;
+use crate::secrets::SecretError;
 use crate::steps::{Cx, Ended, Move, Run, Verdict};
 use crate::store::{CommandHistory, CommandRow};
 use crate::wire::WireCommand;
+
+/// How long a log that has ended is left whole for those who watch it.
+const WATCHED: Duration = Duration::from_secs(5);
 
 impl Build {
     /// Goes from step to step to the end; `earlier` is the step that was running when an
     /// earlier run of the master ended, and its commands so far.
     pub(super) async fn walk(&mut self, mut earlier: Option<(usize, CommandHistory)>) {
+        if earlier.is_none() {
+            self.hold_builder_locks().await;
+        }
         loop {
             if let Some((index, commands)) = earlier.take() {
                 // A stop that was asked for meets its command there.
@@ -41,7 +54,7 @@ impl Build {
         }
     }
 
-    fn take_in_stop(&mut self) {
+    pub(super) fn take_in_stop(&mut self) {
         let reason = self.stop.borrow().clone();
         if let Some(reason) = reason
             && !self.stopped
@@ -57,11 +70,12 @@ impl Build {
     async fn run_step(&mut self, index: usize, earlier: Option<CommandHistory>) {
         let plan = self.steps[index].clone();
         let mut run = plan.body.begin();
+        self.look_round(index);
         if earlier.is_none() {
             let wanted = plan
                 .do_step_if
                 .as_ref()
-                .map(|it| it.holds(&self.properties));
+                .map(|it| it.holds_over(&self.seen()));
             match wanted.transpose() {
                 Ok(Some(false)) => return self.skip_step(index, run.as_ref()),
                 Ok(_) => {}
@@ -74,15 +88,18 @@ impl Build {
             }
             self.start_step(index, run.as_ref());
         }
-        let verdict = self
-            .run_commands(index, run.as_mut(), earlier.unwrap_or_default())
+        let earlier = earlier.unwrap_or_default();
+        let locks = self
+            .hold_step_locks(index, &plan.locks, run.as_mut(), &earlier)
             .await;
-        if let Some(hide) = &plan.hide_step_if {
-            let mut seen = self.properties.clone();
-            seen.set("result", verdict.outcome.as_str(), "Build");
-            self.records[index].hidden = hide.holds(&seen).unwrap_or(false);
-        }
+        let verdict = match locks {
+            Ok(()) => self.run_commands(index, run.as_mut(), earlier).await,
+            Err(verdict) => verdict,
+        };
+        self.hide_or_not(index, verdict.outcome);
         self.finish_step(index, verdict);
+        self.release_step_locks().await;
+        self.cut_logs(index).await;
     }
 
     fn start_step(&mut self, index: usize, run: &dyn Run) {
@@ -116,7 +133,44 @@ impl Build {
             urls: vec![],
             logs: vec![],
         };
+        self.hide_or_not(index, verdict.outcome);
         self.finish_step(index, verdict);
+    }
+
+    /// Takes in what the expressions of a step see besides the properties.
+    fn look_round(&mut self, index: usize) {
+        self.seen = seen::around(&Around {
+            builder: &self.builder,
+            slave: &self.slave,
+            platform: &self.platform,
+            number: self.key.number,
+            reason: &self.reason,
+            earlier: &self.records[..index],
+        });
+    }
+
+    /// What the expressions of the step see.
+    fn seen(&self) -> Values {
+        self.seen.clone().with_properties(&self.properties)
+    }
+
+    /// Decides whether pages show a step that has ended.
+    fn hide_or_not(&mut self, index: usize, outcome: Outcome) {
+        let Some(hide) = self.steps[index].hide_step_if.clone() else {
+            return;
+        };
+        let seen = self.seen.clone();
+        let seen = seen
+            .with("outcome", outcome.as_str())
+            .with("result", outcome.as_str())
+            .with_properties(&self.properties);
+        match hide.holds_over(&seen) {
+            Ok(hidden) => self.records[index].hidden = hidden,
+            Err(error) => {
+                let step = &self.records[index].name;
+                warn!(build = %self.key, step, reason = %error, "hide_step_if cannot be computed");
+            }
+        }
     }
 
     /// Runs the commands of a step one after another; `earlier` ones are only shown to it again.
@@ -150,10 +204,9 @@ impl Build {
                 Ok(said) => said,
                 Err(error) => return self.broken(index, &error),
             };
-            let command = match said {
-                Move::Run(command) => command,
-                Move::Done(verdict) => return verdict,
-            };
+            if let Move::Done(verdict) = said {
+                return verdict;
+            }
             let was = earlier.next();
             let row = was.as_ref().map_or(
                 CommandRow {
@@ -164,13 +217,43 @@ impl Build {
                 },
                 |(row, _)| *row,
             );
+            // What an earlier command was given is masked from here on too.
+            let revealed = match &said {
+                Move::Run(command) => Some(self.reveal(command)),
+                Move::Trigger(_) | Move::Send(_) | Move::Done(_) => None,
+            };
             if let Some((_, Some((exit, end)))) = was {
                 last = Some((exit, LogSlice::new(&path, row.log_start, end)));
                 place += 1;
                 continue;
             }
+            let revealed = match (revealed, &said) {
+                (Some(Ok(revealed)), _) => Some(revealed),
+                // The slave has it and does not begin it anew: it only has to be met.
+                (Some(Err(_)), Move::Run(command)) if log.len() > row.log_start => {
+                    Some(command.clone())
+                }
+                (Some(Err(error)), _) => return self.broken(index, &error.to_string()),
+                (None, _) => None,
+            };
             let build = self.id;
             self.due(move |verbs| verbs.start_command(build, row));
+            let command = match said {
+                Move::Run(command) => Ok(revealed.unwrap_or(command)),
+                Move::Send(piece) => supply::read(&self.crew.dir, piece).await,
+                Move::Trigger(order) => {
+                    let exit = self.trigger(&order, step, &mut log).await;
+                    let (said, end) = (exit.clone(), log.len());
+                    self.due(move |verbs| verbs.finish_command(build, row, &said, end));
+                    if let Some(verdict) = self.judge_cut(index, run, &exit) {
+                        return verdict;
+                    }
+                    last = Some((exit, LogSlice::new(&path, row.log_start, end)));
+                    place += 1;
+                    continue;
+                }
+                Move::Done(verdict) => return verdict,
+            };
             self.flush().await;
             let id = CommandId {
                 build,
@@ -178,21 +261,28 @@ impl Build {
                 index: place,
                 attempt: row.attempt,
             };
-            let line = CommandLine {
-                crew: &self.crew,
-                key: &self.key,
-                slave: &self.slave.name,
-                id,
-                lease: self.lease,
-                command: WireCommand::from(&command),
-                stop: if self.stopped {
-                    None
-                } else {
-                    Some(self.stop.clone())
-                },
+            let finish = match command {
+                Ok(command) => {
+                    let line = CommandLine {
+                        crew: &self.crew,
+                        key: &self.key,
+                        slave: &self.slave.name,
+                        id,
+                        lease: self.lease,
+                        command: WireCommand::from(&command),
+                        masks: &self.masks,
+                        stop: if self.stopped {
+                            None
+                        } else {
+                            Some(self.stop.clone())
+                        },
+                        left: self.left.clone(),
+                    };
+                    self.open = Some(id);
+                    line.run(&mut log, row.log_start).await
+                }
+                Err(why) => Finish::unsent(&log, why),
             };
-            self.open = Some(id);
-            let finish = line.run(&mut log, row.log_start).await;
             let Finish { exit, end, .. } = finish;
             if let Some(session) = finish.session {
                 self.open = None;
@@ -211,6 +301,37 @@ impl Build {
             }
             last = Some((exit, LogSlice::new(&path, row.log_start, end)));
             place += 1;
+        }
+    }
+
+    /// Fills in the secrets of a command, and has all that this build had of them so far
+    /// masked in what it says.
+    fn reveal(&mut self, command: &Command) -> Result<Command, SecretError> {
+        let revealed = self.crew.plan().secrets.reveal(command)?;
+        for mask in revealed.masks {
+            if !self.masks.contains(&mask) {
+                self.masks.push(mask);
+            }
+        }
+        let mut command = revealed.command;
+        if let Command::Shell(shell) = &mut command {
+            shell.secrets.clone_from(&self.masks);
+        }
+        Ok(command)
+    }
+
+    /// Learns again which secrets a step had that ended before the master was restarted: a
+    /// later one must not print them either. What it runs first tells.
+    pub(super) fn learn_secrets(&mut self, index: usize) {
+        let properties = self.properties.clone();
+        self.look_round(index);
+        let mut run = self.steps[index].body.begin();
+        let said = self.with_cx(index, |cx| run.advance(cx, None));
+        self.properties = properties;
+        if let Ok(Move::Run(command)) = said
+            && let Err(error) = self.reveal(&command)
+        {
+            warn!(build = %self.key, reason = %error, "a secret of an earlier step is not masked");
         }
     }
 
@@ -248,7 +369,7 @@ impl Build {
     }
 
     /// The verdict of a step that cannot go on, with the reason in its log `err.text`.
-    fn broken(&mut self, index: usize, what: &str) -> Verdict {
+    pub(super) fn broken(&mut self, index: usize, what: &str) -> Verdict {
         let name = self.records[index].name.clone();
         warn!(build = %self.key, step = name, reason = what, "the step cannot go on");
         Verdict {
@@ -282,18 +403,46 @@ impl Build {
     }
 
     /// Lets a step look at its build.
-    fn with_cx<T>(&mut self, index: usize, look: impl FnOnce(&mut Cx<'_>) -> T) -> T {
+    pub(super) fn with_cx<T>(&mut self, index: usize, look: impl FnOnce(&mut Cx<'_>) -> T) -> T {
         let step = &self.steps[index];
         look(&mut Cx {
             name: &step.name,
             flags: step.flags,
             properties: &mut self.properties,
+            seen: &self.seen,
             stamp: &self.stamp,
             changes: &self.changes,
-            builder_dir: &self.builder.builddir,
+            builder_dir: &self.builder.slavebuilddir,
             workdir: self.builder.factory.workdir(),
             env: &self.builder.env,
         })
+    }
+
+    /// Leaves of long logs what is to be kept. Until here they are whole: the slave's spool,
+    /// the step and whoever watches see everything.
+    async fn cut_logs(&mut self, index: usize) {
+        let limits = self.crew.plan().master.logs;
+        let Some(most) = limits.max_size else { return };
+        let files = self.records[index].logs.iter();
+        let paths: Vec<_> = files.map(|it| self.log_path(&it.file)).collect();
+        let is_long = |it: &PathBuf| std::fs::metadata(it).is_ok_and(|it| it.len() > most);
+        let long: Vec<_> = paths.into_iter().filter(is_long).collect();
+        if long.is_empty() {
+            return;
+        }
+        // A step that has not ended in the store would be played again, with all of its log.
+        self.flush().await;
+        let tail = limits.max_tail_size.unwrap_or(0);
+        self.crew.supervise("cutting logs".into(), async move {
+            time::sleep(WATCHED).await;
+            for path in long {
+                let shown = path.display().to_string();
+                let cut = tokio::task::spawn_blocking(move || logs::cut::cut(&path, most, tail));
+                if let Ok(Err(error)) = cut.await {
+                    warn!(log = shown, reason = %error, "failed to cut a long log");
+                }
+            }
+        });
     }
 
     pub(super) fn finish_step(&mut self, index: usize, verdict: Verdict) {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    BuildId, BuilderName, BuildsetId, Outcome, Properties, RequestId, SlaveName, SourceStamp,
-    Timestamp,
+    BuildId, BuilderName, BuildsetId, ConfigId, Outcome, Properties, RequestId, SlaveName,
+    SourceStamp, Timestamp,
 };
 
 /// A build as people name it: `BUILDER/NUMBER`.
@@ -57,6 +57,8 @@ pub(crate) struct BuildRecord {
     pub(crate) outcome: Option<Outcome>,
     /// The build's text and each step's addition, such as `failed`, `test`.
     pub(crate) text: Vec<String>,
+    /// The configuration that it was begun under, if that was written down.
+    pub(crate) config: Option<ConfigId>,
 }
 
 /// One step of a build.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::BuildId;
+use super::Mask;
+use super::SecretRef;
 
 /// The name of a command. Starting a name that exists attaches to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,8 +66,33 @@ pub(crate) struct Shell {
     /// Whether the log's header lists the environment.
     pub(crate) log_environ: bool,
     pub(crate) initial_stdin: Vec<u8>,
-    /// Texts that the log shows as `XXXX` (passwords in arguments).
+    /// Texts that the log's header shows as `XXXX` (passwords in arguments).
     pub(crate) mask: Vec<String>,
+    /// Where the values of secrets go. Until they are filled in, on the way to
+    /// the slave, `<NAME>` stands there.
+    pub(crate) holes: Vec<SecretHole>,
+    /// Values that must not be seen in anything that the command says.
+    pub(crate) secrets: Vec<Mask>,
+}
+
+/// A place in a command that is kept for the value of a secret. It is known by
+/// its offset: nothing that a property or a change says can be taken for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SecretHole {
+    pub(crate) within: HoleIn,
+    /// Where `<NAME>` begins in that text.
+    pub(crate) at: usize,
+    pub(crate) secret: SecretRef,
+}
+
+/// The text of a command that has a hole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HoleIn {
+    /// A word of the argument list.
+    Word(usize),
+    Script,
+    /// The value of a variable.
+    Env(String),
 }
 
 impl Shell {
@@ -83,6 +110,8 @@ impl Shell {
             log_environ: true,
             initial_stdin: Vec::new(),
             mask: Vec::new(),
+            holes: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 }
@@ -99,6 +128,60 @@ pub(crate) enum FileCommand {
     Cpdir { from: String, to: String },
     /// Succeeds if `path` is there.
     Stat { path: String },
+    /// Write a piece of a file. It says on standard output how far it is: [`Written`].
+    Write(FileWrite),
+}
+
+/// A piece of a file, to be written from `offset` on. The pieces lie in a file
+/// of their own until the last one puts it in the place of `path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileWrite {
+    /// Also absolute, or below `~`, the home of who runs the slave.
+    pub(crate) path: String,
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+    /// Of the whole file, of which the pieces may be less.
+    pub(crate) size: u64,
+    pub(crate) is_last: bool,
+    /// Tells this content of the file from a later one; may be empty.
+    pub(crate) version: String,
+    /// The permissions; the slave's usual ones if `None`.
+    pub(crate) mode: Option<u32>,
+}
+
+/// How far a file is written: what the slave says of a piece and the step reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) end: u64,
+    pub(crate) size: u64,
+    pub(crate) version: String,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wrote {} of {} bytes", self.end, self.size)?;
+        if !self.version.is_empty() {
+            write!(f, " of version {}", self.version)?;
+        }
+        Ok(())
+    }
+}
+
+impl Written {
+    /// Reads what [`Display`](fmt::Display) wrote.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (end, rest) = line.trim().strip_prefix("wrote ")?.split_once(" of ")?;
+        let (size, rest) = rest.split_once(" bytes")?;
+        let version = match rest {
+            "" => "",
+            _ => rest.strip_prefix(" of version ")?,
+        };
+        Some(Self {
+            end: end.parse().ok()?,
+            size: size.parse().ok()?,
+            version: version.to_owned(),
+        })
+    }
 }
 
 /// Where a piece of log came from.
@@ -185,4 +268,31 @@ pub(crate) struct Platform {
     pub(crate) bits: u32,
     pub(crate) version: String,
     pub(crate) hostname: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_slave_says_of_a_piece_reads_back() {
+        for version in ["", "12-34"] {
+            let written = Written {
+                end: 5,
+                size: 9,
+                version: version.to_owned(),
+            };
+            let line = format!("{written}\n");
+            assert_eq!(Written::parse(&line), Some(written), "{line}");
+        }
+        for line in [
+            "",
+            "wrote",
+            "wrote 1 of 2",
+            "wrote x of 2 bytes",
+            "wrote 1 of 2 bytes!",
+        ] {
+            assert_eq!(Written::parse(line), None, "{line}");
+        }
+    }
 }

@@ -86,6 +86,10 @@ id!(
     /// A build, unique over all builders of a store; people say builder and number instead.
     BuildId
 );
+id!(
+    /// A configuration that was applied, numbered by the store from 1.
+    ConfigId
+);
 
 name!(
     /// A builder, as the configuration names it.
@@ -102,4 +106,8 @@ name!(
 name!(
     /// A factory: a registered type, a recipe or a section.
     FactoryName
+);
+name!(
+    /// A lock, as the configuration names it.
+    LockName
 );

@@ -7,8 +7,10 @@ mod build;
 mod change;
 mod command;
 mod ids;
+mod lock;
 mod outcome;
 mod properties;
+mod secret;
 mod sourcestamp;
 mod status;
 mod time;
@@ -16,13 +18,18 @@ mod time;
 pub(crate) use build::{BuildKey, BuildRecord, LogRecord, RequestRecord, StepRecord};
 pub(crate) use change::{Change, NewChange};
 pub(crate) use command::{
-    Channel, Command, CommandId, Exit, ExitCause, FileCommand, Platform, Shell, ShellLine,
+    Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Platform,
+    SecretHole, Shell, ShellLine, Written,
 };
 pub(crate) use ids::{
-    BuildId, BuilderName, BuildsetId, ChangeId, FactoryName, RequestId, SchedulerName, SlaveName,
+    BuildId, BuilderName, BuildsetId, ChangeId, ConfigId, FactoryName, LockName, RequestId,
+    SchedulerName, SlaveName,
 };
+pub(crate) use lock::{Access, HeldLocks, LockUse};
 pub(crate) use outcome::Outcome;
-pub(crate) use properties::{Properties, Property, RenderError, Text};
+pub(crate) use properties::references;
+pub(crate) use properties::{Properties, Property, RenderError, Text, TextError};
+pub(crate) use secret::{Mask, OPENING, SHORTEST_MASKED, SecretName, SecretRef, hide};
 pub(crate) use sourcestamp::{NewBuildset, Patch, SourceStamp};
 pub(crate) use status::Status;
 pub(crate) use time::Timestamp;

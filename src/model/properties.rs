@@ -7,6 +7,9 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::SecretRef;
+use super::secret::OPENING;
+
 /// One value and its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Property {
@@ -84,7 +87,8 @@ impl FromIterator<(String, Property)> for Properties {
 
 /// A text of the configuration with property references, read once at load:
 /// `%(name)s`, `%(name:-if unset)s`, `%(name:~if unset or false)s`,
-/// `%(name:+if set)s`, and `%%` for a percent sign.
+/// `%(name:+if set)s`, and `%%` for a percent sign. It may also refer to
+/// secrets, `${secret:NAME}`; any other `${…}` is what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
     parts: Vec<Part>,
@@ -94,6 +98,7 @@ pub(crate) struct Text {
 enum Part {
     Literal(String),
     Reference { name: String, form: Form },
+    Secret(SecretRef),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,9 +151,21 @@ impl Text {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut at = 0;
-        while let Some(found) = text[at..].find('%') {
-            let start = at + found;
+        while let Some(start) = next_mark(text, at) {
             literal.push_str(&text[at..start]);
+            if text[start..].starts_with(OPENING) {
+                let read = SecretRef::find(&text[start..]).map_err(|error| TextError {
+                    at: start + error.at.start..start + error.at.end,
+                    what: error.what,
+                })?;
+                let (secret, bytes) = read.expect("the text begins with one");
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
+                }
+                parts.push(Part::Secret(secret));
+                at = start + bytes.end;
+                continue;
+            }
             let rest = &text[start + 1..];
             if rest.starts_with('%') {
                 literal.push('%');
@@ -174,6 +191,10 @@ impl Text {
                 let what = "a property reference ends in `)s`, as in `%(branch)s`";
                 return Err(error(end, what));
             }
+            if inner[..close].contains(OPENING) {
+                let what = "a secret cannot stand inside a property reference";
+                return Err(error(end, what));
+            }
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
@@ -187,12 +208,40 @@ impl Text {
         Ok(Self { parts })
     }
 
+    /// Whether it takes properties.
+    pub(crate) fn has_references(&self) -> bool {
+        let is_reference = |it: &Part| matches!(it, Part::Reference { .. });
+        self.parts.iter().any(is_reference)
+    }
+
+    /// What stands before the first reference.
+    pub(crate) fn head(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Literal(text)) => text,
+            Some(Part::Reference { .. } | Part::Secret(_)) | None => "",
+        }
+    }
+
     /// Fills in the properties. Null renders as nothing, lists and maps as JSON.
+    /// A secret renders as `<NAME>`: what comes out may be shown.
     pub(crate) fn render(&self, properties: &Properties) -> Result<String, RenderError> {
+        Ok(self.render_with_holes(properties)?.0)
+    }
+
+    /// As [`Text::render`], and where each secret's value goes.
+    pub(crate) fn render_with_holes(
+        &self,
+        properties: &Properties,
+    ) -> Result<(String, Vec<(usize, SecretRef)>), RenderError> {
         let mut out = String::new();
+        let mut holes = Vec::new();
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
+                Part::Secret(secret) => {
+                    holes.push((out.len(), secret.clone()));
+                    out.push_str(&secret.name.shown());
+                }
                 Part::Reference { name, form } => {
                     let value = properties.get(name);
                     match (form, value) {
@@ -211,8 +260,15 @@ impl Text {
                 }
             }
         }
-        Ok(out)
+        Ok((out, holes))
     }
+}
+
+/// Where the next `%` or `${secret:` begins.
+fn next_mark(text: &str, at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let found = [rest.find('%'), rest.find(OPENING)];
+    found.into_iter().flatten().min().map(|it| at + it)
 }
 
 impl fmt::Display for Text {
@@ -221,6 +277,10 @@ impl fmt::Display for Text {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => f.write_str(&text.replace('%', "%%"))?,
+                Part::Secret(SecretRef { name, fallback }) => match fallback {
+                    Some(text) => write!(f, "{OPENING}{name}:-{text}}}")?,
+                    None => write!(f, "{OPENING}{name}}}")?,
+                },
                 Part::Reference { name, form } => match form {
                     Form::Plain => write!(f, "%({name})s")?,
                     Form::IfUnset(text) => write!(f, "%({name}:-{text})s")?,
@@ -231,6 +291,43 @@ impl fmt::Display for Text {
         }
         Ok(())
     }
+}
+
+/// A reference of a text, where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) property: String,
+    /// The bytes of the property's name.
+    pub(crate) at: Range<usize>,
+    /// Whether it says what stands there if the property is not set.
+    pub(crate) has_default: bool,
+}
+
+/// The references of a text that [`Text::parse`] reads.
+pub(crate) fn references(text: &str) -> Vec<Reference> {
+    let mut all = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find('%') {
+        let start = at + found + 1;
+        let Some(inner) = text[start..].strip_prefix('(') else {
+            // The second of two, or no reference.
+            at = (start + 1).min(text.len());
+            while !text.is_char_boundary(at) {
+                at += 1;
+            }
+            continue;
+        };
+        let Some(close) = inner.find(')') else { break };
+        if let Part::Reference { name, form } = reference(&inner[..close]) {
+            all.push(Reference {
+                at: start + 1..start + 1 + name.len(),
+                property: name,
+                has_default: form != Form::Plain,
+            });
+        }
+        at = start + 1 + close;
+    }
+    all
 }
 
 /// The key splits at the last of the first operator that occurs, in the order `:-` `:~` `:+`.
@@ -317,6 +414,36 @@ mod tests {
         check(
             "%(unset)s",
             "error: property `unset` is not set; `%(unset:-…)s` gives a value for that case",
+        );
+    }
+
+    #[test]
+    fn a_secret_is_shown_by_its_name_and_leaves_a_hole() {
+        check("a ${secret:db.key} b ${PATH}", "a <db.key> b ${PATH}");
+        check("%(word)s${secret:a:-50%}%%", "foo<a>%");
+        let mut properties = Properties::new();
+        properties.set("evil", "${secret:b} <a> %(word)s", "Change");
+        let text = Text::parse("%(evil)s ${secret:a}").expect("a text");
+        let (shown, holes) = text.render_with_holes(&properties).expect("rendered");
+        assert_eq!(shown, "${secret:b} <a> %(word)s <a>");
+        let holes: Vec<_> = holes
+            .iter()
+            .map(|(at, secret)| (*at, secret.name.as_str()))
+            .collect();
+        assert_eq!(holes, [(25, "a")], "what a property says is no reference");
+        let literal = Text::literal("${secret:a}").render_with_holes(&properties);
+        assert_eq!(literal.expect("rendered"), ("${secret:a}".into(), vec![]));
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_told_with_its_place() {
+        let what = |text: &str| Text::parse(text).expect_err(text);
+        assert_eq!(what("100%% ${secret:x").at, 6..16);
+        assert_eq!(what("%(word)s ${secret:../x}").at, 9..23);
+        let inside = what("%(p:-${secret:x})s");
+        assert_eq!(
+            inside.what,
+            "a secret cannot stand inside a property reference"
         );
     }
 

@@ -44,4 +44,6 @@ pub(crate) enum Status {
     },
     /// A new configuration is in force.
     Reloaded,
+    /// The configuration on the disk has mistakes; the one from before stays in force.
+    ReloadRefused,
 }

@@ -9,7 +9,6 @@ mod spawn;
 pub(crate) mod tree;
 
 pub(crate) use line::spawn_line;
-#[cfg(test)]
 pub(crate) use run::Output;
 pub(crate) use run::{RunError, run};
 pub(crate) use spawn::{Piped, spawn_detached, spawn_piped};

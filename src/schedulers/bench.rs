@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -14,19 +15,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Answer;
-use super::ChangeFilter;
+use super::BuildsetFact;
+use super::Buildsets;
 use super::Desk;
 use super::DeskError;
-use super::DriveSettings;
-use super::TreeStable;
+use super::Following;
+use super::Now;
+use super::Wanted;
+use super::Wish;
 use super::drive;
-use super::filter::Criterion;
-use crate::model::BuilderName;
+use super::read;
+use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
+use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::SchedulerName;
+use crate::model::SourceStamp;
 use crate::model::Timestamp;
+use crate::syntax::Keys;
+use crate::syntax::Problems;
+use crate::syntax::Source;
+use crate::syntax::ini;
 
 /// A change with nothing but a number.
 pub(super) fn change(id: i64) -> Change {
@@ -46,6 +56,15 @@ pub(super) fn change(id: i64) -> Change {
     }
 }
 
+/// The second `second` since 1970, on both clocks.
+#[expect(clippy::disallowed_methods, reason = "some instant to count from")]
+pub(super) fn now(second: i64) -> Now {
+    Now {
+        instant: Instant::from_std(std::time::Instant::now()),
+        wall: Timestamp::from_secs(second),
+    }
+}
+
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
@@ -55,10 +74,13 @@ type Request = (u64, Vec<i64>);
 
 struct Books {
     changes: Vec<Change>,
+    buildsets: Vec<BuildsetFact>,
     state: Value,
     saves: usize,
     /// So many writing requests fail from now on.
     failures: usize,
+    /// What was asked for without changes: the second, the branch and the reason.
+    stamps: Vec<(u64, String, String)>,
 }
 
 /// What the store is to the driver. It outlives the driver, as a store does.
@@ -82,7 +104,12 @@ impl Ledger {
 }
 
 impl Desk for Ledger {
-    fn state(&self, _name: &SchedulerName) -> Answer<'_, Value> {
+    fn wall(&self) -> Timestamp {
+        let passed = self.start.elapsed().as_millis();
+        Timestamp(i64::try_from(passed).unwrap())
+    }
+
+    fn state(&self) -> Answer<'_, Value> {
         let state = self.books.lock().unwrap().state.clone();
         Box::pin(async { Ok(state) })
     }
@@ -104,26 +131,42 @@ impl Desk for Ledger {
         Box::pin(async move { Ok(newest) })
     }
 
-    fn save(&self, _name: &SchedulerName, state: Value) -> Answer<'_, ()> {
+    fn buildsets(&self, question: Following) -> Answer<'_, Buildsets> {
+        assert_eq!(question.upstream.as_str(), "upstream");
+        let books = self.books.lock().unwrap();
+        let is_wanted = |it: &&BuildsetFact| {
+            question.since.is_some_and(|since| it.id > since) || question.waiting.contains(&it.id)
+        };
+        let of_upstream = books.buildsets.iter().filter(is_wanted).cloned().collect();
+        let newest = books.buildsets.last().map_or(0, |it| it.id.0);
+        Box::pin(async move {
+            Ok(Buildsets {
+                newest,
+                of_upstream,
+            })
+        })
+    }
+
+    fn save(&self, state: Value) -> Answer<'_, ()> {
         let written = self.write(state);
         Box::pin(async { written })
     }
 
-    fn request(
-        &self,
-        _name: &SchedulerName,
-        reason: &str,
-        changes: Vec<ChangeId>,
-        builders: &[BuilderName],
-        state: Value,
-    ) -> Answer<'_, ()> {
-        assert_eq!(reason, "scheduler");
-        assert_eq!(builders, [BuilderName::from("hello")]);
+    fn request(&self, wish: Wish, state: Value) -> Answer<'_, ()> {
         let written = self.write(state);
         if written.is_ok() {
             let at = self.start.elapsed().as_secs();
-            let ids = changes.into_iter().map(|it| it.0).collect();
-            let _ = self.requests.send((at, ids));
+            match wish.what {
+                Wanted::Changes(changes) => {
+                    let ids = changes.into_iter().map(|it| it.0).collect();
+                    let _ = self.requests.send((at, ids));
+                }
+                Wanted::Stamp(stamp) => {
+                    let branch = stamp.branch.unwrap_or_default();
+                    let asked = (at, branch, wish.reason);
+                    self.books.lock().unwrap().stamps.push(asked);
+                }
+            }
         }
         Box::pin(async { written })
     }
@@ -143,9 +186,11 @@ impl Bench {
         let (tx, requests) = mpsc::unbounded_channel();
         let books = Books {
             changes: Vec::new(),
+            buildsets: Vec::new(),
             state: Value::Null,
             saves: 0,
             failures: 0,
+            stamps: Vec::new(),
         };
         let ledger = Ledger {
             start: Instant::now(),
@@ -169,30 +214,74 @@ impl Bench {
 
     /// Starts a driver; changes to branch `other` are not its own, those by `bot` are unimportant.
     async fn begin(&mut self, stable_for: u64) {
-        let settings = DriveSettings {
-            name: SchedulerName::from("quick"),
-            builders: vec![BuilderName::from("hello")],
-            filter: ChangeFilter {
-                branch: Criterion::OneOf(vec![None]),
-                ..ChangeFilter::default()
-            },
-            is_important: Box::new(|change| change.author != "bot"),
-            reason: "scheduler".into(),
-        };
+        self.begin_with(&format!(
+            "branch = none\ntree_stable_timer = {stable_for}\nfile_is_important = change.author != 'bot'"
+        ))
+        .await;
+    }
+
+    /// Starts the driver of a section with these lines.
+    async fn begin_with(&mut self, lines: &str) {
+        let text = format!("[scheduler:quick]\nbuilders = hello\n{lines}\n");
+        let source = Source::new("master.ini", "/base", text);
+        let mut problems = Problems::default();
+        let tree = ini::read(&source, &mut problems);
+        let mut keys = Keys::of(&tree.sections[0], &mut problems);
+        let settings = read(&mut keys).expect("a good section").settings;
+        keys.finish();
+        assert_eq!(problems.render(false), "");
+
         self.stop = CancellationToken::new();
-        let scheduler = Box::new(TreeStable::new(secs(stable_for)));
+        let name = SchedulerName::from("quick");
+        let scheduler = settings.begin(&name, &TimeZone::UTC);
         let (news, desk, stop) = (
             self.news.subscribe(),
             self.ledger.clone(),
             self.stop.clone(),
         );
-        self.task = Some(tokio::spawn(drive(scheduler, settings, news, desk, stop)));
+        let filter = settings.filter().cloned();
+        self.task = Some(tokio::spawn(drive(
+            name, scheduler, filter, news, desk, stop,
+        )));
+        self.settle().await;
+    }
+
+    /// As a reload does it: the one ends before the other begins.
+    async fn change_to(&mut self, lines: &str) {
+        self.end().await;
+        self.begin_with(lines).await;
+    }
+
+    /// What was asked for without changes so far.
+    fn stamps(&self) -> Vec<(u64, String)> {
+        let books = self.ledger.books.lock().unwrap();
+        let all = books.stamps.iter();
+        all.map(|(at, branch, _)| (*at, branch.clone())).collect()
+    }
+
+    /// The upstream's buildsets, by number, with how they ended.
+    async fn buildset(&self, id: i64, outcome: Option<Outcome>) {
+        let fact = BuildsetFact {
+            id: BuildsetId(id),
+            stamp: SourceStamp {
+                branch: Some(format!("of {id}")),
+                ..SourceStamp::default()
+            },
+            outcome,
+        };
+        {
+            let mut books = self.ledger.books.lock().unwrap();
+            books.buildsets.retain(|it| it.id != fact.id);
+            books.buildsets.push(fact);
+            books.buildsets.sort_by_key(|it| it.id);
+        }
+        self.news.send_replace(());
         self.settle().await;
     }
 
     /// Lets the driver do all it can do without time passing.
     async fn settle(&self) {
-        for _ in 0..20 {
+        for _ in 0..50 {
             tokio::task::yield_now().await;
         }
     }
@@ -413,5 +502,160 @@ async fn nothing_is_written_while_nothing_happens() {
     bench.next().await;
     assert!(bench.is_quiet().await);
     assert_eq!(bench.saves(), 3);
+    bench.end().await;
+}
+
+const HOUR: u64 = 3600;
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_timer_waits_its_own_full_time_for_the_same_changes() {
+    let mut bench = Bench::new(60).await;
+    bench.change_at(0, 1).await;
+    bench.change_at(10, 2).await;
+    bench.until(50).await;
+    bench
+        .change_to("branch = none\ntree_stable_timer = 30")
+        .await;
+    assert_eq!(bench.next().await, (80, vec![1, 2]));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_is_taken_away_forgets_what_it_was_waiting_for() {
+    let mut bench = Bench::new(60).await;
+    bench.change_at(0, 1).await;
+    bench.until(40).await;
+    bench
+        .change_to("branch = none\ntree_stable_timer = none")
+        .await;
+    assert!(bench.is_quiet().await);
+    bench.change_at(50_000, 2).await;
+    assert_eq!(bench.next().await, (50_000, vec![2]));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_and_added_again_builds_after_a_full_wait() {
+    let mut bench = Bench::new(60).await;
+    bench.change_at(0, 1).await;
+    bench.until(40).await;
+    bench.end().await;
+    bench.until(1000).await;
+    bench.begin(60).await;
+    assert_eq!(bench.next().await, (1060, vec![1]));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_branch_waits_by_itself_across_a_restart() {
+    let any = "type = any_branch\ntree_stable_timer = 10";
+    let on = |id, branch: &str| Change {
+        branch: Some(branch.into()),
+        ..change(id)
+    };
+    let mut bench = Bench::idle();
+    bench.begin_with(any).await;
+    bench.store(0, on(1, "a")).await;
+    bench.store(0, on(2, "b")).await;
+    bench.store(0, on(3, "a")).await;
+    bench.news.send_replace(());
+    bench.settle().await;
+    bench.until(5).await;
+    bench.change_to(any).await;
+    assert_eq!(bench.next().await, (15, vec![1, 3]));
+    assert_eq!(bench.next().await, (15, vec![2]));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nightly_builder_follows_a_changed_branch_and_misses_nothing() {
+    let night =
+        |branch: &str| format!("type = nightly\nhour = 3\ntime_zone = UTC\nbranch = {branch}");
+    let mut bench = Bench::idle();
+    bench.begin_with(&night("old")).await;
+    bench.until(4 * HOUR).await;
+    bench.change_to(&night("new")).await;
+    bench.until(28 * HOUR).await;
+    let first = (3 * HOUR, "old".to_owned());
+    let second = (27 * HOUR, "new".to_owned());
+    assert_eq!(bench.stamps(), [first.clone(), second.clone()]);
+
+    // Down for three nights: one build makes up for them.
+    bench.end().await;
+    bench.until(100 * HOUR).await;
+    bench.begin_with(&night("new")).await;
+    bench.until(124 * HOUR).await;
+    let late = [100, 123].map(|at| (at * HOUR, "new".to_owned()));
+    assert_eq!(bench.stamps()[2..], late);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_periodic_builder_counts_from_its_last_run() {
+    let every = |secs: u64| format!("type = periodic\nperiodic_build_timer = {secs}");
+    let mut bench = Bench::idle();
+    bench.begin_with(&every(3600)).await;
+    bench.until(600).await;
+    let branch = format!("{}\nbranch = main", every(3600));
+    bench.change_to(&branch).await;
+    bench.until(3700).await;
+    let (first, second) = ((0, String::new()), (3600, "main".to_owned()));
+    assert_eq!(bench.stamps(), [first.clone(), second.clone()]);
+
+    bench.until(4200).await;
+    bench.change_to(&every(300)).await;
+    bench.until(4510).await;
+    let more = [4200, 4500].map(|at| (at, String::new()));
+    assert_eq!(bench.stamps()[2..], more);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_cannot_be_asked_for_is_asked_for_again_and_once() {
+    let mut bench = Bench::idle();
+    bench.begin_with("type = periodic\nevery = 1h").await;
+    bench.fail(2);
+    bench.until(2 * HOUR - 1).await;
+    let expected = [0, 3603].map(|at| (at, String::new()));
+    assert_eq!(bench.stamps(), expected);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_built_at_night_where_nothing_changed() {
+    let night = "type = nightly\nhour = 3\ntime_zone = UTC\nbranch = none\nonly_if_changed = yes";
+    let mut bench = Bench::idle();
+    bench.begin_with(night).await;
+    bench.until(4 * HOUR).await;
+    bench.change_at(5 * HOUR, 1).await;
+    bench.end().await;
+    bench.begin_with(night).await;
+    assert_eq!(bench.next().await, (27 * HOUR, vec![1]));
+    bench.until(60 * HOUR).await;
+    assert!(bench.stamps().is_empty());
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_upstream_built_well_is_built_upon_even_if_it_was_down() {
+    use Outcome::{Failure, Success};
+    let dependent = "type = dependent\nupstream = upstream";
+    let mut bench = Bench::idle();
+    bench.buildset(1, Some(Success)).await;
+    bench.begin_with(dependent).await;
+    bench.buildset(2, None).await;
+    bench.buildset(3, None).await;
+    bench.buildset(3, Some(Failure)).await;
+    assert!(bench.stamps().is_empty());
+    bench.kill().await;
+
+    bench.buildset(2, Some(Success)).await;
+    bench.buildset(4, Some(Success)).await;
+    bench.begin_with(dependent).await;
+    let built = [2, 4].map(|id| (0, format!("of {id}")));
+    assert_eq!(bench.stamps(), built);
+    bench.kill().await;
+    bench.begin_with(dependent).await;
+    assert_eq!(bench.stamps(), built);
     bench.end().await;
 }

@@ -14,11 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Answer;
-use super::ChangeFilter;
 use super::Desk;
+use super::Filter;
+use super::Now;
 use super::Scheduler;
-use crate::model::BuilderName;
-use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::SchedulerName;
 
@@ -27,41 +26,31 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
-/// Changes are read this often even when nobody tells of any: another master may store them.
-const READ_AGAIN: Duration = Duration::from_mins(1);
+/// The desk is looked at this often even when nobody tells of any news: another
+/// master may store some, and the wall clock may be set.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
-/// What every scheduler has, whatever decides when it builds.
-pub(crate) struct DriveSettings {
-    pub(crate) name: SchedulerName,
-    pub(crate) builders: Vec<BuilderName>,
-    pub(crate) filter: ChangeFilter,
-    /// Whether a change that passed the filter is worth a build by itself.
-    pub(crate) is_important: Box<dyn Fn(&Change) -> bool + Send + Sync>,
-    /// Why its builds are made, such as `scheduler`.
-    pub(crate) reason: String,
-}
-
-/// Drives a scheduler until `stop`. `news` is marked as changed after a change
-/// was stored; it says no more, because the desk is asked for what is new.
+/// Drives a scheduler until `stop`. It hears of the changes that `filter` lets
+/// pass; without one, of none. `news` is marked as changed after a change was
+/// stored or a buildset made or finished; it says no more, because the desk is
+/// asked for what is new.
 ///
 /// What the desk was asked for is always finished, even after `stop`: who
 /// takes over under the same name must not read a state that is about to change.
 pub(crate) async fn drive(
+    name: SchedulerName,
     scheduler: Box<dyn Scheduler>,
-    settings: DriveSettings,
+    filter: Option<Filter>,
     news: watch::Receiver<()>,
     desk: Arc<dyn Desk>,
     stop: CancellationToken,
 ) {
     let driver = Driver {
         scheduler,
-        link: Link {
-            name: settings.name.clone(),
-            desk,
-            stop,
-        },
-        settings,
-        seen: ChangeId(0),
+        filter,
+        link: Link { name, desk, stop },
+        seen: None,
+        kept: Value::Null,
     };
     let Err(Stopped) = driver.run(news).await;
 }
@@ -71,10 +60,12 @@ struct Stopped;
 
 struct Driver {
     scheduler: Box<dyn Scheduler>,
-    settings: DriveSettings,
+    filter: Option<Filter>,
     link: Link,
     /// The newest change that was looked at; kept with the scheduler's state.
-    seen: ChangeId,
+    seen: Option<ChangeId>,
+    /// The state that the desk has.
+    kept: Value,
 }
 
 impl Driver {
@@ -84,100 +75,124 @@ impl Driver {
         loop {
             // Before reading: what is told from here on is read next time.
             news.mark_unchanged();
-            self.read_changes().await?;
-            let due = self.scheduler.due();
+            self.look().await?;
+            let due = self.scheduler.due(self.now());
             tokio::select! {
                 biased;
                 () = self.link.stop.cancelled() => return Err(Stopped),
                 () = until(due) => {}
                 told = news.changed(), if !teller_is_gone => teller_is_gone = told.is_err(),
-                () = tokio::time::sleep(READ_AGAIN) => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            instant: Instant::now(),
+            wall: self.link.desk.wall(),
         }
     }
 
     /// Continues where an earlier run ended; without one, at the newest change.
     async fn take_up(&mut self) -> Result<(), Stopped> {
-        let name = &self.settings.name;
-        let state = self.link.insist(|desk| desk.state(name)).await?;
-        match state.get("seen").and_then(Value::as_i64) {
-            Some(seen) => {
-                self.seen = ChangeId(seen);
-                self.scheduler.restore(&state, Instant::now());
-            }
-            None => {
-                self.seen = self.link.insist(|desk| desk.newest_change()).await?;
-                self.save().await?;
-            }
+        self.kept = self.link.insist(|desk| desk.state()).await?;
+        // Who hears of no changes does not go on from where an earlier one was.
+        let seen = self.kept.get("seen").and_then(Value::as_i64);
+        self.seen = seen.map(ChangeId).filter(|_| self.filter.is_some());
+        let now = self.now();
+        self.scheduler.restore(&self.kept, now);
+        if self.seen.is_none() && self.filter.is_some() {
+            self.seen = Some(self.link.insist(|desk| desk.newest_change()).await?);
+            self.keep().await?;
         }
         Ok(())
     }
 
     /// Shows the scheduler what is new and carries out what is due. Until that
     /// is kept, a crash leaves it all to be read again.
-    async fn read_changes(&mut self) -> Result<(), Stopped> {
+    async fn look(&mut self) -> Result<(), Stopped> {
+        self.look_at_buildsets().await?;
         // The desk gives a batch at a time; what is behind it must not wait for news.
-        while self.read_batch().await? {}
+        while self.read_batch().await? {
+            self.carry_out().await?;
+        }
+        self.carry_out().await
+    }
+
+    async fn look_at_buildsets(&mut self) -> Result<(), Stopped> {
+        let Some(question) = self.scheduler.follows() else {
+            return Ok(());
+        };
+        let seen = self
+            .link
+            .insist(|desk| desk.buildsets(question.clone()))
+            .await?;
+        self.scheduler.on_buildsets(&seen);
         Ok(())
     }
 
     /// Reads a batch of changes; `false` if there was nothing new.
     async fn read_batch(&mut self) -> Result<bool, Stopped> {
-        let seen = self.seen;
+        let (Some(filter), Some(mut seen)) = (&self.filter, self.seen) else {
+            return Ok(false);
+        };
+        let before = seen;
         let changes = self.link.insist(|desk| desk.changes_since(seen)).await?;
         for change in &changes {
-            if change.id <= self.seen {
+            if change.id <= seen {
                 continue;
             }
-            self.seen = change.id;
-            if self.settings.filter.passes(change) {
-                let important = (self.settings.is_important)(change);
-                self.scheduler.on_change(change, important, Instant::now());
+            seen = change.id;
+            let verdict = filter.verdict(change);
+            if verdict.passes {
+                let now = self.now();
+                self.scheduler.on_change(change, verdict.important, now);
             }
         }
-        let has_requested = self.request_due().await?;
-        if self.seen != seen && !has_requested {
-            self.save().await?;
-        }
-        Ok(self.seen != seen)
+        self.seen = Some(seen);
+        Ok(seen != before)
     }
 
-    /// Asks for what is due now, and says whether anything was, because that has kept the state.
-    async fn request_due(&mut self) -> Result<bool, Stopped> {
-        let mut has_requested = false;
-        while self
-            .scheduler
-            .due()
-            .is_some_and(|due| due <= Instant::now())
-        {
-            let changes = self.scheduler.on_due(Instant::now());
+    /// Asks for what is due now, and keeps what changed.
+    async fn carry_out(&mut self) -> Result<(), Stopped> {
+        loop {
+            let now = self.now();
+            let is_due = |due: Instant| due <= now.instant;
+            if !self.scheduler.due(now).is_some_and(is_due) {
+                break;
+            }
+            let wish = self.scheduler.on_due(now);
+            let Some(wish) = wish else {
+                self.keep().await?;
+                // What is still due is not waited for: it would be so for ever.
+                break;
+            };
             let state = self.state();
-            let DriveSettings {
-                name,
-                builders,
-                reason,
-                ..
-            } = &self.settings;
             self.link
-                .insist(|desk| desk.request(name, reason, changes.clone(), builders, state.clone()))
+                .insist(|desk| desk.request(wish.clone(), state.clone()))
                 .await?;
-            has_requested = true;
+            self.kept = state;
         }
-        Ok(has_requested)
+        if self.state() == self.kept {
+            return Ok(());
+        }
+        self.keep().await
     }
 
-    async fn save(&mut self) -> Result<(), Stopped> {
+    async fn keep(&mut self) -> Result<(), Stopped> {
         let state = self.state();
-        let name = &self.settings.name;
-        self.link
-            .insist(|desk| desk.save(name, state.clone()))
-            .await
+        self.link.insist(|desk| desk.save(state.clone())).await?;
+        self.kept = state;
+        Ok(())
     }
 
     /// The scheduler's own state and, beside it, how far this driver has read.
     fn state(&self) -> Value {
         let mut state = self.scheduler.state();
-        state["seen"] = json!(self.seen);
+        if let Some(seen) = self.seen {
+            state["seen"] = json!(seen);
+        }
         state
     }
 }

@@ -1,6 +1,7 @@
 //! What a slave does without a program: make, remove and copy trees, look
 //! whether something is there. Every path stays below the base directory,
-//! links included.
+//! links included. Only a file that the master sends may go elsewhere, where
+//! the master names an absolute path: `received.rs`.
 
 use std::fs;
 use std::fs::FileTimes;
@@ -9,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::SPOOL;
+use super::received;
 use crate::wire::WireFile;
 
 /// Why a file command failed: what the log says.
@@ -22,6 +24,10 @@ pub(super) enum FileError {
     Missing(PathBuf),
     #[error("`{to}` is inside of `{from}`, from which it would be copied")]
     Inside { from: String, to: String },
+    #[error("`{}` has lost the pieces before byte {offset}", path.display())]
+    Gap { path: PathBuf, offset: u64 },
+    #[error("`~` stands for a home directory, and the slave has none")]
+    Homeless,
     #[error("failed to {act} `{}`: {source}", path.display())]
     Failed {
         act: &'static str,
@@ -30,7 +36,7 @@ pub(super) enum FileError {
     },
 }
 
-trait Doing<T> {
+pub(super) trait Doing<T> {
     fn doing(self, act: &'static str, path: &Path) -> Result<T, FileError>;
 }
 
@@ -68,6 +74,7 @@ pub(super) fn carry_out(command: &WireFile, basedir: &Path) -> Result<(), FileEr
             }
             copy(&source, &target)
         }
+        WireFile::Write(piece) => received::write(piece, basedir),
         WireFile::Stat { path } => {
             let path = place(basedir, path)?;
             match fs::metadata(&path) {
@@ -111,8 +118,8 @@ fn place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
     Ok(place)
 }
 
-/// Where `path` is, if it may be removed.
-fn own_place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
+/// Where `path` is, if it may be removed or replaced.
+pub(super) fn own_place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
     let place = place(basedir, path)?;
     let base = fs::canonicalize(basedir).doing("look at", basedir)?;
     let spool = base.join(SPOOL);

@@ -17,9 +17,19 @@ pub(super) fn argv(line: &WireLine) -> Vec<String> {
     }
 }
 
-/// What the log says before the command starts.
-pub(super) fn before(shell: &WireShell, workdir: &Path, env: &Environment) -> String {
-    let mut text = match &shell.line {
+/// What the log says before the command starts. Texts are hidden before they
+/// are quoted: a secret with a quote in it would not be known after that.
+pub(super) fn before(
+    shell: &WireShell,
+    workdir: &Path,
+    env: &Environment,
+    hide: &dyn Fn(&str) -> String,
+) -> String {
+    let line = match &shell.line {
+        WireLine::Argv(words) => WireLine::Argv(words.iter().map(|it| hide(it)).collect()),
+        WireLine::Script(script) => WireLine::Script(hide(script)),
+    };
+    let mut text = match &line {
         WireLine::Argv(words) => quoted(words),
         WireLine::Script(script) => script.clone(),
     };
@@ -34,12 +44,13 @@ pub(super) fn before(shell: &WireShell, workdir: &Path, env: &Environment) -> St
         }
     }
     text.push_str("\n watching logfiles {}\n argv: ");
-    listed(&argv(&shell.line), &mut text);
+    listed(&argv(&line), &mut text);
     text.push('\n');
     if shell.log_environ {
         text.push_str(" environment:\n");
         for (name, value) in env {
-            let _ = writeln!(text, "  {}={}", name.display(), value.display());
+            let value = hide(&value.display().to_string());
+            let _ = writeln!(text, "  {}={value}", name.display());
         }
     }
     if !shell.initial_stdin.is_empty() {
@@ -167,7 +178,7 @@ mod tests {
         let mut shell = Shell::new(ShellLine::Argv(words), "b");
         shell.max_time = Some(Duration::from_secs(1));
         shell.initial_stdin = vec![0; 12];
-        insta::assert_snapshot!(before(&(&shell).into(), Path::new("/s/b"), &env()), @r#"
+        insta::assert_snapshot!(before(&(&shell).into(), Path::new("/s/b"), &env(), &str::to_owned), @r#"
         make -j4 'it'"'"'s' ''
          in dir /s/b (timeout 1200 secs) (maxTime 1 sec)
          watching logfiles {}
@@ -186,13 +197,31 @@ mod tests {
         let mut shell = Shell::new(line, "b");
         shell.timeout = None;
         shell.log_environ = false;
-        insta::assert_snapshot!(before(&(&shell).into(), Path::new("/s/b"), &env()), @r#"
+        insta::assert_snapshot!(before(&(&shell).into(), Path::new("/s/b"), &env(), &str::to_owned), @r#"
         echo 'a' && true
          in dir /s/b
          watching logfiles {}
          argv: ['/bin/sh', '-c', "echo 'a' && true"]
          using PTY: False
         "#);
+    }
+
+    #[test]
+    fn what_is_hidden_is_hidden_before_it_is_quoted() {
+        let words = ["login", "it's\n2"].map(str::to_owned).to_vec();
+        let shell = Shell::new(ShellLine::Argv(words), "b");
+        let env = [("A", "it's\n2!")].map(|(name, value)| (name.into(), value.into()));
+        let hide = |text: &str| text.replace("it's\n2", "<db>");
+        let shown = before(&(&shell).into(), Path::new("/s/b"), &env.into(), &hide);
+        insta::assert_snapshot!(shown, @r"
+        login '<db>'
+         in dir /s/b (timeout 1200 secs)
+         watching logfiles {}
+         argv: ['login', '<db>']
+         environment:
+          A=<db>!
+         using PTY: False
+        ");
     }
 
     #[test]

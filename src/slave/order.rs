@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::Exit;
 use crate::process::tree::ProcessName;
 use crate::wire::WireCommand;
+use crate::wire::WireLine;
+use crate::wire::WireShell;
 
 /// The log that a command's output goes to.
 pub(super) const STDIO: &str = "stdio";
@@ -28,6 +30,30 @@ pub(super) struct Order {
     /// Names the command in the news.
     pub(super) token: u64,
     pub(super) command: WireCommand,
+}
+
+impl Order {
+    /// What is left to write down of it when its command runs: nothing that is secret.
+    pub(super) fn spent(&self) -> Option<Self> {
+        let WireCommand::Shell(shell) = &self.command else {
+            return None;
+        };
+        if shell.secrets.is_empty() {
+            return None;
+        }
+        let spent = WireShell {
+            line: WireLine::Argv(Vec::new()),
+            env: BTreeMap::new(),
+            initial_stdin: Vec::new(),
+            mask: Vec::new(),
+            secrets: Vec::new(),
+            ..shell.clone()
+        };
+        Some(Self {
+            token: self.token,
+            command: WireCommand::Shell(spent),
+        })
+    }
 }
 
 /// That a runner has begun; written by it before it starts anything. A second

@@ -20,7 +20,8 @@ use rustix::process::{WaitStatus, getpid, set_child_subreaper, setsid};
 
 use super::environment;
 use super::header;
-use super::order::{Begun, CommandDir, Control, Ended, MOST_UNACKNOWLEDGED, STDIO, boot_id};
+use super::mask::{Masks, Stream};
+use super::order::{Begun, CommandDir, Control, Ended, MOST_UNACKNOWLEDGED, Order, STDIO, boot_id};
 use super::runner_log::{News, RunnerLog};
 use super::running::Running;
 use super::work::claim_soon;
@@ -84,11 +85,14 @@ fn carry_out(dir: &CommandDir) -> io::Result<()> {
     };
     dir.write_begun(&begun)?;
     let order = dir.order()?;
+    // From here on nobody begins this command anew, so nobody needs what it was.
+    let unspent = order.spent().filter(|it| dir.write_order(it).is_err());
     let WireCommand::Shell(shell) = order.command else {
         return Err(io::Error::other("only command lines have a runner"));
     };
     let news = News::new(dir.news(), order.token);
     let mut runner = Runner::new(dir, shell, news)?;
+    runner.unspent = unspent;
     let exit = match runner.start(&mut begun) {
         Ok(child) => runner.watch(child),
         Err(exit) => exit,
@@ -104,6 +108,11 @@ pub(super) fn now() -> Instant {
 struct Runner<'a> {
     dir: &'a CommandDir,
     shell: WireShell,
+    /// The order without its secrets, while the disk does not take it.
+    unspent: Option<Order>,
+    masks: Masks,
+    /// Standard output and standard error on their way to the log.
+    streams: [Stream; 2],
     log: RunnerLog,
     control: OwnedFd,
     heard: Vec<u8>,
@@ -120,7 +129,10 @@ impl<'a> Runner<'a> {
         let log = RunnerLog::create(&dir.log(), news)?;
         Ok(Self {
             dir,
+            masks: Masks::new(&shell.secrets),
             shell,
+            unspent: None,
+            streams: Default::default(),
             log,
             control,
             heard: Vec::new(),
@@ -145,7 +157,8 @@ impl<'a> Runner<'a> {
             .filter(|(name, _)| !OURS.iter().any(|it| name == it))
             .collect();
         let env = environment::lay_over(&own, &self.shell.env, &workdir);
-        let before = header::before(&self.shell, &workdir, &env);
+        let hide = |text: &str| self.masks.hide(text);
+        let before = header::before(&self.shell, &workdir, &env, &hide);
         self.say(before);
         if self.dir.interrupt().exists() {
             self.why = Some(ExitCause::Interrupted);
@@ -199,6 +212,7 @@ impl<'a> Runner<'a> {
     }
 
     fn not_started(&mut self, code: i32, why: String) -> Exit {
+        let why = self.masks.hide(&why);
         self.log
             .push(Channel::Stderr, format!("{why}\n").as_bytes());
         self.why = Some(ExitCause::NotStarted(why));
@@ -221,6 +235,7 @@ impl<'a> Runner<'a> {
             let wait = self.next_look(&child, now);
             self.pump(&mut child, wait);
         }
+        self.let_go();
         let signal = child.status.and_then(WaitStatus::terminating_signal);
         let after = header::after(signal, now().duration_since(self.started));
         self.say(after);
@@ -389,11 +404,27 @@ impl<'a> Runner<'a> {
             0 => (Channel::Stdout, self.shell.want_stdout),
             _ => (Channel::Stderr, self.shell.want_stderr),
         };
-        match self.log.read_from(output, channel, is_wanted) {
+        let read = if self.masks.is_empty() {
+            self.log.read_from(output, channel, is_wanted)
+        } else {
+            let stream = &mut self.streams[place];
+            self.log.read_masked(output, channel, is_wanted, |piece| {
+                stream.push(piece, &self.masks)
+            })
+        };
+        match read {
             Ok(0) => child.outputs[place] = None,
             Ok(_) => child.last_heard = now(),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(_) => child.outputs[place] = None,
+        }
+    }
+
+    /// Says what was held back because it might have become a secret: it did not.
+    fn let_go(&mut self) {
+        let channels = [Channel::Stdout, Channel::Stderr];
+        for (stream, channel) in self.streams.iter_mut().zip(channels) {
+            self.log.push(channel, &stream.finish(&self.masks));
         }
     }
 
@@ -420,7 +451,7 @@ impl<'a> Runner<'a> {
     }
 
     fn say(&mut self, text: String) {
-        let text = header::masked(text, &self.shell.mask);
+        let text = header::masked(self.masks.hide(&text), &self.shell.mask);
         self.log.push_header(&text);
         self.log.write();
     }
@@ -432,6 +463,12 @@ impl<'a> Runner<'a> {
             if !self.log.has_pending() {
                 break;
             }
+            std::thread::sleep(DISK);
+        }
+        while let Some(spent) = &self.unspent
+            && self.dir.write_order(spent).is_err()
+            && self.dir.path().is_dir()
+        {
             std::thread::sleep(DISK);
         }
         let ended = Ended {

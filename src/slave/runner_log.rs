@@ -101,6 +101,22 @@ impl RunnerLog {
         read
     }
 
+    /// Reads what a pipe holds, and adds what `mask` lets through of it. Says how much was read.
+    pub(super) fn read_masked(
+        &mut self,
+        pipe: impl AsFd,
+        channel: Channel,
+        is_wanted: bool,
+        mask: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<usize, Errno> {
+        let mut piece = vec![0; PIECE];
+        let size = rustix::io::read(pipe, &mut piece)?;
+        if is_wanted {
+            self.push(channel, &mask(&piece[..size]));
+        }
+        Ok(size)
+    }
+
     /// Writes what is pending, as far as the disk takes it, and tells the slave.
     pub(super) fn write(&mut self) {
         let before = self.written;

@@ -122,7 +122,11 @@ impl Spool {
         let fresh = CommandDir::new(self.dir.join(format!("{id}.new")));
         remove(fresh.path())?;
         make_private_dir(fresh.path())?;
-        fresh.write_order(order)?;
+        if let Err(error) = fresh.write_order(order) {
+            // What is there of it may hold a secret, and nobody would look for it.
+            remove(fresh.path())?;
+            return Err(error);
+        }
         make_fifo(&fresh.control())?;
         let dir = self.command(id);
         fs::rename(fresh.path(), dir.path())?;
@@ -191,6 +195,9 @@ pub(super) fn stage(dir: &CommandDir) -> io::Result<Stage> {
 
 /// Writes down the end of a command that is lost, after what it said.
 pub(super) fn write_lost(dir: &CommandDir, why: &str) -> io::Result<Ended> {
+    if let Some(spent) = dir.order().ok().and_then(|it| it.spent()) {
+        dir.write_order(&spent)?;
+    }
     let mut log = order::private().create(true).open(dir.log())?;
     let mut tail = missing_tail(&mut log)?;
     let line = format!("\nthe command is lost: {why}\n");

@@ -19,6 +19,7 @@ use crate::logs::record;
 use crate::model::Channel;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::Written;
 use crate::process::spawn_detached;
 use crate::wire::WireCommand;
 use crate::wire::WireFile;
@@ -102,9 +103,22 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
     }
     let mut log = Vec::new();
     let mut code = 0;
-    if let Err(error) = files::carry_out(command, basedir) {
-        record::push(Channel::Stderr, format!("{error}\n").as_bytes(), &mut log);
-        code = 1;
+    match files::carry_out(command, basedir) {
+        Ok(()) => {
+            if let WireFile::Write(piece) = command {
+                let written = Written {
+                    end: piece.offset + piece.bytes.len() as u64,
+                    size: piece.size,
+                    version: piece.version.clone(),
+                };
+                let line = format!("{written}\n");
+                record::push(Channel::Stdout, line.as_bytes(), &mut log);
+            }
+        }
+        Err(error) => {
+            record::push(Channel::Stderr, format!("{error}\n").as_bytes(), &mut log);
+            code = 1;
+        }
     }
     std::fs::write(dir.log(), &log)?;
     let elapsed = started.elapsed();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::expr::Values;
 use crate::model::Change;
 use crate::model::Channel;
 use crate::model::Command;
@@ -27,6 +28,7 @@ use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::StepPlan;
+use super::TriggerOrder;
 use super::Verdict;
 
 /// One step of a build of `hello`.
@@ -35,6 +37,7 @@ pub(crate) struct Bench {
     pub(crate) stamp: SourceStamp,
     pub(crate) changes: Vec<Change>,
     pub(crate) env: BTreeMap<String, Option<Text>>,
+    pub(crate) seen: Values,
     name: String,
     flags: Flags,
     run: Box<dyn Run>,
@@ -62,6 +65,7 @@ impl Bench {
             stamp: SourceStamp::default(),
             changes: Vec::new(),
             env: BTreeMap::new(),
+            seen: Values::new(),
             name: kind.step_name.to_owned(),
             flags: kind.flags,
             run: step.begin(),
@@ -76,6 +80,7 @@ impl Bench {
             stamp: SourceStamp::default(),
             changes: Vec::new(),
             env: BTreeMap::new(),
+            seen: Values::new(),
             name: plan.name.clone(),
             flags: plan.flags,
             run: plan.body.begin(),
@@ -100,6 +105,14 @@ impl Bench {
         }
     }
 
+    /// The first move, which is to ask schedulers for builds.
+    pub(crate) fn begin_trigger(&mut self) -> TriggerOrder {
+        match self.with(|run, cx| run.advance(cx, None)) {
+            Ok(Move::Trigger(order)) => order,
+            other => panic!("triggers nothing: {other:?}"),
+        }
+    }
+
     /// Shows the step that its command ended with `code`, and tells its next move.
     pub(crate) fn ends(&mut self, code: i32, lines: &[Line<'_>]) -> String {
         let exit = Exit {
@@ -107,6 +120,11 @@ impl Bench {
             cause: ExitCause::Exited,
             elapsed_ms: 1,
         };
+        self.ends_with(&exit, lines)
+    }
+
+    /// Shows the step how its command ended, and tells its next move.
+    pub(crate) fn ends_with(&mut self, exit: &Exit, lines: &[Line<'_>]) -> String {
         let output = Said(
             lines
                 .iter()
@@ -114,7 +132,7 @@ impl Bench {
                 .collect(),
         );
         self.advance(Some(&Ended {
-            exit: &exit,
+            exit,
             output: &output,
         }))
     }
@@ -146,11 +164,12 @@ impl Bench {
             told.push(told_of(&next));
             match next {
                 Ok(Move::Run(command)) => last = Some(carried_out(&command, basedir)),
+                Ok(Move::Trigger(order)) => panic!("there is nobody to trigger: {order:?}"),
                 Ok(Move::Done(verdict)) => {
                     self.verdict = Some(verdict);
                     return told;
                 }
-                Err(_) => return told,
+                Ok(Move::Send(_)) | Err(_) => return told,
             }
         }
     }
@@ -169,6 +188,7 @@ impl Bench {
             name: &self.name,
             flags: self.flags,
             properties: &mut self.properties,
+            seen: &self.seen,
             stamp: &self.stamp,
             changes: &self.changes,
             builder_dir: "hello",
@@ -190,7 +210,31 @@ fn told_of(next: &Result<Move, StepError>) -> String {
             FileCommand::Rmdir { dir } => format!("rmdir {dir}"),
             FileCommand::Cpdir { from, to } => format!("cpdir {from} {to}"),
             FileCommand::Stat { path } => format!("stat {path}"),
+            FileCommand::Write(it) => {
+                let mut told = format!("write {}", it.path);
+                if it.size != it.bytes.len() as u64 {
+                    let more = if it.is_last { "" } else { "…" };
+                    told.push_str(&format!(" {} of {}{more}", it.offset, it.size));
+                }
+                if let Some(mode) = it.mode {
+                    told.push_str(&format!(" {mode:o}"));
+                }
+                format!("{told}: {}", String::from_utf8_lossy(&it.bytes))
+            }
         },
+        Ok(Move::Trigger(order)) => {
+            let names: Vec<_> = order.schedulers.iter().map(|it| it.as_str()).collect();
+            let wait = if order.wait { " and wait" } else { "" };
+            format!("trigger {}{wait}", names.join(" "))
+        }
+        Ok(Move::Send(it)) => {
+            let version = it.version.as_deref();
+            let version = version.map_or(String::new(), |it| format!(" of version {it}"));
+            format!(
+                "send {} to {} from {}{version}",
+                it.file, it.path, it.offset
+            )
+        }
         Ok(Move::Done(verdict)) => {
             let mut told = format!("{}: {}", verdict.outcome, verdict.text.join(" "));
             if !verdict.build_text.is_empty() {
@@ -248,11 +292,15 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
     let mut said = Vec::new();
     let code = match command {
         Command::File(FileCommand::Mkdir { dir }) => done(fs::create_dir_all(basedir.join(dir))),
+        Command::File(FileCommand::Rmdir { dir }) if basedir.join(dir).is_file() => {
+            done(fs::remove_file(basedir.join(dir)))
+        }
         Command::File(FileCommand::Rmdir { dir }) => match fs::remove_dir_all(basedir.join(dir)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
             result => done(result),
         },
         Command::File(FileCommand::Stat { path }) => done(fs::metadata(basedir.join(path))),
+        Command::File(FileCommand::Write(_)) => panic!("the slave's tests write files"),
         Command::File(FileCommand::Cpdir { from, to }) => {
             let copied = std::process::Command::new("cp")
                 .args(["-R", "-P", "-p"])

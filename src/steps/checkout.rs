@@ -1,11 +1,11 @@
-//! What `git` and `mercurial` share: which repository, branch and revision a
+//! What `git`, `mercurial` and `svn` share: which repository, branch and revision a
 //! build is about, how the tree is brought there, and what a build may not
 //! say to a program.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
-use std::time::Duration;
 
+use crate::expr::Amount;
 use crate::model::Channel;
 use crate::model::Command;
 use crate::model::Exit;
@@ -14,6 +14,7 @@ use crate::model::FileCommand;
 use crate::model::Shell;
 use crate::model::ShellLine;
 use crate::model::Text;
+use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Problem;
 
@@ -49,6 +50,8 @@ pub(crate) enum Mode {
     Clobber,
     /// Removed, and copied from a checkout that is kept in `source`.
     Copy,
+    /// Removed, and written anew without what the repository's program needs (svn only).
+    Export,
 }
 
 impl Mode {
@@ -92,7 +95,7 @@ impl Mode {
 
 fn note(keys: &mut Keys<'_>, key: &str, what: String, label: &str) {
     let place = keys.place(key);
-    keys.note(Problem::error(what).at(&place).label(label));
+    keys.note(Problem::error(Code::BadValue, what).at(&place).label(label));
 }
 
 /// The parameters that every checkout has.
@@ -107,7 +110,7 @@ pub(crate) struct Checkout {
     /// How many times more a full checkout is tried. A step cannot wait, so
     /// the next try follows at once.
     pub(crate) retry: u32,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout: Option<Amount>,
     pub(crate) env: BTreeMap<String, Option<Text>>,
     pub(crate) log_environ: bool,
     pub(crate) description: Option<Vec<Text>>,
@@ -125,7 +128,7 @@ impl Default for Checkout {
             mode: Mode::default(),
             always_use_latest: false,
             retry: 0,
-            timeout: Some(TIMEOUT),
+            timeout: Some(TIMEOUT.into()),
             env: BTreeMap::new(),
             log_environ: true,
             description: None,
@@ -138,6 +141,15 @@ impl Default for Checkout {
 impl Checkout {
     pub(super) fn read(keys: &mut Keys<'_>, methods: &[(&str, Mode)]) -> Option<Self> {
         let repourl = keys.optional("repourl");
+        let rest = Self::read_all_but_url(keys, methods);
+        Some(Self {
+            repourl: repourl?,
+            ..rest?
+        })
+    }
+
+    /// For who has more to say about the URL.
+    pub(super) fn read_all_but_url(keys: &mut Keys<'_>, methods: &[(&str, Mode)]) -> Option<Self> {
         let workdir = keys.optional("workdir");
         let mode = Mode::read(keys, methods);
         let always_use_latest = keys.or("always_use_latest", false);
@@ -148,7 +160,7 @@ impl Checkout {
         let description = read::words(keys, "description");
         let description_done = read::words(keys, "description_done");
         Some(Self {
-            repourl: repourl?,
+            repourl: None,
             workdir: workdir?,
             mode: mode?,
             always_use_latest: always_use_latest?,
@@ -242,8 +254,8 @@ impl Checkout {
         wanted: &Wanted,
     ) -> Result<Command, StepError> {
         let mut shell = Shell::new(ShellLine::Argv(argv), dir);
-        shell.env = environment(cx, &self.env)?;
-        shell.timeout = self.timeout;
+        environment(cx, &self.env, &mut shell)?;
+        shell.timeout = read::length("timeout", self.timeout.as_ref(), cx)?;
         shell.log_environ = self.log_environ;
         shell.mask.extend(password(&wanted.url).map(str::to_owned));
         Ok(Command::Shell(shell))
@@ -501,6 +513,7 @@ mod tests {
             name: "git",
             flags: FLAGS,
             properties: &mut properties,
+            seen: &crate::expr::Values::new(),
             stamp: &stamp,
             changes: &[],
             builder_dir: "hello",

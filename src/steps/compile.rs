@@ -77,6 +77,56 @@ mod tests {
         assert_eq!(verdict.statistics, [("warnings".to_owned(), 2)]);
     }
 
+    fn read(text: &str) -> Arc<dyn super::super::Step> {
+        let source = crate::syntax::Source::new("x.toml", "/base", text);
+        let mut problems = crate::syntax::Problems::default();
+        let tree = crate::syntax::toml::tree(&source, &mut problems);
+        let step = (KIND.read)(&mut crate::syntax::Keys::of(
+            &tree.sections[0],
+            &mut problems,
+        ));
+        step.unwrap_or_else(|| panic!("{}", problems.render(false)))
+    }
+
+    #[test]
+    fn suppressed_warnings_are_neither_counted_nor_logged() {
+        let step = read("suppressions = [[\"\", \"^test_\"]]\nmax_warn_count = 1\n");
+        let mut bench = Bench::new(step.as_ref(), &KIND);
+        bench.begin();
+        let lines = [
+            out("test_a: warning: x"),
+            out("a: warning: test_"),
+            err("test_b warning y"),
+        ];
+        assert_eq!(bench.ends(0, &lines), "warnings: compile warnings");
+        let log = ("warnings (1)".to_owned(), "a: warning: test_\n".to_owned());
+        assert_eq!(bench.verdict().logs, [log]);
+    }
+
+    #[test]
+    fn a_file_is_known_by_the_directories_that_make_is_in() {
+        let text =
+            "warning_pattern = '(\\S+):(\\d+): warning: (.*)'\nwarning_extractor = 'groups'\n";
+        let step = read(&format!(
+            "{text}suppressions = [[\"lib/x\\\\.c\", \"^unused\", 10, 20]]\n"
+        ));
+        let mut bench = Bench::new(step.as_ref(), &KIND);
+        bench.begin();
+        let lines = [
+            out("x.c:12: warning: unused a"),
+            out("make: Entering directory 'lib'"),
+            out("x.c:12: warning: unused b"),
+            out("x.c:21: warning: unused c"),
+            out("x.c:12: warning: is unused d"),
+            out("make: Leaving directory 'lib'"),
+            out("make: Leaving directory 'lib'"),
+        ];
+        assert_eq!(bench.ends(0, &lines), "warnings: compile warnings");
+        let log =
+            "x.c:12: warning: unused a\nx.c:21: warning: unused c\nx.c:12: warning: is unused d\n";
+        assert_eq!(bench.verdict().logs[0].1, log);
+    }
+
     #[test]
     fn the_builds_property_sums_over_its_steps() {
         let mut bench = Bench::new(&step(argv(&["make"]), Settings::default()), &KIND);

@@ -147,7 +147,7 @@ impl Running {
         let tree = checkout.tree(cx)?;
         let (work, jobs) = match checkout.mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => (tree.clone(), vec![Job::Look]),
-            Mode::Clobber => (tree.clone(), vec![Job::RemoveWork, Job::Clone]),
+            Mode::Clobber | Mode::Export => (tree.clone(), vec![Job::RemoveWork, Job::Clone]),
             Mode::Copy => (KEPT.to_owned(), vec![Job::RemoveTree, Job::Look]),
         };
         let mut plan = Plan::new([Job::Version], checkout.retry);

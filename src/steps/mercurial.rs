@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::Command;
 use crate::model::Outcome;
 use crate::model::Text;
+use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Problem;
 
@@ -91,15 +92,18 @@ impl Mercurial {
             None | Some("inrepo") => BranchType::InRepo,
             Some("dirname") => BranchType::DirName,
             Some(other) => {
-                let problem = Problem::error(format!("`{other}` is no type of branch"));
+                let problem =
+                    Problem::error(Code::BadValue, format!("`{other}` is no type of branch"));
                 let problem = problem.at(&keys.place("branch_type"));
                 keys.note(problem.label("expected `inrepo` or `dirname`"));
                 return None;
             }
         };
         if base_url.is_some() && (checkout.repourl.is_some() || branch_type == BranchType::InRepo) {
-            let problem =
-                Problem::error("`base_url` takes the place of `repourl`, with a branch behind it");
+            let problem = Problem::error(
+                Code::Contradiction,
+                "`base_url` takes the place of `repourl`, with a branch behind it",
+            );
             let problem = problem.at(&keys.place("base_url"));
             keys.note(
                 problem.label("expected `repourl`, or `branch_type = dirname` and no `repourl`"),
@@ -177,7 +181,9 @@ impl Running {
         let mut plan = Plan::new([Job::Version], step.checkout.retry);
         match step.checkout.mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => plan.jobs.push_back(Job::Look),
-            Mode::Clobber | Mode::Copy => plan.jobs.extend([Job::Remove, Job::Clone]),
+            Mode::Clobber | Mode::Copy | Mode::Export => {
+                plan.jobs.extend([Job::Remove, Job::Clone])
+            }
         }
         // After a clobber, one more clone from nothing is no fallback but a retry.
         plan.has_fallen_back = step.checkout.mode == Mode::Clobber;
@@ -272,7 +278,9 @@ impl Running {
         let jobs = match (is_there, self.step.checkout.mode) {
             (false, _) => vec![Job::Clone],
             (true, Mode::Clean | Mode::Fresh) => vec![Job::Purge, Job::Pull],
-            (true, Mode::Incremental | Mode::Clobber | Mode::Copy) => vec![Job::Pull],
+            (true, Mode::Incremental | Mode::Clobber | Mode::Copy | Mode::Export) => {
+                vec![Job::Pull]
+            }
         };
         begun.plan.first(jobs);
     }

@@ -1,8 +1,9 @@
 //! Steps: what a build does, one after another.
 //!
 //! A [`Step`] is configured once and begun afresh for every build. What it
-//! began, a [`Run`], does nothing itself: it says the next [`Command`] or how
-//! the step ended, from how its last command ended. It is a pure function of
+//! began, a [`Run`], does nothing itself: it says the next [`Command`] (or
+//! which [`Piece`] of a file the master is to send) or how the step ended,
+//! from how its last command ended. It is a pure function of
 //! the properties and the ends it was shown, so a restarted master plays the
 //! recorded ends to a fresh `Run` and is where it was.
 //!
@@ -15,6 +16,7 @@ mod checkout;
 mod compile;
 mod configure;
 mod directory;
+mod download;
 pub(crate) mod git;
 mod line;
 pub(crate) mod mercurial;
@@ -25,8 +27,11 @@ mod read;
 mod set_property;
 mod settings;
 mod shell;
+mod suppressions;
+pub(crate) mod svn;
 mod test;
 mod texts;
+mod trigger;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -34,6 +39,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::expr::Condition;
+use crate::expr::Values;
+use crate::locks::LockUses;
 use crate::model::Change;
 use crate::model::Channel;
 use crate::model::Command;
@@ -44,6 +51,8 @@ use crate::model::RenderError;
 use crate::model::SourceStamp;
 use crate::model::Text;
 use crate::syntax::Keys;
+use crate::syntax::Place;
+use crate::syntax::Referred;
 
 pub(crate) use checkout::Checkout;
 pub(crate) use checkout::Mode;
@@ -54,15 +63,21 @@ pub(crate) use line::Line;
 pub(crate) use line::argv;
 pub(crate) use mercurial::BranchType;
 pub(crate) use mercurial::Mercurial;
+pub(crate) use read::asked;
 pub(crate) use read::env as read_env;
 pub(crate) use read::read;
 pub(crate) use set_property::SetProperty;
 pub(crate) use settings::Settings;
+pub(crate) use svn::Svn;
+pub(crate) use svn::SvnUrls;
+pub(crate) use trigger::TriggerEnd;
+pub(crate) use trigger::TriggerOrder;
 
 /// Every step type, in the order of the manual.
 pub(crate) const KINDS: &[StepKind] = &[
     git::KIND,
     mercurial::KIND,
+    svn::KIND,
     shell::KIND,
     configure::KIND,
     compile::KIND,
@@ -70,6 +85,11 @@ pub(crate) const KINDS: &[StepKind] = &[
     set_property::KIND,
     directory::MAKE,
     directory::REMOVE,
+    trigger::KIND,
+    download::FILE,
+    download::STRING,
+    download::JSON,
+    download::PROPERTIES,
 ];
 
 /// A step type as the reader, the manual and the tests see it.
@@ -124,7 +144,11 @@ pub(crate) struct StepPlan {
     /// `false` skips the step.
     pub(crate) do_step_if: Option<Condition>,
     pub(crate) hide_step_if: Option<Condition>,
+    /// Held while it runs.
+    pub(crate) locks: LockUses,
     pub(crate) body: Arc<dyn Step>,
+    /// The properties that its texts refer to, as far as a file says them.
+    pub(crate) references: Vec<Referred>,
 }
 
 /// A configured step. Its `Debug` form names every setting: a build that was
@@ -132,6 +156,30 @@ pub(crate) struct StepPlan {
 pub(crate) trait Step: fmt::Debug + Send + Sync {
     /// Begins the step for one build.
     fn begin(&self) -> Box<dyn Run>;
+
+    /// The properties that it sets, as far as that is known before it runs.
+    fn sets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The schedulers that it triggers, as far as they are known when it is loaded.
+    fn triggers(&self) -> &[SchedulerWord] {
+        &[]
+    }
+}
+
+/// A scheduler that a step names, and where. Its `Debug` form has no place:
+/// who is only moved in his file has not changed.
+#[derive(Clone)]
+pub(crate) struct SchedulerWord {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+}
+
+impl fmt::Debug for SchedulerWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
 }
 
 /// A step while its build runs.
@@ -155,6 +203,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) flags: Flags,
     /// Render texts over these; set with [`Properties::set_runtime`].
     pub(crate) properties: &'a mut Properties,
+    /// What expressions see besides the properties: slave, builder, earlier steps.
+    pub(crate) seen: &'a Values,
     pub(crate) stamp: &'a SourceStamp,
     /// The stamp's changes, oldest first.
     pub(crate) changes: &'a [Change],
@@ -167,11 +217,40 @@ pub(crate) struct Cx<'a> {
     pub(crate) env: &'a BTreeMap<String, Option<Text>>,
 }
 
+impl Cx<'_> {
+    /// What an expression of the step is computed over.
+    fn values(&self) -> Values {
+        self.seen.clone().with_properties(self.properties)
+    }
+}
+
 /// What a step wants next.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Move {
     Run(Command),
+    /// Ask schedulers for builds. How that ends is shown like a command's end,
+    /// as [`TriggerEnd`] says it.
+    Trigger(TriggerOrder),
+    /// Has the master read a piece of one of its files, and runs the command that writes it.
+    Send(Piece),
     Done(Verdict),
+}
+
+/// A piece of a file of the master, for a file on the slave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Relative to the master's directory, or absolute, or below `~`.
+    pub(crate) file: String,
+    /// Where the slave puts it.
+    pub(crate) path: String,
+    pub(crate) offset: u64,
+    /// At most.
+    pub(crate) length: u64,
+    /// What lies behind is left out.
+    pub(crate) max_size: Option<u64>,
+    /// What the piece before was of; a file that changed meanwhile is no good.
+    pub(crate) version: Option<String>,
+    pub(crate) mode: Option<u32>,
 }
 
 /// How a step ended.

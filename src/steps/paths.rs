@@ -28,6 +28,51 @@ pub(super) fn inside_builder(builder_dir: &str, dir: &str) -> Result<String, Ste
     Ok(of_builder(builder_dir, dir))
 }
 
+/// Where a file goes: `dest` in `workdir`, both as the step's texts came out.
+/// An absolute path, or one below `~`, is the slave's to open; it is meant only
+/// where the configuration itself begins it so (`is_anchored`). What properties
+/// say (unless `is_free` of them) leads out of no directory.
+pub(super) fn file(
+    builder_dir: &str,
+    workdir: &str,
+    dest: &str,
+    is_free: bool,
+    is_anchored: bool,
+) -> Result<String, StepError> {
+    let outside = || {
+        let shown = dest.escape_debug();
+        StepError::Other(format!(
+            "`{shown}` is not a file below the builder's directory"
+        ))
+    };
+    let last = dest.rsplit('/').next().unwrap_or_default();
+    if matches!(last, "" | "." | "..") || dest.contains('\0') {
+        return Err(outside());
+    }
+    if is_absolute(dest) || dest.starts_with('~') {
+        let climbs = dest.split('/').any(|part| part == "..");
+        if !is_anchored || (climbs && !is_free) {
+            return Err(outside());
+        }
+        return Ok(dest.to_owned());
+    }
+    let (base, inner) = match is_absolute(workdir) {
+        true => (workdir.trim_end_matches('/'), dest.to_owned()),
+        false => (builder_dir, format!("{workdir}/{dest}")),
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in inner.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop().ok_or_else(outside)?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Ok(format!("{base}/{}", parts.join("/")))
+}
+
 fn is_absolute(dir: &str) -> bool {
     let bytes = dir.as_bytes();
     let has_drive = bytes.len() > 1 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':';
@@ -46,6 +91,28 @@ mod tests {
         assert_eq!(of_builder("hello", ""), "hello");
         assert_eq!(of_builder("hello", "/srv/x"), "/srv/x");
         assert_eq!(of_builder("hello", r"C:\x"), r"C:\x");
+    }
+
+    #[test]
+    fn a_file_stays_with_its_builder_unless_the_configuration_says_otherwise() {
+        let check = |workdir: &str, dest: &str, expected: Option<&str>| {
+            let is_anchored = dest.starts_with(['/', '~']);
+            let path = file("b", workdir, dest, true, is_anchored);
+            assert_eq!(path.ok().as_deref(), expected, "{workdir} {dest}");
+        };
+        check("build", "x", Some("b/build/x"));
+        check("build", "./a//x", Some("b/build/a/x"));
+        check("build", "../venv/x", Some("b/venv/x"));
+        check("build", "../../x", None);
+        check(".", "../x", None);
+        check("..", "x", None);
+        check("build", "/srv/x", Some("/srv/x"));
+        check("build", "~/x", Some("~/x"));
+        check("/srv/w/", "x", Some("/srv/w/x"));
+        check("/srv/w", "../x", None);
+        for dest in ["", "a/", "..", "a/.", "a\0"] {
+            check("build", dest, None);
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::locks::LockUses;
+
 use super::Git;
 use super::Line;
 use super::Mercurial;
@@ -10,6 +12,7 @@ use super::Settings;
 use super::Step;
 use super::StepKind;
 use super::StepPlan;
+use super::Svn;
 
 fn of(kind: &StepKind, body: impl Step + 'static) -> StepPlan {
     StepPlan {
@@ -17,7 +20,9 @@ fn of(kind: &StepKind, body: impl Step + 'static) -> StepPlan {
         flags: kind.flags,
         do_step_if: None,
         hide_step_if: None,
+        locks: LockUses::default(),
         body: Arc::new(body),
+        references: Vec::new(),
     }
 }
 
@@ -35,6 +40,10 @@ pub(crate) fn git(step: Git) -> StepPlan {
 
 pub(crate) fn mercurial(step: Mercurial) -> StepPlan {
     of(&super::mercurial::KIND, step)
+}
+
+pub(crate) fn svn(step: Svn) -> StepPlan {
+    of(&super::svn::KIND, step)
 }
 
 pub(crate) fn shell(line: Line, settings: Settings) -> StepPlan {

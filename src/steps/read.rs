@@ -3,26 +3,42 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::expr::Amount;
 use crate::expr::Condition;
+use crate::expr::Context;
+use crate::expr::names::HIDE_STEP;
+use crate::expr::names::STEP;
+use crate::locks::LockUses;
 use crate::model::Text;
+use crate::syntax::Asked;
+use crate::syntax::Code;
 use crate::syntax::Content;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
+use crate::syntax::Place;
 use crate::syntax::Problem;
+use crate::syntax::Problems;
+use crate::syntax::Shape;
+use crate::syntax::Source;
 use crate::syntax::Value;
-use crate::syntax::plain;
+use crate::syntax::same;
+use crate::syntax::text_with_secrets;
 
+use super::Cx;
 use super::Flags;
 use super::KINDS;
+use super::StepError;
 use super::StepKind;
 use super::StepPlan;
 
-/// Reads a `[[steps]]` table; whatever is wrong with it is noted, unknown keys too.
-pub(crate) fn read(mut keys: Keys<'_>) -> Option<StepPlan> {
+/// Reads a `[[steps]]` table; whatever is wrong with it is noted, unknown keys too. Its
+/// conditions may name the steps `earlier`; every step where that is not known.
+pub(crate) fn read(mut keys: Keys<'_>, earlier: Option<&[String]>) -> Option<StepPlan> {
     let word: String = keys.required("type")?;
     let Some(kind) = kind(&word) else {
-        let problem = Problem::error(format!("unknown step type `{word}`")).at(&keys.place("type"));
+        let problem = Problem::error(Code::UnknownType, format!("unknown step type `{word}`"))
+            .at(&keys.place("type"));
         let names = KINDS
             .iter()
             .flat_map(|it| [&[it.name], it.aliases].concat());
@@ -32,25 +48,43 @@ pub(crate) fn read(mut keys: Keys<'_>) -> Option<StepPlan> {
     };
     let name = name(&mut keys, kind.step_name);
     let flags = flags(&mut keys, kind.flags);
-    let do_step_if = keys.optional::<When>("do_step_if");
-    let hide_step_if = keys.optional::<When>("hide_step_if");
+    let do_step_if = when(&mut keys, "do_step_if", &STEP, earlier);
+    let hide_step_if = when(&mut keys, "hide_step_if", &HIDE_STEP, earlier);
+    let locks = keys.or("locks", LockUses::default());
     let body = (kind.read)(&mut keys);
+    let references = keys.references();
     keys.finish();
     Some(StepPlan {
         name: name?,
         flags: flags?,
-        do_step_if: do_step_if?.map(|it| it.0),
-        hide_step_if: hide_step_if?.map(|it| it.0),
+        do_step_if: do_step_if?,
+        hide_step_if: hide_step_if?,
+        locks: locks?,
         body: body?,
+        references,
     })
+}
+
+/// What a step of this type is asked for.
+pub(crate) fn asked(kind: &StepKind) -> Vec<Asked> {
+    let mut quiet = Problems::default();
+    let nowhere = Place::new(&Source::new("", "", ""), 0..0);
+    let mut keys = Keys::of_entries("", &nowhere, &[], &mut quiet);
+    keys.required::<String>("type");
+    name(&mut keys, kind.step_name);
+    flags(&mut keys, kind.flags);
+    keys.optional::<When>("do_step_if");
+    keys.optional::<When>("hide_step_if");
+    keys.optional::<LockUses>("locks");
+    (kind.read)(&mut keys);
+    keys.asked()
 }
 
 /// The type that `word` names, in any spelling: `set_property`, `SetProperty`.
 fn kind(word: &str) -> Option<&'static StepKind> {
-    let word = plain(word);
     KINDS.iter().find(|kind| {
         let mut names = [kind.name].into_iter().chain(kind.aliases.iter().copied());
-        names.any(|it| plain(it) == word)
+        names.any(|it| same(it, word))
     })
 }
 
@@ -58,7 +92,10 @@ fn name(keys: &mut Keys<'_>, usual: &str) -> Option<String> {
     let name = keys.or("name", usual.to_owned())?;
     if name.trim().is_empty() || name.chars().any(char::is_control) {
         let place = keys.place("name");
-        let problem = Problem::error("a step's name has no control characters and is not empty");
+        let problem = Problem::error(
+            Code::BadName,
+            "a step's name has no control characters and is not empty",
+        );
         keys.note(problem.at(&place));
         return None;
     }
@@ -82,21 +119,50 @@ fn flags(keys: &mut Keys<'_>, usual: Flags) -> Option<Flags> {
     })
 }
 
-/// A condition, or plainly `true` or `false`.
-struct When(Condition);
+/// Reads a condition over the names of `context`.
+#[expect(clippy::option_option, reason = "outer: readable; inner: there")]
+fn when(
+    keys: &mut Keys<'_>,
+    key: &str,
+    context: &Context,
+    earlier: Option<&[String]>,
+) -> Option<Option<Condition>> {
+    let Some(When(condition, node)) = keys.optional(key)? else {
+        return Some(None);
+    };
+    let node = node.filter(|_| condition.uses("step"));
+    let (Some(earlier), Some(node)) = (earlier, node) else {
+        return Some(Some(condition));
+    };
+    match Condition::read_in(&node, &context.with_inside("step", earlier)) {
+        Ok(condition) => Some(Some(condition)),
+        Err(misread) => {
+            let what = format!("bad value for `{key}` in {}", keys.title());
+            let problem = Problem::error(misread.code.unwrap_or(Code::BadExpression), what);
+            let place = misread.place.as_ref().unwrap_or(&node.place);
+            let problem = problem.at(place).label(misread.what.unwrap_or_default());
+            keys.note(problem.help("a condition sees the steps before its own"));
+            None
+        }
+    }
+}
+
+/// A condition and what it was read from, or plainly `true` or `false`.
+struct When(Condition, Option<Node>);
 
 impl Value for When {
     const EXPECTED: &'static str = Condition::EXPECTED;
+    const SHAPE: Shape = Shape::Expression;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let Content::Bool(it) = node.content else {
-            return Condition::read(node).map(Self);
+            return Condition::read(node).map(|it| Self(it, Some(node.clone())));
         };
         Condition::parse(&it.to_string())
-            .map(Self)
+            .map(|it| Self(it, None))
             .map_err(|error| Misread {
                 what: Some(error.what),
-                place: None,
+                ..Misread::default()
             })
     }
 }
@@ -113,20 +179,37 @@ pub(crate) fn env(keys: &mut Keys<'_>, key: &str) -> Option<BTreeMap<String, Opt
             place => place,
         };
         let shown = bad.escape_debug();
-        keys.note(Problem::error(format!("`{shown}` is no name of a variable")).at(&place));
+        keys.note(
+            Problem::error(Code::BadName, format!("`{shown}` is no name of a variable")).at(&place),
+        );
         return None;
     }
     Some(env)
 }
 
-/// A time limit, which `none` lifts.
+/// A time limit, which `none` lifts and which may depend on the build.
 #[expect(clippy::option_option, reason = "outer: readable; inner: limited")]
 pub(super) fn limit(
     keys: &mut Keys<'_>,
     key: &str,
     usual: Option<Duration>,
-) -> Option<Option<Duration>> {
-    keys.or(key, usual)
+) -> Option<Option<Amount>> {
+    keys.or(key, usual.map(Amount::Fixed))
+}
+
+/// How long the limit `key` is in this build.
+pub(super) fn length(
+    key: &str,
+    limit: Option<&Amount>,
+    cx: &Cx<'_>,
+) -> Result<Option<Duration>, StepError> {
+    let length = limit.map(|it| match it {
+        Amount::Fixed(length) => Ok(*length),
+        Amount::Computed(_) => it.over(&cx.values()),
+    });
+    length
+        .transpose()
+        .map_err(|error| StepError::Other(format!("`{key}` cannot be computed: {error}")))
 }
 
 /// A text of one string, or of several.
@@ -139,15 +222,16 @@ struct Words(Vec<Text>);
 
 impl Value for Words {
     const EXPECTED: &'static str = "a text, or a list of texts";
+    const SHAPE: Shape = Shape::OneOrMore(&Shape::Template);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
             Content::List(all) => all
                 .iter()
-                .map(Text::read)
+                .map(text_with_secrets)
                 .collect::<Result<_, _>>()
                 .map(Self),
-            _ => Ok(Self(vec![Text::read(node)?])),
+            _ => Ok(Self(vec![text_with_secrets(node)?])),
         }
     }
 }
@@ -157,6 +241,7 @@ pub(super) struct Retry(pub(super) u32);
 
 impl Value for Retry {
     const EXPECTED: &'static str = "a number of tries, or a list such as `[10, 3]`";
+    const SHAPE: Shape = Shape::Any;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let tries = match &node.content {
@@ -171,9 +256,43 @@ impl Value for Retry {
         };
         if tries > 100 {
             let what = Some("expected at most 100 tries".into());
-            return Err(Misread { what, place: None });
+            return Err(Misread {
+                what,
+                ..Misread::default()
+            });
         }
         Ok(Self(tries))
+    }
+}
+
+/// A number of bytes, or no limit.
+pub(super) struct Size(pub(super) Option<u64>);
+
+impl Value for Size {
+    const EXPECTED: &'static str = "a size such as `16384` or `10M`, or `none`";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Size);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let text = match &node.content {
+            Content::Null => return Ok(Self(None)),
+            Content::Text(text) if text.eq_ignore_ascii_case("none") => return Ok(Self(None)),
+            Content::Text(text) => text.as_str(),
+            _ => return u64::read(node).map(|it| Self(Some(it))),
+        };
+        let split = text.find(|it: char| !it.is_ascii_digit());
+        let (number, unit) = text.split_at(split.unwrap_or(text.len()));
+        let shift = match unit.trim().to_ascii_uppercase().as_str() {
+            "" | "B" => 0,
+            "K" | "KB" | "KIB" => 10,
+            "M" | "MB" | "MIB" => 20,
+            "G" | "GB" | "GIB" => 30,
+            _ => return Err(Misread::default()),
+        };
+        let number: u64 = number.parse().map_err(|_| Misread::default())?;
+        let bytes = number
+            .checked_mul(1 << shift)
+            .ok_or_else(Misread::default)?;
+        Ok(Self(Some(bytes)))
     }
 }
 
@@ -183,9 +302,7 @@ mod tests {
 
     use super::*;
     use crate::model::Properties;
-    use crate::syntax::Place;
-    use crate::syntax::Problems;
-    use crate::syntax::Source;
+    use crate::syntax::plain;
     use crate::syntax::toml;
 
     fn check(text: &str) -> (Option<StepPlan>, String) {
@@ -193,12 +310,10 @@ mod tests {
         let mut problems = Problems::default();
         let entries = toml::read(&source, &mut problems);
         let place = Place::new(&source, 0..0);
-        let plan = read(Keys::of_entries(
-            "[[steps]]",
-            &place,
-            &entries,
-            &mut problems,
-        ));
+        let plan = read(
+            Keys::of_entries("[[steps]]", &place, &entries, &mut problems),
+            None,
+        );
         problems.sort();
         let shown: Vec<_> = problems.0.iter().map(Problem::line).collect();
         (plan, shown.join("\n"))
@@ -256,13 +371,12 @@ mod tests {
             "type = \"shell\"\ncomand = \"make\"\ntimeout = \"soon\"\nname = \"\"\nenv.\"A=B\" = \"x\"\n",
         );
         assert!(plan.is_none());
-        insta::assert_snapshot!(problems, @r#"
-        factories/x.toml:1:1: `command` is missing in [[steps]]
+        insta::assert_snapshot!(problems, @"
         factories/x.toml:2:1: unknown key `comand` in [[steps]]
         factories/x.toml:3:11: bad value for `timeout` in [[steps]]
         factories/x.toml:4:8: a step's name has no control characters and is not empty
         factories/x.toml:5:1: `A=B` is no name of a variable
-        "#);
+        ");
         let (_, problems) = check("type = \"shel\"\nx = 1\n");
         insta::assert_snapshot!(problems, @r#"
         factories/x.toml:1:8: unknown step type `shel`

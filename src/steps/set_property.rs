@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::Command;
 use crate::model::Outcome;
+use crate::model::Properties;
 use crate::model::Text;
 use crate::syntax::Keys;
 
@@ -64,6 +65,11 @@ impl SetProperty {
 impl Step for SetProperty {
     fn begin(&self) -> Box<dyn Run> {
         Box::new(self.clone())
+    }
+
+    fn sets(&self) -> Vec<String> {
+        let name = self.property.render(&Properties::new());
+        name.into_iter().collect()
     }
 }
 

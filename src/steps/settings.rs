@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::expr::Amount;
+use crate::model::HoleIn;
 use crate::model::RenderError;
+use crate::model::SecretHole;
 use crate::model::Shell;
 use crate::model::ShellLine;
 use crate::model::Text;
@@ -19,14 +22,14 @@ use super::paths;
 use super::read;
 
 /// The common parameters of the shell family.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
     /// Relative to the builder's directory; the factory's where unset.
     pub(crate) workdir: Option<Text>,
     /// `None` as a value removes the variable.
     pub(crate) env: BTreeMap<String, Option<Text>>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) max_time: Option<Duration>,
+    pub(crate) timeout: Option<Amount>,
+    pub(crate) max_time: Option<Amount>,
     pub(crate) want_stdout: bool,
     pub(crate) want_stderr: bool,
     pub(crate) log_environ: bool,
@@ -44,7 +47,7 @@ impl Default for Settings {
         Self {
             workdir: None,
             env: BTreeMap::new(),
-            timeout: Some(TIMEOUT),
+            timeout: Some(TIMEOUT.into()),
             max_time: None,
             want_stdout: true,
             want_stderr: true,
@@ -90,14 +93,15 @@ impl Settings {
 
     /// The command that runs `line` under these settings.
     pub(super) fn command(&self, line: &Line, cx: &Cx<'_>) -> Result<Shell, StepError> {
-        let line = line.render(cx.properties)?;
+        let (line, holes) = line.render_with_holes(cx.properties)?;
         if matches!(&line, ShellLine::Argv(words) if words.is_empty()) {
             return Err(StepError::Other("the command is empty".into()));
         }
         let mut shell = Shell::new(line, self.directory(cx)?);
-        shell.env = environment(cx, &self.env)?;
-        shell.timeout = self.timeout;
-        shell.max_time = self.max_time;
+        shell.holes = holes;
+        environment(cx, &self.env, &mut shell)?;
+        shell.timeout = read::length("timeout", self.timeout.as_ref(), cx)?;
+        shell.max_time = read::length("max_time", self.max_time.as_ref(), cx)?;
         shell.want_stdout = self.want_stdout;
         shell.want_stderr = self.want_stderr;
         shell.log_environ = self.log_environ;
@@ -133,20 +137,30 @@ impl Settings {
     }
 }
 
-/// The builder's environment with the step's own over it.
+/// Gives the command the builder's environment with the step's own over it.
 pub(super) fn environment(
     cx: &Cx<'_>,
     own: &BTreeMap<String, Option<Text>>,
-) -> Result<BTreeMap<String, Option<String>>, RenderError> {
-    let mut env = BTreeMap::new();
-    for (name, value) in cx.env.iter().chain(own) {
+    shell: &mut Shell,
+) -> Result<(), RenderError> {
+    let theirs = cx.env.iter().filter(|(name, _)| !own.contains_key(*name));
+    for (name, value) in theirs.chain(own) {
         let value = match value {
-            Some(text) => Some(text.render(cx.properties)?),
+            Some(text) => {
+                let (value, holes) = text.render_with_holes(cx.properties)?;
+                let holes = holes.into_iter().map(|(at, secret)| SecretHole {
+                    within: HoleIn::Env(name.clone()),
+                    at,
+                    secret,
+                });
+                shell.holes.extend(holes);
+                Some(value)
+            }
             None => None,
         };
-        env.insert(name.clone(), value);
+        shell.env.insert(name.clone(), value);
     }
-    Ok(env)
+    Ok(())
 }
 
 fn words_of(text: &str) -> Vec<String> {

@@ -41,6 +41,8 @@ pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
 mod tests {
     use super::super::bench::Bench;
     use super::*;
+    use crate::model::SecretHole;
+    use crate::model::ShellLine;
     use crate::model::Text;
 
     fn shell(script: &str) -> OneCommand {
@@ -87,6 +89,27 @@ mod tests {
             .collect();
         let expected = [("A", Some("main")), ("B", None), ("C", Some("builder"))];
         assert_eq!(env, expected);
+    }
+
+    #[test]
+    fn a_secret_has_a_hole_in_the_command_and_its_name_in_every_text() {
+        let text = |text: &str| Some(Text::parse(text).expect(text));
+        let mut step = shell("up %(branch)s ${secret:a}");
+        step.settings.env = [("KEY".to_owned(), text("k=${secret:b}"))].into();
+        let mut bench = Bench::new(&step, &KIND);
+        let env = ["KEY", "C"].map(|name| (name.to_owned(), text("${secret:builder}")));
+        bench.env = env.into();
+        bench.properties.set("branch", "${secret:evil}", "Change");
+        let running = ["'up", "${secret:evil}", "...'"];
+        assert_eq!(bench.running_text(), running);
+        let command = bench.begin_shell();
+        let script = "up ${secret:evil} <a>";
+        assert_eq!(command.line, ShellLine::Script(script.into()));
+        assert_eq!(command.env["KEY"].as_deref(), Some("k=<b>"));
+        let hole = |it: &SecretHole| format!("{:?} {} {}", it.within, it.at, it.secret.name);
+        let holes: Vec<_> = command.holes.iter().map(hole).collect();
+        let expected = ["Script 18 a", "Env(\"C\") 0 builder", "Env(\"KEY\") 2 b"];
+        assert_eq!(holes, expected);
     }
 
     #[test]

@@ -1,17 +1,23 @@
 //! Counting warnings in what a compiler or a test said.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::model::Channel;
 use crate::model::Outcome;
+use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Pattern;
+use crate::syntax::Problem;
+use crate::syntax::plain;
 
 use super::Cx;
 use super::Ended;
 use super::Verdict;
+use super::suppressions::Suppressions;
+use super::suppressions::Warning;
 
 /// Which lines are warnings, and how many are too many.
 #[derive(Clone, Debug)]
@@ -22,6 +28,17 @@ pub(crate) struct Warnings {
     max_count: Option<u64>,
     directory_enter: Regex,
     directory_leave: Regex,
+    extractor: Extractor,
+    suppressions: Suppressions,
+}
+
+/// How a warning is taken apart, for those who suppress some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extractor {
+    /// It is all text.
+    WholeLine,
+    /// The first three groups of the pattern are its file, its line and its text.
+    Groups,
 }
 
 /// A log of warnings is kept in memory while it is counted, so it has an end.
@@ -31,13 +48,19 @@ const PATTERN: &str = ".*warning[: ].*";
 const ENTER: &str = "make.*: Entering directory [\u{2019}\"`'](.*)[\u{2019}'`\"]";
 const LEAVE: &str = "make.*: Leaving directory";
 
+/// Compiled once: every step that looks for warnings has them.
+static USUAL: LazyLock<[Regex; 3]> = LazyLock::new(|| [PATTERN, ENTER, LEAVE].map(built_in));
+
 impl Default for Warnings {
     fn default() -> Self {
+        let [pattern, directory_enter, directory_leave] = USUAL.clone();
         Self {
-            pattern: built_in(PATTERN),
+            pattern,
             max_count: None,
-            directory_enter: built_in(ENTER),
-            directory_leave: built_in(LEAVE),
+            directory_enter,
+            directory_leave,
+            extractor: Extractor::WholeLine,
+            suppressions: Suppressions::default(),
         }
     }
 }
@@ -53,11 +76,17 @@ impl Warnings {
         let max_count = keys.optional("max_warn_count");
         let enter = keys.optional::<Pattern>("directory_enter_pattern");
         let leave = keys.optional::<Pattern>("directory_leave_pattern");
+        let extractor = keys.optional::<String>("warning_extractor");
+        let suppressions = keys.or("suppressions", Suppressions::default());
+        let pattern = pattern?.map_or(usual.pattern, |it| it.0);
+        let extractor = extractor_of(extractor?.as_deref(), &pattern, keys);
         Some(Self {
-            pattern: pattern?.map_or(usual.pattern, |it| it.0),
+            pattern,
             max_count: max_count?,
             directory_enter: enter?.map_or(usual.directory_enter, |it| it.0),
             directory_leave: leave?.map_or(usual.directory_leave, |it| it.0),
+            extractor: extractor?,
+            suppressions: suppressions?,
         })
     }
 
@@ -65,17 +94,54 @@ impl Warnings {
         self.pattern.find(line).is_some_and(|it| it.start() == 0)
     }
 
+    /// Whether the warning does not count; `directories` are those that make is in.
+    fn is_suppressed(&self, line: &str, directories: &[String]) -> bool {
+        if self.suppressions.is_empty() {
+            return false;
+        }
+        let whole = Warning {
+            file: None,
+            line: None,
+            text: line,
+        };
+        let captures = match self.extractor {
+            Extractor::WholeLine => None,
+            Extractor::Groups => self.pattern.captures(line),
+        };
+        let Some(captures) = captures else {
+            return self.suppressions.hides(whole);
+        };
+        let group = |index| captures.get(index).map(|it| it.as_str());
+        let file = group(1).map(|file| {
+            let parts = directories.iter().map(String::as_str).chain([file]);
+            parts.collect::<Vec<_>>().join("/")
+        });
+        self.suppressions.hides(Warning {
+            file: file.as_deref(),
+            line: group(2).and_then(|it| it.parse().ok()),
+            text: group(3).unwrap_or(line),
+        })
+    }
+
     /// Counts the warnings of both streams and judges the command by them.
     pub(super) fn count(&self, ended: &Ended<'_>) -> Counted {
         let mut count = 0_u64;
         let mut lines = String::new();
+        let mut directories: Vec<String> = Vec::new();
         ended.output.lines(&mut |channel, line| {
-            let is_said = matches!(channel, Channel::Stdout | Channel::Stderr);
-            if !is_said
-                || self.directory_enter.is_match(line)
-                || self.directory_leave.is_match(line)
-                || !self.is_warning(line)
-            {
+            if !matches!(channel, Channel::Stdout | Channel::Stderr) {
+                return;
+            }
+            if let Some(entered) = self.directory_enter.captures(line) {
+                let dir = entered.get(1).map_or("", |it| it.as_str());
+                directories.push(dir.to_owned());
+                return;
+            }
+            if self.directory_leave.is_match(line) {
+                directories.pop();
+                return;
+            }
+            if !self.is_warning(line) || self.is_suppressed(line, &directories) {
                 return;
             }
             count += 1;
@@ -97,6 +163,28 @@ impl Warnings {
             outcome,
         }
     }
+}
+
+fn extractor_of(word: Option<&str>, pattern: &Regex, keys: &mut Keys<'_>) -> Option<Extractor> {
+    let extractor = match word.map(plain).as_deref() {
+        None | Some("wholeline") => Extractor::WholeLine,
+        // The second is what Buildbot calls it.
+        Some("groups" | "warnextractfromregexpgroups") => Extractor::Groups,
+        Some(_) => {
+            keys.wrong("warning_extractor", "expected `whole_line` or `groups`");
+            return None;
+        }
+    };
+    if extractor == Extractor::Groups && pattern.captures_len() < 4 {
+        let what = "`warning_extractor = groups` takes file, line and text from three groups";
+        let problem =
+            Problem::error(Code::Contradiction, what).at(&keys.place("warning_extractor"));
+        keys.note(
+            problem.label("expected a `warning_pattern` such as `(.*?):(\\d+): warning: (.*)`"),
+        );
+        return None;
+    }
+    Some(extractor)
 }
 
 /// What was counted.

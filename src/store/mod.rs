@@ -8,6 +8,8 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::model::BuildId;
@@ -16,14 +18,18 @@ use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
+use crate::model::ConfigId;
 use crate::model::Exit;
+use crate::model::HeldLocks;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
+use crate::model::SourceStamp;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
 
@@ -35,6 +41,19 @@ pub(crate) use handle::StoreHandle;
 /// The file cannot be made, or is not a database of autobot.
 pub(crate) fn create(path: &std::path::Path) -> Result<()> {
     sqlite::Sqlite::open(path).map(drop)
+}
+
+/// Runs reading verbs on the database file of a master, whether that runs or not.
+///
+/// # Errors
+/// The file cannot be read, or an older program made it and no master of this one has run since.
+pub(crate) fn read_file<T>(
+    path: &std::path::Path,
+    verbs: impl FnOnce(&mut dyn Store) -> Result<T>,
+) -> Result<T> {
+    let mut sqlite = sqlite::Sqlite::open_to_read(path)?;
+    sqlite.check_version()?;
+    sqlite.in_snapshot(verbs)
 }
 
 /// The verbs. Implemented by SQLite; another database implements the same.
@@ -68,6 +87,25 @@ pub(crate) trait Store {
     fn request(&mut self, id: RequestId) -> Result<Option<RequestRecord>>;
     /// Requests whose stamp holds the change, oldest first.
     fn requests_of_change(&mut self, id: ChangeId) -> Result<Vec<RequestRecord>>;
+    /// The newest buildset's id, 0 if there is none.
+    fn newest_buildset(&mut self) -> Result<BuildsetId>;
+    /// Buildsets after `after` that a scheduler has asked for, oldest first.
+    fn buildsets_of(
+        &mut self,
+        scheduler: &SchedulerName,
+        after: BuildsetId,
+    ) -> Result<Vec<BuildsetState>>;
+    fn buildset(&mut self, id: BuildsetId) -> Result<Option<BuildsetState>>;
+    /// Writes down that a step of a build has triggered a buildset.
+    fn put_triggered(
+        &mut self,
+        build: BuildId,
+        step: u32,
+        scheduler: &SchedulerName,
+        buildset: BuildsetId,
+    ) -> Result<()>;
+    /// What a step of a build has triggered.
+    fn triggered(&mut self, build: BuildId, step: u32) -> Result<Vec<(SchedulerName, BuildsetId)>>;
     /// Completes a request that nobody claimed; `false` if somebody did.
     fn cancel_request(&mut self, id: RequestId, now: Timestamp) -> Result<bool>;
 
@@ -85,6 +123,8 @@ pub(crate) trait Store {
         properties: &Properties,
         steps: &[StepRecord],
     ) -> Result<()>;
+    /// Writes down which locks the build holds: they are given back to it after a restart.
+    fn set_locks(&mut self, build: BuildId, locks: &HeldLocks) -> Result<()>;
     fn set_build_properties(&mut self, build: BuildId, properties: &Properties) -> Result<()>;
     /// Writes down that somebody wants the build to stop, and why.
     fn request_stop(&mut self, build: BuildId, reason: &str) -> Result<()>;
@@ -115,6 +155,49 @@ pub(crate) trait Store {
     fn renew_lease(&mut self, build: BuildId) -> Result<u64>;
     /// How many builds for this request ended in `Retry`.
     fn retries(&mut self, request: RequestId) -> Result<u32>;
+
+    // --- forgetting ---------------------------------------------------------
+
+    /// The number of the builder's next build.
+    fn next_number(&mut self, builder: &BuilderName) -> Result<i64>;
+    /// Finished builds with numbers below, oldest first, at most `limit`; none that a request
+    /// still needs.
+    fn old_builds(
+        &mut self,
+        builder: &BuilderName,
+        below: i64,
+        limit: usize,
+    ) -> Result<Vec<OldBuild>>;
+    /// Forgets builds whole. Their numbers are not given again.
+    fn forget_builds(&mut self, builder: &BuilderName, builds: &[BuildId]) -> Result<()>;
+    /// Builds with numbers below whose logs are still there, oldest first, at most `limit`, up
+    /// to the first that is still needed.
+    fn old_logs(
+        &mut self,
+        builder: &BuilderName,
+        below: i64,
+        limit: usize,
+    ) -> Result<Vec<OldBuild>>;
+    /// Forgets the logs of what [`Store::old_logs`] gave.
+    fn forget_logs(&mut self, builder: &BuilderName, builds: &[OldBuild]) -> Result<()>;
+    /// Forgets at most `limit` of the changes that are older than the newest `keep`, and
+    /// neither part of a buildset that is not complete nor waited on by one of the schedulers.
+    /// Says how many.
+    fn forget_changes(
+        &mut self,
+        keep: u32,
+        schedulers: &[SchedulerName],
+        limit: usize,
+    ) -> Result<usize>;
+    // --- configurations -----------------------------------------------------
+
+    /// Writes down that a configuration is applied, and gives its number. The
+    /// newest one, applied again, keeps its number and adds nothing.
+    fn add_config(&mut self, new: &NewConfig, now: Timestamp) -> Result<ConfigId>;
+    /// The newest configurations, newest first, without their files.
+    fn recent_configs(&mut self, limit: usize) -> Result<Vec<ConfigRecord>>;
+    /// A configuration with its files.
+    fn config(&mut self, id: ConfigId) -> Result<Option<(ConfigRecord, Vec<ConfigFile>)>>;
 
     // --- reading ------------------------------------------------------------
 
@@ -150,8 +233,45 @@ pub(crate) struct NewBuild {
     pub(crate) slave: SlaveName,
     pub(crate) requests: Vec<RequestId>,
     /// Of the merged requests.
-    pub(crate) stamp: crate::model::SourceStamp,
+    pub(crate) stamp: SourceStamp,
     pub(crate) reason: String,
+    /// The configuration in force.
+    pub(crate) config: Option<ConfigId>,
+}
+
+/// A configuration that is about to be applied.
+#[derive(Clone, Debug)]
+pub(crate) struct NewConfig {
+    /// Of the names and texts of its files.
+    pub(crate) hash: String,
+    pub(crate) files: Vec<ConfigFile>,
+    /// What it changes, a line each.
+    pub(crate) summary: Vec<String>,
+}
+
+/// A file of a configuration as it was. It may hold passwords.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ConfigFile {
+    /// Relative to the master's base directory if it lies below that.
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigFile")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A configuration that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConfigRecord {
+    pub(crate) id: ConfigId,
+    pub(crate) hash: String,
+    pub(crate) applied: Timestamp,
+    pub(crate) summary: Vec<String>,
 }
 
 /// A build that has begun.
@@ -172,12 +292,30 @@ pub(crate) struct CommandRow {
     pub(crate) log_start: u64,
 }
 
+/// A build that may be forgotten, and its log files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OldBuild {
+    pub(crate) id: BuildId,
+    pub(crate) number: i64,
+    /// Relative to the master's `builds/` directory.
+    pub(crate) files: Vec<String>,
+}
+
 /// How a build ended.
 #[derive(Clone, Debug)]
 pub(crate) struct BuildEnd {
     pub(crate) outcome: Outcome,
     pub(crate) text: Vec<String>,
     pub(crate) properties: Properties,
+}
+
+/// A buildset as who waits for its end sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BuildsetState {
+    pub(crate) id: BuildsetId,
+    pub(crate) stamp: SourceStamp,
+    /// Set when it is complete.
+    pub(crate) outcome: Option<Outcome>,
 }
 
 /// A buildset that is complete.
@@ -199,6 +337,8 @@ pub(crate) struct UnfinishedBuild {
     pub(crate) commands: CommandHistory,
     /// Set if somebody asked the build to stop: why.
     pub(crate) stop_reason: Option<String>,
+    /// What it holds.
+    pub(crate) locks: HeldLocks,
 }
 
 impl StoreError {

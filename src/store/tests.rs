@@ -1,20 +1,28 @@
 //! What every database must do; SQLite is the one there is.
 
+use crate::model::Access;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
+use crate::model::BuildsetId;
+use crate::model::ConfigId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::HeldLocks;
+use crate::model::LockUse;
 use crate::model::LogRecord;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RequestId;
+use crate::model::SchedulerName;
 use crate::model::SourceStamp;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
 
-use super::{BuildEnd, CommandRow, NewBuild, Result, Store, StoreError, StoreHandle};
+use super::{
+    BuildEnd, CommandRow, ConfigFile, NewBuild, NewConfig, Result, Store, StoreError, StoreHandle,
+};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -47,6 +55,7 @@ fn start(builder: &str, requests: &[RequestId]) -> NewBuild {
         requests: requests.to_vec(),
         stamp: SourceStamp::default(),
         reason: "because".into(),
+        config: None,
     }
 }
 
@@ -294,6 +303,15 @@ async fn a_running_build_can_be_gone_on_with() {
         verbs.start_command(build, ended)?;
         verbs.finish_command(build, ended, &told, 80)?;
         verbs.start_command(build, running)?;
+        let lock = |name: &str, access| LockUse {
+            lock: name.into(),
+            access,
+        };
+        let held = HeldLocks {
+            build: vec![lock("cpu", Access::Counting)],
+            step: vec![lock("a b", Access::Exclusive)],
+        };
+        verbs.set_locks(build, &held)?;
         verbs.request_stop(build, "enough")
     })
     .await;
@@ -305,6 +323,8 @@ async fn a_running_build_can_be_gone_on_with() {
     };
     assert_eq!(found.fingerprint, "print");
     assert_eq!(found.stop_reason.as_deref(), Some("enough"));
+    assert_eq!(found.locks.build[0].to_string(), "cpu counting");
+    assert_eq!(found.locks.step[0].to_string(), "a b exclusive");
     assert_eq!(found.steps.len(), 2);
     assert_eq!(found.steps[1].logs[0].name, "stdio");
     assert_eq!(found.commands, [(ended, Some((exit, 80))), (running, None)]);
@@ -315,6 +335,76 @@ async fn a_running_build_can_be_gone_on_with() {
     });
     let (one, two) = leases.await;
     assert!(one < two, "a lease only grows");
+}
+
+#[tokio::test]
+async fn every_applied_configuration_is_kept_and_the_same_again_adds_nothing() {
+    let (dir, store) = open();
+    let config = |hash: &str, text: &str| NewConfig {
+        hash: hash.into(),
+        files: vec![ConfigFile {
+            name: "master.ini".into(),
+            text: text.into(),
+        }],
+        summary: vec![format!("changed {hash}")],
+    };
+    let add = async |new: NewConfig| write(&store, move |verbs| verbs.add_config(&new, NOW)).await;
+    assert_eq!(add(config("x", "one")).await, ConfigId(1));
+    assert_eq!(add(config("x", "one")).await, ConfigId(1));
+    assert_eq!(add(config("y", "two")).await, ConfigId(2));
+    assert_eq!(
+        add(config("x", "one")).await,
+        ConfigId(3),
+        "what returns is applied anew"
+    );
+
+    let path = dir.path().join("state.sqlite");
+    let told = super::read_file(&path, |verbs| verbs.recent_configs(2)).expect("readable");
+    let told: Vec<_> = told
+        .into_iter()
+        .map(|it| (it.id.0, it.hash, it.applied, it.summary.join("; ")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (3, "x".into(), NOW, "changed x".to_owned()),
+            (2, "y".into(), NOW, "changed y".to_owned())
+        ]
+    );
+    let (_, files) = store
+        .read(|verbs| verbs.config(ConfigId(2)))
+        .await
+        .expect("readable")
+        .expect("there");
+    assert_eq!(files[0].text, "two");
+    assert_eq!(
+        format!("{files:?}"),
+        r#"[ConfigFile { name: "master.ini", .. }]"#,
+        "passwords are not for logs"
+    );
+}
+
+#[tokio::test]
+async fn a_build_knows_the_configuration_that_it_began_under() {
+    let (_dir, store) = open();
+    let builds = write(&store, |verbs| {
+        let new = NewConfig {
+            hash: "x".into(),
+            files: vec![],
+            summary: vec![],
+        };
+        let config = verbs.add_config(&new, NOW)?;
+        let (_, requests) = verbs.add_buildset(&wanted(&["a", "b"]), NOW)?;
+        let under = NewBuild {
+            config: Some(config),
+            ..start("a", &requests[..1])
+        };
+        verbs.start_build(&under, NOW)?;
+        verbs.start_build(&start("b", &requests[1..]), NOW)?;
+        verbs.running_builds()
+    });
+    let configs: Vec<_> = builds.await.into_iter().map(|it| it.config).collect();
+    assert_eq!(configs, [Some(ConfigId(1)), None]);
 }
 
 #[tokio::test]
@@ -362,4 +452,129 @@ async fn a_settled_store_is_whole_in_its_one_file() {
     let copy = StoreHandle::open(&copy).expect("a whole store");
     let pending = copy.read(|verbs| verbs.pending_requests()).await;
     assert_eq!(pending.expect("readable").len(), 1);
+}
+
+#[tokio::test]
+async fn buildsets_are_found_by_their_scheduler_and_tell_how_they_ended() {
+    let (_dir, store) = open();
+    let by = |scheduler: &str, revision: &str| {
+        let mut wanted = wanted(&["a"]);
+        wanted.properties.set("scheduler", scheduler, "Scheduler");
+        wanted.stamp.revision = Some(revision.into());
+        wanted
+    };
+    let (quick, other, later) = (
+        by("quick", "1"),
+        by("other's \"one\"", "2"),
+        by("quick", "3"),
+    );
+    let (first, second) = write(&store, move |verbs| {
+        assert_eq!(verbs.newest_buildset()?.0, 0);
+        let first = verbs.add_buildset(&quick, NOW)?;
+        verbs.add_buildset(&other, NOW)?;
+        verbs.add_buildset(&wanted(&["a"]), NOW)?;
+        Ok((first, verbs.add_buildset(&later, NOW)?))
+    })
+    .await;
+    let cancelled = second.1[0];
+    write(&store, move |verbs| verbs.cancel_request(cancelled, NOW)).await;
+
+    let (all, newer, other, newest) = store
+        .read(move |verbs| {
+            let quick = SchedulerName::from("quick");
+            let other = SchedulerName::from("other's \"one\"");
+            Ok((
+                verbs.buildsets_of(&quick, BuildsetId(0))?,
+                verbs.buildsets_of(&quick, first.0)?,
+                verbs.buildsets_of(&other, BuildsetId(0))?,
+                verbs.newest_buildset()?,
+            ))
+        })
+        .await
+        .expect("readable");
+    let shown: Vec<_> = all
+        .iter()
+        .map(|it| (it.id, it.stamp.revision.as_deref(), it.outcome))
+        .collect();
+    let ended = (second.0, Some("3"), Some(Outcome::Failure));
+    assert_eq!(shown, [(first.0, Some("1"), None), ended]);
+    assert_eq!(newer, all[1..]);
+    assert_eq!((other.len(), newest), (1, second.0));
+}
+
+#[tokio::test]
+async fn what_a_step_triggered_is_remembered_by_build_and_step() {
+    let (_dir, store) = open();
+    let found = write(&store, |verbs| {
+        let (buildset, requests) = verbs.add_buildset(&wanted(&["a"]), NOW)?;
+        let begun = verbs.start_build(&start("a", &requests), NOW)?;
+        let build = begun.expect("it waits").id;
+        verbs.put_triggered(build, 3, &"packages".into(), buildset)?;
+        Ok((
+            verbs.triggered(build, 3)? == [("packages".into(), buildset)],
+            verbs.triggered(build, 2)?,
+            verbs.buildset(buildset)?.map(|it| it.outcome),
+            verbs.buildset(BuildsetId(99))?,
+        ))
+    })
+    .await;
+    assert_eq!(found, (true, vec![], Some(None), None));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_keeps_what_its_schedulers_saved() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.sqlite");
+    let old = rusqlite::Connection::open(&path).expect("a database");
+    old.execute_batch(include_str!("sqlite/schema.sql"))
+        .expect("the first version");
+    old.execute_batch(
+        "INSERT INTO meta VALUES ('identity', 'x'), ('lease', '0');
+         INSERT INTO states VALUES ('scheduler hello', '{\"seen\":7}'), ('source s', '1');
+         PRAGMA user_version = 1;",
+    )
+    .expect("rows in it");
+    drop(old);
+    let store = StoreHandle::open(&path).expect("brought up to date");
+    let states = store.read(|verbs| {
+        Ok((
+            verbs.state("scheduler single_branch hello")?,
+            verbs.state("scheduler hello")?,
+            verbs.state("source s")?,
+        ))
+    });
+    let expected = (
+        serde_json::json!({"seen": 7}),
+        serde_json::Value::Null,
+        serde_json::json!(1),
+    );
+    assert_eq!(states.await.expect("readable"), expected);
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.sqlite");
+    let old = rusqlite::Connection::open(&path).expect("a file");
+    old.execute_batch(include_str!("sqlite/schema.sql"))
+        .expect("the first tables");
+    old.execute_batch(
+        "INSERT INTO meta VALUES ('identity', 'me'), ('lease', '0');
+         INSERT INTO builds (builder, number, slave, reason, repository, project, properties, \
+         blame, text, started, lease, fingerprint) \
+         VALUES ('a', 6, 's', '', '', '', '{}', '[]', '[]', 1, 1, 'print');
+         PRAGMA user_version = 1",
+    )
+    .expect("rows");
+    drop(old);
+
+    let store = StoreHandle::open(&path).expect("brought up to date");
+    let all = write(&store, |verbs| verbs.unfinished_builds()).await;
+    assert_eq!(all[0].locks, HeldLocks::default());
+    let (_, requests) = write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
+    let next = write(&store, move |verbs| {
+        verbs.start_build(&start("a", &requests), NOW)
+    })
+    .await;
+    assert_eq!(next.map(|it| it.number), Some(7));
 }

@@ -9,9 +9,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::Code;
 use super::Content;
 use super::Entry;
 use super::Node;
+use super::Op;
 use super::Place;
 use super::Problem;
 use super::Problems;
@@ -20,6 +22,7 @@ use super::Source;
 use super::Tree;
 use super::keys::plain;
 use super::place::Origin;
+use super::words;
 
 /// Reads a file; what is wrong with it goes to `problems`, the rest is in the tree.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Tree {
@@ -76,6 +79,9 @@ struct Reader<'a> {
 struct Open {
     key: String,
     key_place: Place,
+    op: Op,
+    /// Written `:=`.
+    is_json: bool,
     /// From the first to the last byte of the value.
     value: Range<usize>,
     keep: bool,
@@ -145,10 +151,11 @@ impl Reader<'_> {
         let start = span.start + 1 + (inside.len() - inside.trim_start().len());
         let place = self.place(start..start + name.len());
         if let Some(first) = self.section_names.get(name) {
-            let problem = Problem::error(format!("section `[{name}]` stands twice"))
-                .at(&place)
-                .label("the second one")
-                .also(first, "the first one");
+            let problem =
+                Problem::error(Code::Duplicate, format!("section `[{name}]` stands twice"))
+                    .at(&place)
+                    .label("the second one")
+                    .also(first, "the first one");
             self.problems.note(problem);
             // Its keys are still read, so that their mistakes are told too.
             return;
@@ -157,8 +164,10 @@ impl Reader<'_> {
         self.skipping = false;
         self.sections.push(Section {
             name: name.to_owned(),
+            own_name: name.to_owned(),
             place,
             entries: Vec::new(),
+            inherited: Vec::new(),
             defaults: Arc::default(),
         });
     }
@@ -172,7 +181,10 @@ impl Reader<'_> {
             );
             return;
         };
-        let key = line[..split].trim_end();
+        let (key, op) = operator(line[..split].trim_end());
+        // `KEY := JSON` says a number, a bool or a null where a text would be read.
+        let is_json = line[split..].starts_with(":=");
+        let split = split + usize::from(is_json);
         let key_span = span.start..span.start + key.len();
         if key.is_empty() {
             let sign = &line[split..=split];
@@ -191,34 +203,39 @@ impl Reader<'_> {
         };
         let key_place = self.place(key_span);
         if std::mem::take(&mut self.orphans) {
-            let problem = Problem::error(format!("key `{key}` stands before any section"))
-                .at(&key_place)
-                .help("the file begins with a section such as `[:master:]`");
+            let problem = Problem::error(
+                Code::BadLine,
+                format!("key `{key}` stands before any section"),
+            )
+            .at(&key_place)
+            .help("the file begins with a section such as `[:master:]`");
             self.problems.note(problem);
         }
         let mut keep = !self.skipping;
-        if let Some(sign) = key.chars().next_back().filter(|it| "+-".contains(*it)) {
-            let problem = Problem::error(format!("`{sign}=` is not understood by this version"))
-                .at(&key_place)
-                .label("expected `key = value`");
-            self.problems.note(problem);
-            keep = false;
-        } else if let Some(first) = self.keys.get(&plain(key)) {
-            let mut problem = Problem::error(format!("key `{key}` stands twice in this section"))
+        // `+=` and `-=` may stand beside `=`, and more than once.
+        if op == Op::Set {
+            if let Some(first) = self.keys.get(&plain(key)) {
+                let mut problem = Problem::error(
+                    Code::Duplicate,
+                    format!("key `{key}` stands twice in this section"),
+                )
                 .at(&key_place)
                 .label("the second one")
                 .also(first, "the first one");
-            if first.text() != key {
-                problem = problem.help("key names are compared without case, `_` and `-`");
+                if first.text() != key {
+                    problem = problem.help("key names are compared without case, `_` and `-`");
+                }
+                self.problems.note(problem);
+                keep = false;
+            } else {
+                self.keys.insert(plain(key), key_place.clone());
             }
-            self.problems.note(problem);
-            keep = false;
-        } else {
-            self.keys.insert(plain(key), key_place.clone());
         }
         self.open = Some(Open {
             key: key.to_owned(),
             key_place,
+            op,
+            is_json,
             value,
             keep,
         });
@@ -231,14 +248,32 @@ impl Reader<'_> {
         };
         let place = self.place(open.value);
         let text = unfolded(place.text()).map_or_else(String::new, |it| it.text);
+        let mut value = Node {
+            place,
+            content: Content::Text(text),
+        };
+        if open.is_json
+            && let Content::Text(text) = &value.content
+        {
+            match words::json(&value, text) {
+                Ok(read) => value = read,
+                Err(misread) => {
+                    let problem =
+                        Problem::error(Code::BadValue, format!("bad value for `{}`", open.key));
+                    let place = misread.place.as_ref().unwrap_or(&value.place);
+                    let label = misread.what.unwrap_or_else(|| "expected JSON".to_owned());
+                    self.problems.note(problem.at(place).label(label));
+                    // The key is there all the same; who reads it says nothing more.
+                    value.content = Content::Text(text.clone());
+                }
+            }
+        }
         if let Some(section) = self.sections.last_mut() {
             section.entries.push(Entry {
                 key: open.key,
                 key_place: open.key_place,
-                value: Node {
-                    place,
-                    content: Content::Text(text),
-                },
+                op: open.op,
+                value,
             });
         }
     }
@@ -248,8 +283,19 @@ impl Reader<'_> {
     }
 
     fn error(&mut self, what: impl Into<String>, span: Range<usize>, label: &str) {
-        let problem = Problem::error(what).at(&self.place(span)).label(label);
+        let problem = Problem::error(Code::BadLine, what)
+            .at(&self.place(span))
+            .label(label);
         self.problems.note(problem);
+    }
+}
+
+/// `key +` before an `=` appends, `key -` removes.
+fn operator(key: &str) -> (&str, Op) {
+    match (key.strip_suffix('+'), key.strip_suffix('-')) {
+        (Some(key), _) => (key.trim_end(), Op::Append),
+        (_, Some(key)) => (key.trim_end(), Op::Remove),
+        (None, None) => (key, Op::Set),
     }
 }
 
@@ -330,8 +376,9 @@ mod tests {
         let text = "early = 1\nearlier = 2\n  more\n[open\nk = v\n[a] x = 1\n  indented = 1\nno sign\n= value\n: value\nlist += x\nkey = 1\nkey = 2\nK_EY = 3\n[]\n[a]\nk = 1\nk = 2\n";
         insta::assert_snapshot!(check(text), @r#"
         [a]
+        list -> "x"
         key -> "1"
-        error: key `early` stands before any section
+        error[bad-line]: key `early` stands before any section
          --> master.ini:1:1
           |
         1 | early = 1
@@ -339,49 +386,43 @@ mod tests {
           |
           = help: the file begins with a section such as `[:master:]`
 
-        error: this section header is not closed
+        error[bad-line]: this section header is not closed
          --> master.ini:4:1
           |
         4 | [open
           | ^^^^^ expected `]`
 
-        error: text after a section header
+        error[bad-line]: text after a section header
          --> master.ini:6:5
           |
         6 | [a] x = 1
           |     ^^^^^ a key stands on a line of its own
 
-        error: this line is indented but goes on with no key
+        error[bad-line]: this line is indented but goes on with no key
          --> master.ini:7:3
           |
         7 |   indented = 1
           |   ^^^^^^^^^^^^ an indented line continues the value of the key above it
 
-        error: this line is neither a section nor a key with a value
+        error[bad-line]: this line is neither a section nor a key with a value
          --> master.ini:8:1
           |
         8 | no sign
           | ^^^^^^^ expected `key = value`
 
-        error: there is no key before `=`
+        error[bad-line]: there is no key before `=`
          --> master.ini:9:1
           |
         9 | = value
           | ^ expected `key = value`
 
-        error: there is no key before `:`
+        error[bad-line]: there is no key before `:`
           --> master.ini:10:1
            |
         10 | : value
            | ^ expected `key = value`
 
-        error: `+=` is not understood by this version
-          --> master.ini:11:1
-           |
-        11 | list += x
-           | ^^^^^^ expected `key = value`
-
-        error: key `key` stands twice in this section
+        error[duplicate]: key `key` stands twice in this section
           --> master.ini:13:1
            |
         12 | key = 1
@@ -389,7 +430,7 @@ mod tests {
         13 | key = 2
            | ^^^ the second one
 
-        error: key `K_EY` stands twice in this section
+        error[duplicate]: key `K_EY` stands twice in this section
           --> master.ini:14:1
            |
         12 | key = 1
@@ -400,13 +441,13 @@ mod tests {
            |
            = help: key names are compared without case, `_` and `-`
 
-        error: this section has no name
+        error[bad-line]: this section has no name
           --> master.ini:15:1
            |
         15 | []
            | ^^ expected `[NAME]`
 
-        error: section `[a]` stands twice
+        error[duplicate]: section `[a]` stands twice
           --> master.ini:16:2
            |
          6 | [a] x = 1
@@ -415,7 +456,7 @@ mod tests {
         16 | [a]
            |  ^ the second one
 
-        error: key `k` stands twice in this section
+        error[duplicate]: key `k` stands twice in this section
           --> master.ini:18:1
            |
         17 | k = 1

@@ -3,39 +3,70 @@
 //! every mistake; a [`Problem`] shows itself under the line it is about.
 //! Nothing in here knows what a build is.
 
+mod codes;
+mod glob;
+mod hidden;
 pub(crate) mod ini;
 mod keys;
 mod place;
 mod problem;
+mod shape;
 pub(crate) mod toml;
 mod values;
 mod words;
+pub(crate) mod write;
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) use codes::Code;
+pub(crate) use glob::Glob;
+pub(crate) use hidden::HiddenText;
+pub(crate) use keys::Asked;
 pub(crate) use keys::Keys;
+pub(crate) use keys::Questions;
+pub(crate) use keys::Referred;
 pub(crate) use keys::plain;
+pub(crate) use keys::same;
 pub(crate) use problem::nearest;
+pub(crate) use shape::Shape;
 pub(crate) use values::CommandText;
+pub(crate) use values::LONGEST_DURATION;
 pub(crate) use values::Pattern;
+pub(crate) use values::duration;
+pub(crate) use values::text_with_secrets;
+pub(crate) use words::json;
 
 /// A file that was read, or a text that stands for one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Source {
     /// As messages name it: relative to where the reader stands.
     pub(crate) name: String,
+    /// Where another file names it, if one does.
+    pub(crate) included: Option<Place>,
     /// Where relative paths in it start.
     pub(crate) dir: PathBuf,
     pub(crate) text: String,
 }
 
-/// Some bytes of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Some bytes of a source. Two places are equal if the bytes are, whatever
+/// road led there.
+#[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) source: Arc<Source>,
     pub(crate) span: Range<usize>,
+    /// How what stands there came to where it is used.
+    pub(crate) via: Option<Arc<Via>>,
+}
+
+/// A stop on the road from where a value is written to where it is used: a
+/// section that takes it over, an axis that fills it in.
+#[derive(Clone, Debug)]
+pub(crate) struct Via {
+    pub(crate) place: Place,
+    /// Said under the place: `taken over here`.
+    pub(crate) what: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +78,7 @@ pub(crate) enum Severity {
 /// A mistake in a file: what, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
+    pub(crate) code: Code,
     pub(crate) severity: Severity,
     /// One line without a full stop, names in backticks.
     pub(crate) what: String,
@@ -72,24 +104,40 @@ pub(crate) struct Tree {
 /// `[name]` and what stands under it.
 #[derive(Clone, Debug)]
 pub(crate) struct Section {
-    /// As INI spells it: `:master:`, `slave:linux`, `hello`.
+    /// As the file spells it: `:master:`, `slave:linux`, `hello`; in TOML `slave.linux`.
     pub(crate) name: String,
+    /// The name without its kind: `linux`.
+    pub(crate) own_name: String,
     pub(crate) place: Place,
     pub(crate) entries: Vec<Entry>,
+    /// What the sections say that it extends, the nearest first.
+    pub(crate) inherited: Vec<Vec<Entry>>,
     /// What `[DEFAULT]` says for every section; nobody has to ask for these.
     pub(crate) defaults: Arc<Vec<Entry>>,
 }
 
 /// `key = value`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) key_place: Place,
+    pub(crate) op: Op,
     pub(crate) value: Node,
 }
 
+/// What an entry does to the value that its key has so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// `=`: takes its place.
+    Set,
+    /// `+=`: appends to a list.
+    Append,
+    /// `-=`: removes from a list.
+    Remove,
+}
+
 /// A value and its place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) content: Content,
@@ -104,14 +152,27 @@ pub(crate) enum Content {
     Bool(bool),
     /// Only JSON has it.
     Null,
-    List(Vec<Node>),
+    /// Shared: steps are long lists, which every layer of reading passes on.
+    List(Arc<Vec<Node>>),
     Table(Vec<Entry>),
+    /// What `+=` and `-=` made of another value.
+    Edited(Box<Edited>),
+}
+
+/// A list and what is done to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Edited {
+    pub(crate) base: Option<Node>,
+    /// In the order in which they are done.
+    pub(crate) edits: Vec<(Op, Node)>,
 }
 
 /// A type that a value can be read as.
 pub(crate) trait Value: Sized {
     /// What to expect, such as ``a duration such as `90s` or `5m` ``.
     const EXPECTED: &'static str;
+    /// How it is written.
+    const SHAPE: Shape = Shape::Text;
 
     /// Reads the node; `Err` carries a more exact complaint if there is one.
     fn read(node: &Node) -> Result<Self, Misread>;
@@ -123,4 +184,6 @@ pub(crate) struct Misread {
     pub(crate) what: Option<String>,
     /// The bytes in the source, if narrower than the whole value.
     pub(crate) place: Option<Place>,
+    /// What kind of mistake it is, if not simply a bad value.
+    pub(crate) code: Option<Code>,
 }

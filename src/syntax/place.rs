@@ -1,15 +1,21 @@
 //! Places: from an offset in a value's text back to the bytes of the file it
 //! was read from, through quotes, escapes and continuation lines.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Content;
+use super::Edited;
+use super::Entry;
 use super::Misread;
 use super::Node;
 use super::Place;
 use super::Source;
+use super::Via;
 use super::ini;
+use crate::model::SecretRef;
 
 impl Source {
     /// A text under the name that messages give it; relative paths in it start at `dir`.
@@ -20,9 +26,43 @@ impl Source {
     ) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
+            included: None,
             dir: dir.into(),
             text: text.into(),
         })
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.span == other.span
+            && (Arc::ptr_eq(&self.source, &other.source)
+                || (self.source.name == other.source.name && self.source.text == other.source.text))
+    }
+}
+
+impl Eq for Place {}
+
+/// Where a thing is written is no part of what it is: settings are compared by
+/// their `Debug` form.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
+    }
+}
+
+/// What is said, wherever it stands.
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.content.fmt(f)
+    }
+}
+
+/// What is said, wherever it stands.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} ", self.key, self.op)?;
+        self.value.fmt(f)
     }
 }
 
@@ -31,7 +71,44 @@ impl Place {
         Self {
             source: Arc::clone(source),
             span,
+            via: None,
         }
+    }
+
+    /// The same bytes, used by way of `place`, under which `what` is said.
+    #[must_use]
+    pub(crate) fn through(&self, place: &Self, what: &str) -> Self {
+        let via = match &self.via {
+            Some(via) => Via {
+                place: via.place.through(place, what),
+                what: via.what.clone(),
+            },
+            None => Via {
+                place: place.clone(),
+                what: what.to_owned(),
+            },
+        };
+        Self {
+            via: Some(Arc::new(via)),
+            ..self.clone()
+        }
+    }
+
+    /// The stops of its road, the nearest to the bytes first; at last the
+    /// places where its file is included.
+    pub(crate) fn road(&self) -> Vec<(Self, String)> {
+        let mut stops = Vec::new();
+        let mut at = self;
+        while let Some(via) = &at.via {
+            stops.push((via.place.clone(), via.what.clone()));
+            at = &via.place;
+        }
+        let mut source = &self.source;
+        while let Some(place) = &source.included {
+            stops.push((place.clone(), "included here".to_owned()));
+            source = &place.source;
+        }
+        stops
     }
 
     /// The bytes themselves; empty if they are not there.
@@ -61,22 +138,119 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
     (line, before[line_start..].chars().count() + 1)
 }
 
+impl Entry {
+    /// The same entry, used by way of `place`.
+    #[must_use]
+    pub(crate) fn through(&self, place: &Place, what: &str) -> Self {
+        Self {
+            key: self.key.clone(),
+            key_place: self.key_place.through(place, what),
+            op: self.op,
+            value: self.value.through(place, what),
+        }
+    }
+}
+
 impl Node {
-    /// Where the bytes `at` of `text`, which was read from this node, stand in
-    /// the file. A text that was made otherwise (filled in, computed) gives the
-    /// whole value.
-    pub(crate) fn part(&self, text: &str, at: Range<usize>) -> Place {
-        let raw = self.place.text();
-        let span = [unchanged, ini::unfolded, super::toml::unquoted]
-            .into_iter()
-            .find_map(|way| way(raw).filter(|it| it.text == text))
-            .and_then(|origin| origin.span(at));
-        match span {
-            Some(span) => {
-                let start = self.place.span.start;
-                Place::new(&self.place.source, start + span.start..start + span.end)
+    /// The same value, used by way of `place`.
+    #[must_use]
+    pub(crate) fn through(&self, place: &Place, what: &str) -> Self {
+        let content = match &self.content {
+            Content::List(all) => {
+                let all = all.iter().map(|it| it.through(place, what));
+                Content::List(Arc::new(all.collect()))
             }
-            None => self.place.clone(),
+            Content::Table(all) => {
+                Content::Table(all.iter().map(|it| it.through(place, what)).collect())
+            }
+            Content::Edited(it) => Content::Edited(Box::new(Edited {
+                base: it.base.as_ref().map(|it| it.through(place, what)),
+                edits: it
+                    .edits
+                    .iter()
+                    .map(|(op, it)| (*op, it.through(place, what)))
+                    .collect(),
+            })),
+            plain => plain.clone(),
+        };
+        Self {
+            place: self.place.through(place, what),
+            content,
+        }
+    }
+
+    /// Where the bytes `at` of `text`, which was read from this node, stand in
+    /// the file. In a text that was made otherwise (filled in, computed) they
+    /// are looked for; what is not there once gives the whole value.
+    pub(crate) fn part(&self, text: &str, at: Range<usize>) -> Place {
+        self.parts(text)(at)
+    }
+
+    /// As [`Node::part`], for many parts of one text.
+    pub(super) fn parts(&self, text: &str) -> impl Fn(Range<usize>) -> Place {
+        let raw = self.place.text();
+        let begin = verbatim(raw, text);
+        let origin = match begin {
+            Some(_) => None,
+            None => [ini::unfolded, super::toml::unquoted]
+                .into_iter()
+                .find_map(|way| way(raw).filter(|it| it.text == text)),
+        };
+        move |at| {
+            let span = match (begin, &origin) {
+                (Some(begin), _) => Some(begin + at.start..begin + at.end),
+                (None, Some(origin)) => origin.span(at),
+                (None, None) => text.get(at).and_then(|it| only(raw, it)),
+            };
+            match span {
+                Some(span) => {
+                    let start = self.place.span.start;
+                    Place {
+                        span: start + span.start..start + span.end,
+                        ..self.place.clone()
+                    }
+                }
+                None => self.place.clone(),
+            }
+        }
+    }
+
+    /// Every reference to a secret in it, with its place.
+    pub(crate) fn secrets(&self) -> Vec<(SecretRef, Place)> {
+        let mut all = Vec::new();
+        self.add_secrets(&mut all);
+        all
+    }
+
+    fn add_secrets(&self, all: &mut Vec<(SecretRef, Place)>) {
+        match &self.content {
+            Content::Text(text) if !text.contains('$') => {}
+            Content::Text(text) => {
+                let found = SecretRef::all(text).into_iter();
+                all.extend(found.map(|(it, at)| (it, self.part(text, at))));
+            }
+            Content::List(items) => items.iter().for_each(|it| it.add_secrets(all)),
+            Content::Table(entries) => entries.iter().for_each(|it| it.value.add_secrets(all)),
+            Content::Edited(edited) => {
+                let edits = edited.edits.iter().map(|(_, node)| node);
+                let nodes = edited.base.iter().chain(edits);
+                nodes.for_each(|it| it.add_secrets(all));
+            }
+            Content::Int(_) | Content::Float(_) | Content::Bool(_) | Content::Null => {}
+        }
+    }
+
+    /// Whether a text of it refers to a secret, or might when it is filled in.
+    pub(crate) fn may_have_secrets(&self) -> bool {
+        match &self.content {
+            Content::Text(text) => text.contains('$') && text.contains("${"),
+            Content::List(all) => all.iter().any(Self::may_have_secrets),
+            Content::Table(all) => all.iter().any(|it| it.value.may_have_secrets()),
+            Content::Edited(edited) => {
+                let mut edits = edited.edits.iter().map(|(_, node)| node);
+                edited.base.iter().any(Self::may_have_secrets) || edits.any(Self::may_have_secrets)
+            }
+            Content::Int(_) | Content::Float(_) | Content::Bool(_) | Content::Null => false,
         }
     }
 
@@ -85,8 +259,16 @@ impl Node {
         Misread {
             what: Some(what.into()),
             place: Some(self.part(text, at)),
+            ..Misread::default()
         }
     }
+}
+
+/// Where `part` stands in `raw`, if it does once.
+fn only(raw: &str, part: &str) -> Option<Range<usize>> {
+    let mut found = raw.match_indices(part);
+    let (at, _) = found.next().filter(|_| !part.is_empty())?;
+    found.next().is_none().then(|| at..at + part.len())
 }
 
 /// A text that was taken out of a file, and where its pieces came from.
@@ -121,8 +303,16 @@ impl Origin {
     }
 }
 
-fn unchanged(raw: &str) -> Option<Origin> {
-    let mut origin = Origin::default();
-    origin.push(raw, 0);
-    Some(origin)
+/// Where `text` begins in `raw`, if that is just it, or it in quotes.
+fn verbatim(raw: &str, text: &str) -> Option<usize> {
+    let is_quoted = || {
+        let inside = ['"', '\'']
+            .into_iter()
+            .find_map(|mark| raw.strip_prefix(mark)?.strip_suffix(mark));
+        inside == Some(text)
+    };
+    match raw == text {
+        true => Some(0),
+        false => is_quoted().then_some(1),
+    }
 }

@@ -8,6 +8,7 @@ use annotate_snippets::normalize_untrusted_str;
 use serde_json::Value;
 use serde_json::json;
 
+use super::Code;
 use super::Place;
 use super::Problem;
 use super::Problems;
@@ -15,8 +16,9 @@ use super::Severity;
 use super::keys::plain;
 
 impl Problem {
-    pub(crate) fn error(what: impl Into<String>) -> Self {
+    pub(crate) fn error(code: Code, what: impl Into<String>) -> Self {
         Self {
+            code,
             severity: Severity::Error,
             what: what.into(),
             place: None,
@@ -26,10 +28,10 @@ impl Problem {
         }
     }
 
-    pub(crate) fn warning(what: impl Into<String>) -> Self {
+    pub(crate) fn warning(code: Code, what: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
-            ..Self::error(what)
+            ..Self::error(code, what)
         }
     }
 
@@ -87,15 +89,18 @@ impl Problem {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(self.what.as_str()).elements(
-            self.place
-                .iter()
-                .map(|place| snippet(place, self.label.as_deref(), &self.also)),
-        );
-        for (place, label) in &self.also {
-            if !self.shows(place) {
-                group = group.element(snippet(place, Some(label), &[]));
-            }
+        let mut group = level
+            .primary_title(self.what.as_str())
+            .id(self.code.word())
+            .elements(
+                self.place
+                    .iter()
+                    .map(|place| snippet(place, self.label.as_deref(), &self.also)),
+            );
+        let road = self.place.as_ref().map(Place::road).unwrap_or_default();
+        let also: Vec<_> = self.also.iter().filter(|(it, _)| !self.shows(it)).collect();
+        for (place, label) in also.into_iter().chain(&road) {
+            group = group.element(snippet(place, Some(label), &[]));
         }
         let orphan = self.label.as_ref().filter(|_| self.place.is_none());
         for help in orphan.into_iter().chain(&self.help) {
@@ -107,7 +112,7 @@ impl Problem {
     /// Whether `place` is in the same file, and so in the same snippet.
     fn shows(&self, place: &Place) -> bool {
         let own = self.place.as_ref().map(|it| &it.source);
-        own == Some(&place.source)
+        own.is_some_and(|own| std::sync::Arc::ptr_eq(own, &place.source))
     }
 
     fn to_json(&self) -> Value {
@@ -116,6 +121,7 @@ impl Problem {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             },
+            "code": self.code.word(),
             "message": self.what,
             "label": self.label,
             "help": self.help,
@@ -123,8 +129,9 @@ impl Problem {
         if let Some(place) = &self.place {
             all["place"] = place_json(place);
         }
-        if !self.also.is_empty() {
-            let also = self.also.iter().map(|(place, label)| {
+        let road = self.place.as_ref().map(Place::road).unwrap_or_default();
+        if !self.also.is_empty() || !road.is_empty() {
+            let also = self.also.iter().chain(&road).map(|(place, label)| {
                 let mut one = place_json(place);
                 one["label"] = json!(label);
                 one
@@ -154,7 +161,7 @@ fn snippet<'a>(
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let others = also
         .iter()
-        .filter(|(other, _)| other.source == place.source)
+        .filter(|(other, _)| std::sync::Arc::ptr_eq(&other.source, &place.source))
         .map(|(other, label)| {
             AnnotationKind::Context
                 .span(within(other))
@@ -270,7 +277,7 @@ mod tests {
 
     fn unknown_key() -> Problem {
         let source = Source::new("master.ini", "/base", "[a]\ntree_stabel = 60\n");
-        Problem::error("unknown key `tree_stabel` in [a]")
+        Problem::error(Code::UnknownKey, "unknown key `tree_stabel` in [a]")
             .at(&Place::new(&source, 4..15))
             .did_you_mean("tree_stabel", ["tree_stable", "title"])
     }
@@ -280,13 +287,13 @@ mod tests {
         let mut problems = Problems::default();
         problems.note(unknown_key().help("every key is in the manual"));
         problems.note(unknown_key().help("every key is in the manual"));
-        problems.note(Problem::warning("nothing is built").label("add a slave"));
+        problems.note(Problem::warning(Code::Idle, "nothing is built").label("add a slave"));
         insta::assert_snapshot!(problems.render(false), @"
-        warning: nothing is built
+        warning[idle]: nothing is built
          |
          = help: add a slave
 
-        error: unknown key `tree_stabel` in [a]
+        error[unknown-key]: unknown key `tree_stabel` in [a]
          --> master.ini:2:1
           |
         2 | tree_stabel = 60
@@ -302,6 +309,7 @@ mod tests {
         let problems = Problems(vec![unknown_key()]);
         let expected = json!([{
             "severity": "error",
+            "code": "unknown-key",
             "message": "unknown key `tree_stabel` in [a]",
             "label": "did you mean `tree_stable`?",
             "help": [],
@@ -332,7 +340,8 @@ mod tests {
     fn a_place_beyond_the_text_is_cut_and_control_characters_are_shown() {
         let source = Source::new("x.ini", "/", "a\u{1b}é");
         let mut problems = Problems::default();
-        problems.note(Problem::error("a \u{1b}[31m b").at(&Place::new(&source, 3..99)));
+        problems
+            .note(Problem::error(Code::BadLine, "a \u{1b}[31m b").at(&Place::new(&source, 3..99)));
         assert!(!problems.render(false).contains('\u{1b}'));
     }
 }

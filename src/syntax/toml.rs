@@ -2,15 +2,18 @@
 //! order of the file, and every mistake at once.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
+use super::Code;
 use super::Content;
 use super::Entry;
 use super::Node;
+use super::Op;
 use super::Place;
 use super::Problem;
 use super::Problems;
@@ -23,7 +26,17 @@ use super::place::Origin;
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Vec<Entry> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut told = BTreeSet::new();
+    let mut is_torn = false;
+    let start = |error: &toml::de::Error| error.span().map_or(0, |it| it.start);
+    let open = errors
+        .iter()
+        .filter_map(|it| unclosed(&source.text, start(it)))
+        .min_by_key(|it| it.start);
     for error in errors {
+        // What an open bracket swallows was no mistake.
+        if open.as_ref().is_some_and(|it| it.start <= start(&error)) {
+            continue;
+        }
         // One mistake makes the parser stumble on over the rest of its line.
         let line = error
             .span()
@@ -32,7 +45,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Vec<Entry> 
             continue;
         }
         let mut message = error.message().to_owned();
-        let mut problem = Problem::error("");
+        let mut problem = Problem::error(Code::BadLine, "");
         // The parser says in further lines what it expected.
         if let Some((first, rest)) = error.message().split_once('\n') {
             problem = problem.label(rest.replace('\n', ", "));
@@ -40,11 +53,93 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Vec<Entry> 
         }
         problem.what = message;
         if let Some(span) = error.span() {
+            let before = &source.text[..span.start.min(source.text.len())];
+            let line = before.rfind('\n').map_or(before, |it| &before[it + 1..]);
+            if line.trim_start().starts_with('[') {
+                is_torn = true;
+                problem = problem.help(
+                    "a name of other signs than letters, digits, `_` and `-` stands in quotes: `[builder.\"{a}-{b}\"]`",
+                );
+            }
             problem = problem.at(&Place::new(source, span));
         }
         problems.note(problem);
     }
-    entries(source, document.get_ref(), problems)
+    if let Some(open) = open {
+        let what = format!("this `{}` is not closed", &source.text[open.clone()]);
+        let problem = Problem::error(Code::BadLine, what);
+        problems.note(problem.at(&Place::new(source, open)));
+        is_torn = true;
+    }
+    if is_torn {
+        // Of a part of the file nothing is known.
+        return Vec::new();
+    }
+    entries(source, document.into_inner(), problems)
+}
+
+/// The bracket before `at` that is open there, if what stands at `at` shows
+/// that it was meant to be closed: a line that only stands outside of brackets.
+fn unclosed(text: &str, at: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut open = Vec::new();
+    let mut here = 0;
+    while here < at.min(bytes.len()) {
+        let rest = &text[here..];
+        here += match bytes[here] {
+            b'#' => rest.find('\n').unwrap_or(rest.len()),
+            b'"' | b'\'' => quoted(rest),
+            b'[' | b'{' => {
+                open.push(here);
+                1
+            }
+            b']' | b'}' => {
+                open.pop();
+                1
+            }
+            _ => rest.chars().next().map_or(1, char::len_utf8),
+        };
+    }
+    let bracket = open.pop()?;
+    let begin = text.get(..at)?.rfind('\n').map_or(0, |it| it + 1);
+    let line = text[begin..].lines().next().unwrap_or_default().trim();
+    let is_below = bracket < begin;
+    let is_name = |it: &str| {
+        let is_part = |it: char| it.is_alphanumeric() || "_-. \"'".contains(it);
+        it.starts_with(char::is_alphabetic) && it.chars().all(is_part)
+    };
+    let is_header = line.starts_with('[') && is_name(line.trim_matches(['[', ']']));
+    let is_entry = line.split_once('=').is_some_and(|(key, _)| is_name(key));
+    let is_end = text.get(at..).is_none_or(|it| it.trim().is_empty());
+    // In braces entries stand anyway.
+    let shows = is_end || is_below && (is_header || is_entry && bytes[bracket] == b'[');
+    shows.then(|| bracket..bracket + 1)
+}
+
+/// The length of the string that `text` begins with.
+fn quoted(text: &str) -> usize {
+    let marks = ["\"\"\"", "'''", "\"", "'"];
+    let mark = marks.into_iter().find(|it| text.starts_with(it));
+    let mark = mark.unwrap_or("\"");
+    let mut at = mark.len();
+    while let Some(rest) = text.get(at..)
+        && !rest.is_empty()
+    {
+        if rest.starts_with(mark) {
+            return at + mark.len();
+        }
+        if mark.len() == 1 && rest.starts_with('\n') {
+            break;
+        }
+        let is_escape = mark.starts_with('"') && rest.starts_with('\\');
+        let length: usize = rest
+            .chars()
+            .take(1 + usize::from(is_escape))
+            .map(char::len_utf8)
+            .sum();
+        at += length;
+    }
+    at.min(text.len())
 }
 
 /// Reads a document whose top-level tables are sections. Keys that stand
@@ -55,9 +150,11 @@ pub(crate) fn tree(source: &Arc<Source>, problems: &mut Problems) -> Tree {
     for entry in read(source, problems) {
         match entry.value.content {
             Content::Table(entries) => sections.push(Section {
+                own_name: entry.key.clone(),
                 name: entry.key,
                 place: entry.key_place,
                 entries,
+                inherited: Vec::new(),
                 defaults: Arc::default(),
             }),
             _ => loose.push(entry),
@@ -66,8 +163,10 @@ pub(crate) fn tree(source: &Arc<Source>, problems: &mut Problems) -> Tree {
     if !loose.is_empty() {
         let first = Section {
             name: String::new(),
+            own_name: String::new(),
             place: Place::new(source, 0..0),
             entries: loose,
+            inherited: Vec::new(),
             defaults: Arc::default(),
         };
         sections.insert(0, first);
@@ -75,27 +174,41 @@ pub(crate) fn tree(source: &Arc<Source>, problems: &mut Problems) -> Tree {
     Tree { sections }
 }
 
-fn entries(source: &Arc<Source>, table: &DeTable<'_>, problems: &mut Problems) -> Vec<Entry> {
+/// Takes the parser's tables apart as it goes: both trees of a long file at once are much memory.
+fn entries(source: &Arc<Source>, table: DeTable<'_>, problems: &mut Problems) -> Vec<Entry> {
     let mut entries: Vec<_> = table
-        .iter()
-        .map(|(key, value)| Entry {
-            key: key.get_ref().to_string(),
-            key_place: Place::new(source, key.span()),
-            value: node(source, value, problems),
+        .into_iter()
+        .map(|(key, value)| {
+            let (key_text, op) = operator(key.get_ref());
+            Entry {
+                key: key_text.to_owned(),
+                key_place: Place::new(source, key.span()),
+                op,
+                value: node(source, value, problems),
+            }
         })
         .collect();
     entries.sort_by_key(|it| it.key_place.span.start);
     entries
 }
 
-fn node(source: &Arc<Source>, value: &Spanned<DeValue<'_>>, problems: &mut Problems) -> Node {
+/// `"key +" = …` appends and `"key -" = …` removes: TOML has no other operator than `=`.
+pub(super) fn operator(key: &str) -> (&str, Op) {
+    match (key.strip_suffix(" +"), key.strip_suffix(" -")) {
+        (Some(key), _) => (key.trim_end(), Op::Append),
+        (_, Some(key)) => (key.trim_end(), Op::Remove),
+        (None, None) => (key, Op::Set),
+    }
+}
+
+fn node(source: &Arc<Source>, value: Spanned<DeValue<'_>>, problems: &mut Problems) -> Node {
     let place = Place::new(source, value.span());
-    let content = match value.get_ref() {
-        DeValue::String(it) => Content::Text(it.to_string()),
+    let content = match value.into_inner() {
+        DeValue::String(it) => Content::Text(it.into_owned()),
         DeValue::Integer(it) => match i64::from_str_radix(it.as_str(), it.radix()) {
             Ok(int) => Content::Int(int),
             Err(_) => {
-                let problem = Problem::error("a number too large to be used")
+                let problem = Problem::error(Code::BadValue, "a number too large to be used")
                     .at(&place)
                     .label("expected at most 9223372036854775807");
                 problems.note(problem);
@@ -103,10 +216,11 @@ fn node(source: &Arc<Source>, value: &Spanned<DeValue<'_>>, problems: &mut Probl
             }
         },
         DeValue::Float(it) => Content::Float(it.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Boolean(it) => Content::Bool(*it),
+        DeValue::Boolean(it) => Content::Bool(it),
         DeValue::Datetime(it) => Content::Text(it.to_string()),
         DeValue::Array(all) => {
-            Content::List(all.iter().map(|it| node(source, it, problems)).collect())
+            let all = all.into_iter().map(|it| node(source, it, problems));
+            Content::List(Arc::new(all.collect()))
         }
         DeValue::Table(table) => Content::Table(entries(source, table, problems)),
     };
@@ -195,7 +309,7 @@ mod tests {
                 }
                 Content::List(all) => {
                     out.push_str(" [\n");
-                    for item in all {
+                    for item in all.iter() {
                         match &item.content {
                             Content::Table(inside) => {
                                 out.push_str(&format!("{}-\n", "  ".repeat(depth + 1)));
@@ -260,40 +374,28 @@ type = "test"
 
     #[test]
     fn every_mistake_is_told_with_its_place() {
-        insta::assert_snapshot!(check("a = \nb = 1\nb = 2\nc = [1,\nd = 99999999999999999999\n"), @r#"
-        a = Text("") at 
-        b = Int(1) at 1
-        c [
-          Int(1)
-          Text("d")
-          Int(0)
-        error: string values must be quoted, expected literal string
+        insta::assert_snapshot!(check("a = \nb = 1\nb = 2\nc = [1,\nd = 99999999999999999999\n"), @"
+        error[bad-line]: string values must be quoted, expected literal string
          --> factories/hello.toml:1:5
           |
         1 | a = 
           |     ^
 
-        error: duplicate key
+        error[bad-line]: duplicate key
          --> factories/hello.toml:3:1
           |
         3 | b = 2
           | ^
 
-        error: unexpected `=` in array, expected value, `]`
-         --> factories/hello.toml:5:3
+        error[bad-line]: this `[` is not closed
+         --> factories/hello.toml:4:5
           |
-        5 | d = 99999999999999999999
-          |   ^
-
-        error: a number too large to be used
-         --> factories/hello.toml:5:5
-          |
-        5 | d = 99999999999999999999
-          |     ^^^^^^^^^^^^^^^^^^^^ expected at most 9223372036854775807
-        "#);
+        4 | c = [1,
+          |     ^
+        ");
         insta::assert_snapshot!(check("d = 99999999999999999999\n"), @"
         d = Int(0) at 99999999999999999999
-        error: a number too large to be used
+        error[bad-value]: a number too large to be used
          --> factories/hello.toml:1:5
           |
         1 | d = 99999999999999999999

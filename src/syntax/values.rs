@@ -1,6 +1,8 @@
 //! The types that a value can be read as. Nothing is guessed from how a value
 //! looks: the type that was asked for reads it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -10,13 +12,19 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use super::Code;
 use super::Content;
 use super::Misread;
 use super::Node;
+use super::Op;
+use super::Shape;
 use super::Value;
 use super::words;
+use crate::model::HoleIn;
+use crate::model::OPENING;
 use crate::model::Properties;
 use crate::model::RenderError;
+use crate::model::SecretHole;
 use crate::model::ShellLine;
 use crate::model::Text;
 
@@ -33,6 +41,7 @@ impl Node {
 /// The value as it stands, for who knows better what to do with it.
 impl Value for Node {
     const EXPECTED: &'static str = "a value";
+    const SHAPE: Shape = Shape::Any;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         Ok(node.clone())
@@ -43,12 +52,34 @@ impl Value for String {
     const EXPECTED: &'static str = "a text";
 
     fn read(node: &Node) -> Result<Self, Misread> {
-        Ok(node.as_text()?.to_owned())
+        let text = node.as_text()?;
+        no_secret(node, text)?;
+        Ok(text.to_owned())
     }
+}
+
+/// Refuses a reference to a secret where a value is stored or shown: the name
+/// would stand there, and the value if it were replaced.
+fn no_secret(node: &Node, text: &str) -> Result<(), Misread> {
+    let Some(start) = text.find(OPENING) else {
+        return Ok(());
+    };
+    let end = text[start..]
+        .find('}')
+        .map_or(text.len(), |it| start + it + 1);
+    Err(Misread {
+        code: Some(Code::BadSecret),
+        ..node.misread(
+            text,
+            start..end,
+            "no secret can stand here: this value is stored or shown",
+        )
+    })
 }
 
 impl Value for bool {
     const EXPECTED: &'static str = "`yes` or `no`";
+    const SHAPE: Shape = Shape::Bool;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
@@ -67,6 +98,7 @@ impl Value for bool {
 
 impl Value for i64 {
     const EXPECTED: &'static str = "a whole number";
+    const SHAPE: Shape = Shape::Int;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
@@ -79,6 +111,7 @@ impl Value for i64 {
 
 impl Value for u32 {
     const EXPECTED: &'static str = "a whole number from 0 to 4294967295";
+    const SHAPE: Shape = Shape::Int;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         Self::try_from(i64::read(node)?).map_err(|_| Misread::default())
@@ -87,6 +120,7 @@ impl Value for u32 {
 
 impl Value for u64 {
     const EXPECTED: &'static str = "a whole number from 0";
+    const SHAPE: Shape = Shape::Int;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         Self::try_from(i64::read(node)?).map_err(|_| Misread::default())
@@ -95,6 +129,7 @@ impl Value for u64 {
 
 impl Value for f64 {
     const EXPECTED: &'static str = "a number";
+    const SHAPE: Shape = Shape::Number;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let number = match &node.content {
@@ -120,6 +155,7 @@ impl<T> OrMisread<T> for Option<T> {
 
 impl Value for Duration {
     const EXPECTED: &'static str = "a duration such as `90s` or `5m`";
+    const SHAPE: Shape = Shape::Duration;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
@@ -137,6 +173,7 @@ impl Value for Duration {
 /// `none` is no limit.
 impl Value for Option<Duration> {
     const EXPECTED: &'static str = "a duration such as `90s` or `5m`, or `none`";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Duration);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
@@ -148,21 +185,21 @@ impl Value for Option<Duration> {
 }
 
 /// Longer than anybody waits: keeps sums with clocks from overflowing.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86400);
+pub(crate) const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 86400);
 
 fn bounded(read: Option<Duration>) -> Result<Duration, Misread> {
     let duration = read.ok_or_default()?;
-    if duration > LONGEST {
+    if duration > LONGEST_DURATION {
         return Err(Misread {
             what: Some("expected at most 36500 days".into()),
-            place: None,
+            ..Misread::default()
         });
     }
     Ok(duration)
 }
 
 /// `90`, `1.5s`, `1h30m`: numbers with falling units; a bare number is seconds.
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     const UNITS: [(&str, f64); 6] = [
         ("w", 604_800.0),
         ("d", 86400.0),
@@ -203,6 +240,7 @@ fn duration(text: &str) -> Option<Duration> {
 
 impl Value for SocketAddr {
     const EXPECTED: &'static str = "a port such as `8010` or `127.0.0.1:8010`";
+    const SHAPE: Shape = Shape::Port;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let text = match &node.content {
@@ -232,6 +270,7 @@ fn bare_port(port: Option<u16>) -> Result<SocketAddr, Misread> {
 /// `none` and nothing at all switch the listener off.
 impl Value for Option<SocketAddr> {
     const EXPECTED: &'static str = "a port such as `8010` or `127.0.0.1:8010`, or `none`";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Port);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
@@ -243,6 +282,7 @@ impl Value for Option<SocketAddr> {
 
 impl Value for Vec<String> {
     const EXPECTED: &'static str = "words, or a list such as `[\"a\", \"b\"]`";
+    const SHAPE: Shape = Shape::List(&Shape::Text);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         Ok(items(node)?.into_iter().map(|(item, _)| item).collect())
@@ -252,6 +292,7 @@ impl Value for Vec<String> {
 /// A list whose items know their places: for names that are looked up later.
 impl Value for Vec<(String, super::Place)> {
     const EXPECTED: &'static str = Vec::<String>::EXPECTED;
+    const SHAPE: Shape = Shape::List(&Shape::Text);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         items(node)
@@ -271,8 +312,41 @@ fn items(node: &Node) -> Result<Vec<(String, super::Place)>, Misread> {
             Ok(placed.collect())
         }
         Content::List(all) => all.iter().map(text_item).collect(),
+        Content::Edited(edited) => {
+            let mut all = edited.base.as_ref().map_or(Ok(Vec::new()), items)?;
+            for (op, node) in &edited.edits {
+                edit(&mut all, *op, items(node)?)?;
+            }
+            Ok(all)
+        }
         _ => Err(Misread::default()),
     }
+}
+
+/// Does to a list what `+=` and `-=` say. What is removed must be there.
+fn edit(
+    all: &mut Vec<(String, super::Place)>,
+    op: Op,
+    items: Vec<(String, super::Place)>,
+) -> Result<(), Misread> {
+    match op {
+        Op::Set => *all = items,
+        Op::Append => all.extend(items),
+        Op::Remove => {
+            for (item, place) in items {
+                let before = all.len();
+                all.retain(|(it, _)| *it != item);
+                if all.len() == before {
+                    return Err(Misread {
+                        what: Some("the list has no such item to remove".into()),
+                        place: Some(place),
+                        ..Misread::default()
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn text_item(item: &Node) -> Result<(String, super::Place), Misread> {
@@ -281,27 +355,37 @@ fn text_item(item: &Node) -> Result<(String, super::Place), Misread> {
         _ => Err(Misread {
             what: Some("expected a list of texts".into()),
             place: Some(item.place.clone()),
+            ..Misread::default()
         }),
     }
 }
 
+/// A text without secrets: a directory, a branch, a name.
 impl Value for Text {
     const EXPECTED: &'static str = "a text, which may have properties such as `%(branch)s`";
+    const SHAPE: Shape = Shape::Template;
 
     fn read(node: &Node) -> Result<Self, Misread> {
-        let text = node.as_text()?;
-        Self::parse(text).map_err(|error| node.misread(text, error.at, error.what))
+        no_secret(node, node.as_text()?)?;
+        text_with_secrets(node)
     }
+}
+
+/// A text that is given to a command, or shown with the names of its secrets.
+pub(crate) fn text_with_secrets(node: &Node) -> Result<Text, Misread> {
+    let text = node.as_text()?;
+    Text::parse(text).map_err(|error| node.misread(text, error.at, error.what))
 }
 
 /// A variable's value; `null` in JSON and `false` in TOML remove the variable.
 impl Value for Option<Text> {
     const EXPECTED: &'static str = Text::EXPECTED;
+    const SHAPE: Shape = Shape::OrNone(&Shape::Template);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
             Content::Null | Content::Bool(false) => Ok(None),
-            _ => Text::read(node).map(Some),
+            _ => text_with_secrets(node).map(Some),
         }
     }
 }
@@ -316,20 +400,46 @@ pub(crate) enum CommandText {
 }
 
 impl CommandText {
-    /// Fills in the properties.
+    /// Fills in the properties. Of secrets it has the names, and may be shown.
     pub(crate) fn render(&self, properties: &Properties) -> Result<ShellLine, RenderError> {
+        Ok(self.render_with_holes(properties)?.0)
+    }
+
+    /// As [`CommandText::render`], and where the values of secrets go.
+    pub(crate) fn render_with_holes(
+        &self,
+        properties: &Properties,
+    ) -> Result<(ShellLine, Vec<SecretHole>), RenderError> {
+        let hole = |within: &HoleIn, (at, secret)| SecretHole {
+            within: within.clone(),
+            at,
+            secret,
+        };
         match self {
             Self::Argv(all) => {
-                let all: Result<_, _> = all.iter().map(|it| it.render(properties)).collect();
-                Ok(ShellLine::Argv(all?))
+                let mut words = Vec::new();
+                let mut holes = Vec::new();
+                for (place, text) in all.iter().enumerate() {
+                    let (word, found) = text.render_with_holes(properties)?;
+                    let within = HoleIn::Word(place);
+                    holes.extend(found.into_iter().map(|it| hole(&within, it)));
+                    words.push(word);
+                }
+                Ok((ShellLine::Argv(words), holes))
             }
-            Self::Script(line) => Ok(ShellLine::Script(line.render(properties)?)),
+            Self::Script(line) => {
+                let (script, found) = line.render_with_holes(properties)?;
+                let within = HoleIn::Script;
+                let holes = found.into_iter().map(|it| hole(&within, it)).collect();
+                Ok((ShellLine::Script(script), holes))
+            }
         }
     }
 }
 
 impl Value for CommandText {
     const EXPECTED: &'static str = "a command line, or a list such as `[\"make\", \"check\"]`";
+    const SHAPE: Shape = Shape::Command;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match &node.content {
@@ -338,17 +448,17 @@ impl Value for CommandText {
                 match words::json(node, text) {
                     Ok(list) => Self::read(&list),
                     Err(misread) if text[1..].trim_start().starts_with('"') => Err(misread),
-                    Err(_) => Text::read(node).map(Self::Script),
+                    Err(_) => text_with_secrets(node).map(Self::Script),
                 }
             }
             Content::Text(text) if text.is_empty() => Err(Misread::default()),
-            Content::Text(_) => Text::read(node).map(Self::Script),
+            Content::Text(_) => text_with_secrets(node).map(Self::Script),
             Content::List(all) if all.is_empty() => Err(Misread::default()),
             Content::List(all) => {
                 let mut argv = Vec::new();
-                for item in all {
+                for item in all.iter() {
                     text_item(item)?;
-                    argv.push(Text::read(item)?);
+                    argv.push(text_with_secrets(item)?);
                 }
                 Ok(Self::Argv(argv))
             }
@@ -375,28 +485,49 @@ impl fmt::Debug for Pattern {
     }
 }
 
+/// Patterns that are remembered: the steps of a large farm say the same few.
+const MOST_PATTERNS: usize = 64;
+
+thread_local! {
+    static PATTERNS: RefCell<HashMap<String, regex::Regex>> = RefCell::default();
+}
+
+fn compiled(text: &str) -> Result<regex::Regex, regex::Error> {
+    PATTERNS.with_borrow_mut(|known| {
+        if let Some(it) = known.get(text) {
+            return Ok(it.clone());
+        }
+        let it = regex::Regex::new(text)?;
+        if known.len() >= MOST_PATTERNS {
+            known.clear();
+        }
+        known.insert(text.to_owned(), it.clone());
+        Ok(it)
+    })
+}
+
 impl Value for Pattern {
     const EXPECTED: &'static str = "a regular expression";
+    const SHAPE: Shape = Shape::Pattern;
 
     fn read(node: &Node) -> Result<Self, Misread> {
-        regex::Regex::new(node.as_text()?)
-            .map(Self)
-            .map_err(|error| {
-                // The last line of several says what is wrong; the rest draws the pattern.
-                let what = error.to_string();
-                let what = what.lines().last().unwrap_or_default();
-                let what = what.trim_start_matches("error: ");
-                Misread {
-                    what: Some(format!("expected a regular expression: {what}")),
-                    place: None,
-                }
-            })
+        compiled(node.as_text()?).map(Self).map_err(|error| {
+            // The last line of several says what is wrong; the rest draws the pattern.
+            let what = error.to_string();
+            let what = what.lines().last().unwrap_or_default();
+            let what = what.trim_start_matches("error: ");
+            Misread {
+                what: Some(format!("expected a regular expression: {what}")),
+                ..Misread::default()
+            }
+        })
     }
 }
 
 /// TOML as it is; in INI a text, unless it begins like a JSON list or map.
 impl Value for Json {
     const EXPECTED: &'static str = "a text, or JSON";
+    const SHAPE: Shape = Shape::Json;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         Ok(match &node.content {
@@ -408,6 +539,7 @@ impl Value for Json {
             Content::Float(it) => Self::from(*it),
             Content::Bool(it) => Self::from(*it),
             Content::Null => Self::Null,
+            Content::Edited(_) => Self::from(Vec::<String>::read(node)?),
             Content::List(all) => all.iter().map(Self::read).collect::<Result<_, _>>()?,
             Content::Table(all) => {
                 let mut map = serde_json::Map::new();
@@ -423,6 +555,7 @@ impl Value for Json {
 /// Relative to the directory of the file; `~` is the home directory.
 impl Value for PathBuf {
     const EXPECTED: &'static str = "a path";
+    const SHAPE: Shape = Shape::Path;
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let text = node.as_text()?;
@@ -436,7 +569,7 @@ impl Value for PathBuf {
             let Some(home) = std::env::home_dir() else {
                 return Err(Misread {
                     what: Some("`~` stands for a home directory, and there is none".into()),
-                    place: None,
+                    ..Misread::default()
                 });
             };
             return Ok(home.join(rest.trim_start_matches('/')));

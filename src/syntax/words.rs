@@ -1,12 +1,14 @@
 //! Lists inside a text: shell words and JSON.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Content;
 use super::Entry;
 use super::Misread;
 use super::Node;
 use super::Place;
+use super::toml::operator;
 
 /// A text that is no list of shell words.
 #[derive(Debug)]
@@ -65,51 +67,146 @@ pub(super) fn split(text: &str) -> Result<Vec<(String, Range<usize>)>, Unsplit> 
     Ok(words)
 }
 
-/// Reads `text`, which is the node's, as JSON; every part stands where the node stands.
-pub(super) fn json(node: &Node, text: &str) -> Result<Node, Misread> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+/// Reads `text`, which is the node's, as JSON; every part knows where it stands.
+pub(crate) fn json(node: &Node, text: &str) -> Result<Node, Misread> {
+    let checked: Result<serde_json::Value, _> = serde_json::from_str(text);
+    if let Err(error) = checked {
         let line_start: usize = text
             .split_inclusive('\n')
             .take(error.line().saturating_sub(1))
             .map(str::len)
             .sum();
-        let at = (line_start + error.column().saturating_sub(1)).min(text.len());
+        let mut at = (line_start + error.column().saturating_sub(1)).min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
         let end = text[at..]
             .chars()
             .next()
             .map_or(at, |it| at + it.len_utf8());
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
-        node.misread(text, at..end, format!("not JSON: {what}"))
-    })?;
-    Ok(from_json(&node.place, value))
+        return Err(node.misread(text, at..end, format!("not JSON: {what}")));
+    }
+    let places = node.parts(text);
+    let mut reader = Json {
+        text,
+        at: 0,
+        place: &places,
+    };
+    Ok(reader.value())
 }
 
-fn from_json(place: &Place, value: serde_json::Value) -> Node {
-    use serde_json::Value;
-    let content = match value {
-        Value::Null => Content::Null,
-        Value::Bool(it) => Content::Bool(it),
-        Value::Number(it) => match it.as_i64() {
-            Some(int) => Content::Int(int),
-            None => Content::Float(it.as_f64().unwrap_or(f64::INFINITY)),
-        },
-        Value::String(it) => Content::Text(it),
-        Value::Array(all) => {
-            Content::List(all.into_iter().map(|it| from_json(place, it)).collect())
+/// Walks through a text that is known to be JSON.
+struct Json<'a> {
+    text: &'a str,
+    at: usize,
+    place: &'a dyn Fn(Range<usize>) -> Place,
+}
+
+impl Json<'_> {
+    fn value(&mut self) -> Node {
+        let first = self.next();
+        let start = self.at;
+        let content = match first {
+            Some(b'{') => self.table(),
+            Some(b'[') => self.list(),
+            Some(b'"') => Content::Text(self.string()),
+            _ => self.scalar(),
+        };
+        Node {
+            place: (self.place)(start..self.at),
+            content,
         }
-        Value::Object(all) => {
-            let entries = all.into_iter().map(|(key, it)| Entry {
-                key,
-                key_place: place.clone(),
-                value: from_json(place, it),
+    }
+
+    fn table(&mut self) -> Content {
+        let mut entries: Vec<Entry> = Vec::new();
+        self.at += 1;
+        while let Some(byte) = self.next() {
+            match byte {
+                b'"' => {}
+                b'}' => break,
+                _ => {
+                    self.at += 1;
+                    continue;
+                }
+            }
+            let start = self.at;
+            let key = self.string();
+            let key_place = (self.place)(start..self.at);
+            let (name, op) = operator(&key);
+            // The colon.
+            self.next();
+            self.at += 1;
+            let value = self.value();
+            // Of two equal keys the last one counts.
+            entries.retain(|it| it.key != name || it.op != op);
+            entries.push(Entry {
+                key: name.to_owned(),
+                key_place,
+                op,
+                value,
             });
-            Content::Table(entries.collect())
         }
-    };
-    Node {
-        place: place.clone(),
-        content,
+        self.at += 1;
+        Content::Table(entries)
+    }
+
+    fn list(&mut self) -> Content {
+        let mut items = Vec::new();
+        self.at += 1;
+        while let Some(byte) = self.next() {
+            match byte {
+                b']' => break,
+                b',' => self.at += 1,
+                _ => items.push(self.value()),
+            }
+        }
+        self.at += 1;
+        Content::List(Arc::new(items))
+    }
+
+    fn string(&mut self) -> String {
+        let start = self.at;
+        let mut is_escaped = false;
+        let inside = self.text.as_bytes().iter().skip(start + 1);
+        let length = inside
+            .take_while(|it| {
+                let goes_on = is_escaped || **it != b'"';
+                is_escaped = !is_escaped && **it == b'\\';
+                goes_on
+            })
+            .count();
+        self.at = (start + length + 2).min(self.text.len());
+        serde_json::from_str(&self.text[start..self.at]).unwrap_or_default()
+    }
+
+    fn scalar(&mut self) -> Content {
+        let rest = &self.text[self.at..];
+        let is_part = |it: char| it.is_ascii_alphanumeric() || "+-.".contains(it);
+        let length = rest.find(|it| !is_part(it)).unwrap_or(rest.len());
+        let word = &rest[..length];
+        // Always on, whatever stands there.
+        self.at += length.max(1);
+        match word {
+            "null" => Content::Null,
+            "true" => Content::Bool(true),
+            "false" => Content::Bool(false),
+            _ => match word.parse() {
+                Ok(int) => Content::Int(int),
+                Err(_) => Content::Float(word.parse().unwrap_or(f64::INFINITY)),
+            },
+        }
+    }
+
+    /// Goes on to what is no white space.
+    fn next(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
+            self.at += 1;
+        }
+        bytes.get(self.at).copied()
     }
 }
 

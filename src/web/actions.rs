@@ -12,6 +12,7 @@ use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::config::Action;
 use crate::master::handle::Force;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
@@ -37,8 +38,13 @@ pub(super) async fn force(
     Path(builder): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
+    app.permit(Action::ForceBuild)?;
     let fields = read(posted)?;
-    let (buildset, request) = app.desk.force(wish(&builder, &fields)).await?;
+    let plan = app.desk.plan();
+    let forcing = plan.forcing(&BuilderName::from(builder.as_str()));
+    let usual = forcing.and_then(|it| it.settings.as_force()?.reason.as_deref());
+    let wish = wish(&builder, &fields, usual);
+    let (buildset, request) = app.desk.force(wish).await?;
     let done = json!({ "builder": builder, "buildset": buildset, "request": request });
     Ok(answer(&headers, &done, || {
         format!("../{}", links::quote(&builder))
@@ -51,6 +57,7 @@ pub(super) async fn cancel(
     Path(builder): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
+    app.permit(Action::CancelPendingBuild)?;
     let fields = read(posted)?;
     let id = field(&fields, "id")
         .ok_or_else(|| Failure::BadRequest("`id` should be a request's number or `all`".into()))?;
@@ -92,11 +99,12 @@ pub(super) async fn stop(
     Path((builder, number)): Path<(String, String)>,
     posted: Posted,
 ) -> Result<Response, Failure> {
+    app.permit(Action::StopBuild)?;
     let fields = read(posted)?;
     let found = build::find(&app, builder, &number).await?;
     let key: BuildKey = found.build.key;
     app.desk
-        .stop_build(&key, &reason("stop build", &fields))
+        .stop_build(&key, &reason("stop build", &fields, None))
         .await?;
     let done = json!({ "stopped": key.to_string() });
     Ok(answer(&headers, &done, || format!("../{}", key.number)))
@@ -130,16 +138,18 @@ fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
 }
 
 /// Why something is done: which button, who, and what that person says.
-fn reason(button: &str, fields: &Fields) -> String {
+/// `usual` stands for what that person does not say.
+fn reason(button: &str, fields: &Fields, usual: Option<&str>) -> String {
     let user = field(fields, "username").unwrap_or("<unknown>");
     let comment = field(fields, "comments")
         .or_else(|| field(fields, "reason"))
+        .or(usual)
         .unwrap_or("<no reason specified>");
     format!("The '{button}' button was pressed by '{user}': {comment}")
 }
 
 /// What the force form asks for.
-fn wish(builder: &str, fields: &Fields) -> Force {
+fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
     let text = |name| field(fields, name).map(str::to_owned);
     let mut properties = Properties::new();
     // As many as the sender likes; who filled in the third pair only means it too.
@@ -159,7 +169,7 @@ fn wish(builder: &str, fields: &Fields) -> Force {
         revision: text("revision"),
         repository: text("repository").unwrap_or_default(),
         project: text("project").unwrap_or_default(),
-        reason: reason("force build", fields),
+        reason: reason("force build", fields, usual),
         properties,
     }
 }
@@ -177,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_empty_form_asks_for_the_newest_source() {
-        let wish = wish("a", &fields(&[("branch", ""), ("revision", " ")]));
+        let wish = wish("a", &fields(&[("branch", ""), ("revision", " ")]), None);
         assert_eq!((wish.branch, wish.revision), (None, None));
         assert_eq!(
             wish.reason,
@@ -198,6 +208,7 @@ mod tests {
                 ("property2name", "two"),
                 ("property4name", "four"),
             ]),
+            Some("by hand"),
         );
         let names: Vec<_> = wish.properties.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["four", "one", "two"]);

@@ -6,6 +6,7 @@
 //! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last` |
 //! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps |
 //! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
+//! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
@@ -27,8 +28,10 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::clock;
+use crate::config::Action;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
+use crate::model::ConfigId;
 use crate::model::Outcome;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
@@ -41,6 +44,7 @@ use super::builder;
 use super::builders;
 use super::builders::BuilderFacts;
 use super::failure::Failure;
+use super::why;
 
 const BUILDS: i64 = 20;
 const MOST_BUILDS: i64 = 1000;
@@ -51,6 +55,10 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/builders", get(all_builders))
         .route("/builds", get(builds))
         .route("/builders/{builder}/builds/{number}", get(one_build))
+        .route(
+            "/builders/{builder}/builds/{number}/why",
+            get(why::document),
+        )
         .route("/requests/{id}", get(request))
         .route("/reload", post(reload))
 }
@@ -70,6 +78,7 @@ struct BuildDocument {
     elapsed_secs: f64,
     text: Vec<String>,
     requests: Vec<RequestId>,
+    config: Option<ConfigId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<StepDocument>>,
 }
@@ -119,6 +128,7 @@ impl BuildDocument {
                 .as_secs_f64(),
             text: build.text.clone(),
             requests: build.requests.clone(),
+            config: build.config,
             steps: None,
         }
     }
@@ -231,6 +241,12 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
         "version": env!("CARGO_PKG_VERSION"),
         "url": plan.master.base_url,
         "started": clock::iso(app.desk.started()),
+        "config": app.desk.config(),
+        "config_problem": app.desk.config_bad_since().map(|since| format!(
+            "the files on the disk have mistakes since {}; the configuration from before stays \
+             in force",
+            clock::iso(since)
+        )),
         "waiting": facts.iter().map(|it| it.pending).sum::<usize>(),
         "running": running,
         "builders": builders,
@@ -313,6 +329,9 @@ async fn request(
 }
 
 async fn reload(State(app): State<Shared>) -> Response {
+    if let Err(refused) = app.permit(Action::Reload) {
+        return refused.into_response();
+    }
     match app.desk.reload().await {
         Ok(said) => said.into_response(),
         Err(problems) => Failure::Conflict(problems).into_response(),

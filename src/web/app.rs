@@ -28,6 +28,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
 use crate::clock;
+use crate::config::Action;
+use crate::config::Permission;
+use crate::config::Plan;
 use crate::master::Access;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -113,7 +116,30 @@ impl App {
     }
 
     fn frame(&self, path: &str) -> Frame {
-        Frame::new(path, &self.desk.plan().master, self.access, clock::now())
+        let plan = self.desk.plan();
+        let permits = |action| self.permission(&plan, action) == Permission::Granted;
+        Frame {
+            config_bad_since: self.desk.config_bad_since().map(clock::iso),
+            ..Frame::new(path, &plan.master, permits, self.access, clock::now())
+        }
+    }
+
+    /// Refuses an action that this port or the configuration does not allow.
+    pub(super) fn permit(&self, action: Action) -> Result<(), Failure> {
+        match self.permission(&self.desk.plan(), action) {
+            Permission::Granted => Ok(()),
+            Permission::Refused => Err(Failure::Refused(action)),
+            Permission::NeedsLogin => Err(Failure::NeedsLogin(action)),
+        }
+    }
+
+    fn permission(&self, plan: &Plan, action: Action) -> Permission {
+        match self.access {
+            Access::Owner => Permission::Granted,
+            Access::ReadOnly => Permission::Refused,
+            Access::Full if plan.web.allow_force == Some(false) => Permission::Refused,
+            Access::Full => plan.authz.permits(action),
+        }
     }
 }
 

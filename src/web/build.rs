@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::WebPlan;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::Change;
@@ -32,6 +33,9 @@ use super::rows::Link;
 use super::rows::PropertyLine;
 use super::rows::StampView;
 use super::rows::StepLine;
+use super::why;
+use super::why::Fact;
+use super::why::WhyLine;
 use super::words::Badge;
 use super::words::Moment;
 
@@ -51,19 +55,29 @@ pub(super) struct BuildView {
     pub(super) build: BuildLine,
     pub(super) stamp: StampView,
     pub(super) got_revision: Option<String>,
+    pub(super) got_revision_url: Option<String>,
     pub(super) changes: Vec<ChangeView>,
     pub(super) steps: Vec<StepLine>,
     pub(super) hidden: Vec<StepLine>,
     pub(super) properties: Vec<PropertyLine>,
+    pub(super) why: Vec<WhyLine>,
     pub(super) requests: Vec<i64>,
+    pub(super) config: Option<i64>,
     pub(super) finished: Option<Moment>,
     pub(super) eta: Option<String>,
     pub(super) older: Option<String>,
     pub(super) newer: Option<String>,
 }
 
-pub(super) fn view(facts: &Facts, mut tails: BTreeMap<u32, Tail>, now: Timestamp) -> BuildView {
+pub(super) fn view(
+    facts: &Facts,
+    mut tails: BTreeMap<u32, Tail>,
+    why: Vec<Fact>,
+    web: &WebPlan,
+    now: Timestamp,
+) -> BuildView {
     let build = &facts.build;
+    let got_revision = build.properties.text("got_revision");
     let builder = build.key.builder.as_str();
     let neighbour = |number: i64| format!("{}/builds/{number}", links::builder(builder));
     let mut trail = rows::trail(&build.key);
@@ -81,21 +95,22 @@ pub(super) fn view(facts: &Facts, mut tails: BTreeMap<u32, Tail>, now: Timestamp
         trail,
         key: build.key.to_string(),
         build: BuildLine::new(build, now),
-        stamp: StampView::new(&build.stamp),
-        got_revision: build
-            .properties
-            .text("got_revision")
+        stamp: StampView::new(&build.stamp, web),
+        got_revision_url: rows::revision_url(web, &build.stamp.repository, got_revision),
+        got_revision: got_revision
             .filter(|it| Some(*it) != build.stamp.revision.as_deref())
             .map(str::to_owned),
         changes: facts
             .changes
             .iter()
-            .map(|it| ChangeView::new(it, now))
+            .map(|it| ChangeView::new(it, web, now))
             .collect(),
         steps,
         hidden,
         properties: PropertyLine::all(&build.properties),
+        why: WhyLine::all(why, now),
         requests: build.requests.iter().map(|it| it.0).collect(),
+        config: build.config.map(|it| it.0),
         finished: build.finished.map(|it| Moment::new(it, now)),
         eta: rows::eta_words(rows::eta(build, facts.expected_secs, now)),
         older: (build.key.number > 0).then(|| neighbour(build.key.number - 1)),
@@ -147,7 +162,12 @@ pub(super) async fn page(
 ) -> Result<Response, Failure> {
     let facts = find(&app, builder, &number).await?;
     let tails = tails(&app, &facts).await;
-    app.draw("build.html", &uri, view(&facts, tails, clock::now()))
+    let why = why::of(&app, &facts).await?;
+    app.draw(
+        "build.html",
+        &uri,
+        view(&facts, tails, why, &app.desk.plan().web, clock::now()),
+    )
 }
 
 /// Steps that went wrong and show what they said: who looks for a mistake begins with the first.

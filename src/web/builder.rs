@@ -11,6 +11,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::WebPlan;
 use crate::master::handle::SlaveView;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
@@ -112,7 +113,7 @@ impl Running {
     }
 }
 
-pub(super) fn view(facts: &Facts, now: Timestamp) -> BuilderView {
+pub(super) fn view(facts: &Facts, web: &WebPlan, now: Timestamp) -> BuilderView {
     let running = Running::all(&facts.running, now);
     let finished: Vec<_> = facts
         .builds
@@ -133,7 +134,7 @@ pub(super) fn view(facts: &Facts, now: Timestamp) -> BuilderView {
         waiting: facts
             .waiting
             .iter()
-            .map(|it| RequestLine::new(it, facts.why.get(&it.id), now))
+            .map(|it| RequestLine::new(it, facts.why.get(&it.id), web, now))
             .collect(),
         running,
         recent: BuildLine::all(&finished, now),
@@ -197,7 +198,11 @@ pub(super) async fn page(
         })
         .await?;
     let facts = facts.ok_or(missing)?;
-    app.draw("builder.html", &uri, view(&facts, clock::now()))
+    app.draw(
+        "builder.html",
+        &uri,
+        view(&facts, &app.desk.plan().web, clock::now()),
+    )
 }
 
 /// A whole number among the arguments.

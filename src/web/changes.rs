@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::WebPlan;
 use crate::master::handle::SourceView;
 use crate::model::Change;
 use crate::model::ChangeId;
@@ -58,7 +59,12 @@ pub(super) struct RequestOfChange {
     pub(super) builds: Vec<Link>,
 }
 
-pub(super) fn view(sources: &[SourceView], changes: &[Change], now: Timestamp) -> ChangesView {
+pub(super) fn view(
+    sources: &[SourceView],
+    changes: &[Change],
+    web: &WebPlan,
+    now: Timestamp,
+) -> ChangesView {
     ChangesView {
         sources: sources
             .iter()
@@ -76,17 +82,21 @@ pub(super) fn view(sources: &[SourceView], changes: &[Change], now: Timestamp) -
         before: (changes.len() == PAGE)
             .then(|| changes.last().map(|it| it.id.0))
             .flatten(),
-        changes: changes.iter().map(|it| ChangeView::new(it, now)).collect(),
+        changes: changes
+            .iter()
+            .map(|it| ChangeView::new(it, web, now))
+            .collect(),
     }
 }
 
 pub(super) fn change_view(
     change: &Change,
     requests: &[RequestRecord],
+    web: &WebPlan,
     now: Timestamp,
 ) -> ChangePage {
     ChangePage {
-        change: ChangeView::new(change, now),
+        change: ChangeView::new(change, web, now),
         requests: requests
             .iter()
             .map(|request| RequestOfChange {
@@ -119,7 +129,11 @@ pub(super) async fn list(
     let changes = app
         .read(move |store| store.recent_changes(before, PAGE))
         .await?;
-    app.draw("changes.html", &uri, view(&sources, &changes, clock::now()))
+    app.draw(
+        "changes.html",
+        &uri,
+        view(&sources, &changes, &app.desk.plan().web, clock::now()),
+    )
 }
 
 pub(super) async fn page(
@@ -141,6 +155,6 @@ pub(super) async fn page(
     app.draw(
         "change.html",
         &uri,
-        change_view(&change, &requests, clock::now()),
+        change_view(&change, &requests, &app.desk.plan().web, clock::now()),
     )
 }

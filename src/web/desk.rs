@@ -16,6 +16,7 @@ use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
 use crate::model::BuildKey;
 use crate::model::BuildsetId;
+use crate::model::ConfigId;
 use crate::model::RequestId;
 use crate::model::Status;
 use crate::model::Timestamp;
@@ -32,6 +33,10 @@ pub(super) trait Desk: Send + Sync {
     fn plan(&self) -> Arc<Plan>;
     fn basedir(&self) -> &Path;
     fn started(&self) -> Timestamp;
+    /// The number of the configuration in force.
+    fn config(&self) -> Option<ConfigId>;
+    /// Since when the files on the disk have mistakes, so that an older configuration is in force.
+    fn config_bad_since(&self) -> Option<Timestamp>;
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>>;
     fn slaves(&self) -> Vec<SlaveView>;
     fn sources(&self) -> Vec<SourceView>;
@@ -58,6 +63,14 @@ impl Desk for MasterHandle {
 
     fn started(&self) -> Timestamp {
         MasterHandle::started(self)
+    }
+
+    fn config(&self) -> Option<ConfigId> {
+        MasterHandle::config(self)
+    }
+
+    fn config_bad_since(&self) -> Option<Timestamp> {
+        MasterHandle::config_bad_since(self)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {

@@ -69,7 +69,10 @@ impl Filter {
             | Status::LogGrew { build, .. }
             | Status::BuildFinished { build, .. } => (&build.builder, Some(build.number)),
             // These concern everybody, but no single build.
-            Status::ChangeAdded { .. } | Status::SlaveChanged { .. } | Status::Reloaded => {
+            Status::ChangeAdded { .. }
+            | Status::SlaveChanged { .. }
+            | Status::Reloaded
+            | Status::ReloadRefused => {
                 return self.number.is_none();
             }
         };
@@ -120,6 +123,7 @@ fn shown(status: &Status) -> (&'static str, Value) {
         }
         Status::SlaveChanged { slave } => ("slave_changed", json!({ "slave": slave })),
         Status::Reloaded => ("reloaded", json!({})),
+        Status::ReloadRefused => ("reload_refused", json!({})),
     }
 }
 

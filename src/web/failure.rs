@@ -16,6 +16,7 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Serialize;
 
+use crate::config::Action;
 use crate::master::handle::Denied;
 use crate::store::StoreError;
 
@@ -33,6 +34,16 @@ pub(super) enum Failure {
     Conflict(String),
     #[error("this port only shows: builds are started and stopped elsewhere")]
     ReadOnly,
+    #[error(
+        "the configuration lets nobody do this here: `{}` in `[:authz:]` says who may",
+        .0.as_str()
+    )]
+    Refused(Action),
+    #[error(
+        "`{}` in `[:authz:]` asks for a login, and nobody can log in in this version",
+        .0.as_str()
+    )]
+    NeedsLogin(Action),
     #[error("failed to draw `{template}`: {what}")]
     Template { template: String, what: String },
     #[error("the store cannot be used: {0}")]
@@ -53,7 +64,7 @@ impl Failure {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::ReadOnly => StatusCode::FORBIDDEN,
+            Self::ReadOnly | Self::Refused(_) | Self::NeedsLogin(_) => StatusCode::FORBIDDEN,
             Self::Template { .. } | Self::Store(_) | Self::Log { .. } | Self::Lost => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::Action;
 use crate::config::MasterPlan;
 use crate::model::Timestamp;
 
@@ -17,20 +18,36 @@ pub(super) struct Frame {
     pub(super) site: String,
     pub(super) site_url: Option<String>,
     pub(super) version: &'static str,
-    /// Whether builds may be started and stopped here.
+    /// Whether this port acts at all.
     pub(super) can_act: bool,
+    /// What this port allows, so that no form is shown that is refused.
+    pub(super) can_force: bool,
+    pub(super) can_stop: bool,
+    pub(super) can_cancel: bool,
     pub(super) drawn: String,
+    /// Since when the configuration on the disk has mistakes.
+    pub(super) config_bad_since: Option<String>,
 }
 
 impl Frame {
-    pub(super) fn new(path: &str, master: &MasterPlan, access: Access, now: Timestamp) -> Self {
+    pub(super) fn new(
+        path: &str,
+        master: &MasterPlan,
+        permits: impl Fn(Action) -> bool,
+        access: Access,
+        now: Timestamp,
+    ) -> Self {
         Self {
             root: links::root(path),
             site: master.title.clone(),
             site_url: master.title_url.as_deref().and_then(links::outside),
             version: env!("CARGO_PKG_VERSION"),
-            can_act: access == Access::Full,
+            can_act: access != Access::ReadOnly,
+            can_force: permits(Action::ForceBuild),
+            can_stop: permits(Action::StopBuild),
+            can_cancel: permits(Action::CancelPendingBuild),
             drawn: clock::iso(now),
+            config_bad_since: None,
         }
     }
 }

@@ -30,6 +30,7 @@ mod log;
 mod slaves;
 mod step;
 mod waterfall;
+mod why;
 
 mod ansi;
 mod log_file;

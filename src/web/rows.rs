@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::WebPlan;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::Change;
@@ -138,13 +139,18 @@ pub(super) struct RequestLine {
 }
 
 impl RequestLine {
-    pub(super) fn new(request: &RequestRecord, why: Option<&String>, now: Timestamp) -> Self {
+    pub(super) fn new(
+        request: &RequestRecord,
+        why: Option<&String>,
+        web: &WebPlan,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id: request.id.0,
             builder: Link::builder(request.builder.as_str()),
             submitted: Moment::new(request.submitted, now),
             reason: request.reason.trim().to_owned(),
-            stamp: StampView::new(&request.stamp),
+            stamp: StampView::new(&request.stamp, web),
             why: why.cloned(),
         }
     }
@@ -158,21 +164,26 @@ pub(super) struct StampView {
     pub(super) short_revision: Option<String>,
     pub(super) repository: String,
     pub(super) repository_url: Option<String>,
+    /// The revision on the pages of its repository.
+    pub(super) revision_url: Option<String>,
     pub(super) project: String,
+    pub(super) project_url: Option<String>,
     /// Who made the patch, if there is one.
     pub(super) patch: Option<String>,
     pub(super) changes: Vec<i64>,
 }
 
 impl StampView {
-    pub(super) fn new(stamp: &SourceStamp) -> Self {
+    pub(super) fn new(stamp: &SourceStamp, web: &WebPlan) -> Self {
         Self {
             branch: stamp.branch.clone(),
             revision: stamp.revision.clone(),
             short_revision: stamp.revision.as_deref().map(words::short),
             repository: stamp.repository.clone(),
-            repository_url: links::outside(&stamp.repository),
+            repository_url: repository_url(web, &stamp.repository),
+            revision_url: revision_url(web, &stamp.repository, stamp.revision.as_deref()),
             project: stamp.project.clone(),
+            project_url: web.projects.get(&stamp.project).cloned(),
             patch: stamp
                 .patch
                 .as_ref()
@@ -192,6 +203,8 @@ pub(super) struct ChangeView {
     pub(super) when: Moment,
     pub(super) headline: String,
     pub(super) comments: String,
+    /// The same, with what the configuration makes links of.
+    pub(super) comment_pieces: Vec<CommentPiece>,
     pub(super) files: Vec<String>,
     pub(super) branch: Option<String>,
     pub(super) revision: Option<String>,
@@ -201,11 +214,12 @@ pub(super) struct ChangeView {
     pub(super) repository: String,
     pub(super) repository_url: Option<String>,
     pub(super) project: String,
+    pub(super) project_url: Option<String>,
     pub(super) properties: Vec<PropertyLine>,
 }
 
 impl ChangeView {
-    pub(super) fn new(change: &Change, now: Timestamp) -> Self {
+    pub(super) fn new(change: &Change, web: &WebPlan, now: Timestamp) -> Self {
         Self {
             id: change.id.0,
             url: links::change(change.id.0),
@@ -214,17 +228,64 @@ impl ChangeView {
             when: Moment::new(change.when, now),
             headline: words::headline(&change.comments),
             comments: change.comments.clone(),
+            comment_pieces: CommentPiece::all(change, web),
             files: change.files.clone(),
             branch: change.branch.clone(),
             revision: change.revision.clone(),
             short_revision: change.revision.as_deref().map(words::short),
-            revlink: links::outside(&change.revlink),
+            // What the source says of its own change is nearer to it.
+            revlink: links::outside(&change.revlink)
+                .or_else(|| revision_url(web, &change.repository, change.revision.as_deref())),
             category: change.category.clone(),
             repository: change.repository.clone(),
-            repository_url: links::outside(&change.repository),
+            repository_url: repository_url(web, &change.repository),
             project: change.project.clone(),
+            project_url: web.projects.get(&change.project).cloned(),
             properties: PropertyLine::all(&change.properties),
         }
+    }
+}
+
+/// The revision on the pages of its repository, if the configuration knows them.
+pub(super) fn revision_url(
+    web: &WebPlan,
+    repository: &str,
+    revision: Option<&str>,
+) -> Option<String> {
+    let url = web.revlinks.of(repository, revision?)?;
+    links::outside(&url)
+}
+
+fn repository_url(web: &WebPlan, repository: &str) -> Option<String> {
+    let said = web.repositories.get(repository);
+    links::outside(said.map_or(repository, String::as_str))
+}
+
+/// A part of a comment: text, or a link.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct CommentPiece {
+    pub(super) text: String,
+    pub(super) url: Option<String>,
+    pub(super) title: Option<String>,
+}
+
+impl CommentPiece {
+    fn all(change: &Change, web: &WebPlan) -> Vec<Self> {
+        let pieces = web.comment_links.pieces(&change.project, &change.comments);
+        let pieces = pieces.into_iter().filter(|it| !it.text.is_empty());
+        pieces
+            .map(|piece| {
+                let (url, title) = match piece.link {
+                    Some(link) => (links::outside(&link.url), link.title),
+                    None => (None, None),
+                };
+                Self {
+                    text: piece.text.to_owned(),
+                    url,
+                    title,
+                }
+            })
+            .collect()
     }
 }
 

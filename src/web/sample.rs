@@ -13,9 +13,11 @@ use tokio::sync::broadcast;
 
 use crate::clock;
 use crate::config;
+use crate::config::BuilderOrder;
 use crate::config::BuilderPlan;
 use crate::config::MasterPlan;
 use crate::config::Plan;
+use crate::config::ValidationPlan;
 use crate::logs::record;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
@@ -28,6 +30,7 @@ use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::ChangeId;
 use crate::model::Channel;
+use crate::model::ConfigId;
 use crate::model::LogRecord;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
@@ -41,6 +44,7 @@ use crate::model::Timestamp;
 use crate::store;
 use crate::store::BuildEnd;
 use crate::store::NewBuild;
+use crate::store::NewConfig;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::StoreHandle;
@@ -63,6 +67,8 @@ pub(super) struct SampleDesk {
     pub(super) events: broadcast::Sender<Arc<Status>>,
     /// What was asked for, a line each.
     pub(super) asked: Mutex<Vec<String>>,
+    /// Set by tests whose files have mistakes.
+    pub(super) bad_since: Mutex<Option<Timestamp>>,
 }
 
 pub(super) fn master_plan() -> MasterPlan {
@@ -75,11 +81,18 @@ pub(super) fn master_plan() -> MasterPlan {
         publichtmlport: None,
         properties: Properties::new(),
         lost_timeout: Duration::from_secs(600),
+        validation: ValidationPlan::default(),
+        prioritize_builders: BuilderOrder::default(),
+        horizons: Default::default(),
+        change_horizon: None,
+        logs: Default::default(),
+        database: "state.sqlite".into(),
+        watch: false,
     }
 }
 
 pub(super) fn frame(path: &str) -> Frame {
-    Frame::new(path, &master_plan(), Access::Full, clock::now())
+    Frame::new(path, &master_plan(), |_| true, Access::Full, clock::now())
 }
 
 /// What `master.ini` says of one builder; the others differ in their names, which a file
@@ -154,6 +167,7 @@ pub(super) fn build(
             Some(it) => vec![it.as_str().into(), "test <b>".into()],
             None => vec![],
         },
+        config: Some(ConfigId(number / 4 + 1)),
     }
 }
 
@@ -308,6 +322,14 @@ fn tell(
         properties: Properties::new(),
         builders: vec![builder.into()],
     };
+    for number in 1..=3 {
+        let config = NewConfig {
+            hash: format!("configuration {number}"),
+            files: Vec::new(),
+            summary: Vec::new(),
+        };
+        assert_eq!(store.add_config(&config, now)?, ConfigId(number));
+    }
     // Requests that a build gave back.
     let mut again = BTreeMap::new();
     for (build, steps) in history {
@@ -325,6 +347,7 @@ fn tell(
             requests: vec![request],
             stamp: build.stamp.clone(),
             reason: build.reason.clone(),
+            config: build.config,
         };
         let begun = store
             .start_build(&new, build.started)?
@@ -355,6 +378,11 @@ fn tell(
 
 impl SampleDesk {
     pub(super) async fn new() -> Arc<Self> {
+        Self::with(|_| {}).await
+    }
+
+    /// A master whose configuration differs from the usual one.
+    pub(super) async fn with(change: impl FnOnce(&mut Plan)) -> Arc<Self> {
         let now = clock::now();
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("builds")).expect("a directory");
@@ -367,15 +395,26 @@ impl SampleDesk {
             .write(move |store| tell(store, &history, now))
             .await
             .expect("written");
-        let plan = Plan {
+        let mut plan = Plan {
+            files: Vec::new(),
+            left_out: Vec::new(),
+            status: Vec::new(),
             master: master_plan(),
             slaves: Vec::new(),
             builders: builders(dir.path()),
             sources: Vec::new(),
             schedulers: Vec::new(),
+            users: Vec::new(),
+            web: Default::default(),
+            authz: Default::default(),
+            secrets: Default::default(),
+            secret_names: Vec::new(),
+            locks: Vec::new(),
             warnings: Default::default(),
+            origins: Default::default(),
             port_places: Default::default(),
         };
+        change(&mut plan);
         Arc::new(Self {
             dir,
             plan: Arc::new(plan),
@@ -383,6 +422,7 @@ impl SampleDesk {
             waiting,
             events: broadcast::channel(16).0,
             asked: Mutex::default(),
+            bad_since: Mutex::default(),
         })
     }
 
@@ -402,6 +442,14 @@ impl Desk for SampleDesk {
 
     fn started(&self) -> Timestamp {
         at(clock::now(), 90_000)
+    }
+
+    fn config(&self) -> Option<ConfigId> {
+        Some(ConfigId(3))
+    }
+
+    fn config_bad_since(&self) -> Option<Timestamp> {
+        *self.bad_since.lock().expect("not poisoned")
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {

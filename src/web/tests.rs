@@ -12,11 +12,14 @@ use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::config::tests::sections::authz_of;
+use crate::config::tests::sections::web_of;
 use crate::logs::record;
 use crate::model::Channel;
 use crate::model::Status;
 
 use super::app::router;
+use super::desk::Desk;
 use super::links;
 use super::sample::HOSTILE;
 use super::sample::SampleDesk;
@@ -384,6 +387,143 @@ async fn the_public_port_only_shows() {
     assert!(desk.asked.lock().expect("not poisoned").is_empty());
 }
 
+/// Every address that acts, with a form that it would take, and the key that refuses it.
+const ACTIONS: [(&str, &str, &str); 4] = [
+    ("/builders/hello/force", "", "force_build"),
+    (
+        "/builders/hello/cancelbuild",
+        "id=all",
+        "cancel_pending_build",
+    ),
+    ("/builders/hello/builds/6/stop", "", "stop_build"),
+    ("/api/reload", "", "reload"),
+];
+
+#[tokio::test]
+async fn what_the_configuration_does_not_allow_is_refused() {
+    for (authz, why) in [
+        ("", "says who may"),
+        ("default_action = authenticated", "nobody can log in"),
+        ("default_action = user == 'ann'", "nobody can log in"),
+    ] {
+        let desk = SampleDesk::with(|plan| plan.authz = authz_of(authz)).await;
+        let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
+        for (path, form, key) in ACTIONS {
+            let answer = post(&router, path, &[], form).await;
+            assert_eq!(answer.status, 403, "{path}");
+            let is_page = answer.body.contains("Not allowed");
+            assert!(is_page || path.starts_with("/api"), "{}", answer.body);
+            let told = format!("`{key}` in `[:authz:]`");
+            assert!(
+                answer.body.contains(&told) || path.starts_with("/api"),
+                "{}",
+                answer.body
+            );
+            assert!(answer.body.contains(why), "{path}: {}", answer.body);
+            let json = [("accept", "application/json")];
+            let answer = post(&router, path, &json, form).await;
+            assert_eq!(answer.status, 403, "{path}");
+            assert!(answer.body.starts_with("{\"error\":"), "{}", answer.body);
+        }
+        for path in pages() {
+            let answer = get(&router, &path).await;
+            assert_eq!(answer.status, 200, "{path}");
+            assert!(!answer.body.contains("<form"), "{path}");
+        }
+        assert!(desk.asked.lock().expect("not poisoned").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn each_action_has_a_rule_of_its_own() {
+    for (path, _, key) in ACTIONS {
+        let rule = format!("{key} = yes");
+        let desk = SampleDesk::with(|plan| plan.authz = authz_of(&rule)).await;
+        let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
+        for (other, other_form, _) in ACTIONS {
+            let answer = post(&router, other, &[], other_form).await;
+            assert_eq!(answer.status == 403, other != path, "{rule}: {other}");
+        }
+    }
+    let desk = SampleDesk::with(|plan| plan.authz = authz_of("force_build = yes")).await;
+    let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
+    let page = get(&router, "/builders/hello").await.body;
+    assert!(
+        page.contains("/force\"") && !page.contains("cancelbuild"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn allow_force_no_refuses_and_the_owner_is_never_refused() {
+    let desk = SampleDesk::with(|plan| {
+        plan.web = web_of("allow_force = no");
+        plan.authz = authz_of("default_action = no");
+    })
+    .await;
+    let owner = router(Arc::clone(&desk) as Arc<_>, Access::Owner);
+    for (path, form, _) in ACTIONS {
+        let answer = post(&owner, path, &[], form).await;
+        assert!(answer.status < 400, "{path}: {}", answer.body);
+    }
+    assert!(!desk.asked.lock().expect("not poisoned").is_empty());
+
+    let desk = SampleDesk::with(|plan| plan.web = web_of("allow_force = no")).await;
+    let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
+    for (path, form, _) in ACTIONS {
+        let answer = post(&router, path, &[], form).await;
+        assert_eq!(answer.status, 403, "{path}");
+    }
+    let router = super::app::router(Arc::clone(&desk) as Arc<_>, Access::ReadOnly);
+    let answer = post(&router, "/builders/hello/force", &[], "").await;
+    assert!(answer.body.contains("only shows"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn changes_link_to_what_the_configuration_names() {
+    let desk = SampleDesk::with(|plan| {
+        plan.web = web_of(
+            "change_comment_link = (<intro>|\"more\") https://t.test/?q=\\1 <b>'\\1\n\
+             revlink = https://r.test/%s\n\
+             projects.otter = https://otter.test/\n\
+             repositories = {\"https://git.test/otter.git\": \"https://git.test/otter?\"}",
+        );
+    })
+    .await;
+    let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
+    let page = get(&router, "/changes/1").await.body;
+    for expected in [
+        "reword <a class=\"external\" rel=\"noreferrer nofollow\" href=\"https://t.test/?q=%3Cintro%3E\" \
+         title=\"&lt;b&gt;&#39;&lt;intro&gt;\">&lt;intro&gt;</a> &amp; <a",
+        "href=\"https://t.test/?q=%22more%22\"",
+        "<a href=\"https://otter.test/\">otter</a>",
+        "<a href=\"https://git.test/otter?\">https://git.test/otter.git</a>",
+        // The change has a link of its own.
+        "href=\"https://git.test/c/5f0c1e7ab92d44bb0c\"",
+    ] {
+        assert!(page.contains(expected), "{expected}\n{page}");
+    }
+    for bad in ["<intro>", "<b>"] {
+        assert!(!page.contains(bad), "{bad}: {page}");
+    }
+    let page = get(&router, "/builders/hello/builds/-1").await.body;
+    let link = "href=\"https://r.test/5f0c1e7ab92d44bb0c\"";
+    assert!(page.contains(link), "{page}");
+    let page = get(&router, "/builders/hello").await.body;
+    assert!(
+        page.contains("waits") || page.contains("https://r.test/"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn a_change_without_links_is_its_comment() {
+    let (_desk, router) = full().await;
+    let page = get(&router, "/changes/1").await.body;
+    let comment = "<pre class=\"comments\">reword &lt;intro&gt; &amp; &quot;more&quot;\n\nfixes the rest</pre>";
+    assert!(page.contains(comment), "{page}");
+}
+
 const LOG: &str = "/builders/docs/builds/0/steps/test/logs/stdio";
 
 #[tokio::test]
@@ -500,6 +640,41 @@ async fn the_command_line_gets_its_documents() {
         "builders: 4 kept\n"
     );
     assert_eq!(get(&router, "/api/builds?builder=x").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_build_says_which_configuration_it_ran_under() {
+    let (_desk, router) = full().await;
+    let build = get(&router, "/api/builders/hello/builds/5").await.body;
+    assert!(build.contains(r#""config":2"#), "{build}");
+    let page = get(&router, "/builders/hello/builds/5").await.body;
+    assert!(
+        page.contains(r#"<dt>Configuration</dt><dd class="number">2</dd>"#),
+        "{page}"
+    );
+    let status = get(&router, "/api/status").await.body;
+    assert!(
+        status.contains(r#""config":3,"config_problem":null"#),
+        "{status}"
+    );
+}
+
+#[tokio::test]
+async fn mistakes_in_the_configuration_are_told_until_they_are_gone() {
+    let (desk, router) = full().await;
+    let told = "The configuration on the disk has errors since";
+    for page in ["/", "/about"] {
+        assert!(!get(&router, page).await.body.contains(told), "{page}");
+    }
+    *desk.bad_since.lock().expect("not poisoned") = Some(desk.started());
+    for page in ["/", "/about"] {
+        assert!(get(&router, page).await.body.contains(told), "{page}");
+    }
+    let status = get(&router, "/api/status").await.body;
+    assert!(
+        status.contains("the files on the disk have mistakes since"),
+        "{status}"
+    );
 }
 
 #[tokio::test]

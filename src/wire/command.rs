@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{WireCommand, WireFile, WireLine, WireShell};
+use super::{WireCommand, WireFile, WireLine, WireMask, WireShell, WireWrite};
 use crate::model::Command;
 use crate::model::FileCommand;
+use crate::model::FileWrite;
+use crate::model::Mask;
 use crate::model::Shell;
 use crate::model::ShellLine;
 
@@ -42,6 +44,7 @@ impl From<&Shell> for WireShell {
             log_environ: shell.log_environ,
             initial_stdin: shell.initial_stdin.clone(),
             mask: shell.mask.clone(),
+            secrets: shell.secrets.iter().map(WireMask::from).collect(),
         }
     }
 }
@@ -62,6 +65,27 @@ impl From<WireShell> for Shell {
             log_environ: shell.log_environ,
             initial_stdin: shell.initial_stdin,
             mask: shell.mask,
+            // They were filled in before the journey.
+            holes: Vec::new(),
+            secrets: shell.secrets.into_iter().map(Mask::from).collect(),
+        }
+    }
+}
+
+impl From<&Mask> for WireMask {
+    fn from(mask: &Mask) -> Self {
+        Self {
+            text: mask.text.clone(),
+            shown: mask.shown.clone(),
+        }
+    }
+}
+
+impl From<WireMask> for Mask {
+    fn from(mask: WireMask) -> Self {
+        Self {
+            text: mask.text,
+            shown: mask.shown,
         }
     }
 }
@@ -73,6 +97,15 @@ impl From<&FileCommand> for WireFile {
             FileCommand::Rmdir { dir } => Self::Rmdir { dir },
             FileCommand::Cpdir { from, to } => Self::Cpdir { from, to },
             FileCommand::Stat { path } => Self::Stat { path },
+            FileCommand::Write(it) => Self::Write(WireWrite {
+                path: it.path,
+                offset: it.offset,
+                bytes: it.bytes,
+                size: it.size,
+                is_last: it.is_last,
+                version: it.version,
+                mode: it.mode,
+            }),
         }
     }
 }
@@ -84,6 +117,15 @@ impl From<WireFile> for FileCommand {
             WireFile::Rmdir { dir } => Self::Rmdir { dir },
             WireFile::Cpdir { from, to } => Self::Cpdir { from, to },
             WireFile::Stat { path } => Self::Stat { path },
+            WireFile::Write(it) => Self::Write(FileWrite {
+                path: it.path,
+                offset: it.offset,
+                bytes: it.bytes,
+                size: it.size,
+                is_last: it.is_last,
+                version: it.version,
+                mode: it.mode,
+            }),
         }
     }
 }
@@ -104,6 +146,10 @@ mod tests {
         shell.max_time = Some(Duration::from_secs(5));
         shell.initial_stdin = vec![0, 255];
         shell.mask = vec!["secret".to_owned()];
+        shell.secrets = vec![Mask {
+            text: "hunter2".to_owned(),
+            shown: "<db>".to_owned(),
+        }];
         let from = "a".to_owned();
         let commands = [
             Command::Shell(shell),
@@ -111,6 +157,15 @@ mod tests {
             Command::File(FileCommand::Mkdir { dir: from.clone() }),
             Command::File(FileCommand::Rmdir { dir: from.clone() }),
             Command::File(FileCommand::Stat { path: from.clone() }),
+            Command::File(FileCommand::Write(FileWrite {
+                path: from.clone(),
+                offset: 7,
+                bytes: vec![0, 255],
+                size: 9,
+                is_last: true,
+                version: "9-1".to_owned(),
+                mode: Some(0o600),
+            })),
             Command::File(FileCommand::Cpdir {
                 from,
                 to: "b".to_owned(),
@@ -121,5 +176,28 @@ mod tests {
             let wire: WireCommand = rmp_serde::from_slice(&bytes).unwrap();
             assert_eq!(Command::from(wire), command);
         }
+    }
+
+    #[test]
+    fn a_command_with_secrets_has_no_debug_form_that_tells_them() {
+        let line = ShellLine::Script("login hunter2".to_owned());
+        let mut shell = WireShell::from(&Shell::new(line, "b"));
+        assert!(format!("{shell:?}").contains("hunter2"));
+        shell.secrets = vec![WireMask {
+            text: "hunter2".to_owned(),
+            shown: "<db>".to_owned(),
+        }];
+        assert_eq!(format!("{shell:?}"), r#"WireShell { workdir: "b", .. }"#);
+    }
+
+    #[test]
+    fn a_command_of_a_master_that_knows_no_secrets_is_understood() {
+        let line = ShellLine::Script("true".to_owned());
+        let shell = Command::Shell(Shell::new(line, "b"));
+        let bytes = rmp_serde::to_vec_named(&WireCommand::from(&shell)).unwrap();
+        let has = |word: &str| bytes.windows(word.len()).any(|it| it == word.as_bytes());
+        assert!(!has("secrets") && has("mask"));
+        let wire: WireCommand = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(Command::from(wire), shell);
     }
 }

@@ -135,7 +135,7 @@ where
         .send(&FromSlave::Hello {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            features: Vec::new(),
+            features: vec![super::MASKS.to_owned()],
             name: name.to_owned(),
             nonce: slave_nonce.to_vec(),
         })
@@ -190,6 +190,7 @@ where
 pub(crate) struct Caller {
     pub(crate) name: String,
     pub(crate) version: String,
+    pub(crate) features: Vec<String>,
     answer: Vec<u8>,
 }
 
@@ -227,7 +228,7 @@ where
         version,
         name,
         nonce: slave_nonce,
-        features: _,
+        features,
     } = hear(reader).await?
     else {
         return Err(LoginError::OutOfTurn);
@@ -266,6 +267,7 @@ where
         return Ok(Caller {
             name,
             version,
+            features,
             answer,
         });
     }
@@ -354,6 +356,7 @@ mod tests {
         let master = async {
             let lookup = |name: &str| (name == "linux-1").then(|| "secret".to_owned());
             let caller = master_login(&mut reads, &mut writes, lookup).await?;
+            assert_eq!(caller.features, [crate::wire::MASKS]);
             let name = caller.name.clone();
             let heartbeat = Duration::from_secs(20);
             caller.welcome(&mut writes, "store-1", heartbeat).await?;

@@ -2,6 +2,7 @@
 //! the other does not; a field is added, never changed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -150,7 +151,8 @@ pub(crate) enum WireCommand {
     File(WireFile),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Only for a slave that says [`MASKS`](super::MASKS) if it has `secrets`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct WireShell {
     pub(crate) line: WireLine,
     pub(crate) workdir: String,
@@ -163,6 +165,32 @@ pub(crate) struct WireShell {
     #[serde(with = "serde_bytes_vec")]
     pub(crate) initial_stdin: Vec<u8>,
     pub(crate) mask: Vec<String>,
+    /// Values of secrets: nothing that holds one is written down before it is masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secrets: Vec<WireMask>,
+}
+
+/// A command that holds secrets shows nothing of itself.
+impl fmt::Debug for WireShell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("WireShell");
+        shown.field("workdir", &self.workdir);
+        if self.secrets.is_empty() {
+            shown
+                .field("line", &self.line)
+                .field("env", &self.env)
+                .field("timeout_ms", &self.timeout_ms)
+                .field("max_time_ms", &self.max_time_ms);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// A text and what is shown instead of it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WireMask {
+    pub(crate) text: String,
+    pub(crate) shown: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,6 +207,19 @@ pub(crate) enum WireFile {
     Rmdir { dir: String },
     Cpdir { from: String, to: String },
     Stat { path: String },
+    Write(WireWrite),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WireWrite {
+    pub(crate) path: String,
+    pub(crate) offset: u64,
+    #[serde(with = "serde_bytes_vec")]
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) size: u64,
+    pub(crate) is_last: bool,
+    pub(crate) version: String,
+    pub(crate) mode: Option<u32>,
 }
 
 /// Byte strings as MessagePack bytes; without this each byte becomes a number.

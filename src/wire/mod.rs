@@ -10,8 +10,12 @@ mod message;
 pub(crate) mod native;
 
 pub(crate) use message::{
-    CommandState, FromMaster, FromSlave, SlaveFacts, WireCommand, WireFile, WireLine, WireShell,
+    CommandState, FromMaster, FromSlave, SlaveFacts, WireCommand, WireFile, WireLine, WireMask,
+    WireShell, WireWrite,
 };
+
+/// The feature of a slave that masks secrets in what its commands say.
+pub(crate) const MASKS: &str = "masks";
 
 /// The hidden verb by which a master starts a slave whose line is its pipes;
 /// the base directory and the name follow.

@@ -153,3 +153,138 @@ fn what_a_killed_daemon_leaves_behind_is_in_nobodys_way() {
     let twice = run(dir.path(), &["stop", "."]);
     assert!(text(&twice).contains("not running"), "{}", text(&twice));
 }
+
+/// A master whose files are good, on no port.
+const QUIET: &str = "[:master:]\nhtmlport = none\nslaveport = none\n\
+    [slave:one]\npassword = hunter2\nfactories = words\n\
+    [words]\ntype = shell\ngit = /srv/words.git#main\ncommand = make\n";
+
+fn master(ini: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("master.ini");
+    fs::write(&path, ini).expect("written");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&path, private).expect("a mode");
+    dir
+}
+
+#[test]
+fn checkconfig_ends_with_0_if_all_is_good_1_if_not_and_2_if_it_is_called_wrongly() {
+    let code = |ini: &str, args: &[&str]| {
+        let dir = master(ini);
+        let all = [&["checkconfig"], args].concat();
+        let output = run(dir.path(), &all);
+        (output.status.code(), text(&output))
+    };
+    assert_eq!(code(QUIET, &[]).0, Some(0));
+    let (status, said) = code(&format!("{QUIET}tpye = x\n"), &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("unknown-key"), "{said}");
+    assert_eq!(code(QUIET, &["--colour"]).0, Some(2));
+    assert_eq!(code(QUIET, &["--show", "--quiet"]).0, Some(2));
+    assert_eq!(code(QUIET, &["/nonexistent"]).0, Some(1));
+    let secret = QUIET.replace("hunter2", "${secret:one}");
+    let (status, said) = code(&secret, &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("error[bad-secret]") && said.contains("master.ini:5"),
+        "{said}"
+    );
+    assert_eq!(
+        code(&secret, &["--offline"]).0,
+        Some(0),
+        "the secret is elsewhere"
+    );
+    let started = run(master(&secret).path(), &["start", "."]);
+    assert_eq!(started.status.code(), Some(1), "{}", text(&started));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").to_string();
+    let ports = QUIET.replace("htmlport = none", &format!("htmlport = {port}"));
+    let (status, said) = code(&ports, &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("error[port]") && said.contains("master.ini:2"),
+        "{said}"
+    );
+    assert_eq!(code(&ports, &["--offline"]).0, Some(0));
+    // A program that is missing keeps no master from starting.
+    let hg = format!("{QUIET}[source:x]\ntype = hg\nrepourl = /srv/x\nhgbin = /nonexistent/hg\n");
+    let (status, said) = code(&hg, &[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("warning[environment]") && said.contains("/nonexistent/hg"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_model_is_shown_with_its_origins_and_without_passwords() {
+    let dir = master(QUIET);
+    let shown = run(dir.path(), &["checkconfig", "--show", "--format", "json"]);
+    assert!(shown.status.success(), "{}", text(&shown));
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("a document");
+    assert_eq!(shown["builders"][0]["name"], "words-one");
+    let origin = shown["builders"][0]["origin"]["place"].as_str();
+    assert!(
+        origin.is_some_and(|it| it.ends_with("master.ini:4:2")),
+        "{origin:?}"
+    );
+    assert_eq!(shown["master"]["poll_interval"]["origin"]["how"], "default");
+    let shown = run(dir.path(), &["checkconfig", "--show"]);
+    let said = String::from_utf8(shown.stdout).expect("text");
+    assert!(
+        said.contains("[scheduler:words]") && said.contains("derived: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_change_is_explained_by_the_files_alone() {
+    let dir = master(QUIET);
+    let told = run(
+        dir.path(),
+        &[
+            "explain",
+            "--repository",
+            "/srv/words.git",
+            "--branch",
+            "main",
+            "--file",
+            "a.c",
+        ],
+    );
+    assert!(told.status.success(), "{}", text(&told));
+    let said = text(&told);
+    assert!(
+        said.contains("builder `words-one`: would build, by scheduler `words`"),
+        "{said}"
+    );
+    let near = run(
+        dir.path(),
+        &[
+            "explain",
+            "--repository",
+            "/srv/word.git",
+            "--branch",
+            "main",
+            "--format",
+            "json",
+        ],
+    );
+    let near: serde_json::Value = serde_json::from_slice(&near.stdout).expect("a document");
+    assert_eq!(near["hint"], "did you mean `/srv/words.git`?");
+    let nothing = run(dir.path(), &["explain"]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", text(&nothing));
+    let build = run(
+        dir.path(),
+        &["explain", "build", "words-one/0", "--dir", "."],
+    );
+    assert_eq!(
+        build.status.code(),
+        Some(1),
+        "no master runs: {}",
+        text(&build)
+    );
+}

@@ -90,6 +90,19 @@ impl Farm {
         });
     }
 
+    /// What `autobot explain` says of the running master.
+    pub(crate) fn explain(&self, args: &[&str]) -> String {
+        let output = Command::new(AUTOBOT)
+            .arg("explain")
+            .args(args)
+            .arg("--dir")
+            .arg(self.master_dir())
+            .output()
+            .expect("run");
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    }
+
     pub(crate) fn master_output(&self) -> String {
         fs::read_to_string(self.path("master.out")).unwrap_or_default()
     }

@@ -49,6 +49,53 @@ fn a_pushed_commit_is_built_and_its_page_is_green() {
         .expect("a page")
         .1;
     assert!(page.contains("success"), "{page}");
+    assert!(page.contains("Why this build ran"), "{page}");
+    let told = farm.explain(&["build", "thing-linux/0"]);
+    for word in [
+        "ann@example.org",
+        "`thing` builds when",
+        "request",
+        "on slave `linux`",
+        "success",
+    ] {
+        assert!(told.contains(word), "{word}:\n{told}");
+    }
+}
+
+#[test]
+fn a_subversion_commit_is_built_on_its_branch() {
+    let dir = tempfile::tempdir().expect("a directory");
+    sh(dir.path(), "svnadmin", &["create", "r"]);
+    let root = format!("file://{}/r", dir.path().display());
+    for branch in ["trunk", "releases/1.2.X"] {
+        let (url, message) = (format!("{root}/{branch}"), format!("make {branch}"));
+        let line = ["mkdir", "-q", "--parents", "-m", &message, &url];
+        sh(dir.path(), "svn", &line);
+    }
+    let mut farm = Farm::new(&format!(
+        "poll_interval = 1\ntree_stable = 1\n\n\
+         [slave:linux]\npassword = secret\nfactories = thing\nlaunch = local\n\n\
+         [thing]\ntype = shell\nsvn.trunk = {root}/trunk\nsvn.1.2.X = {root}/releases/1.2.X\n\
+         commands = cat file\n"
+    ));
+    farm.start_master();
+    farm.wait("the first polls", |farm| {
+        let page = farm.get("/api/status")?.1;
+        (page.matches("\"last_poll\":\"").count() == 2).then_some(())
+    });
+    let work = dir.path().join("w");
+    let url = format!("{root}/releases/1.2.X");
+    sh(dir.path(), "svn", &["checkout", "-q", &url, "w"]);
+    fs::write(work.join("file"), "of the release\n").expect("written");
+    sh(&work, "svn", &["add", "-q", "file"]);
+    sh(&work, "svn", &["commit", "-q", "-m", "A file"]);
+
+    let build = farm.wait_builds("thing-linux", 1);
+    assert_eq!(build["results"], 0, "{build:#}");
+    assert_eq!(property(&build, "branch"), "1.2.X", "{build:#}");
+    assert_eq!(property(&build, "got_revision"), "3", "{build:#}");
+    let log = farm.log("thing-linux", 0, "shell");
+    assert!(log.contains("\nof the release\n"), "{log}");
 }
 
 #[test]

@@ -8,10 +8,15 @@
 )]
 
 mod commands;
+mod download;
 mod durable;
 mod farm;
 mod hello;
 mod journey;
+mod limits;
+mod locks;
 mod pages;
 mod reload;
+mod secrets;
 mod strangers;
+mod triggers;

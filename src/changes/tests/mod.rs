@@ -1,8 +1,10 @@
 //! The pollers against real repositories, one poll at a time, without a clock.
 
 mod git;
+mod git_branches;
 mod hg;
 mod pace;
+mod svn;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -23,9 +25,8 @@ use super::HgPoller;
 use super::Sink;
 use super::SinkError;
 use super::SourceSettings;
-use super::mirror::Mirror;
-use super::poll::Poller;
-use super::run;
+use super::poll::Poll;
+use super::poll::run;
 use crate::model::NewChange;
 use crate::model::Timestamp;
 use crate::process;
@@ -124,6 +125,7 @@ impl Bench {
             use_timestamps: true,
             project: "hello".into(),
             category: Some("nightly".into()),
+            revlink: None,
         }
     }
 
@@ -188,13 +190,13 @@ impl Bench {
     }
 
     /// Polls once, and gives the comments of what was delivered.
-    async fn poll<M: Mirror>(&self, poller: &Poller<M>) -> Vec<String> {
+    async fn poll<P: Poll>(&self, poller: &P) -> Vec<String> {
         let polled = poller.poll_once(self.store.as_ref()).await;
         polled.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
         self.news()
     }
 
-    async fn fails<M: Mirror>(&self, poller: &Poller<M>) -> String {
+    async fn fails<P: Poll>(&self, poller: &P) -> String {
         let polled = poller.poll_once(self.store.as_ref()).await;
         let error = polled.expect_err("the poll fails").to_string();
         error.replace(self.dir.path().to_str().unwrap(), "DIR")

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use super::super::mirror::Detail;
+use super::super::mirror::Mirror;
 use super::super::mirror::PollError;
 use super::super::mirror::Revision;
 use super::super::mirror::Tips;
+use super::super::poll::Poller;
 use super::super::program::ProgramError;
 use super::super::record::Record;
 use super::*;

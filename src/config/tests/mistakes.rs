@@ -12,57 +12,62 @@ use crate::syntax::Problems;
 fn every_mistake_of_a_file_is_told_in_one_run() {
     let text = "[:master:]\nfactories = foo baz\nslaveprot = 1\nhtmlport = web\nmax_builds = 0\nbuilders = os\nbase_url = ci.example.org\npoll_interval = 0\n[:mastre:]\n[slvae:x]\n[lock:db]\n[:web:]\n[gizmo:x]\n[slave:]\n[slave:../x]\n[_template]\n[slave:a]\nfactories = foo fooo nothing\nos = windows\npasswrod = x\nlaunch = ssh\n[slave:b]\npassword =\nbasedir = x\n[foo]\nbar = 1\nbra = 2\n[fo]\n[z]\ntype = vsc\nanything = 1\n[mine]\ncategroy = x\n";
     insta::assert_snapshot!(problems(text), @"
-    error: unknown factory `baz`
-     --> master.ini:2:17
-      |
-    2 | factories = foo baz
-      |                 ^^^
-      |
-      = help: there are `fo`, `foo`, `mine`, `vcs`, `z`
+    error[unknown-factory]: unknown factory `baz`
+      --> master.ini:2:17
+       |
+     2 | factories = foo baz
+       |                 ^^^
+       |
+      ::: master.ini:22:2
+       |
+    22 | [slave:b]
+       |  ^^^^^^^ [slave:b] takes it from here
+       |
+       = help: there are `fo`, `foo`, `mine`, `vcs`, `z`
 
-    error: unknown key `slaveprot` in [:master:]
+    error[unknown-key]: unknown key `slaveprot` in [:master:]
      --> master.ini:3:1
       |
     3 | slaveprot = 1
       | ^^^^^^^^^ did you mean `slaveport`?
 
-    error: bad value for `htmlport` in [:master:]
+    error[bad-value]: bad value for `htmlport` in [:master:]
      --> master.ini:4:12
       |
     4 | htmlport = web
       |            ^^^ expected a port such as `8010` or `127.0.0.1:8010`, or `none`
 
-    error: bad value for `max_builds` in [:master:]
+    error[bad-value]: bad value for `max_builds` in [:master:]
      --> master.ini:5:14
       |
     5 | max_builds = 0
       |              ^ expected a whole number from 1
 
-    error: bad value for `builders` in [:master:]
+    error[bad-value]: bad value for `builders` in [:master:]
      --> master.ini:6:12
       |
     6 | builders = os
       |            ^^ expected `slave`, `platform` or `factory`
 
-    error: bad value for `base_url` in [:master:]
+    error[bad-value]: bad value for `base_url` in [:master:]
      --> master.ini:7:12
       |
     7 | base_url = ci.example.org
       |            ^^^^^^^^^^^^^^ expected a web address such as `https://ci.example.org/`
 
-    error: bad value for `poll_interval` in [:master:]
+    error[bad-value]: bad value for `poll_interval` in [:master:]
      --> master.ini:8:17
       |
     8 | poll_interval = 0
       |                 ^ expected more than nothing
 
-    error: unknown section `[:mastre:]`
+    error[unknown-section]: unknown section `[:mastre:]`
      --> master.ini:9:2
       |
     9 | [:mastre:]
       |  ^^^^^^^^ did you mean `:master:`?
 
-    error: unknown kind of section `[slvae:…]`
+    error[unknown-section]: unknown kind of section `[slvae:…]`
       --> master.ini:10:2
        |
     10 | [slvae:x]
@@ -70,19 +75,7 @@ fn every_mistake_of_a_file_is_told_in_one_run() {
        |
        = help: `[slave:NAME]` is a slave, `[NAME]` or `[factory:NAME]` a factory
 
-    error: `[lock:…]` sections are not understood by this version
-      --> master.ini:11:2
-       |
-    11 | [lock:db]
-       |  ^^^^^^^
-
-    error: `[:web:]` is not understood by this version
-      --> master.ini:12:2
-       |
-    12 | [:web:]
-       |  ^^^^^
-
-    error: unknown kind of section `[gizmo:…]`
+    error[unknown-section]: unknown kind of section `[gizmo:…]`
       --> master.ini:13:2
        |
     13 | [gizmo:x]
@@ -90,37 +83,31 @@ fn every_mistake_of_a_file_is_told_in_one_run() {
        |
        = help: `[slave:NAME]` is a slave, `[NAME]` or `[factory:NAME]` a factory
 
-    error: `[slave:]` has no usable name
+    error[bad-name]: `[slave:]` has no usable name
       --> master.ini:14:2
        |
     14 | [slave:]
        |  ^^^^^^ expected a name behind the colon
 
-    error: `[slave:../x]` has no usable name
+    error[bad-name]: `[slave:../x]` has no usable name
       --> master.ini:15:2
        |
     15 | [slave:../x]
        |  ^^^^^^^^^^ a name does not begin with `.`
 
-    error: `[_template]` has no usable name
-      --> master.ini:16:2
-       |
-    16 | [_template]
-       |  ^^^^^^^^^ names with `_` first are templates, which this version does not understand
-
-    error: slave `a` has no password
+    error[missing-key]: slave `a` has no password
       --> master.ini:17:2
        |
     17 | [slave:a]
        |  ^^^^^^^ expected `password = …` in this section or in [:master:]
 
-    error: unknown factory `fooo`
+    error[unknown-factory]: unknown factory `fooo`
       --> master.ini:18:17
        |
     18 | factories = foo fooo nothing
        |                 ^^^^ did you mean `foo`?
 
-    error: unknown factory `nothing`
+    error[unknown-factory]: unknown factory `nothing`
       --> master.ini:18:22
        |
     18 | factories = foo fooo nothing
@@ -128,55 +115,55 @@ fn every_mistake_of_a_file_is_told_in_one_run() {
        |
        = help: there are `fo`, `foo`, `mine`, `vcs`, `z`
 
-    error: bad value for `os` in [slave:a]
+    error[bad-value]: bad value for `os` in [slave:a]
       --> master.ini:19:6
        |
     19 | os = windows
        |      ^^^^^^^ expected `linux`, `win` or `mac`
 
-    error: unknown key `passwrod` in [slave:a]
+    error[unknown-key]: unknown key `passwrod` in [slave:a]
       --> master.ini:20:1
        |
     20 | passwrod = x
        | ^^^^^^^^ did you mean `password`?
 
-    error: bad value for `launch` in [slave:a]
+    error[bad-value]: bad value for `launch` in [slave:a]
       --> master.ini:21:10
        |
     21 | launch = ssh
        |          ^^^ expected `none` (the slave dials in) or `local` (the master starts it)
 
-    error: bad value for `password` in [slave:b]
+    error[bad-value]: bad value for `password` in [slave:b]
       --> master.ini:23:11
        |
     23 | password =
-       |           ^ expected a password
+       |           ^ expected a password, or `${secret:NAME}`
 
-    error: bad value for `basedir` in [slave:b]
+    error[bad-value]: bad value for `basedir` in [slave:b]
       --> master.ini:24:11
        |
     24 | basedir = x
        |           ^ the slave says itself where it works, unless `launch = local`
 
-    error: unknown key `bra` in [foo]
+    error[unknown-key]: unknown key `bra` in [foo]
       --> master.ini:27:1
        |
     27 | bra = 2
        | ^^^ did you mean `bar`?
 
-    error: unknown factory `fo`
+    error[unknown-factory]: unknown factory `fo`
       --> master.ini:28:2
        |
     28 | [fo]
        |  ^^ did you mean `foo`?
 
-    error: unknown factory `vsc`
+    error[unknown-factory]: unknown factory `vsc`
       --> master.ini:30:8
        |
     30 | type = vsc
        |        ^^^ did you mean `vcs`?
 
-    warning: no slave uses factory `mine`
+    warning[idle]: no slave uses factory `mine`
       --> master.ini:32:2
        |
     32 | [mine]
@@ -184,7 +171,7 @@ fn every_mistake_of_a_file_is_told_in_one_run() {
        |
        = help: `factories = mine` in a slave's section uses it
 
-    error: unknown key `categroy` in [mine]
+    error[unknown-key]: unknown key `categroy` in [mine]
       --> master.ini:33:1
        |
     33 | categroy = x
@@ -197,7 +184,7 @@ fn names_that_stand_twice_are_shown_together() {
     let text =
         "[slave:a]\npassword = p\nfactories = *\n[worker:a]\n[foo]\nbar = 1\n[factory:foo]\n";
     insta::assert_snapshot!(problems(text), @"
-    error: slave `a` stands twice
+    error[duplicate]: slave `a` stands twice
      --> master.ini:4:2
       |
     1 | [slave:a]
@@ -206,7 +193,7 @@ fn names_that_stand_twice_are_shown_together() {
     4 | [worker:a]
       |  ^^^^^^^^ the second one
 
-    error: factory `foo` stands twice
+    error[duplicate]: factory `foo` stands twice
      --> master.ini:7:2
       |
     5 | [foo]
@@ -221,7 +208,7 @@ fn names_that_stand_twice_are_shown_together() {
 fn builders_that_would_share_a_directory_are_refused() {
     let text = "[:master:]\npassword = p\n[slave:b-c]\nfactories = a\n[slave:c]\nfactories = a-b\n[a]\ntype = mine\n[a-b]\ntype = mine\n";
     insta::assert_snapshot!(problems(text), @"
-    error: two builders would be named `a-b-c`
+    error[shared-directory]: two builders would be named `a-b-c`
      --> master.ini:5:2
       |
     5 | [slave:c]
@@ -235,13 +222,15 @@ fn builders_that_would_share_a_directory_are_refused() {
 fn builders_whose_names_become_one_directory_are_refused() {
     let text = "[:master:]\npassword = p\nfactories = mine\n[slave:a b]\n[slave:a_b]\n";
     insta::assert_snapshot!(problems(text), @"
-    error: builder `mine-a_b` would share its directory with `mine-a b`
+    error[shared-directory]: builder `mine-a_b` would share its directory with `mine-a b`
      --> master.ini:5:2
       |
+    4 | [slave:a b]
+      |  --------- the first one
     5 | [slave:a_b]
       |  ^^^^^^^^^
       |
-      = help: another name of the slave or of the factory keeps them apart
+      = help: another name or `builddir` keeps them apart; a name of the slave or of the factory does, too
     ");
 }
 
@@ -249,7 +238,7 @@ fn builders_whose_names_become_one_directory_are_refused() {
 fn builders_of_a_platform_need_to_know_it() {
     let text = "[:master:]\nbuilders = platform\n[slave:a]\npassword = p\nfactories = mine\n";
     insta::assert_snapshot!(problems(text), @"
-    error: `builders = platform` has to know the os of `a`
+    error[missing-key]: `builders = platform` has to know the os of `a`
      --> master.ini:3:2
       |
     3 | [slave:a]
@@ -262,7 +251,7 @@ fn a_port_is_used_once() {
     let rest = "[slave:a]\npassword = p\nfactories = mine\n";
     let text = format!("[:master:]\nslaveport = 8010\npublichtmlport = 127.0.0.1:8010\n{rest}");
     insta::assert_snapshot!(problems(&text), @"
-    error: `htmlport` and `slaveport` are both port 8010
+    error[port]: `htmlport` and `slaveport` are both port 8010
      --> master.ini:2:13
       |
     2 | slaveport = 8010
@@ -270,7 +259,7 @@ fn a_port_is_used_once() {
       |
       = help: `htmlport` is 8010 where the file says nothing else
 
-    error: `publichtmlport` and `slaveport` are both port 8010
+    error[port]: `publichtmlport` and `slaveport` are both port 8010
      --> master.ini:3:18
       |
     2 | slaveport = 8010
@@ -286,25 +275,25 @@ fn a_port_is_used_once() {
 fn what_does_nothing_gives_a_warning() {
     let text = "[:master:]\nrecipients = a@example.org\nirc_host = irc.example.org\n[slave:a]\npassword = p\n[foo]\nbar = 1\n";
     insta::assert_snapshot!(problems(text), @"
-    warning: `recipients` has no effect
+    warning[no-effect]: `recipients` has no effect
      --> master.ini:2:14
       |
     2 | recipients = a@example.org
       |              ^^^^^^^^^^^^^ mail status is not part of this version
 
-    warning: `irc_host` has no effect
+    warning[no-effect]: `irc_host` has no effect
      --> master.ini:3:12
       |
     3 | irc_host = irc.example.org
       |            ^^^^^^^^^^^^^^^ IRC status is not part of this version
 
-    warning: slave `a` builds nothing
+    warning[idle]: slave `a` builds nothing
      --> master.ini:4:2
       |
     4 | [slave:a]
       |  ^^^^^^^ expected `factories = …` in this section or in [:master:]
 
-    warning: no slave uses factory `foo`
+    warning[idle]: no slave uses factory `foo`
      --> master.ini:6:2
       |
     6 | [foo]
@@ -313,7 +302,7 @@ fn what_does_nothing_gives_a_warning() {
       = help: `factories = foo` in a slave's section uses it
     ");
     insta::assert_snapshot!(problems("# nothing yet\n"), @"
-    warning: there is no slave, so nothing can be built
+    warning[idle]: there is no slave, so nothing can be built
      --> master.ini:1:1
       |
     1 | # nothing yet
@@ -326,7 +315,7 @@ fn what_does_nothing_gives_a_warning() {
 #[test]
 fn a_master_section_without_its_colons_is_explained() {
     insta::assert_snapshot!(problems("[master]\n[slave:a]\npassword = p\nfactories = mine\n"), @"
-    error: unknown factory `master`
+    error[unknown-factory]: unknown factory `master`
      --> master.ini:1:2
       |
     1 | [master]
@@ -340,11 +329,11 @@ fn a_master_section_without_its_colons_is_explained() {
 fn a_type_without_a_section_may_need_one() {
     let text = "[slave:a]\npassword = p\nfactories = foo\n";
     insta::assert_snapshot!(problems(text), @"
-    error: `bar` is missing in [foo]
+    error[missing-key]: `bar` is missing in [foo]
      --> master.ini:3:13
       |
     3 | factories = foo
-      |             ^^^ expected a text
+      |             ^^^ expected a text, which may have properties such as `%(branch)s`
       |
       = help: the file has no section `[foo]`
     ");
@@ -354,17 +343,22 @@ fn a_type_without_a_section_may_need_one() {
 fn a_bad_default_is_told_once() {
     let text = "[:master:]\nos = windows\npassword = p\nfactories = mien\n[slave:a]\n[slave:b]\n";
     insta::assert_snapshot!(problems(text), @"
-    error: bad value for `os` in [:master:]
+    error[bad-value]: bad value for `os` in [:master:]
      --> master.ini:2:6
       |
     2 | os = windows
       |      ^^^^^^^ expected `linux`, `win` or `mac`
 
-    error: unknown factory `mien`
+    error[unknown-factory]: unknown factory `mien`
      --> master.ini:4:13
       |
     4 | factories = mien
       |             ^^^^ did you mean `mine`?
+      |
+     ::: master.ini:5:2
+      |
+    5 | [slave:a]
+      |  ^^^^^^^ [slave:a] takes it from here
     ");
 }
 
@@ -377,7 +371,7 @@ fn a_port_that_cannot_be_had_is_told_where_it_is_set() {
     let taken = std::io::Error::from(std::io::ErrorKind::AddrInUse);
     let shown = Problems(vec![cannot_listen(&plan, "slaveport", address, &taken)]).render(false);
     insta::assert_snapshot!(shown, @"
-    error: `slaveport`: cannot listen on `0.0.0.0:1`: address in use
+    error[port]: `slaveport`: cannot listen on `0.0.0.0:1`: address in use
      --> master.ini:2:13
       |
     2 | slaveport = 1
@@ -397,7 +391,7 @@ fn a_file_that_is_not_there_or_not_text_is_told_by_name() {
         assert_eq!(shown, expected);
     };
     told(
-        "error: there is no file `DIR/master.ini`\n |\n = help: `create-autobot-master DIR` makes a master\n",
+        "error[no-file]: there is no file `DIR/master.ini`\n |\n = help: `create-autobot-master DIR` makes a master\n",
     );
     std::fs::write(
         dir.path().join("master.ini"),
@@ -405,7 +399,7 @@ fn a_file_that_is_not_there_or_not_text_is_told_by_name() {
     )
     .expect("written");
     told(
-        "error: the file is not written in UTF-8\n --> master.ini:2:9\n  |\n2 | title = \u{fffd}ber\n  |         ^ this is no UTF-8\n  |\n  = help: an editor can save it with the encoding UTF-8\n",
+        "error[no-file]: the file is not written in UTF-8\n --> master.ini:2:9\n  |\n2 | title = \u{fffd}ber\n  |         ^ this is no UTF-8\n  |\n  = help: an editor can save it with the encoding UTF-8\n",
     );
 }
 
@@ -424,11 +418,11 @@ fn passwords_that_everybody_can_read_give_a_warning() {
     let secret = warnings(0o640);
     assert!(!secret.contains("everybody"), "{secret}");
     insta::assert_snapshot!(warnings(0o644), @"
-    warning: `master.ini` holds passwords and everybody can read it
+    warning[open-file]: `master.ini` holds passwords and everybody can read it
      |
      = help: `chmod o-r DIR/master.ini` keeps them secret
 
-    warning: slave `a` builds nothing
+    warning[idle]: slave `a` builds nothing
      --> master.ini:1:2
       |
     1 | [slave:a]
@@ -473,4 +467,532 @@ fn two_slaves_of_the_masters_own_do_not_share_a_directory() {
         shown.contains("slave `b` would work in the base directory of slave `a`"),
         "{shown}"
     );
+}
+
+#[test]
+fn schedulers_name_only_what_there_is() {
+    let text = "[slave:a]\npassword = p\nfactories = foo\n[foo]\nbar = 1\n[scheduler:x]\ntype = dependent\nupstream = z\nbuilders = foo-b *-mac\n[scheduler:y]\ntype = dependent\nupstream = x1\nbuilders =\n[scheduler:x1]\ntype = dependent\nupstream = y\nbuilders = foo-a\n[scheduler:x1]\n[scheduler:tagged]\nbranch = none\ntags = quick\n";
+    insta::assert_snapshot!(problems(text), @"
+    error[unknown-scheduler]: unknown scheduler `z`
+     --> master.ini:8:12
+      |
+    8 | upstream = z
+      |            ^
+      |
+      = help: there are `x`, `y`, `x1`, `tagged`
+
+    error[unknown-builder]: unknown builder `foo-b`
+     --> master.ini:9:12
+      |
+    9 | builders = foo-b *-mac
+      |            ^^^^^ did you mean `foo-a`?
+
+    error[no-builder]: no builder fits `*-mac`
+     --> master.ini:9:18
+      |
+    9 | builders = foo-b *-mac
+      |                  ^^^^^
+
+    error[no-builder]: scheduler `y` has no builder
+      --> master.ini:10:2
+       |
+    10 | [scheduler:y]
+       |  ^^^^^^^^^^^
+
+    error[circle]: scheduler `y` waits for itself
+      --> master.ini:12:12
+       |
+    12 | upstream = x1
+       |            ^^
+
+    error[circle]: scheduler `x1` waits for itself
+      --> master.ini:16:12
+       |
+    16 | upstream = y
+       |            ^
+
+    error[duplicate]: section `[scheduler:x1]` stands twice
+      --> master.ini:18:2
+       |
+    14 | [scheduler:x1]
+       |  ------------ the first one
+    ...
+    18 | [scheduler:x1]
+       |  ^^^^^^^^^^^^ the second one
+
+    error[unknown-name]: no builder has the tag `quick`
+      --> master.ini:21:8
+       |
+    21 | tags = quick
+       |        ^^^^^
+       |
+       = help: there are none
+    ");
+}
+
+#[test]
+fn logs_are_kept_of_builds_only() {
+    let section = "[slave:a]\npassword = p\nfactories = *\n[foo]\nbar = 1\n";
+    let text = format!("[:master:]\nlog_horizon = 9\nbuild_horizon = 8\n{section}");
+    insta::assert_snapshot!(problems(&text), @"
+    error[contradiction]: `log_horizon` 9 is more than `build_horizon` 8
+     --> master.ini:2:15
+      |
+    2 | log_horizon = 9
+      |               ^ logs are kept of builds only
+    3 | build_horizon = 8
+      |                 - so many are kept
+    ");
+    let text =
+        format!("[:master:]\nbuild_horizon = 8\nlog_horizon = 8\n{section}log_horizon = 9\n");
+    insta::assert_snapshot!(problems(&text), @"
+    error[contradiction]: `log_horizon` 9 is more than `build_horizon` 8
+     --> master.ini:7:2
+      |
+    7 | [foo]
+      |  ^^^ logs are kept of builds only
+      |
+      = help: what this section does not say is said in [:master:]
+    ");
+    let text = format!(
+        "[:master:]\nbuildHorizon = 0\nlogHorizon = none\nevent_horizon = 50\nchange_horizon = -1\n{section}"
+    );
+    insta::assert_snapshot!(problems(&text), @"
+    error[bad-value]: bad value for `buildHorizon` in [:master:]
+     --> master.ini:2:16
+      |
+    2 | buildHorizon = 0
+      |                ^ expected a whole number from 1, or `none`
+
+    warning[no-effect]: `event_horizon` has no effect
+     --> master.ini:4:17
+      |
+    4 | event_horizon = 50
+      |                 ^^ the waterfall draws builds and changes; other events are not kept
+
+    error[bad-value]: bad value for `change_horizon` in [:master:]
+     --> master.ini:5:18
+      |
+    5 | change_horizon = -1
+      |                  ^^ expected a whole number, or `none`
+    ");
+}
+
+#[test]
+fn keys_of_buildbot_do_what_they_say_or_say_what_does() {
+    let section = "[slave:a]\npassword = p\nfactories = *\n[foo]\nbar = 1\n";
+    let text = format!(
+        "[:master:]\nsources = x\nbots = y\ninterlocks = z\nmanhole = 1\ndb_url = mysql://host/db\n\
+         multiMaster = yes\ndb_poll_interval = 30\ncaches.Changes = 100\nbuildCacheSize = 0\n\
+         changeCacheSize = 10\ndebugPassword = x\nlogMaxSize = 1X\nlog_compression_method = zip\n{section}"
+    );
+    insta::assert_snapshot!(problems(&text), @"
+    error[unknown-key]: there is no key `sources`
+     --> master.ini:2:11
+      |
+    2 | sources = x
+      |           ^
+      |
+      = help: pollers are derived from the factories' repositories; a section `[source:NAME]` is a change source
+
+    error[unknown-key]: there is no key `bots`
+     --> master.ini:3:8
+      |
+    3 | bots = y
+      |        ^
+      |
+      = help: each slave is a section `[slave:NAME]`
+
+    error[unknown-key]: there is no key `interlocks`
+     --> master.ini:4:14
+      |
+    4 | interlocks = z
+      |              ^
+      |
+      = help: each lock is a section `[lock:NAME]`
+
+    error[unknown-key]: there is no key `manhole`
+     --> master.ini:5:11
+      |
+    5 | manhole = 1
+      |           ^
+      |
+      = help: there is no Python inside to talk to; `autobot status`, the pages and `/json` show what goes on
+
+    error[bad-value]: bad value for `db_url` in [:master:]
+     --> master.ini:6:10
+      |
+    6 | db_url = mysql://host/db
+      |          ^^^^^^^^^^^^^^^ this version keeps its state in SQLite only: `sqlite:///FILE`
+
+    warning[no-effect]: `multi_master` has no effect
+     --> master.ini:7:15
+      |
+    7 | multiMaster = yes
+      |               ^^^ a database has one master in this version
+
+    warning[no-effect]: `db_poll_interval` has no effect
+     --> master.ini:8:20
+      |
+    8 | db_poll_interval = 30
+      |                    ^^ what is written is known at once
+
+    warning[no-effect]: `caches` has no effect
+     --> master.ini:9:18
+      |
+    9 | caches.Changes = 100
+      |                  ^^^ SQLite's own cache is the only one
+
+    error[bad-value]: bad value for `buildCacheSize` in [:master:]
+      --> master.ini:10:18
+       |
+    10 | buildCacheSize = 0
+       |                  ^ expected a whole number from 1, or `none`
+
+    warning[no-effect]: `build_cache_size` has no effect
+      --> master.ini:10:18
+       |
+    10 | buildCacheSize = 0
+       |                  ^ SQLite's own cache is the only one
+
+    warning[no-effect]: `change_cache_size` has no effect
+      --> master.ini:11:19
+       |
+    11 | changeCacheSize = 10
+       |                   ^^ SQLite's own cache is the only one
+
+    warning[no-effect]: `debug_password` has no effect
+      --> master.ini:12:17
+       |
+    12 | debugPassword = x
+       |                 ^ there is no debug client; `autobot force` and the pages do what it did
+
+    error[bad-value]: bad value for `logMaxSize` in [:master:]
+      --> master.ini:13:14
+       |
+    13 | logMaxSize = 1X
+       |              ^^ expected a size such as `65536`, `64K` or `10M`, or `none`
+
+    error[bad-value]: bad value for `log_compression_method` in [:master:]
+      --> master.ini:14:26
+       |
+    14 | log_compression_method = zip
+       |                          ^^^ expected `gz` or `bz2`
+
+    warning[no-effect]: `log_compression_method` has no effect
+      --> master.ini:14:26
+       |
+    14 | log_compression_method = zip
+       |                          ^^^ this version keeps logs as they are
+    ");
+}
+
+#[test]
+fn sizes_have_units_and_a_tail_alone_is_idle() {
+    let section = "[slave:a]\npassword = p\nfactories = *\n[foo]\nbar = 1\n";
+    let text = format!(
+        "[:master:]\nlogMaxTailSize = 1M\nlogCompressionLimit = no\nlogCompressionMethod = bz2\n{section}"
+    );
+    insta::assert_snapshot!(problems(&text), @"
+    warning[no-effect]: `log_max_tail_size` has no effect
+     --> master.ini:2:18
+      |
+    2 | logMaxTailSize = 1M
+      |                  ^^ without `log_max_size`, logs are kept whole
+
+    warning[no-effect]: `log_compression_limit` has no effect
+     --> master.ini:3:23
+      |
+    3 | logCompressionLimit = no
+      |                       ^^ this version keeps logs as they are
+
+    warning[no-effect]: `log_compression_method` has no effect
+     --> master.ini:4:24
+      |
+    4 | logCompressionMethod = bz2
+      |                        ^^^ this version keeps logs as they are
+    ");
+}
+
+/// A project with a matrix and three schedulers, in both spellings.
+const PROJECT: [(&str, &str); 2] = [
+    (
+        "master.ini",
+        r#"[slave:here]
+password = p
+has.python = 3.12
+
+[builder:calc-{kind}]
+factory = calc
+matrix.kind = plain optimized
+slaves = here
+tags = {{ kind }}
+
+[calc]
+git = https://example.org/calc.git#main
+env.LANG = C
+steps := [
+    {"type": "compile", "command": ["python3", "-m", "compileall", "."]},
+    {"type": "test", "command": "./check {{ kind }}", "timeout": "20m"},
+    {"type": "trigger", "scheduler_names": ["packages"]}
+  ]
+
+[scheduler:night]
+type = nightly
+branch = main
+hour = 3
+builders = calc-plain
+
+[scheduler:packages]
+type = triggerable
+tags = optimized
+"#,
+    ),
+    (
+        "master.toml",
+        r#"[slave.here]
+password = "p"
+has.python = ["3.12"]
+
+[builder."calc-{kind}"]
+factory = "calc"
+matrix.kind = ["plain", "optimized"]
+slaves = "here"
+tags = "{{ kind }}"
+
+[factory.calc]
+git = "https://example.org/calc.git#main"
+env.LANG = "C"
+
+[[factory.calc.steps]]
+type = "compile"
+command = ["python3", "-m", "compileall", "."]
+
+[[factory.calc.steps]]
+type = "test"
+command = "./check {{ kind }}"
+timeout = "20m"
+
+[[factory.calc.steps]]
+type = "trigger"
+scheduler_names = ["packages"]
+
+[scheduler.night]
+type = "nightly"
+branch = "main"
+hour = 3
+builders = "calc-plain"
+
+[scheduler.packages]
+type = "triggerable"
+tags = "optimized"
+"#,
+    ),
+];
+
+#[test]
+fn the_ten_mistakes_that_buildbot_does_not_place() {
+    let slips: [(&str, [(&str, &str); 2]); 10] = [
+        (
+            "a misspelled parameter of a step",
+            [
+                ("\"command\": \"./", "\"comand\": \"./"),
+                ("command = [", "comand = ["),
+            ],
+        ),
+        (
+            "a scheduler of a builder that is not there",
+            [
+                ("= calc-plain", "= calc-plian"),
+                ("calc-plain", "calc-plian"),
+            ],
+        ),
+        (
+            "a slave that is not there",
+            [
+                ("slaves = here", "slaves = hrere"),
+                ("slaves = \"here", "slaves = \"hrere"),
+            ],
+        ),
+        (
+            "a step of no type",
+            [("\"test\"", "\"tset\""), ("\"test\"", "\"tset\"")],
+        ),
+        (
+            "a bracket that is not closed",
+            [("\".\"]", "\".\""), ("\".\"]", "\".\"")],
+        ),
+        (
+            "a duration in words",
+            [("\"20m\"", "\"20 minutes\""), ("\"20m\"", "20 minutes")],
+        ),
+        (
+            "an hour that no day has",
+            [("hour = 3", "hour = 25"), ("hour = 3", "hour = 25")],
+        ),
+        (
+            "an environment that is a text",
+            [
+                ("env.LANG = C", "env = PATH=/bin"),
+                ("env.LANG = \"C\"", "env = \"PATH=/bin\""),
+            ],
+        ),
+        (
+            "a property that nothing sets",
+            [
+                ("{{ kind }}\",", "%(brnch)s\","),
+                ("{{ kind }}\"\ntimeout", "%(brnch)s\"\ntimeout"),
+            ],
+        ),
+        (
+            "a step that triggers nothing",
+            [
+                ("[\"packages\"]", "[\"package\"]"),
+                ("[\"packages\"]", "[\"package\"]"),
+            ],
+        ),
+    ];
+    let mut all = String::new();
+    for (slip, replaced) in slips {
+        all.push_str(&format!("## {slip}\n"));
+        for ((name, text), (from, to)) in PROJECT.into_iter().zip(replaced) {
+            assert!(text.contains(from), "{from}");
+            super::language::files(&[(name, text)]).expect("no mistake yet");
+            let told = super::language::files(&[(name, &text.replacen(from, to, 1))]);
+            all.push_str(&told.expect_err(slip));
+            all.push('\n');
+        }
+    }
+    insta::assert_snapshot!(all, @r#"
+    ## a misspelled parameter of a step
+    error[unknown-key]: unknown key `comand` in [[steps]]
+      --> master.ini:16:22
+       |
+    16 |     {"type": "test", "comand": "./check {{ kind }}", "timeout": "20m"},
+       |                      ^^^^^^^^ did you mean `command`?
+
+    error[unknown-key]: unknown key `comand` in [[steps]]
+      --> master.toml:17:1
+       |
+    17 | comand = ["python3", "-m", "compileall", "."]
+       | ^^^^^^ did you mean `command`?
+
+    ## a scheduler of a builder that is not there
+    error[unknown-builder]: unknown builder `calc-plian`
+      --> master.ini:24:12
+       |
+    24 | builders = calc-plian
+       |            ^^^^^^^^^^ did you mean `calc-plain`?
+
+    error[unknown-builder]: unknown builder `calc-plian`
+      --> master.toml:32:13
+       |
+    32 | builders = "calc-plian"
+       |             ^^^^^^^^^^ did you mean `calc-plain`?
+
+    ## a slave that is not there
+    error[unknown-slave]: unknown slave `hrere`
+     --> master.ini:8:10
+      |
+    8 | slaves = hrere
+      |          ^^^^^ did you mean `here`?
+
+    error[unknown-slave]: unknown slave `hrere`
+     --> master.toml:8:11
+      |
+    8 | slaves = "hrere"
+      |           ^^^^^ did you mean `here`?
+
+    ## a step of no type
+    error[unknown-type]: unknown step type `tset`
+      --> master.ini:16:14
+       |
+    16 |     {"type": "tset", "command": "./check {{ kind }}", "timeout": "20m"},
+       |              ^^^^^^ did you mean `test`?
+
+    error[unknown-type]: unknown step type `tset`
+      --> master.toml:20:8
+       |
+    20 | type = "tset"
+       |        ^^^^^^ did you mean `test`?
+
+    ## a bracket that is not closed
+    error[bad-value]: bad value for `steps`
+      --> master.ini:15:71
+       |
+    15 |     {"type": "compile", "command": ["python3", "-m", "compileall", "."},
+       |                                                                       ^ not JSON: expected `,` or `]`
+
+    error[bad-line]: this `[` is not closed
+      --> master.toml:17:11
+       |
+    17 | command = ["python3", "-m", "compileall", "."
+       |           ^
+
+    ## a duration in words
+    error[bad-value]: bad value for `timeout` in [[steps]]
+      --> master.ini:16:66
+       |
+    16 |     {"type": "test", "command": "./check {{ kind }}", "timeout": "20 minutes"},
+       |                                                                  ^^^^^^^^^^^^ expected a duration such as `90s` or `5m`, `none`, or an expression such as `45m * slave.timeout_factor`
+
+    error[bad-line]: string values must be quoted, expected literal string
+      --> master.toml:22:11
+       |
+    22 | timeout = 20 minutes
+       |           ^^^^^^^^^^
+
+    ## an hour that no day has
+    error[bad-value]: bad value for `hour` in [scheduler:night]
+      --> master.ini:23:8
+       |
+    23 | hour = 25
+       |        ^^ expected `*`, or numbers from 0 to 23 such as `3`, `8-18` or `*/2`
+
+    error[bad-value]: bad value for `hour` in [scheduler.night]
+      --> master.toml:31:8
+       |
+    31 | hour = 25
+       |        ^^ expected `*`, or numbers from 0 to 23 such as `3`, `8-18` or `*/2`
+
+    ## an environment that is a text
+    error[bad-value]: bad value for `env` in [builder:calc-{kind}]
+      --> master.ini:13:7
+       |
+    13 | env = PATH=/bin
+       |       ^^^^^^^^^ expected `env.KEY = VALUE` or a map such as `{"KEY": "VALUE"}`
+
+    error[bad-value]: bad value for `env` in [builder.calc-{kind}]
+      --> master.toml:13:7
+       |
+    13 | env = "PATH=/bin"
+       |       ^^^^^^^^^^^ expected `env.KEY = VALUE` or a map such as `{"KEY": "VALUE"}`
+
+    ## a property that nothing sets
+    error[unknown-property]: nothing sets the property `brnch`
+      --> master.ini:16:44
+       |
+    16 |     {"type": "test", "command": "./check %(brnch)s", "timeout": "20m"},
+       |                                            ^^^^^ did you mean `branch`?
+
+    error[unknown-property]: nothing sets the property `brnch`
+      --> master.toml:21:22
+       |
+    21 | command = "./check %(brnch)s"
+       |                      ^^^^^ did you mean `branch`?
+
+    ## a step that triggers nothing
+    error[unknown-scheduler]: unknown scheduler `package`
+      --> master.ini:17:45
+       |
+    17 |     {"type": "trigger", "scheduler_names": ["package"]}
+       |                                             ^^^^^^^^^ did you mean `packages`?
+
+    error[unknown-scheduler]: unknown scheduler `package`
+      --> master.toml:26:20
+       |
+    26 | scheduler_names = ["package"]
+       |                    ^^^^^^^^^ did you mean `packages`?
+    "#);
+    assert_eq!(all.matches("error[").count(), 20);
 }

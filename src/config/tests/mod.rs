@@ -1,15 +1,28 @@
 //! Whole files in, whole plans out, with factories that only show what
 //! reached them.
 
+mod arbitrary;
+mod convert;
+mod examples;
+mod language;
+mod large;
 mod mistakes;
+mod schema;
+mod secrets;
+pub(crate) mod sections;
+mod triggers;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use super::*;
+use crate::expr::Fillings;
+use crate::factories::Reading;
+use crate::factories::Repository;
 use crate::factories::Vcs;
 use crate::model::Platform;
 use crate::steps::StepPlan;
+use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Problem;
 use crate::syntax::Section;
@@ -44,12 +57,13 @@ impl Catalogue for Fake {
         vec!["vcs".to_owned()]
     }
 
-    fn read(&self, section: &Section, problems: &mut Problems) -> Option<Arc<dyn Factory>> {
+    fn read(&self, section: &Section, axes: &Fillings, problems: &mut Problems) -> Reading {
         let mut keys = Keys::of(section, problems);
-        let own_name = section.name.trim_start_matches("factory:").to_owned();
-        let name = keys.or("type", own_name)?;
+        let Some(name) = keys.or("type", section.own_name.clone()) else {
+            return Reading::default();
+        };
         let factory = match name.as_str() {
-            "foo" => foo(&mut keys),
+            "foo" => foo(&mut keys, axes),
             "vcs" => vcs(&mut keys),
             "mine" => mine(&mut keys),
             _ => {
@@ -57,28 +71,41 @@ impl Catalogue for Fake {
                     true => keys.place("type"),
                     false => section.place.clone(),
                 };
-                let problem = Problem::error(format!("unknown factory `{name}`")).at(&place);
+                let problem =
+                    Problem::error(Code::UnknownFactory, format!("unknown factory `{name}`"))
+                        .at(&place);
                 keys.note(problem.did_you_mean(&name, self.names()));
-                return None;
+                return Reading::default();
             }
         };
-        keys.finish();
-        Some(Arc::new(factory?))
+        let references = keys.references();
+        let (left, asked) = keys.leftover();
+        Reading {
+            factory: factory.map(|it| Arc::new(it) as Arc<dyn Factory>),
+            steps: Vec::new(),
+            left,
+            asked,
+            references,
+        }
     }
 }
 
-fn foo(keys: &mut Keys<'_>) -> Option<Probe> {
-    let bar = keys.required::<String>("bar");
+fn foo(keys: &mut Keys<'_>, axes: &Fillings) -> Option<Probe> {
+    let bar = keys.required::<Text>("bar");
     let baz = keys.or("baz", String::new());
+    let axes = match axes.map.len() {
+        0 => String::new(),
+        _ => format!(" {}", serde_json::Value::from(axes.map.clone())),
+    };
     Some(Probe {
         sources: Vec::new(),
-        shown: format!("bar={} baz={}", bar?, baz?),
+        shown: format!("bar={} baz={}{axes}", bar?, baz?),
     })
 }
 
 fn vcs(keys: &mut Keys<'_>) -> Option<Probe> {
     let mut sources = Vec::new();
-    for (key, vcs) in [("git", Vcs::Git), ("hg", Vcs::Hg)] {
+    for (key, vcs) in [("git", Vcs::Git), ("hg", Vcs::Hg), ("svn", Vcs::Svn)] {
         for word in keys.or(key, Vec::<String>::new())? {
             let (url, branch) = match word.rsplit_once('#') {
                 Some((url, branch)) => (url.to_owned(), Some(branch.to_owned())),
@@ -102,10 +129,10 @@ fn mine(keys: &mut Keys<'_>) -> Option<Probe> {
 }
 
 fn try_read(text: &str) -> Result<Plan, Problems> {
-    read(&[Source::new("master.ini", "/base", text)], &Fake)
+    read(&Source::new("master.ini", "/base", text), &Fake)
 }
 
-fn plan(text: &str) -> Plan {
+pub(super) fn plan(text: &str) -> Plan {
     try_read(text).unwrap_or_else(|problems| panic!("{}", problems.render(false)))
 }
 
@@ -123,7 +150,8 @@ fn shown(plan: &Plan) -> String {
         let (name, os, launch) = (&slave.name, &slave.os, &slave.launch);
         out.push_str(&format!(
             "slave {name} {} {os:?} {launch:?} {:?}\n",
-            slave.password, slave.max_builds
+            slave.password.reveal(&plan.secrets).expect("a password"),
+            slave.max_builds
         ));
     }
     for builder in &plan.builders {
@@ -139,20 +167,22 @@ fn shown(plan: &Plan) -> String {
     for source in &plan.sources {
         out.push_str(&format!(
             "{} every {:?}\n",
-            source.name, source.poll_interval
+            source.name,
+            source.settings.poll_interval().unwrap_or_default()
         ));
     }
     for scheduler in &plan.schedulers {
         let builders: Vec<_> = scheduler.builders.iter().map(|it| it.as_str()).collect();
-        let follows: Vec<_> = scheduler
-            .follows
+        let settings = &scheduler.settings;
+        let follows = settings.filter().map_or(&[][..], |it| &it.on);
+        let follows: Vec<_> = follows
             .iter()
             .map(|it| format!("{}#{}", it.repository, it.branch.as_deref().unwrap_or("-")))
             .collect();
         out.push_str(&format!(
-            "scheduler {} after {:?}: {} -> {}\n",
+            "scheduler {} {}: {} -> {}\n",
             scheduler.name,
-            scheduler.tree_stable,
+            settings.describe(),
             follows.join(" "),
             builders.join(" ")
         ));
@@ -209,11 +239,11 @@ fn the_master_section_holds_defaults_for_every_slave() {
     assert_eq!(plan.slaves[0].properties, Properties::new());
     let one = &plan.builders[0];
     assert_eq!(one.category.as_deref(), Some("quick"));
-    assert!(!one.merge_requests);
+    assert_eq!(one.merge_requests, MergeRequests::No);
     assert_eq!(one.properties.text("site"), Some("there"));
     assert!(one.env.contains_key("PATH"));
     assert!(plan.builders[1].env.is_empty());
-    assert!(plan.builders[1].merge_requests);
+    assert_eq!(plan.builders[1].merge_requests, MergeRequests::Yes);
     assert_eq!(plan.warnings.render(false), "");
 }
 
@@ -234,10 +264,10 @@ fn pollers_and_schedulers_follow_from_sources() {
     GitPoller: https://example.org/a.git#main every 300s
     GitPoller: https://example.org/b.git every 300s
     HgPoller: https://example.org/c every 300s
-    scheduler x after 10s: https://example.org/a.git#main -> x-a x-b x-c
-    scheduler x https://example.org/b.git after 10s: https://example.org/b.git#- https://example.org/b.git#master -> x-a x-b x-c
-    scheduler y after 10s: https://example.org/b.git#- https://example.org/b.git#master -> y-a y-b y-c
-    scheduler y https://example.org/c after 10s: https://example.org/c#- https://example.org/c#default -> y-a y-b y-c
+    scheduler x builds when its source was stable for 10 s: https://example.org/a.git#main -> x-a x-b x-c
+    scheduler x https://example.org/b.git builds when its source was stable for 10 s: https://example.org/b.git#- https://example.org/b.git#master -> x-a x-b x-c
+    scheduler y builds when its source was stable for 10 s: https://example.org/b.git#- https://example.org/b.git#master -> y-a y-b y-c
+    scheduler y https://example.org/c builds when its source was stable for 10 s: https://example.org/c#- https://example.org/c#default -> y-a y-b y-c
     "#);
     let alone = plan(&TWO_SOURCES.replace("[:master:]", "[:master:]\nderive = no"));
     assert!(alone.sources.is_empty() && alone.schedulers.is_empty());
@@ -282,31 +312,31 @@ fn a_reload_says_what_it_changes() {
         )
         .replace("[slave:c]", "[slave:d]")
         .replace("https://example.org/c", "https://example.org/d");
-    let lines = diff(&old, &plan(&new));
-    insta::assert_snapshot!(lines.join("\n"), @"
+    let lines = |new: &Plan| Difference::between(&old, new, &mut Prints::default()).lines();
+    insta::assert_snapshot!(lines(&plan(&new)).join("\n"), @"
     changed slaveport 0.0.0.0:9010 to 0.0.0.0:9011
     removed htmlport 0.0.0.0:8010
     added publichtmlport 0.0.0.0:8011
-    changed the settings of the master
+    changed title
     added slave `d`
     removed slave `c`
-    changed builder `y-a`
-    changed builder `y-b`
     added builder `x-d`
     added builder `y-d`
+    changed builder `y-a`: factory
+    changed builder `y-b`: factory
     removed builder `x-c`
     removed builder `y-c`
     added source `HgPoller: https://example.org/d`
     removed source `HgPoller: https://example.org/c`
-    changed scheduler `x`
-    changed scheduler `x https://example.org/b.git`
-    changed scheduler `y`
     added scheduler `y https://example.org/d`
+    changed scheduler `x`: builders
+    changed scheduler `x https://example.org/b.git`: builders
+    changed scheduler `y`: builders
     removed scheduler `y https://example.org/c`
     kept 2 slaves, 2 builders, 2 sources
     ");
     assert_eq!(
-        diff(&old, &old),
+        lines(&old),
         ["kept 3 slaves, 6 builders, 3 sources, 4 schedulers"]
     );
 }
@@ -341,18 +371,18 @@ fn a_recipe_beside_the_file_is_a_factory() {
     slave a p None None None
     builder greet-a in greet-a on a by greet
     GitPoller: https://example.org/hello.git every 60s
-    scheduler greet after 60s: https://example.org/hello.git#- https://example.org/hello.git#master -> greet-a
+    scheduler greet builds when its source was stable for 60 s: https://example.org/hello.git#- https://example.org/hello.git#master -> greet-a
     ");
     let ini =
         "[slave:a]\npassword = p\nfactories = greet gret\n[greet]\nname = World\ncatgory = x\n";
     insta::assert_snapshot!(loaded(ini, RECIPE), @"
-    error: unknown factory `gret`
+    error[unknown-factory]: unknown factory `gret`
      --> master.ini:3:19
       |
     3 | factories = greet gret
       |                   ^^^^ did you mean `greet`?
 
-    error: unknown key `catgory` in [greet]
+    error[unknown-key]: unknown key `catgory` in [greet]
      --> master.ini:6:1
       |
     6 | catgory = x
@@ -370,5 +400,47 @@ fn every_example_of_a_factory_loads() {
         let shown = loaded(&ini, RECIPE);
         let builder = format!("builder {0}-a in {0}-a on a by {0}", kind.name);
         assert!(shown.contains(&builder), "{shown}");
+    }
+}
+
+/// Two builders of `foo` and one of `vcs`, and what follows.
+const THREE_BUILDERS: &str = "[slave:a]\npassword = p\nfactories = foo vcs\n[slave:b]\npassword = p\nfactories = foo\n[foo]\nbar = 1\n[vcs]\ngit = https://example.org/a.git#main\n";
+
+fn schedulers(sections: &str) -> String {
+    let plan = plan(&format!("{THREE_BUILDERS}{sections}"));
+    let all = shown(&plan);
+    let lines = all.lines().filter(|it| it.starts_with("scheduler "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn scheduler_sections_name_their_builders_and_replace_derived_ones() {
+    let shown = schedulers(
+        "[scheduler:vcs]\ntype = periodic\nevery = 1h\nbuilders = vcs-a\n[scheduler:all]\nbranch = main\nbuilders = foo-* vcs-a foo-b\n[scheduler:after]\ntype = Dependent\nupstream = vcs\nbuilders = foo-?\n",
+    );
+    insta::assert_snapshot!(shown, @r"
+    scheduler vcs builds every 3600 s:  -> vcs-a
+    scheduler all builds every important change alone and at once:  -> foo-a vcs-a foo-b
+    scheduler after builds what all builds of `vcs` went well with:  -> foo-a foo-b
+    ");
+}
+
+#[test]
+fn a_scheduler_that_is_only_moved_is_the_same_and_each_of_its_settings_counts() {
+    let one = |section: &str| {
+        let plan = plan(&format!("{THREE_BUILDERS}{section}"));
+        plan.schedulers.last().expect("the section").clone()
+    };
+    let text = "[scheduler:q]\nbranch = main\ntree_stable = 60\nfile_is_important = file != 'x'\nbuilders = foo-a\n";
+    let first = one(text);
+    assert_eq!(first, one(&format!("\n# moved\n{text}")));
+    for (from, to) in [
+        ("60", "30"),
+        ("'x'", "'y'"),
+        ("foo-a", "foo-*"),
+        ("branch = main", "branch = main\nproperty.a = 1"),
+        ("branch = main", "type = any_branch\nbranches = main"),
+    ] {
+        assert_ne!(first, one(&text.replace(from, to)), "{to}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod line;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -7,7 +7,9 @@ use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::ChangeId;
+use crate::model::ConfigId;
 use crate::model::Exit;
+use crate::model::HeldLocks;
 use crate::model::LogRecord;
 use crate::model::Outcome;
 use crate::model::Properties;
@@ -23,12 +25,12 @@ use super::super::{
 };
 use super::Sqlite;
 use super::rows::{
-    from_json, outcome, patch_from_json, patch_to_json, properties_from_json, properties_to_json,
-    to_json,
+    from_json, locks_from_json, locks_to_json, outcome, patch_from_json, patch_to_json,
+    properties_from_json, properties_to_json, to_json,
 };
 
 const COLUMNS: &str = "id, builder, number, slave, reason, branch, revision, repository, project, \
-                       patch, properties, blame, text, started, finished, outcome";
+                       patch, properties, blame, text, started, finished, outcome, config";
 
 impl Sqlite {
     pub(super) fn insert_build(
@@ -41,18 +43,15 @@ impl Sqlite {
                 return Ok(None);
             }
         }
-        let number: i64 = self
-            .db
-            .prepare_cached("SELECT coalesce(max(number) + 1, 0) FROM builds WHERE builder = ?1")?
-            .query_row([new.builder.as_str()], |row| row.get(0))?;
+        let number = self.select_next_number(&new.builder)?;
         let lease = self.next_lease()?;
         let blame = self.select_blame(&new.stamp)?;
         let stamp = &new.stamp;
         self.db
             .prepare_cached(
                 "INSERT INTO builds (builder, number, slave, reason, branch, revision, repository, \
-                 project, patch, properties, blame, text, started, lease, fingerprint) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '{}', ?10, '[]', ?11, ?12, '')",
+                 project, patch, properties, blame, text, started, lease, fingerprint, config) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '{}', ?10, '[]', ?11, ?12, '', ?13)",
             )?
             .execute(params![
                 new.builder.as_str(),
@@ -67,6 +66,7 @@ impl Sqlite {
                 to_json(&blame),
                 now.0,
                 lease,
+                new.config.map(|it| it.0),
             ])?;
         let id = self.db.last_insert_rowid();
         for request in &new.requests {
@@ -144,6 +144,13 @@ impl Sqlite {
         for step in steps {
             self.upsert_step(build, step)?;
         }
+        Ok(())
+    }
+
+    pub(super) fn update_locks(&self, build: BuildId, locks: &HeldLocks) -> Result<()> {
+        self.db
+            .prepare_cached("UPDATE builds SET locks = ?2 WHERE id = ?1")?
+            .execute(params![build.0, locks_to_json(locks)])?;
         Ok(())
     }
 
@@ -282,10 +289,12 @@ impl Sqlite {
     pub(super) fn select_unfinished(&self) -> Result<Vec<UnfinishedBuild>> {
         let mut all = Vec::new();
         for build in self.select_builds("finished IS NULL ORDER BY id", &[])? {
-            let (fingerprint, stop_reason) = self
+            let (fingerprint, stop_reason, locks): (_, _, String) = self
                 .db
-                .prepare_cached("SELECT fingerprint, stop_reason FROM builds WHERE id = ?1")?
-                .query_row([build.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                .prepare_cached("SELECT fingerprint, stop_reason, locks FROM builds WHERE id = ?1")?
+                .query_row([build.id.0], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })?;
             let steps = self.select_steps(build.id)?;
             let running = steps
                 .iter()
@@ -300,6 +309,7 @@ impl Sqlite {
                 steps,
                 commands,
                 stop_reason,
+                locks: locks_from_json(&locks)?,
             });
         }
         Ok(all)
@@ -488,6 +498,7 @@ fn build(row: &Row<'_>) -> Result<BuildRecord> {
         started: Timestamp(row.get(13)?),
         finished: row.get::<_, Option<i64>>(14)?.map(Timestamp),
         outcome: outcome(row.get(15)?)?,
+        config: row.get::<_, Option<i64>>(16)?.map(ConfigId),
         requests: Vec::new(),
     })
 }

@@ -2,11 +2,17 @@
 //! database and brackets transactions.
 
 mod builds;
+mod buildsets;
 mod changes;
+mod configs;
+mod prune;
 mod requests;
 mod rows;
 mod verbs;
 
+use std::cmp::Ordering;
+use std::fs;
+use std::fs::{OpenOptions, Permissions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +21,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{Result, Store, StoreError};
 
 /// Each entry brings a database of the version before it (its index) up by one.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("triggered.sql"),
+    include_str!("locks_and_numbers.sql"),
+    include_str!("configs.sql"),
+];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -40,6 +51,7 @@ impl From<rusqlite::Error> for StoreError {
 impl Sqlite {
     /// Opens the database to write, making it if it is not there.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        keep_private(path);
         let mut db = Connection::open(path)?;
         db.busy_timeout(BUSY)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
@@ -60,6 +72,20 @@ impl Sqlite {
         db.pragma_update(None, "cache_size", -500)?;
         db.set_prepared_statement_cache_capacity(32);
         Ok(Self { db })
+    }
+
+    /// Says what to do about a database that only a writer can bring up to date.
+    pub(super) fn check_version(&self) -> Result<()> {
+        let version: usize = self
+            .db
+            .query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        match version.cmp(&MIGRATIONS.len()) {
+            Ordering::Equal => Ok(()),
+            Ordering::Less => Err(StoreError::new(
+                "it was made by an older autobot; the master brings it up to date when it starts",
+            )),
+            Ordering::Greater => Err(too_new(version)),
+        }
     }
 
     pub(super) fn begin(&mut self) -> Result<()> {
@@ -127,13 +153,40 @@ impl Sqlite {
     }
 }
 
+fn too_new(version: usize) -> StoreError {
+    StoreError::new(format!(
+        "it was made by a newer autobot (version {version} of the tables, this program knows {})",
+        MIGRATIONS.len()
+    ))
+}
+
+/// Lets nobody but the owner read the file: configurations with passwords lie in it. SQLite
+/// gives the files beside it the same mode.
+fn keep_private(path: &Path) {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+
+    // What fails here fails again, with a better word, when the database is opened.
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
+    if let Ok(metadata) = file.and_then(|file| file.metadata())
+        && metadata.permissions().mode() & 0o077 != 0
+    {
+        for end in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            drop(fs::set_permissions(name, Permissions::from_mode(0o600)));
+        }
+    }
+}
+
 fn migrate(db: &mut Connection) -> Result<()> {
     let version: usize = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > MIGRATIONS.len() {
-        return Err(StoreError::new(format!(
-            "it was made by a newer autobot (version {version} of the tables, this program knows {})",
-            MIGRATIONS.len()
-        )));
+        return Err(too_new(version));
     }
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         let step = db.transaction()?;
@@ -152,4 +205,69 @@ fn migrate(db: &mut Connection) -> Result<()> {
         step.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::model::BuilderName;
+    use crate::model::ConfigId;
+
+    /// A database as the first version left it, with a build.
+    fn first_version(path: &Path) {
+        let db = Connection::open(path).expect("a database");
+        db.execute_batch(MIGRATIONS[0]).expect("tables");
+        db.execute_batch(
+            "INSERT INTO meta VALUES ('identity', 'me'), ('lease', '7');
+             INSERT INTO builds (builder, number, slave, reason, repository, project, properties,
+                                 blame, text, started, finished, outcome, lease, fingerprint)
+             VALUES ('a', 0, 's1', 'because', '', '', '{}', '[]', '[]', 1, 2, 0, 7, 'print');
+             PRAGMA user_version = 1;",
+        )
+        .expect("rows");
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_keeps_its_rows_and_learns_of_configurations() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state.sqlite");
+        first_version(&path);
+        let refused = super::super::read_file(&path, |verbs| verbs.recent_configs(9));
+        assert_eq!(
+            refused.expect_err("too old").to_string(),
+            "the database says: it was made by an older autobot; the master brings it up to date \
+             when it starts"
+        );
+
+        let mut sqlite = Sqlite::open(&path).expect("brought up to date");
+
+        assert_eq!(sqlite.identity().expect("kept"), "me");
+        let build = sqlite.build(&BuilderName::from("a"), 0);
+        let build = build.expect("readable").expect("kept");
+        assert_eq!((build.config, build.slave.as_str()), (None, "s1"));
+        assert!(sqlite.recent_configs(9).expect("a table").is_empty());
+        assert_eq!(sqlite.config(ConfigId(1)).expect("a table"), None);
+    }
+
+    #[test]
+    fn only_the_owner_can_read_the_database() {
+        let mode = |path: &Path| {
+            let metadata = fs::metadata(path).expect("a file");
+            metadata.permissions().mode() & 0o777
+        };
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("new.sqlite");
+        let _open = Sqlite::open(&path).expect("a new database");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&dir.path().join("new.sqlite-wal")), 0o600);
+
+        let path = dir.path().join("old.sqlite");
+        first_version(&path);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("opened to all");
+        let _open = Sqlite::open(&path).expect("a database");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&dir.path().join("old.sqlite-wal")), 0o600);
+    }
 }

@@ -98,7 +98,7 @@ impl Sqlite {
         Ok(all)
     }
 
-    fn select_stamp_changes(&self, buildset: BuildsetId) -> Result<Vec<ChangeId>> {
+    pub(super) fn select_stamp_changes(&self, buildset: BuildsetId) -> Result<Vec<ChangeId>> {
         let mut select = self.db.prepare_cached(
             "SELECT change FROM buildset_changes WHERE buildset = ?1 ORDER BY change",
         )?;

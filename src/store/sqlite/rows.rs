@@ -2,6 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::model::Access;
+use crate::model::HeldLocks;
+use crate::model::LockName;
+use crate::model::LockUse;
 use crate::model::Outcome;
 use crate::model::Patch;
 use crate::model::Properties;
@@ -51,6 +55,33 @@ pub(super) fn patch_from_json(text: Option<&str>) -> Result<Option<Patch>> {
         })
     })
     .transpose()
+}
+
+/// Locks as `[[scope, name, access], …]`.
+pub(super) fn locks_to_json(locks: &HeldLocks) -> String {
+    let rows = |scope: &'static str, uses: &[LockUse]| -> Vec<Value> {
+        uses.iter()
+            .map(|it| json!([scope, it.lock, it.access.as_str()]))
+            .collect()
+    };
+    let mut all = rows("build", &locks.build);
+    all.extend(rows("step", &locks.step));
+    Value::Array(all).to_string()
+}
+
+pub(super) fn locks_from_json(text: &str) -> Result<HeldLocks> {
+    let rows: Vec<(String, LockName, String)> = from_json(text)?;
+    let mut locks = HeldLocks::default();
+    for (scope, lock, access) in rows {
+        let access = Access::from_word(&access)
+            .ok_or_else(|| StoreError::new(format!("a row holds the unknown access `{access}`")))?;
+        let of = match scope.as_str() {
+            "step" => &mut locks.step,
+            _ => &mut locks.build,
+        };
+        of.push(LockUse { lock, access });
+    }
+    Ok(locks)
 }
 
 pub(super) fn to_json<T: serde::Serialize>(value: &T) -> String {

@@ -8,18 +8,22 @@ use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
+use crate::model::ConfigId;
 use crate::model::Exit;
+use crate::model::HeldLocks;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
 
 use super::super::{
-    BegunBuild, BuildEnd, CommandRow, FinishedBuildset, NewBuild, Result, Store, UnfinishedBuild,
+    BegunBuild, BuildEnd, BuildsetState, CommandRow, ConfigFile, ConfigRecord, FinishedBuildset,
+    NewBuild, NewConfig, OldBuild, Result, Store, UnfinishedBuild,
 };
 use super::Sqlite;
 
@@ -61,6 +65,31 @@ impl Store for Sqlite {
     fn requests_of_change(&mut self, id: ChangeId) -> Result<Vec<RequestRecord>> {
         self.select_requests_of_change(id)
     }
+    fn newest_buildset(&mut self) -> Result<BuildsetId> {
+        self.select_newest_buildset()
+    }
+    fn buildsets_of(
+        &mut self,
+        scheduler: &SchedulerName,
+        after: BuildsetId,
+    ) -> Result<Vec<BuildsetState>> {
+        self.select_buildsets_of(scheduler, after)
+    }
+    fn buildset(&mut self, id: BuildsetId) -> Result<Option<BuildsetState>> {
+        self.select_buildset(id)
+    }
+    fn put_triggered(
+        &mut self,
+        build: BuildId,
+        step: u32,
+        scheduler: &SchedulerName,
+        buildset: BuildsetId,
+    ) -> Result<()> {
+        self.insert_triggered(build, step, scheduler, buildset)
+    }
+    fn triggered(&mut self, build: BuildId, step: u32) -> Result<Vec<(SchedulerName, BuildsetId)>> {
+        self.select_triggered(build, step)
+    }
     fn cancel_request(&mut self, id: RequestId, now: Timestamp) -> Result<bool> {
         self.cancel_waiting_request(id, now)
     }
@@ -75,6 +104,9 @@ impl Store for Sqlite {
         steps: &[StepRecord],
     ) -> Result<()> {
         self.update_plan(build, fingerprint, properties, steps)
+    }
+    fn set_locks(&mut self, build: BuildId, locks: &HeldLocks) -> Result<()> {
+        self.update_locks(build, locks)
     }
     fn set_build_properties(&mut self, build: BuildId, properties: &Properties) -> Result<()> {
         self.update_build_properties(build, properties)
@@ -113,6 +145,48 @@ impl Store for Sqlite {
     }
     fn retries(&mut self, request: RequestId) -> Result<u32> {
         self.count_retries(request)
+    }
+    fn next_number(&mut self, builder: &BuilderName) -> Result<i64> {
+        self.select_next_number(builder)
+    }
+    fn old_builds(
+        &mut self,
+        builder: &BuilderName,
+        below: i64,
+        limit: usize,
+    ) -> Result<Vec<OldBuild>> {
+        self.select_old_builds(builder, below, limit)
+    }
+    fn forget_builds(&mut self, builder: &BuilderName, builds: &[BuildId]) -> Result<()> {
+        self.delete_builds(builder, builds)
+    }
+    fn old_logs(
+        &mut self,
+        builder: &BuilderName,
+        below: i64,
+        limit: usize,
+    ) -> Result<Vec<OldBuild>> {
+        self.select_old_logs(builder, below, limit)
+    }
+    fn forget_logs(&mut self, builder: &BuilderName, builds: &[OldBuild]) -> Result<()> {
+        self.delete_logs(builder, builds)
+    }
+    fn forget_changes(
+        &mut self,
+        keep: u32,
+        schedulers: &[SchedulerName],
+        limit: usize,
+    ) -> Result<usize> {
+        self.delete_changes(keep, schedulers, limit)
+    }
+    fn add_config(&mut self, new: &NewConfig, now: Timestamp) -> Result<ConfigId> {
+        self.insert_config(new, now)
+    }
+    fn recent_configs(&mut self, limit: usize) -> Result<Vec<ConfigRecord>> {
+        self.select_recent_configs(limit)
+    }
+    fn config(&mut self, id: ConfigId) -> Result<Option<(ConfigRecord, Vec<ConfigFile>)>> {
+        self.select_config(id)
     }
     fn build(&mut self, builder: &BuilderName, number: i64) -> Result<Option<BuildRecord>> {
         self.select_build(builder, number)

@@ -13,6 +13,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::WebPlan;
 use crate::model::BuildId;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
@@ -59,7 +60,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(query: &[(String, String)], now: Timestamp) -> Result<Self, Failure> {
+    fn new(query: &[(String, String)], web: &WebPlan, now: Timestamp) -> Result<Self, Failure> {
         let all = |names: &[&str]| -> Vec<String> {
             query
                 .iter()
@@ -75,9 +76,11 @@ impl Wanted {
             Some(secs) => Some(Timestamp(last.0.saturating_sub(secs.saturating_mul(1000)))),
             None => time("first_time")?,
         };
+        let usual = web.num_events.map_or(STRIPS, i64::from);
+        let most = web.num_events_max.map_or(MOST_STRIPS.max(usual), i64::from);
         let strips = builder::number(query, "num_events")?
-            .unwrap_or(STRIPS)
-            .clamp(1, MOST_STRIPS);
+            .unwrap_or(usual)
+            .clamp(1, most);
         Ok(Self {
             builders: all(&["builder", "show"]),
             categories: all(&["category"]),
@@ -361,7 +364,7 @@ pub(super) async fn page(
     uri: Uri,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
-    let wanted = Wanted::new(&query, clock::now())?;
+    let wanted = Wanted::new(&query, &app.desk.plan().web, clock::now())?;
     let facts = builders::gather(&app).await?;
     let view = app
         .read(move |store| draw(store, &facts, &wanted, &query))

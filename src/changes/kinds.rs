@@ -1,0 +1,559 @@
+//! The kinds of change sources and what each may be told: `[source:NAME]`.
+
+use std::time::Duration;
+
+use crate::syntax::Code;
+use crate::syntax::Keys;
+use crate::syntax::Node;
+use crate::syntax::Problem;
+use crate::syntax::plain;
+
+use super::branches::Patterns;
+use super::settings::masked;
+use super::split::Prefix;
+use super::split::Split;
+use super::svn_poller::SvnSettings;
+
+/// Every kind of source, in the order of the manual.
+pub(crate) const KINDS: &[SourceKind] = &[
+    SourceKind {
+        name: "git_poller",
+        aliases: &["git"],
+        summary: "Polls branches of a Git repository.",
+        example: "repourl = https://example.org/hello.git\nbranches = main release/*\npoll_interval = 5m",
+        read: |keys| Followed::git(keys).map(Settings::Git),
+    },
+    SourceKind {
+        name: "hg_poller",
+        aliases: &["hg"],
+        summary: "Polls a named branch of a Mercurial repository.",
+        example: "repourl = https://example.org/hg/toolbox\nbranch = stable",
+        read: |keys| Followed::hg(keys).map(Settings::Hg),
+    },
+    SourceKind {
+        name: "svn_poller",
+        aliases: &["svn"],
+        summary: "Polls a Subversion repository, whose directories are its branches.",
+        example: "svnurl = https://example.org/svn\nsplit_file = branches\nproject = Hello",
+        read: |keys| svn(keys).map(Settings::Svn),
+    },
+];
+
+/// A kind of source as the reader, the manual and the tests see it.
+pub(crate) struct SourceKind {
+    pub(crate) name: &'static str,
+    /// Other words for it in `type = …`.
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) summary: &'static str,
+    /// INI lines that a section of this kind may hold besides `type`.
+    pub(crate) example: &'static str,
+    pub(crate) read: fn(&mut Keys<'_>) -> Option<Settings>,
+}
+
+/// What is configured of a source. Sources with equal settings are the same.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Settings {
+    Git(Followed),
+    Hg(Followed),
+    Svn(SvnSettings),
+}
+
+/// What is configured of a repository that is cloned to be polled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Followed {
+    pub(crate) url: String,
+    /// `None` is `master` for git (the remote's own default where it has no
+    /// `master`) and `default` for hg, which follows one name only.
+    pub(crate) branches: Option<Patterns>,
+    /// `None` is the master's usual one.
+    pub(crate) poll_interval: Option<Duration>,
+    /// The program, `git` or `hg` if `None`.
+    pub(crate) program: Option<String>,
+    /// Whether a change is as old as its commit; if not, it is made when it arrives.
+    pub(crate) use_timestamps: bool,
+    /// Where a revision can be looked at; `%s` stands for it.
+    pub(crate) revlink: Option<String>,
+    pub(crate) project: String,
+    pub(crate) category: Option<String>,
+}
+
+impl Followed {
+    /// A branch, or the usual one, with nothing else said.
+    pub(crate) fn new(url: impl Into<String>, branch: Option<&str>) -> Self {
+        Self {
+            url: url.into(),
+            branches: branch.map(|it| Patterns::new(vec![it.to_owned()])),
+            poll_interval: None,
+            program: None,
+            use_timestamps: true,
+            revlink: None,
+            project: String::new(),
+            category: None,
+        }
+    }
+
+    fn git(keys: &mut Keys<'_>) -> Option<Self> {
+        let url = keys.required_as::<String>(&["repourl", "url", "repository"]);
+        let branch = keys.optional::<String>("branch");
+        let branches = keys.optional::<Vec<String>>("branches");
+        let program = keys.optional::<String>("gitbin");
+        let use_timestamps = keys.or_as(&["use_timestamps", "usetimestamps"], true);
+        let common = Common::read(keys);
+        idle(keys, "workdir", "the clone lies in `pollers/`");
+        idle(keys, "fetch_refspec", "what is followed is fetched");
+        idle(keys, "encoding", "git says everything in UTF-8");
+        let (branch, branches) = (branch?, branches?);
+        if branch.is_some() && branches.is_some() {
+            let what = "`branch` and `branches` say the same thing twice";
+            let problem = Problem::error(Code::Contradiction, what).at(&keys.place("branch"));
+            keys.note(problem.also(&keys.place("branches"), "the other one"));
+            return None;
+        }
+        if branches.as_ref().is_some_and(Vec::is_empty) {
+            keys.wrong(
+                "branches",
+                "expected names or patterns such as `release/*`, or `*`",
+            );
+            return None;
+        }
+        let (url, common) = (checked(keys, "repourl", url?)?, common?);
+        let branch = match branch {
+            Some(branch) => Some(vec![checked(keys, "branch", branch)?]),
+            None => branches,
+        };
+        Some(Self {
+            url,
+            branches: branch.map(Patterns::new),
+            poll_interval: common.poll_interval,
+            program: program?,
+            use_timestamps: use_timestamps?,
+            revlink: common.revlink,
+            project: common.project,
+            category: common.category,
+        })
+    }
+
+    fn hg(keys: &mut Keys<'_>) -> Option<Self> {
+        let url = keys.required_as::<String>(&["repourl", "url", "repository"]);
+        let branch = keys.optional::<String>("branch");
+        let program = keys.optional::<String>("hgbin");
+        let use_timestamps = keys.or_as(&["use_timestamps", "usetimestamps"], true);
+        let common = Common::read(keys);
+        idle(keys, "workdir", "the clone lies in `pollers/`");
+        idle(keys, "encoding", "Mercurial says everything in UTF-8");
+        let (url, common) = (checked(keys, "repourl", url?)?, common?);
+        let branch = match branch? {
+            Some(branch) => Some(vec![checked(keys, "branch", branch)?]),
+            None => None,
+        };
+        Some(Self {
+            url,
+            branches: branch.map(Patterns::new),
+            poll_interval: common.poll_interval,
+            program: program?,
+            use_timestamps: use_timestamps?,
+            revlink: common.revlink,
+            project: common.project,
+            category: common.category,
+        })
+    }
+}
+
+/// What every poller may be told.
+struct Common {
+    poll_interval: Option<Duration>,
+    revlink: Option<String>,
+    project: String,
+    category: Option<String>,
+}
+
+impl Common {
+    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let poll_interval = keys.optional::<Duration>("poll_interval");
+        let revlink = keys.optional::<String>("revlinktmpl");
+        let project = keys.or("project", String::new());
+        let category = keys.optional::<String>("category");
+        let poll_interval = poll_interval?;
+        if poll_interval.is_some_and(|it| it < Duration::from_secs(1)) {
+            keys.wrong("poll_interval", "expected at least a second");
+            return None;
+        }
+        Some(Self {
+            poll_interval,
+            revlink: revlink?.filter(|it| !it.is_empty()),
+            project: project?,
+            category: category?,
+        })
+    }
+}
+
+fn svn(keys: &mut Keys<'_>) -> Option<SvnSettings> {
+    let url = keys.required_as::<String>(&["svnurl", "repourl", "url"]);
+    let split_file = keys.optional::<String>("split_file");
+    let prefixes = keys.placed_map::<String>("branch");
+    let user = keys.optional::<String>("svnuser");
+    let password = keys.optional::<String>("svnpasswd");
+    let hist_max = keys.or("hist_max", 100_u32);
+    let program = keys.optional::<String>("svnbin");
+    let use_timestamps = keys.or_as(&["use_timestamps", "usetimestamps"], false);
+    let common = Common::read(keys);
+    idle(keys, "cachepath", "the position is kept with the changes");
+    let prefixes = prefixes?;
+    let mut map = Vec::new();
+    let mut is_good = true;
+    for (branch, (place, prefix)) in &prefixes {
+        match Prefix::new(branch, prefix) {
+            Ok(prefix) => map.push(prefix),
+            Err(why) => {
+                is_good = false;
+                let what = format!("bad prefix of the branch `{branch}` in {}", keys.title());
+                keys.note(Problem::error(Code::BadValue, what).at(place).label(why));
+            }
+        }
+    }
+    let split_file = split_file?;
+    let split = match split_file.as_deref().map(plain).as_deref() {
+        None if map.is_empty() => Split::None,
+        None => Split::Map(map),
+        Some(_) if !prefixes.is_empty() => {
+            let what = "`split_file` and `branch.NAME` say the same thing twice";
+            let problem = Problem::error(Code::Contradiction, what);
+            keys.note(problem.at(&keys.place("split_file")));
+            return None;
+        }
+        // Buildbot's function for a URL that is all trunk leaves paths as they are.
+        Some("none" | "trunk" | "alwaystrunk" | "splitfilealwaystrunk") => Split::None,
+        Some("branches" | "splitfilebranches") => Split::Branches,
+        Some(_) => {
+            let label = "expected `none`, `branches`, or `branch.NAME = PREFIX` instead";
+            keys.wrong("split_file", label);
+            return None;
+        }
+    };
+    let hist_max = hist_max?;
+    if hist_max == 0 {
+        keys.wrong("hist_max", "expected at least 1");
+        return None;
+    }
+    let (url, common) = (checked(keys, "svnurl", url?)?, common?);
+    is_good.then_some(())?;
+    Some(SvnSettings {
+        url: url.trim_end_matches('/').to_owned(),
+        split,
+        user: user?,
+        password: password?,
+        poll_interval: common.poll_interval,
+        hist_max,
+        program: program?,
+        use_timestamps: use_timestamps?,
+        revlink: common.revlink,
+        project: common.project,
+        category: common.category,
+    })
+}
+
+/// Refuses what a program would take for an option.
+fn checked(keys: &mut Keys<'_>, key: &str, value: String) -> Option<String> {
+    match super::settings::refuse_option("value", &value) {
+        Ok(()) => Some(value),
+        Err(error) => {
+            keys.wrong(key, masked(&value, &error.to_string()));
+            None
+        }
+    }
+}
+
+/// A key of Buildbot's that is not needed here.
+fn idle(keys: &mut Keys<'_>, key: &str, why: &str) {
+    if keys.optional::<Node>(key).flatten().is_some() {
+        keys.without_effect(key, why);
+    }
+}
+
+/// Reads a section of a source. Its kind is what `type` says, or what the
+/// section is called.
+pub(crate) fn read(keys: &mut Keys<'_>) -> Option<Settings> {
+    let own_name = kind(keys.own_name()).map(|it| it.name.to_owned());
+    let said = keys.optional::<String>("type")?;
+    let names = || {
+        KINDS
+            .iter()
+            .flat_map(|it| [&[it.name], it.aliases].concat())
+    };
+    let Some(word) = said.or(own_name) else {
+        let what = format!("`type` is missing in {}", keys.title());
+        let names: Vec<_> = KINDS.iter().map(|it| format!("`{}`", it.name)).collect();
+        let problem = Problem::error(Code::MissingKey, what).at(keys.header());
+        keys.note(problem.label(format!("expected one of {}", names.join(", "))));
+        // Without its type nobody knows what the other keys mean.
+        keys.rest();
+        return None;
+    };
+    let Some(kind) = kind(&word) else {
+        let what = format!("unknown type of source `{word}`");
+        let problem = Problem::error(Code::UnknownType, what).at(&keys.place("type"));
+        keys.note(problem.did_you_mean(&word, names()));
+        keys.rest();
+        return None;
+    };
+    (kind.read)(keys)
+}
+
+/// The kind that `word` names, in any spelling: `git_poller`, `GitPoller`.
+fn kind(word: &str) -> Option<&'static SourceKind> {
+    let word = plain(word);
+    KINDS.iter().find(|kind| {
+        let mut names = [kind.name].into_iter().chain(kind.aliases.iter().copied());
+        names.any(|it| plain(it) == word)
+    })
+}
+
+impl Settings {
+    /// What pages and clones call it: `GitPoller: URL#BRANCH`, or without
+    /// `#BRANCH` where the repository's own default is followed.
+    pub(crate) fn describe(&self) -> String {
+        let followed = |kind: &str, it: &Followed| {
+            let url = masked(&it.url, &it.url);
+            match &it.branches {
+                Some(branches) => format!("{kind}: {url}#{}", branches.shown()),
+                None => format!("{kind}: {url}"),
+            }
+        };
+        match self {
+            Self::Git(it) => followed("GitPoller", it),
+            Self::Hg(it) => followed("HgPoller", it),
+            Self::Svn(it) => format!("SVNPoller: {}", masked(&it.url, &it.url)),
+        }
+    }
+
+    /// The program that it runs.
+    pub(crate) fn program(&self) -> &str {
+        match self {
+            Self::Git(it) => it.program.as_deref().unwrap_or("git"),
+            Self::Hg(it) => it.program.as_deref().unwrap_or("hg"),
+            Self::Svn(it) => it.program.as_deref().unwrap_or("svn"),
+        }
+    }
+
+    /// The repository that its changes name.
+    pub(crate) fn repository(&self) -> &str {
+        match self {
+            Self::Git(it) | Self::Hg(it) => &it.url,
+            Self::Svn(it) => &it.url,
+        }
+    }
+
+    /// Whether it tells the changes of this branch (`None`: of the usual one)
+    /// of this repository, so that nobody else has to.
+    pub(crate) fn follows(&self, url: &str, branch: Option<&str>) -> bool {
+        match self {
+            Self::Git(it) | Self::Hg(it) => {
+                let is_branch = match (&it.branches, branch) {
+                    (None, None) => true,
+                    (Some(patterns), Some(branch)) => patterns.fit(branch),
+                    (None, Some(_)) | (Some(_), None) => false,
+                };
+                it.url == url && is_branch
+            }
+            Self::Svn(it) => it.url == url.trim_end_matches('/'),
+        }
+    }
+
+    pub(crate) const fn poll_interval(&self) -> Option<Duration> {
+        match self {
+            Self::Git(it) | Self::Hg(it) => it.poll_interval,
+            Self::Svn(it) => it.poll_interval,
+        }
+    }
+
+    /// Looks this often, if nothing else was said.
+    #[must_use]
+    pub(crate) fn with_usual_interval(mut self, usual: Duration) -> Self {
+        let interval = match &mut self {
+            Self::Git(it) | Self::Hg(it) => &mut it.poll_interval,
+            Self::Svn(it) => &mut it.poll_interval,
+        };
+        interval.get_or_insert(usual);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::syntax::Problems;
+    use crate::syntax::Source;
+    use crate::syntax::ini;
+
+    fn read_in(text: &str) -> (Option<Settings>, String) {
+        let source = Source::new("master.ini", "/base", text);
+        let mut problems = Problems::default();
+        let tree = ini::read(&source, &mut problems);
+        let mut keys = Keys::of(&tree.sections[0], &mut problems);
+        let settings = read(&mut keys);
+        keys.finish();
+        problems.sort();
+        (settings, problems.render(false))
+    }
+
+    fn good(text: &str) -> Settings {
+        let (settings, problems) = read_in(text);
+        assert_eq!(problems, "", "{text}");
+        settings.expect(text)
+    }
+
+    #[test]
+    fn every_example_of_the_table_reads_and_names_are_unique() {
+        let mut names = BTreeSet::new();
+        for kind in KINDS {
+            good(&format!(
+                "[source:x]\ntype = {}\n{}\n",
+                kind.name, kind.example
+            ));
+            assert!(!kind.summary.is_empty());
+            for name in [&[kind.name], kind.aliases].concat() {
+                assert!(names.insert(plain(name)), "`{name}` stands twice");
+            }
+        }
+    }
+
+    #[test]
+    fn a_section_that_is_called_like_a_kind_needs_no_type() {
+        let settings = good("[source:GitPoller]\nrepourl = /srv/x\nbranch = main\n");
+        assert_eq!(
+            settings,
+            Settings::Git(Followed::new("/srv/x", Some("main")))
+        );
+        assert_eq!(settings.describe(), "GitPoller: /srv/x#main");
+        assert!(settings.follows("/srv/x", Some("main")));
+        assert!(!settings.follows("/srv/x", None));
+        let settings = good("[source:svn]\ntype = HgPoller\nurl = https://a:b@h/x\n");
+        assert_eq!(settings.describe(), "HgPoller: https://a:…@h/x");
+    }
+
+    #[test]
+    fn a_farm_with_a_branch_map_is_said_in_keys() {
+        let text = "[source:django]\ntype = SVNPoller\nsvnurl = http://code.djangoproject.com/svn/\n\
+            project = Django\npollinterval = 300\nhistmax = 20\n\
+            revlinktmpl = http://code.djangoproject.com/changeset/%s\n\
+            branch.trunk = django/trunk\nbranch.1.2.X = django/branches/releases/1.2.X\n";
+        let Settings::Svn(settings) = good(text) else {
+            panic!("a poller of Subversion");
+        };
+        let map = [
+            ("1.2.X", "django/branches/releases/1.2.X"),
+            ("trunk", "django/trunk"),
+        ];
+        let map = map.map(|(name, it)| Prefix::new(name, it).expect(it));
+        let expected = SvnSettings {
+            url: "http://code.djangoproject.com/svn".into(),
+            split: Split::Map(map.into()),
+            user: None,
+            password: None,
+            poll_interval: Some(Duration::from_mins(5)),
+            hist_max: 20,
+            program: None,
+            use_timestamps: false,
+            revlink: Some("http://code.djangoproject.com/changeset/%s".into()),
+            project: "Django".into(),
+            category: None,
+        };
+        assert_eq!(settings, expected);
+        let usual = Settings::Svn(settings).with_usual_interval(Duration::from_secs(7));
+        assert_eq!(usual.poll_interval(), Some(Duration::from_mins(5)));
+    }
+
+    #[test]
+    fn every_mistake_has_its_place() {
+        let said = |text: &str| read_in(text).1;
+        insta::assert_snapshot!(said("[source:x]\ntype = gti_poller\n"), @"
+        error[unknown-type]: unknown type of source `gti_poller`
+         --> master.ini:2:8
+          |
+        2 | type = gti_poller
+          |        ^^^^^^^^^^ did you mean `git_poller`?
+        ");
+        insta::assert_snapshot!(said("[source:x]\nrepourl = /srv/x\n"), @"
+        error[missing-key]: `type` is missing in [source:x]
+         --> master.ini:1:2
+          |
+        1 | [source:x]
+          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`
+        ");
+        insta::assert_snapshot!(said("[source:git]\nrepourl = -x\nbranch = a\nbranches = b\npoll_interval = 0\nbrunch = c\n"), @"
+        error[contradiction]: `branch` and `branches` say the same thing twice
+         --> master.ini:3:10
+          |
+        3 | branch = a
+          |          ^
+        4 | branches = b
+          |            - the other one
+
+        error[bad-value]: bad value for `poll_interval` in [source:git]
+         --> master.ini:5:17
+          |
+        5 | poll_interval = 0
+          |                 ^ expected at least a second
+
+        error[unknown-key]: unknown key `brunch` in [source:git]
+         --> master.ini:6:1
+          |
+        6 | brunch = c
+          | ^^^^^^ did you mean `branch`?
+        ");
+        insta::assert_snapshot!(said("[source:git]\nrepourl = -x\n"), @"
+        error[bad-value]: bad value for `repourl` in [source:git]
+         --> master.ini:2:11
+          |
+        2 | repourl = -x
+          |           ^^ value `-x` is refused: it begins with `-`
+        ");
+        insta::assert_snapshot!(said("[source:hg]\nrepourl = /x\nbranches = a b\n"), @"
+        error[unknown-key]: unknown key `branches` in [source:hg]
+         --> master.ini:3:1
+          |
+        3 | branches = a b
+          | ^^^^^^^^ did you mean `branch`?
+        ");
+        insta::assert_snapshot!(said("[source:svn]\nbranch.a = x*\nbranch.b* = ..\nhistmax = 0\n"), @"
+        error[missing-key]: `svnurl` is missing in [source:svn]
+         --> master.ini:1:2
+          |
+        1 | [source:svn]
+          |  ^^^^^^^^^^ expected a text
+
+        error[bad-value]: bad prefix of the branch `a` in [source:svn]
+         --> master.ini:2:12
+          |
+        2 | branch.a = x*
+          |            ^^ a `*` stands for one whole directory
+
+        error[bad-value]: bad prefix of the branch `b*` in [source:svn]
+         --> master.ini:3:13
+          |
+        3 | branch.b* = ..
+          |             ^^ a prefix has no `..`
+
+        error[bad-value]: bad value for `hist_max` in [source:svn]
+         --> master.ini:4:11
+          |
+        4 | histmax = 0
+          |           ^ expected at least 1
+        ");
+        insta::assert_snapshot!(said("[source:svn]\nsvnurl = /x\nsplit_file = func\ncachepath = /y\n"), @"
+        error[bad-value]: bad value for `split_file` in [source:svn]
+         --> master.ini:3:14
+          |
+        3 | split_file = func
+          |              ^^^^ expected `none`, `branches`, or `branch.NAME = PREFIX` instead
+
+        warning[no-effect]: `cachepath` has no effect
+         --> master.ini:4:13
+          |
+        4 | cachepath = /y
+          |             ^^ the position is kept with the changes
+        ");
+    }
+}

@@ -1,0 +1,352 @@
+//! `[:web:]`, `[:authz:]`, `[:metrics:]` and `[user:NAME]`: sections in, values out.
+
+use std::time::Duration;
+
+use super::Authz;
+use super::WebPlan;
+use crate::config::Action;
+use crate::config::Permission;
+use crate::config::authz;
+use crate::config::metrics;
+use crate::config::users;
+use crate::config::web;
+use crate::syntax::Keys;
+use crate::syntax::Problems;
+use crate::syntax::Section;
+use crate::syntax::Source;
+use crate::syntax::ini;
+
+fn sections(text: &str) -> Vec<Section> {
+    let source = Source::new("master.ini", "/base", text);
+    let mut problems = Problems::default();
+    let sections = ini::read(&source, &mut problems).sections;
+    assert!(problems.is_empty(), "{}", problems.render(false));
+    sections
+}
+
+/// What `read` makes of a section's lines, and every problem.
+fn with<T>(
+    title: &str,
+    text: &str,
+    read: impl FnOnce(&mut Keys<'_>) -> Option<T>,
+) -> (Option<T>, Problems) {
+    let all = sections(&format!("[{title}]\n{text}\n"));
+    let mut problems = Problems::default();
+    let mut keys = Keys::of(&all[0], &mut problems);
+    let read = read(&mut keys);
+    keys.finish();
+    (read, problems)
+}
+
+/// Without errors; warnings are let pass.
+fn good<T>((read, problems): (Option<T>, Problems)) -> T {
+    let shown = problems.render(false);
+    assert!(!problems.has_errors(), "{shown}");
+    read.expect("read")
+}
+
+/// The lines of a section `[:web:]`, as pages get them.
+pub(crate) fn web_of(text: &str) -> WebPlan {
+    good(with(":web:", text, web::read))
+}
+
+/// The lines of a section `[:authz:]`, as pages get them.
+pub(crate) fn authz_of(text: &str) -> Authz {
+    good(with(":authz:", text, authz::read))
+}
+
+/// What and label of each problem, and what it points at.
+fn told<T>((read, mut problems): (Option<T>, Problems)) -> String {
+    assert!(read.is_none() || !problems.is_empty());
+    problems.sort();
+    let lines = problems.0.iter().map(|it| {
+        let place = it.place.as_ref().expect("a place").text();
+        let label = it.label.as_deref().or(it.help.first().map(String::as_str));
+        format!(
+            "{}: {} @ {place}: {}\n",
+            it.code,
+            it.what,
+            label.unwrap_or("-")
+        )
+    });
+    lines.collect()
+}
+
+/// A comment with its links as `[TEXT](URL "TITLE")`.
+fn linked(text: &str, comment: &str) -> String {
+    linked_of(&web_of(text), "otter", comment)
+}
+
+fn linked_of(web: &WebPlan, project: &str, comment: &str) -> String {
+    let pieces = web.comment_links.pieces(project, comment);
+    let whole: String = pieces.iter().map(|it| it.text).collect();
+    assert_eq!(whole, comment);
+    let pieces = pieces.into_iter().map(|it| match it.link {
+        None => it.text.to_owned(),
+        Some(link) => match link.title {
+            Some(title) => format!("[{}]({} \"{title}\")", it.text, link.url),
+            None => format!("[{}]({})", it.text, link.url),
+        },
+    });
+    pieces.collect()
+}
+
+#[test]
+fn words_of_a_comment_become_links_in_three_forms() {
+    let three = r"change_comment_link = #(\d+) http://t/\1 Bug \g<0>";
+    assert_eq!(
+        linked(three, "fix #12 & <b>"),
+        "fix [#12](http://t/12 \"Bug #12\") & <b>"
+    );
+    let json = r##"changecommentlink = ["#(\\d+)", "http://t/\\1", "Bug \\g<0>"]"##;
+    assert_eq!(web_of(json), web_of(three));
+    let quoted = r##"change_comment_link = "#(\d+)" 'http://t/\1' "Bug \g<0>""##;
+    assert_eq!(web_of(quoted), web_of(three));
+    let two = r"change_comment_link = \b([A-Z]+)-(?P<n>\d+) https://t/\1?n=\g<n>&x=\g<2>";
+    assert_eq!(
+        linked(two, "see WEB-7, WEB-8"),
+        "see [WEB-7](https://t/WEB?n=7&x=7), [WEB-8](https://t/WEB?n=8&x=8)"
+    );
+    let one = r"change_comment_link = https://t/\1";
+    assert_eq!(linked(one, "#1 #x"), "[#1](https://t/1) #x");
+    assert_eq!(linked("", "#1"), "#1");
+}
+
+#[test]
+fn each_project_may_have_links_of_its_own() {
+    let web = web_of(r"change_comment_link.newt = https://newt/\1");
+    assert_eq!(linked_of(&web, "newt", "#1"), "[#1](https://newt/1)");
+    assert_eq!(linked_of(&web, "otter", "#1"), "#1");
+}
+
+#[test]
+fn a_comment_cannot_choose_the_host_or_break_out() {
+    let any = r"change_comment_link = t:(.*) https://t/\1 \1";
+    assert_eq!(
+        linked(any, "t:\"><script>' \u{7f}é\nt:javascript:alert(1)"),
+        "[t:\"><script>' \u{7f}é](https://t/%22%3E%3Cscript%3E%27%20%7F%C3%A9 \"\"><script>' \u{7f}é\")\n\
+         [t:javascript:alert(1)](https://t/javascript:alert(1) \"javascript:alert(1)\")"
+    );
+    for bad in [
+        r"#(\d+) http://\1/",
+        r"#(\d+) http://tracker.test\1",
+        r"#(\d+) \1",
+        r"#(\d+) javascript:alert(\1)",
+        r"#(\d+) http:///x/\1",
+        r"#(\d+) //t/\1",
+        r"#(\d+) http://t/\2",
+        r"#(\d+) http://t/\g<x>",
+        r"#(\d+) http://t/\g<1",
+        r"(\d* http://t/\1",
+        r"\d* http://t/\g<0>",
+        r"'#(\d+) http://t/\1",
+        r"",
+        r#"["a", "b", "c", "d"]"#,
+    ] {
+        let read = with(":web:", &format!("change_comment_link = {bad}"), web::read);
+        let told = told(read);
+        assert_eq!(told.lines().count(), 1, "{bad}\n{told}");
+        assert!(told.starts_with("bad-value"), "{bad}\n{told}");
+    }
+    let many = "#1 ".repeat(5000);
+    let links = linked(r"change_comment_link = https://t/\1", &many);
+    assert_eq!(links.matches("https").count(), 500);
+}
+
+#[test]
+fn a_revision_is_quoted_into_its_link() {
+    let of = |text: &str, repository: &str, revision: &str| {
+        web_of(text).revlinks.of(repository, revision)
+    };
+    let one = "revlink = https://r/c/%s?x";
+    assert_eq!(
+        of(one, "any", "5f0c").as_deref(),
+        Some("https://r/c/5f0c?x")
+    );
+    assert_eq!(
+        of(one, "any", "a/b \"<&?#%").as_deref(),
+        Some("https://r/c/a/b%20%22%3C%26%3F%23%25?x")
+    );
+    assert_eq!(of(one, "any", ""), None);
+    let map = r#"revlink = {"https://git/a": "https://a/c/%s"}"#;
+    assert_eq!(
+        of(map, "https://git/a", "1").as_deref(),
+        Some("https://a/c/1")
+    );
+    assert_eq!(of(map, "https://git/b", "1"), None);
+    let dotted = "revlink.words = https://w/%s";
+    assert_eq!(of(dotted, "words", "1").as_deref(), Some("https://w/1"));
+    let told = |text: &str| told(with(":web:", text, web::read));
+    for bad in [
+        "https://r/c",
+        "https://r/%s/%s",
+        "https://%s",
+        "https://r%s/",
+        "r/%s",
+        "javascript://x/%s",
+    ] {
+        let told = told(&format!("revlink = {bad}"));
+        assert!(told.starts_with("bad-value"), "{bad}\n{told}");
+    }
+}
+
+#[test]
+fn keys_that_the_pages_do_not_use_are_checked_and_said() {
+    let text = "http_port = 8010\nnumbuilds = 5\norder_console_by_time = yes\nprovide_feeds = atom rss\nauth = x\n\
+        num_events = 300\nnum_events_max = 200\npublic_html = ~\nmax_rotated_files = many\nreviews = 1";
+    insta::assert_snapshot!(told(with(":web:", text, web::read)), @"
+    no-effect: `http_port` has no effect @ 8010: `htmlport` in [:master:] is the port of the pages
+    no-effect: `num_builds` has no effect @ 5: the pages of this version do not use it
+    no-effect: `order_console_by_time` has no effect @ yes: the pages of this version do not use it
+    no-effect: `provide_feeds` has no effect @ atom rss: the pages of this version do not use it
+    unknown-key: `auth` stands in the wrong section @ x: `[:authz:]` says who may do what
+    contradiction: `num_events` is 300, and `num_events_max` is 200 @ 300: this is more
+    no-effect: `public_html` has no effect @ ~: the pages of this version do not use it
+    bad-value: bad value for `max_rotated_files` in [:web:] @ many: expected a whole number from 0 to 4294967295
+    no-effect: `max_rotated_files` has no effect @ many: the pages of this version do not use it
+    unknown-key: unknown key `reviews` in [:web:] @ reviews: the keys of [:web:] are `revlink`, `change_comment_link`, `num_events`, `num_events_max`, `allow_force`, `http_port`, `distrib_port`, `public_html`, `num_builds`, `order_console_by_time`, `log_rotate_length`, `max_rotated_files`, `provide_feeds`, `auth`, `projects.NAME`, `repositories.NAME`, `change_hook_dialects.NAME`
+    ");
+    let web = web_of("num_events = 20\nprojects.otter = https://otter/\nallow_force = no");
+    assert_eq!((web.num_events, web.allow_force), (Some(20), Some(false)));
+    assert_eq!(web.projects["otter"], "https://otter/");
+    assert!(told(with(":web:", "projects.a = javascript:x", web::read)).starts_with("bad-value"));
+}
+
+#[test]
+fn with_the_section_what_is_not_allowed_is_refused() {
+    use Permission::{Granted, NeedsLogin, Refused};
+    let check = |text: &str, action: Action, expected: Permission| {
+        assert_eq!(authz_of(text).permits(action), expected, "{text}");
+    };
+    for action in Action::ALL {
+        assert_eq!(Authz::default().permits(action), Granted);
+        check("", action, Refused);
+        check("default_action = yes", action, Granted);
+        check("default_action = authenticated", action, NeedsLogin);
+        check(&format!("{} = yes", action.as_str()), action, Granted);
+    }
+    check("forceBuild = yes", Action::ForceBuild, Granted);
+    check("forceBuild = yes", Action::StopBuild, Refused);
+    check(
+        "default_action = yes\nforce_build = no",
+        Action::ForceBuild,
+        Refused,
+    );
+    check("force_build = auth", Action::ForceBuild, NeedsLogin);
+    let condition = "force_build = user in ['ann', 'bo'] and builder == 'docs'";
+    check(condition, Action::ForceBuild, NeedsLogin);
+}
+
+#[test]
+fn a_rule_that_needs_a_login_says_that_it_refuses_everybody() {
+    let text = "force_build = authenticated\nstop_build = user == 'ann'\nping_builder = yes\nreload = no\nusers = ann:pw-one";
+    insta::assert_snapshot!(told(with(":authz:", text, authz::read)), @"
+    no-effect: `force_build` needs a login @ authenticated: nobody can log in in this version, so this refuses everybody
+    no-effect: `stop_build` needs a login @ user == 'ann': nobody can log in in this version, so this refuses everybody
+    no-effect: `ping_builder` has no effect @ yes: the pages of this version have no such action
+    no-effect: `users` has no effect @ ann:pw-one: nobody can log in in this version
+    ");
+}
+
+#[test]
+fn a_mistake_in_a_rule_is_told_and_never_allows() {
+    let text = "forcebild = yes\nstop_build = yess\ncancel_pending_build = user = 'ann'\nreload = builder == 'a'\n\
+        default_action = root\nusers = ann\nhtpasswd = x";
+    let read = with(":authz:", text, authz::read);
+    assert!(read.0.is_none());
+    insta::assert_snapshot!(told(read), @r#"
+    unknown-key: unknown key `forcebild` in [:authz:] @ forcebild: did you mean `force_build`?
+    bad-value: bad value for `stop_build` in [:authz:] @ yess: did you mean `yes`?
+    bad-expression: bad value for `cancel_pending_build` in [:authz:] @ =: write `==` to compare
+    no-effect: `reload` needs a login @ builder == 'a': nobody can log in in this version, so this refuses everybody
+    bad-value: bad value for `default_action` in [:authz:] @ root: expected `yes`, `no`, `authenticated`, or a condition such as `user.name == "ann"`
+    bad-value: bad value for `users` in [:authz:] @ ann: expected `NAME:PASSWORD`
+    "#);
+    let twice = told(with(":authz:", "users = a:b\nhtpasswd = x", authz::read));
+    assert!(twice.contains("both say who can log in"), "{twice}");
+    let shown = format!("{:?}", authz_of("users = ann:pw-one bo:pw-two"));
+    assert!(!shown.contains("pw-"), "{shown}");
+}
+
+#[test]
+fn allow_force_and_the_section_for_it_contradict_each_other() {
+    let all = sections("[:web:]\nallowForce = no\n[:authz:]\n");
+    let mut problems = Problems::default();
+    authz::check_with_web(&all[1], &all[0], &mut problems);
+    insta::assert_snapshot!(problems.render(false), @"
+    error[contradiction]: `allow_force` and `[:authz:]` both say who may do what
+     --> master.ini:2:1
+      |
+    2 | allowForce = no
+      | ^^^^^^^^^^ either this
+    3 | [:authz:]
+      |  ------- or this
+      |
+      = help: `[:authz:]` alone says all of it
+    ");
+    let all = sections("[:web:]\nnum_events = 1\n[:authz:]\n");
+    let mut problems = Problems::default();
+    authz::check_with_web(&all[1], &all[0], &mut problems);
+    assert!(problems.is_empty());
+}
+
+#[test]
+fn a_user_has_names_and_perhaps_a_login() {
+    let read = |text: &str| with("user:ann", text, |keys| users::read("ann", keys));
+    let user = good(read(
+        "email = Ann <ann@example.org>\ngit = Ann R <ann@example.org>\nsvn = ann\nbb_username = ann\nbb_password = pw-one",
+    ));
+    assert_eq!(user.plan.attributes.len(), 3);
+    assert_eq!(user.plan.attributes["svn"], "ann");
+    assert!(!format!("{:?}", user.plan).contains("pw-one"));
+    insta::assert_snapshot!(told(read("email = ann\nusername = ann\nsvm = ann\ngit =")), @"
+    no-effect: [user:ann] has no effect @ user:ann: users are only shown by this version
+    missing-key: `password` is missing in [user:ann] @ user:ann: `username` is set, and only both make a login
+    bad-value: bad value for `email` in [user:ann] @ ann: expected a mail address such as `ann@example.org`
+    unknown-key: unknown key `svm` in [user:ann] @ svm: did you mean `svn`?
+    bad-value: bad value for `git` in [user:ann] @ : expected a name of one line and at most 128 bytes
+    ");
+    let ann = good(read("git = ann\nemail = a@b.org"));
+    let bo = good(read("git = ann\nemail = b@b.org"));
+    let mut problems = Problems::default();
+    users::check(&[ann, bo], &mut problems);
+    assert_eq!(problems.0.len(), 1, "{}", problems.render(false));
+    assert_eq!(problems.0[0].what, "two users have the same `git`");
+}
+
+#[test]
+fn figures_are_taken_at_intervals_or_never() {
+    let read = |text: &str| with(":metrics:", text, metrics::read);
+    let usual = good(read(""));
+    assert_eq!(usual.log_interval, Some(Duration::from_secs(60)));
+    assert_eq!(usual.periodic_interval, Some(Duration::from_secs(10)));
+    let never = good(read("log_interval = 0\nperiodic_interval = none"));
+    assert_eq!((never.log_interval, never.periodic_interval), (None, None));
+    let told = told(read("logInterval = often"));
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+/// The manual's sections that no whole file can show without a warning.
+#[test]
+fn the_sections_of_the_manual_are_good() {
+    let manual = include_str!("../../../docs/manual.md");
+    let blocks: Vec<_> = manual.split("\n```conf\n").skip(1).collect();
+    assert!(blocks.len() >= 5);
+    for block in blocks {
+        let block = block.split("\n```\n").next().expect("an end");
+        for section in sections(block) {
+            let mut problems = Problems::default();
+            let mut keys = Keys::of(&section, &mut problems);
+            let is_read = match section.name.split_once(':') {
+                Some(("", "web:")) => web::read(&mut keys).is_some(),
+                Some(("", "authz:")) => authz::read(&mut keys).is_some(),
+                Some(("user", name)) => users::read(name, &mut keys).is_some(),
+                Some(("status", _)) => crate::reporters::read(&mut keys).is_some(),
+                _ => panic!("{}", section.name),
+            };
+            keys.finish();
+            let shown = problems.render(false);
+            assert!(is_read && !problems.has_errors(), "{block}\n{shown}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `[:web:]`: what the pages are told besides their ports.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::links::CommentLink;
+use super::links::CommentLinks;
+use super::links::FixedLink;
+use super::links::RevLink;
+use super::links::RevLinks;
+use crate::syntax::Code;
+use crate::syntax::Content;
+use crate::syntax::Keys;
+use crate::syntax::Misread;
+use crate::syntax::Node;
+use crate::syntax::Place;
+use crate::syntax::Problem;
+use crate::syntax::Shape;
+use crate::syntax::Value;
+
+/// What the pages are told besides their ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WebPlan {
+    pub(crate) revlinks: RevLinks,
+    pub(crate) comment_links: CommentLinks,
+    /// Addresses by project.
+    pub(crate) projects: BTreeMap<String, String>,
+    /// Addresses by repository.
+    pub(crate) repositories: BTreeMap<String, String>,
+    /// Strips of the waterfall where the address says nothing.
+    pub(crate) num_events: Option<u32>,
+    /// Most strips that an address may ask for.
+    pub(crate) num_events_max: Option<u32>,
+    /// `no` refuses every action on the ports; `[:authz:]` says more.
+    pub(crate) allow_force: Option<bool>,
+}
+
+const NOT_HERE: &str = "the pages of this version do not use it";
+
+/// A number from 1.
+struct Count(u32);
+
+impl Value for Count {
+    const EXPECTED: &'static str = "a whole number from 1";
+    const SHAPE: Shape = Shape::Int;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match u32::read(node) {
+            Ok(it) if it > 0 => Ok(Self(it)),
+            _ => Err(Misread::default()),
+        }
+    }
+}
+
+/// Reads the section.
+pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
+    let revlinks = single_or_map::<RevLink>(keys, "revlink");
+    let comment_links = single_or_map::<CommentLink>(keys, "change_comment_link");
+    let projects = keys.map::<FixedLink>("projects");
+    let repositories = keys.map::<FixedLink>("repositories");
+    let num_events = keys.optional::<Count>("num_events");
+    let num_events_max = keys.optional::<Count>("num_events_max");
+    let allow_force = keys.optional::<bool>("allow_force");
+    let is_good = without_effect(keys);
+    for key in ["auth", "authz"] {
+        if keys.has(key) && keys.node(key).is_some() {
+            let what = format!("`{key}` stands in the wrong section");
+            let problem = Problem::error(Code::UnknownKey, what)
+                .at(&keys.place(key))
+                .label("`[:authz:]` says who may do what");
+            keys.note(problem);
+        }
+    }
+    let (num_events, num_events_max) = (num_events?.map(|it| it.0), num_events_max?.map(|it| it.0));
+    if let (Some(usual), Some(most)) = (num_events, num_events_max)
+        && usual > most
+    {
+        let what = format!("`num_events` is {usual}, and `num_events_max` is {most}");
+        let problem = Problem::error(Code::Contradiction, what)
+            .at(&keys.place("num_events"))
+            .label("this is more")
+            .also(&keys.place("num_events_max"), "than this");
+        keys.note(problem);
+        return None;
+    }
+    let texts = |map: BTreeMap<String, FixedLink>| {
+        let all = map.into_iter();
+        all.map(|(name, link)| (name, link.0)).collect()
+    };
+    let (all, by_repository) = revlinks?;
+    let revlinks = RevLinks { all, by_repository };
+    let (all, by_project) = comment_links?;
+    let comment_links = CommentLinks { all, by_project };
+    let (projects, repositories) = (texts(projects?), texts(repositories?));
+    let allow_force = allow_force?;
+    is_good.then_some(WebPlan {
+        revlinks,
+        comment_links,
+        projects,
+        repositories,
+        num_events,
+        num_events_max,
+        allow_force,
+    })
+}
+
+/// What Buildbot's pages had and these do not; `false` if a value is wrong all the same.
+fn without_effect(keys: &mut Keys<'_>) -> bool {
+    let ports = [
+        keys.optional::<Option<SocketAddr>>("http_port").is_some(),
+        keys.optional::<String>("distrib_port").is_some(),
+    ];
+    let others = [
+        keys.optional::<PathBuf>("public_html").is_some(),
+        keys.optional::<Count>("num_builds").is_some(),
+        keys.optional::<bool>("order_console_by_time").is_some(),
+        keys.optional_as::<u64>(&["log_rotate_length", "rotate_length"])
+            .is_some(),
+        keys.optional::<u32>("max_rotated_files").is_some(),
+        keys.optional::<Feeds>("provide_feeds").is_some(),
+        keys.map::<serde_json::Value>("change_hook_dialects")
+            .is_some(),
+    ];
+    keys.without_effect(
+        "http_port",
+        "`htmlport` in [:master:] is the port of the pages",
+    );
+    keys.without_effect(
+        "distrib_port",
+        "a server in front reaches the pages over `htmlport`",
+    );
+    for key in [
+        "public_html",
+        "num_builds",
+        "order_console_by_time",
+        "log_rotate_length",
+        "rotate_length",
+        "max_rotated_files",
+        "provide_feeds",
+        "change_hook_dialects",
+    ] {
+        keys.without_effect(key, NOT_HERE);
+    }
+    ports.into_iter().chain(others).all(|it| it)
+}
+
+struct Feeds;
+
+impl Value for Feeds {
+    const EXPECTED: &'static str = "some of `atom`, `json`, `rss`";
+    const SHAPE: Shape = Shape::List(&Shape::Text);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        for (word, place) in Vec::<(String, Place)>::read(node)? {
+            if !["atom", "json", "rss"].contains(&word.as_str()) {
+                return Err(Misread {
+                    what: Some(format!("expected {}", Self::EXPECTED)),
+                    place: Some(place),
+                    ..Misread::default()
+                });
+            }
+        }
+        Ok(Self)
+    }
+}
+
+/// Whether a key has one value, and not a map.
+struct Single<T> {
+    is_single: bool,
+    of: PhantomData<T>,
+}
+
+impl<T: Value> Value for Single<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+    const SHAPE: Shape = T::SHAPE.or_map();
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        Ok(Self {
+            is_single: match &node.content {
+                Content::Text(text) => !text.starts_with('{'),
+                Content::Table(_) => false,
+                _ => true,
+            },
+            of: PhantomData,
+        })
+    }
+}
+
+/// `key = VALUE` for all, or `key.NAME = VALUE` or a map for those that are named.
+fn single_or_map<T: Value>(
+    keys: &mut Keys<'_>,
+    key: &str,
+) -> Option<(Option<T>, BTreeMap<String, T>)> {
+    let is_single = keys
+        .optional::<Single<T>>(key)?
+        .is_some_and(|it| it.is_single);
+    if is_single {
+        let all = keys.required::<T>(key)?;
+        return Some((Some(all), BTreeMap::new()));
+    }
+    Some((None, keys.map::<T>(key)?))
+}

@@ -1,0 +1,126 @@
+//! What can be said against the use of locks before anybody waits for them.
+
+use std::collections::BTreeSet;
+
+use crate::model::LockName;
+use crate::model::SlaveName;
+use crate::syntax::Code;
+use crate::syntax::Place;
+use crate::syntax::Problem;
+use crate::syntax::Problems;
+
+use super::LockSection;
+use super::LockUses;
+
+/// Everything that a build of one builder may hold.
+pub(crate) struct BuilderLocks<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) own: &'a LockUses,
+    /// Of each slave that it builds on, by name.
+    pub(crate) slaves: Vec<(&'a str, &'a LockUses)>,
+    /// Of each of its steps, by name.
+    pub(crate) steps: Vec<(String, LockUses)>,
+}
+
+/// Says which uses cannot work: locks that nobody describes, that stand twice in one list, or
+/// that a build would wait for while it holds them itself.
+pub(crate) fn check(
+    locks: &[LockSection],
+    slaves: &[&SlaveName],
+    builders: &[BuilderLocks<'_>],
+) -> Problems {
+    let mut check = Check {
+        known: locks.iter().map(|it| &it.plan.name).collect(),
+        told: BTreeSet::new(),
+        problems: Problems::default(),
+    };
+    for lock in locks {
+        for (slave, place) in &lock.slaves {
+            if !slaves.contains(&slave) {
+                let what = format!("unknown slave `{slave}`");
+                let problem = Problem::error(Code::UnknownSlave, what).at(place);
+                let names = slaves.iter().map(|it| it.as_str());
+                check.tell(problem.did_you_mean(slave.as_str(), names));
+            }
+        }
+    }
+    for builder in builders {
+        check.list(builder.own);
+        for (slave, uses) in &builder.slaves {
+            check.list(uses);
+            let holder = format!("slave `{slave}` holds it for each of its builds");
+            let what = format!("builder `{}`", builder.name);
+            check.apart(&what, builder.own, uses, &holder);
+        }
+        for (step, uses) in &builder.steps {
+            check.list(uses);
+            let what = format!("step `{step}` of builder `{}`", builder.name);
+            check.apart(&what, uses, builder.own, "the builder holds it already");
+            for (slave, of_slave) in &builder.slaves {
+                let holder = format!("slave `{slave}` holds it for each of its builds");
+                check.apart(&what, uses, of_slave, &holder);
+            }
+        }
+    }
+    check.problems
+}
+
+struct Check<'a> {
+    known: Vec<&'a LockName>,
+    /// A recipe may make the steps of many builders.
+    told: BTreeSet<(String, usize, Code)>,
+    problems: Problems,
+}
+
+impl Check<'_> {
+    fn tell(&mut self, problem: Problem) {
+        let mark = problem
+            .place
+            .as_ref()
+            .map(|it| (it.source.name.clone(), it.span.start, problem.code));
+        if mark.is_none_or(|it| self.told.insert(it)) {
+            self.problems.note(problem);
+        }
+    }
+
+    fn list(&mut self, uses: &LockUses) {
+        let mut seen: Vec<(&LockName, &Place)> = Vec::new();
+        for (it, place) in uses.placed() {
+            let name = it.lock.as_str();
+            if !self.known.contains(&&it.lock) {
+                let what = format!("unknown lock `{name}`");
+                let problem = Problem::error(Code::UnknownLock, what).at(place);
+                let mut problem =
+                    problem.did_you_mean(name, self.known.iter().map(|it| it.as_str()));
+                if problem.label.is_none() {
+                    problem = problem.help(format!("a section `[lock:{name}]` makes it"));
+                }
+                self.tell(problem);
+            }
+            if let Some((_, first)) = seen.iter().find(|(lock, _)| **lock == it.lock) {
+                let what = format!("lock `{name}` stands twice in one list");
+                let problem = Problem::error(Code::LockUse, what)
+                    .at(place)
+                    .label("the second one")
+                    .also(first, "the first one");
+                self.tell(problem);
+            }
+            seen.push((&it.lock, place));
+        }
+    }
+
+    /// What is held for longer cannot be waited for.
+    fn apart(&mut self, who: &str, uses: &LockUses, held: &LockUses, holder: &str) {
+        for (it, place) in uses.placed() {
+            let already = held.placed().find(|(other, _)| other.lock == it.lock);
+            if let Some((_, first)) = already {
+                let what = format!("{who} would wait for lock `{}` for ever", it.lock);
+                let problem = Problem::error(Code::LockUse, what)
+                    .at(place)
+                    .label("cannot be had here")
+                    .also(first, holder);
+                self.tell(problem);
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Locks: who may build while who else does. Plain values that know names,
+//! counts and the order in which was asked; they wait for nobody and look at
+//! no clock.
+//!
+//! A holder asks for all of its locks together and gets all or none, so no
+//! two can wait for each other. Who must wait stands in line for the first of
+//! its locks that it cannot have, behind everybody who asked earlier; nobody
+//! who comes later is let past in that line, be it for shared or sole use. A
+//! [`LockHeld`] is the proof that the locks were given, and the only thing
+//! that gives them back.
+
+mod check;
+mod plan;
+mod uses;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::model::Access;
+use crate::model::LockName;
+use crate::model::LockUse;
+use crate::model::SlaveName;
+
+pub(crate) use check::BuilderLocks;
+pub(crate) use check::check;
+pub(crate) use plan::LockKind;
+pub(crate) use plan::LockPlan;
+pub(crate) use plan::LockSection;
+pub(crate) use plan::read;
+pub(crate) use uses::LockUses;
+
+/// Who holds or waits: a build, by the number of its assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Owner(pub(crate) u64);
+
+/// One asking; later ones are higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Claim(u64);
+
+/// A lock there really is: a slave lock is one for each slave.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    lock: LockName,
+    slave: Option<SlaveName>,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.slave {
+            None => write!(f, "lock {}", self.lock),
+            Some(slave) => write!(f, "lock {} of slave {slave}", self.lock),
+        }
+    }
+}
+
+/// Proof that locks are held. It cannot be copied; [`Locks::release`] takes it back.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct LockHeld {
+    claim: Claim,
+    uses: Vec<LockUse>,
+}
+
+impl LockHeld {
+    pub(crate) const fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    pub(crate) fn uses(&self) -> &[LockUse] {
+        &self.uses
+    }
+}
+
+/// A lock that cannot be had now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Busy {
+    /// `lock database`, or `lock cpu of slave s1`.
+    pub(crate) lock: String,
+    /// Who holds it; nobody, if others were only earlier.
+    pub(crate) holders: Vec<Owner>,
+}
+
+/// The locks of a master.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    plans: BTreeMap<LockName, LockPlan>,
+    held: BTreeMap<Key, BTreeMap<Claim, (Owner, Access)>>,
+    /// In the order in which was asked.
+    waiting: BTreeMap<Claim, Waiting>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    owner: Owner,
+    slave: SlaveName,
+    uses: Vec<LockUse>,
+}
+
+impl Locks {
+    /// Takes in the locks of a plan: from now on their counts hold. Who holds more than the
+    /// new count keeps it until the end.
+    pub(crate) fn plan(&mut self, plans: &[LockPlan]) {
+        for plan in plans {
+            self.plans.insert(plan.name.clone(), plan.clone());
+        }
+        let is_there = |it: &LockName| plans.iter().any(|plan| plan.name == *it);
+        let (held, waiting) = (&self.held, &self.waiting);
+        self.plans.retain(|name, _| {
+            // A build of the earlier plan may still use a lock that has left.
+            is_there(name)
+                || held.keys().any(|it| it.lock == *name)
+                || waiting
+                    .values()
+                    .any(|it| it.uses.iter().any(|it| it.lock == *name))
+        });
+    }
+
+    /// Whether a newcomer on `slave` could have them all at once.
+    pub(crate) fn look(&self, slave: &SlaveName, uses: &[LockUse]) -> Result<(), Busy> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        self.first_busy(slave, uses, &self.lines())
+            .map_or(Ok(()), |key| Err(self.busy(&key)))
+    }
+
+    /// Gives a newcomer the locks at once, or none.
+    pub(crate) fn take(
+        &mut self,
+        owner: Owner,
+        slave: &SlaveName,
+        uses: &[LockUse],
+    ) -> Option<LockHeld> {
+        self.look(slave, uses).ok()?;
+        let claim = self.next_claim();
+        Some(self.hand_out(claim, owner, slave, uses.to_vec()))
+    }
+
+    /// Gives back what an earlier run of the master had handed out, whatever the counts say.
+    pub(crate) fn retake(&mut self, owner: Owner, slave: &SlaveName, uses: &[LockUse]) -> LockHeld {
+        let claim = self.next_claim();
+        self.hand_out(claim, owner, slave, uses.to_vec())
+    }
+
+    /// Stands in line for them; [`Locks::granted`] says when they are there.
+    ///
+    /// # Errors
+    /// The owner holds one of them already: it would wait for itself.
+    pub(crate) fn ask(
+        &mut self,
+        owner: Owner,
+        slave: &SlaveName,
+        uses: &[LockUse],
+    ) -> Result<Claim, Busy> {
+        for it in uses {
+            let key = self.key(slave, it);
+            let holders = self.held.get(&key);
+            if holders.is_some_and(|all| all.values().any(|(holder, _)| *holder == owner)) {
+                return Err(self.busy(&key));
+            }
+        }
+        let claim = self.next_claim();
+        let waiting = Waiting {
+            owner,
+            slave: slave.clone(),
+            uses: uses.to_vec(),
+        };
+        self.waiting.insert(claim, waiting);
+        Ok(claim)
+    }
+
+    /// Leaves the line.
+    pub(crate) fn give_up(&mut self, claim: Claim) {
+        self.waiting.remove(&claim);
+    }
+
+    /// Those in line whose turn it is.
+    pub(crate) fn granted(&mut self) -> Vec<LockHeld> {
+        let mut granted = Vec::new();
+        let mut lines = BTreeSet::new();
+        let claims: Vec<Claim> = self.waiting.keys().copied().collect();
+        for claim in claims {
+            let it = &self.waiting[&claim];
+            if let Some(key) = self.first_busy(&it.slave, &it.uses, &lines) {
+                lines.insert(key);
+                continue;
+            }
+            if let Some(it) = self.waiting.remove(&claim) {
+                granted.push(self.hand_out(claim, it.owner, &it.slave, it.uses));
+            }
+        }
+        granted
+    }
+
+    /// Takes locks back.
+    pub(crate) fn release(&mut self, held: LockHeld) {
+        self.held.retain(|_, holders| {
+            holders.remove(&held.claim);
+            !holders.is_empty()
+        });
+    }
+
+    /// What the owner waits for, if it does.
+    pub(crate) fn waits_for(&self, owner: Owner) -> Option<Busy> {
+        let mut lines = BTreeSet::new();
+        for it in self.waiting.values() {
+            let busy = self.first_busy(&it.slave, &it.uses, &lines);
+            if it.owner == owner {
+                return busy.map(|key| self.busy(&key));
+            }
+            lines.extend(busy);
+        }
+        None
+    }
+
+    fn next_claim(&mut self) -> Claim {
+        self.last += 1;
+        Claim(self.last)
+    }
+
+    fn hand_out(
+        &mut self,
+        claim: Claim,
+        owner: Owner,
+        slave: &SlaveName,
+        uses: Vec<LockUse>,
+    ) -> LockHeld {
+        for it in &uses {
+            let key = self.key(slave, it);
+            let holders = self.held.entry(key).or_default();
+            holders.insert(claim, (owner, it.access));
+        }
+        LockHeld { claim, uses }
+    }
+
+    /// The locks that somebody stands in line for.
+    fn lines(&self) -> BTreeSet<Key> {
+        let mut lines = BTreeSet::new();
+        for it in self.waiting.values() {
+            let busy = self.first_busy(&it.slave, &it.uses, &lines);
+            lines.extend(busy);
+        }
+        lines
+    }
+
+    /// The first of them that is held otherwise, or that others stand in line for.
+    fn first_busy(
+        &self,
+        slave: &SlaveName,
+        uses: &[LockUse],
+        lines: &BTreeSet<Key>,
+    ) -> Option<Key> {
+        uses.iter().find_map(|it| {
+            let key = self.key(slave, it);
+            let is_free = !lines.contains(&key) && self.is_free(&key, slave, it.access);
+            (!is_free).then_some(key)
+        })
+    }
+
+    fn is_free(&self, key: &Key, slave: &SlaveName, access: Access) -> bool {
+        let Some(holders) = self.held.get(key) else {
+            return true;
+        };
+        match access {
+            Access::Exclusive => false,
+            Access::Counting => {
+                let count = self
+                    .plans
+                    .get(&key.lock)
+                    .map_or(1, |it| it.count_for(slave));
+                holders.values().all(|(_, held)| *held == Access::Counting)
+                    && holders.len() < count as usize
+            }
+        }
+    }
+
+    fn key(&self, slave: &SlaveName, it: &LockUse) -> Key {
+        let kind = self.plans.get(&it.lock).map(|it| it.kind);
+        Key {
+            lock: it.lock.clone(),
+            slave: (kind == Some(LockKind::Slave)).then(|| slave.clone()),
+        }
+    }
+
+    fn busy(&self, key: &Key) -> Busy {
+        let holders = self.held.get(key).into_iter().flat_map(BTreeMap::values);
+        let mut holders: Vec<Owner> = holders.map(|(owner, _)| *owner).collect();
+        holders.dedup();
+        Busy {
+            lock: key.to_string(),
+            holders,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! What a `trigger` step asks for: buildsets of triggerable schedulers, made
+//! once however often the master is restarted, and the wait for their ends.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{self, Instant};
+use tracing::warn;
+
+use crate::config::SchedulerPlan;
+use crate::logs::append::LogFile;
+use crate::master::build::Build;
+use crate::master::command::stopped;
+use crate::master::ports::{add_requests, properties_of};
+use crate::model::BuildsetId;
+use crate::model::Exit;
+use crate::model::ExitCause;
+use crate::model::NewBuildset;
+use crate::model::Outcome;
+use crate::model::SchedulerName;
+use crate::steps::{TriggerEnd, TriggerOrder};
+use crate::store::Result;
+
+/// What was triggered is looked at this often even when nobody tells of any news.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
+/// A scheduler's buildset and, if it is complete, how it ended.
+type Fate = (SchedulerName, BuildsetId, Option<Outcome>);
+
+impl Build {
+    /// Triggers what the step of this number asks for and waits, if it wants to.
+    pub(super) async fn trigger(
+        &mut self,
+        order: &TriggerOrder,
+        step: u32,
+        log: &mut LogFile,
+    ) -> Exit {
+        let begun = Instant::now();
+        // Nothing of it runs at the slave.
+        self.open = None;
+        let (wanted, unknown) = self.look_up(&order.schedulers);
+        if !unknown.is_empty() && !matches!(self.fates(step).await.as_deref(), Ok([_, ..])) {
+            let names: Vec<_> = unknown.iter().map(|it| format!("`{it}`")).collect();
+            let names = names.join(", ");
+            say(
+                log,
+                &format!("not triggerable: {names}; nothing is triggered\n"),
+            );
+            let unknown = unknown.iter().map(ToString::to_string).collect();
+            return TriggerEnd::NoScheduler(unknown).exit(begun.elapsed());
+        }
+        let made = self.make(order, &wanted, step).await;
+        if !made.is_empty() {
+            say(log, &made);
+        }
+        if !order.wait {
+            return TriggerEnd::Done.exit(begun.elapsed());
+        }
+        let mut stop = (!self.stopped).then(|| self.stop.clone());
+        let end = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => None,
+            end = self.wait_for(step, &wanted, log) => Some(end),
+        };
+        match end {
+            Some(end) => end.exit(begun.elapsed()),
+            None => Exit {
+                cause: ExitCause::Interrupted,
+                ..TriggerEnd::Broken.exit(begun.elapsed())
+            },
+        }
+    }
+
+    /// The triggerable schedulers of these names, and the names of none.
+    fn look_up(&self, names: &[SchedulerName]) -> (Vec<Arc<SchedulerPlan>>, Vec<SchedulerName>) {
+        let plan = self.crew.plan();
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+        for name in names {
+            let scheduler = plan
+                .schedulers
+                .iter()
+                .find(|it| it.name == *name && it.settings.is_triggerable());
+            match scheduler {
+                Some(it) => found.push(Arc::clone(it)),
+                None => unknown.push(name.clone()),
+            }
+        }
+        (found, unknown)
+    }
+
+    /// Makes the buildsets, with all that is due, unless an earlier run of the master did.
+    /// Says what was made, a line each.
+    async fn make(
+        &mut self,
+        order: &TriggerOrder,
+        schedulers: &[Arc<SchedulerPlan>],
+        step: u32,
+    ) -> String {
+        let wanted = schedulers.iter().map(|it| {
+            let mut properties = it.properties.clone();
+            properties.overlay(&order.properties);
+            let buildset = NewBuildset {
+                reason: format!("Triggerable({})", it.name),
+                stamp: order.stamp.clone(),
+                properties: properties_of(&it.name, properties),
+                builders: it.builders.clone(),
+            };
+            (it.name.clone(), buildset)
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let made = Arc::new(Mutex::new(Vec::new()));
+        let (build, tell) = (self.id, Arc::clone(&made));
+        self.due(move |verbs| {
+            let mut all = Vec::new();
+            if verbs.triggered(build, step)?.is_empty() {
+                for (name, buildset) in &wanted {
+                    let (id, requests) = add_requests(verbs, buildset)?;
+                    verbs.put_triggered(build, step, name, id)?;
+                    all.push((name.clone(), id, requests));
+                }
+            }
+            *tell.lock().unwrap_or_else(PoisonError::into_inner) = all;
+            Ok(())
+        });
+        self.flush().await;
+        let made = std::mem::take(&mut *made.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut text = String::new();
+        for (name, id, requests) in made {
+            let builders: Vec<_> = requests.iter().map(|it| it.builder.as_str()).collect();
+            let builders = builders.join(", ");
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "triggered `{name}`: buildset {id} for {builders}");
+            self.crew.requests_added(requests).await;
+        }
+        text
+    }
+
+    /// Waits until all that the step triggered has ended, or one of its schedulers is no
+    /// longer what it was.
+    async fn wait_for(
+        &self,
+        step: u32,
+        schedulers: &[Arc<SchedulerPlan>],
+        log: &mut LogFile,
+    ) -> TriggerEnd {
+        let mut news = self.crew.buildsets.subscribe();
+        loop {
+            // Before reading: what is told from here on is read next time.
+            news.mark_unchanged();
+            match self.fates(step).await {
+                Ok(fates) => {
+                    if let Some(end) = ended(&fates, log) {
+                        return end;
+                    }
+                }
+                Err(error) => {
+                    warn!(build = %self.key, reason = %error, "failed to look at what was triggered");
+                }
+            }
+            let now = self.crew.plan();
+            let is_gone = |it: &&Arc<SchedulerPlan>| !now.schedulers.contains(it);
+            if let Some(gone) = schedulers.iter().find(is_gone) {
+                let name = &gone.name;
+                say(
+                    log,
+                    &format!("`{name}` was changed by a new configuration; its builds go on\n"),
+                );
+                return TriggerEnd::Broken;
+            }
+            tokio::select! {
+                // The sender is the crew's, which is ours too.
+                _ = news.changed() => {}
+                () = time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+    }
+
+    /// What the step triggered, and what became of it.
+    async fn fates(&self, step: u32) -> Result<Vec<Fate>> {
+        let build = self.id;
+        let read = self.crew.store.read(move |verbs| {
+            let mut fates = Vec::new();
+            for (name, id) in verbs.triggered(build, step)? {
+                let outcome = verbs.buildset(id)?.and_then(|it| it.outcome);
+                fates.push((name, id, outcome));
+            }
+            Ok(fates)
+        });
+        read.await
+    }
+}
+
+/// How it all ended, if it has.
+fn ended(fates: &[Fate], log: &mut LogFile) -> Option<TriggerEnd> {
+    let mut text = String::new();
+    let mut end = TriggerEnd::Done;
+    for (name, id, outcome) in fates {
+        let outcome = (*outcome)?;
+        let _ = writeln!(text, "buildset {id} of `{name}`: {outcome}");
+        if !matches!(outcome, Outcome::Success | Outcome::Warnings) {
+            end = TriggerEnd::Failed;
+        }
+    }
+    say(log, &text);
+    Some(end)
+}
+
+/// Writes lines about the step itself to its log.
+fn say(log: &mut LogFile, text: &str) {
+    if let Err(error) = log.add_header(text) {
+        warn!(reason = %error, "failed to write to the log of a trigger step");
+    }
+}

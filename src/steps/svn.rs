@@ -1,0 +1,979 @@
+//! `svn`: brings the tree to the branch and revision of the build. A branch
+//! is a directory of the repository, so it has a URL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::Change;
+use crate::model::Command;
+use crate::model::FileCommand;
+use crate::model::Outcome;
+use crate::model::Properties;
+use crate::model::RenderError;
+use crate::model::Text;
+use crate::syntax::Code;
+use crate::syntax::Content;
+use crate::syntax::Keys;
+use crate::syntax::Misread;
+use crate::syntax::Node;
+use crate::syntax::Problem;
+use crate::syntax::Shape;
+use crate::syntax::Value;
+use crate::xml;
+use crate::xml::Part;
+
+use super::Cx;
+use super::Ended;
+use super::Move;
+use super::Run;
+use super::Step;
+use super::StepError;
+use super::StepKind;
+use super::checkout;
+use super::checkout::Checkout;
+use super::checkout::Mode;
+use super::checkout::Plan;
+use super::checkout::Wanted;
+use super::line::rendered;
+use super::paths;
+use super::texts::verdict;
+
+pub(super) const KIND: StepKind = StepKind {
+    name: "svn",
+    aliases: &["subversion"],
+    step_name: "svn",
+    summary: "Checks out a Subversion repository.",
+    example: r#"base_url = "https://example.org/svn/"
+default_branch = "trunk"
+mode = "full"
+method = "clobber""#,
+    flags: checkout::FLAGS,
+    read: |keys| Some(Arc::new(Svn::read(keys)?)),
+};
+
+/// The methods of `mode = full`.
+pub(crate) const METHODS: &[(&str, Mode)] = &[
+    ("clean", Mode::Clean),
+    ("fresh", Mode::Fresh),
+    ("clobber", Mode::Clobber),
+    ("copy", Mode::Copy),
+    ("export", Mode::Export),
+];
+
+/// Where the kept checkout of the method `copy` lies, in the builder's directory.
+const KEPT: &str = "source";
+
+/// What stands for the branch in a base URL; otherwise it goes behind.
+const BRANCH: &str = "%BRANCH%";
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Svn {
+    pub(crate) checkout: Checkout,
+    pub(crate) urls: SvnUrls,
+    /// Built where the stamp names none.
+    pub(crate) default_branch: Option<Text>,
+    pub(crate) username: Option<Text>,
+    pub(crate) password: Option<Text>,
+    pub(crate) extra_args: Vec<Text>,
+    /// Paths that cleaning spares.
+    pub(crate) keep_on_purge: Vec<Text>,
+    pub(crate) depth: Option<String>,
+}
+
+/// Where the branches are.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum SvnUrls {
+    /// Where the stamp says.
+    #[default]
+    Stamp,
+    One(Text),
+    /// Behind this, or in the place of `%BRANCH%` in it.
+    Below(Text),
+    /// Each where the configuration says.
+    Map(BTreeMap<String, Text>),
+}
+
+/// One URL, or one for each branch.
+struct OneOrMap(SvnUrls);
+
+impl Value for OneOrMap {
+    const EXPECTED: &'static str = "a URL, or a map of branches and their URLs";
+    const SHAPE: Shape = Shape::OrMap(&Shape::Template, &Shape::Template);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let Content::Table(entries) = &node.content else {
+            return Text::read(node).map(|it| Self(SvnUrls::One(it)));
+        };
+        let pairs = entries
+            .iter()
+            .map(|it| Ok((it.key.clone(), Text::read(&it.value)?)));
+        Ok(Self(SvnUrls::Map(pairs.collect::<Result<_, Misread>>()?)))
+    }
+}
+
+/// Words that may have property references.
+struct Texts(Vec<Text>);
+
+impl Value for Texts {
+    const EXPECTED: &'static str = <Vec<String> as Value>::EXPECTED;
+    const SHAPE: Shape = <Vec<String> as Value>::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let parse = |word: String| {
+            Text::parse(&word).map_err(|error| Misread {
+                what: Some(error.what),
+                ..Misread::default()
+            })
+        };
+        let words = Vec::<String>::read(node)?;
+        words
+            .into_iter()
+            .map(parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl Svn {
+    fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let checkout = Checkout::read_all_but_url(keys, METHODS);
+        let url = keys.optional_as::<OneOrMap>(&["repourl", "svnurl"]);
+        // In INI a map is dotted keys, and has no key of the plain name.
+        let map = match &url {
+            Some(None) => keys.map::<Text>("repourl"),
+            _ => Some(BTreeMap::new()),
+        };
+        let base_url = keys.optional::<Text>("base_url");
+        let default_branch = keys.optional_as::<Text>(&["default_branch", "branch"]);
+        let username = keys.optional::<Text>("username");
+        let password = keys.optional::<Text>("password");
+        let extra_args = keys.or("extra_args", Texts(Vec::new()));
+        let keep_on_purge = keys.or("keep_on_purge", Texts(Vec::new()));
+        let depth = keys.optional::<String>("depth");
+        let (url, map, base_url) = (url?, map?, base_url?);
+        if base_url.is_some() && (url.is_some() || !map.is_empty()) {
+            let what = "`base_url` takes the place of `repourl`, with a branch behind it";
+            let problem = Problem::error(Code::Contradiction, what);
+            keys.note(problem.at(&keys.place("base_url")));
+            return None;
+        }
+        let depth = depth?;
+        if let Some(depth) = &depth
+            && !["empty", "files", "immediates", "infinity"].contains(&depth.as_str())
+        {
+            let label = "expected `empty`, `files`, `immediates` or `infinity`";
+            keys.wrong("depth", label);
+            return None;
+        }
+        let urls = match (url, base_url) {
+            (Some(url), _) => url.0,
+            (None, Some(base)) => SvnUrls::Below(base),
+            (None, None) if map.is_empty() => SvnUrls::Stamp,
+            (None, None) => SvnUrls::Map(map),
+        };
+        Some(Self {
+            checkout: checkout?,
+            urls,
+            default_branch: default_branch?,
+            username: username?,
+            password: password?,
+            extra_args: extra_args?.0,
+            keep_on_purge: keep_on_purge?.0,
+            depth,
+        })
+    }
+
+    /// What this build wants of the repository.
+    fn wanted(&self, cx: &mut Cx<'_>) -> Result<Wanted, StepError> {
+        let own_branch = match &self.default_branch {
+            Some(text) => Some(text.render(cx.properties)?).filter(|it| !it.is_empty()),
+            None => None,
+        };
+        let is_about_this = match cx.stamp.repository.as_str() {
+            "" => self.checkout.is_first,
+            stamped => {
+                let ours = self.places(cx.properties)?;
+                ours.is_empty() || ours.iter().any(|it| is_one_within_the_other(it, stamped))
+            }
+        };
+        let said = |it: &Option<String>| it.clone().filter(|it| !it.trim().is_empty());
+        let (branch, revision) = match is_about_this {
+            true => (said(&cx.stamp.branch), self.revision(cx)),
+            false => (None, None),
+        };
+        let branch = branch.or(own_branch);
+        let url = self.url(branch.as_deref(), cx)?;
+        let wanted = Wanted {
+            url: url.trim_end_matches('/').to_owned(),
+            branch,
+            revision,
+        };
+        wanted.check()?;
+        Ok(wanted)
+    }
+
+    fn url(&self, branch: Option<&str>, cx: &Cx<'_>) -> Result<String, StepError> {
+        let unnamed = || {
+            let what = "the build names no branch, and the checkout has no `default_branch`";
+            StepError::Other(what.into())
+        };
+        let url = match &self.urls {
+            SvnUrls::Stamp => cx.stamp.repository.clone(),
+            SvnUrls::One(url) => url.render(cx.properties)?,
+            SvnUrls::Below(base) => {
+                let (base, branch) = (base.render(cx.properties)?, branch.ok_or_else(unnamed)?);
+                let climbs = branch.split('/').any(|it| it == "..");
+                if climbs {
+                    let what = format!("the branch `{branch}` leads out of the repository");
+                    return Err(StepError::Other(what));
+                }
+                match base.contains(BRANCH) {
+                    true => base.replace(BRANCH, branch),
+                    false => format!("{base}{branch}"),
+                }
+            }
+            SvnUrls::Map(map) => {
+                let branch = branch.ok_or_else(unnamed)?;
+                let Some(url) = map.get(branch) else {
+                    let what = format!("`repourl` has no URL for the branch `{branch}`");
+                    return Err(StepError::Other(what));
+                };
+                url.render(cx.properties)?
+            }
+        };
+        if url.is_empty() {
+            let what = "the checkout has no `repourl`, and the build names no repository";
+            return Err(StepError::Other(what.into()));
+        }
+        Ok(url)
+    }
+
+    /// Every place that this checkout may be of.
+    fn places(&self, properties: &Properties) -> Result<Vec<String>, RenderError> {
+        match &self.urls {
+            SvnUrls::Stamp => Ok(Vec::new()),
+            SvnUrls::One(url) => Ok(vec![url.render(properties)?]),
+            SvnUrls::Below(base) => {
+                let base = base.render(properties)?;
+                let head = base.split(BRANCH).next().unwrap_or_default();
+                Ok(vec![head.to_owned()])
+            }
+            SvnUrls::Map(map) => map.values().map(|it| it.render(properties)).collect(),
+        }
+    }
+
+    fn revision(&self, cx: &mut Cx<'_>) -> Option<String> {
+        if self.checkout.always_use_latest {
+            return None;
+        }
+        let stamped = cx.stamp.revision.as_deref().map(str::trim);
+        if let Some(revision) = stamped.filter(|it| !it.is_empty()) {
+            return Some(revision.to_owned());
+        }
+        let revision = highest(cx.changes)?;
+        cx.properties
+            .set_runtime("revision", revision.as_str(), checkout::SOURCE);
+        Some(revision)
+    }
+}
+
+/// The highest revision of the changes; none if one has none.
+fn highest(changes: &[Change]) -> Option<String> {
+    let number = |it: &Change| it.revision.as_ref()?.trim().parse::<u64>().ok();
+    let numbers: Option<Vec<_>> = changes.iter().map(number).collect();
+    numbers?.into_iter().max().map(|it| it.to_string())
+}
+
+/// A poller may follow the whole repository, or a directory of it.
+fn is_one_within_the_other(a: &str, b: &str) -> bool {
+    let (a, b) = (checkout::plain(a), checkout::plain(b));
+    let within = |inner: &str, outer: &str| {
+        let rest = inner.strip_prefix(outer);
+        rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
+    };
+    within(&a, &b) || within(&b, &a)
+}
+
+/// Svn writes URLs in its own way, people in theirs.
+fn is_same_place(a: &str, b: &str) -> bool {
+    let bytes = |url: &str| {
+        let url = checkout::plain(url);
+        let mut rest = url.as_str();
+        let mut out = Vec::new();
+        while let Some(char) = rest.chars().next() {
+            let code = rest.strip_prefix('%').and_then(|it| it.get(..2));
+            match code.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+                Some(code) => {
+                    out.push(code);
+                    rest = &rest[3..];
+                }
+                None => {
+                    let (head, tail) = rest.split_at(char.len_utf8());
+                    out.extend_from_slice(head.as_bytes());
+                    rest = tail;
+                }
+            }
+        }
+        out
+    };
+    bytes(a) == bytes(b)
+}
+
+impl Step for Svn {
+    fn begin(&self) -> Box<dyn Run> {
+        Box::new(Running {
+            step: self.clone(),
+            begun: None,
+        })
+    }
+}
+
+struct Running {
+    step: Svn,
+    begun: Option<Begun>,
+}
+
+/// What is known once the build's properties are.
+struct Begun {
+    wanted: Wanted,
+    /// Where svn works: the tree, or `source` with the method `copy`.
+    work: String,
+    tree: String,
+    /// Between a verb and what it is about.
+    options: Vec<String>,
+    password: Option<String>,
+    kept: Vec<String>,
+    plan: Plan<Job>,
+}
+
+/// What a command is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Job {
+    Version,
+    /// Is there a checkout? Checks out where there is none.
+    Look,
+    /// Is it of the wanted URL? Checks out anew where it is not.
+    Where,
+    RemoveWork,
+    RemoveTree,
+    Checkout,
+    /// What does the repository not know?
+    Status,
+    Purge(String),
+    Update,
+    Revision,
+    CopyTree,
+    /// Which revision is the newest?
+    Newest,
+    Export,
+}
+
+impl Running {
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun, StepError> {
+        let step = &self.step;
+        let wanted = step.wanted(cx)?;
+        let tree = step.checkout.tree(cx)?;
+        let mode = step.checkout.mode;
+        let work = match mode {
+            Mode::Copy => KEPT.to_owned(),
+            Mode::Incremental | Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
+                tree.clone()
+            }
+        };
+        let mut plan = Plan::new([Job::Version], step.checkout.retry);
+        plan.jobs.extend(match mode {
+            Mode::Incremental | Mode::Clean | Mode::Fresh => vec![Job::Look],
+            Mode::Clobber => vec![Job::RemoveWork, Job::Checkout],
+            Mode::Copy => vec![Job::RemoveTree, Job::Look],
+            Mode::Export => match wanted.revision {
+                Some(_) => vec![Job::RemoveTree, Job::Export],
+                None => vec![Job::RemoveTree, Job::Newest, Job::Export],
+            },
+        });
+        // From nothing, one more try is no fallback but a retry.
+        plan.has_fallen_back = matches!(mode, Mode::Clobber | Mode::Export);
+        let optional = |text: &Option<Text>| match text {
+            Some(text) => text.render(cx.properties).map(Some),
+            None => Ok(None),
+        };
+        let username = optional(&step.username)?;
+        let password = optional(&step.password)?.filter(|it| !it.is_empty());
+        let mut options = vec!["--non-interactive".to_owned(), "--no-auth-cache".to_owned()];
+        for (name, value) in [
+            ("--username", &username),
+            ("--password", &password),
+            ("--depth", &step.depth),
+        ] {
+            options.extend(value.iter().map(|it| format!("{name}={it}")));
+        }
+        options.extend(rendered(&step.extra_args, cx.properties)?);
+        Ok(Begun {
+            wanted,
+            work,
+            tree,
+            options,
+            password,
+            kept: rendered(&step.keep_on_purge, cx.properties)?,
+            plan,
+        })
+    }
+
+    fn command(&self, job: &Job, begun: &Begun, cx: &Cx<'_>) -> Result<Command, StepError> {
+        let work = paths::of_builder(cx.builder_dir, &begun.work);
+        let revision = begun.wanted.revision.as_deref();
+        let at = format!("--revision={}", revision.unwrap_or("HEAD"));
+        // Behind the last `@` svn looks for the revision in which the URL is meant.
+        let url = format!("{}@{}", begun.wanted.url, revision.unwrap_or_default());
+        let svn = |dir: &str, verb: &[&str], what: &[&str]| {
+            let options = begun.options.iter().map(String::as_str);
+            let argv = ["svn"].into_iter().chain(verb.iter().copied());
+            let argv = argv.chain(options).chain(what.iter().copied());
+            self.run(cx, dir, argv, begun)
+        };
+        match job {
+            Job::Version => self.run(cx, &work, ["svn", "--version", "--quiet"], begun),
+            Job::Look => Ok(checkout::stat(cx, &begun.work, ".svn")),
+            Job::RemoveWork => checkout::rmdir(cx, &begun.work),
+            Job::RemoveTree => checkout::rmdir(cx, &begun.tree),
+            Job::Where => self.run(cx, &work, ["svn", "info", "--xml"], begun),
+            Job::Checkout => svn(&work, &["checkout", &at], &["--", &url, "."]),
+            Job::Status => {
+                let mut verb = vec!["status", "--xml"];
+                if self.step.checkout.mode == Mode::Fresh {
+                    verb.push("--no-ignore");
+                }
+                self.run(cx, &work, ["svn"].into_iter().chain(verb), begun)
+            }
+            Job::Purge(path) => checkout::rmdir(cx, &format!("{}/{path}", begun.work)),
+            Job::Update => svn(&work, &["update", &at], &[]),
+            Job::Revision => self.run(cx, &work, ["svnversion", "."], begun),
+            Job::CopyTree => {
+                let from = paths::inside_builder(cx.builder_dir, &begun.work)?;
+                let to = paths::inside_builder(cx.builder_dir, &begun.tree)?;
+                Ok(Command::File(FileCommand::Cpdir { from, to }))
+            }
+            Job::Newest => svn(cx.builder_dir, &["info", "--xml"], &["--", &url]),
+            Job::Export => {
+                let tree = begun.tree.trim_end_matches('/');
+                svn(cx.builder_dir, &["export", &at], &["--", &url, tree])
+            }
+        }
+    }
+
+    fn run<'a>(
+        &self,
+        cx: &Cx<'_>,
+        dir: &str,
+        argv: impl IntoIterator<Item = &'a str>,
+        begun: &Begun,
+    ) -> Result<Command, StepError> {
+        let argv = argv.into_iter().map(str::to_owned).collect();
+        let mut command = self.step.checkout.command(cx, dir, argv, &begun.wanted)?;
+        if let Command::Shell(shell) = &mut command {
+            shell.mask.extend(begun.password.clone());
+            // Without it svn refuses names of files that are no ASCII.
+            shell
+                .env
+                .entry("LC_CTYPE".into())
+                .or_insert_with(|| Some("C.UTF-8".into()));
+        }
+        Ok(command)
+    }
+
+    /// Whether to go on after `job`, which ended well.
+    fn done(&self, job: &Job, begun: &mut Begun, ended: &Ended<'_>, cx: &mut Cx<'_>) -> bool {
+        match job {
+            Job::Where => {
+                let same = url_of(&ended.output.stdout(1 << 20))
+                    .is_some_and(|it| is_same_place(&it, &begun.wanted.url));
+                begun.plan.first(match (same, self.step.checkout.mode) {
+                    (false, _) => vec![Job::RemoveWork, Job::Checkout],
+                    (true, Mode::Clean | Mode::Fresh) => vec![Job::Status, Job::Update],
+                    (true, _) => vec![Job::Update],
+                });
+            }
+            Job::Status => match strangers(&ended.output.stdout(16 << 20)) {
+                Some(paths) => {
+                    let paths = paths.into_iter().filter(|it| !begun.kept.contains(it));
+                    begun.plan.first(paths.map(Job::Purge).collect::<Vec<_>>());
+                }
+                None => return false,
+            },
+            Job::Checkout | Job::Update => begun.plan.first([Job::Revision]),
+            Job::Revision => {
+                let Some(revision) = version(&ended.output.stdout(1000)) else {
+                    return false;
+                };
+                cx.properties
+                    .set_runtime("got_revision", revision, checkout::SOURCE);
+                if self.step.checkout.mode == Mode::Copy {
+                    begun.plan.first([Job::CopyTree]);
+                }
+            }
+            Job::Newest => {
+                begun.wanted.revision = revision_of(&ended.output.stdout(1 << 20));
+                return begun.wanted.revision.is_some();
+            }
+            Job::Export => {
+                if let Some(revision) = begun.wanted.revision.as_deref() {
+                    cx.properties
+                        .set_runtime("got_revision", revision, checkout::SOURCE);
+                }
+            }
+            Job::Look => begun.plan.first([Job::Where]),
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::Purge(_) | Job::CopyTree => {}
+        }
+        true
+    }
+
+    /// Whether something is left to try after `job`, which did not end well.
+    fn failed(&self, job: &Job, begun: &mut Begun, ended: &Ended<'_>) -> bool {
+        match job {
+            Job::Look => {
+                begun.plan.first([Job::Checkout]);
+                return true;
+            }
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => return false,
+            Job::Where
+            | Job::Checkout
+            | Job::Status
+            | Job::Purge(_)
+            | Job::Update
+            | Job::Revision
+            | Job::Newest
+            | Job::Export => {}
+        }
+        let is_remote =
+            !matches!(job, Job::Checkout | Job::Newest | Job::Export) && is_the_repositorys(ended);
+        if is_remote || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
+            return false;
+        }
+        begun.plan.jobs.clear();
+        let jobs = match self.step.checkout.mode {
+            Mode::Export => vec![Job::RemoveTree, Job::Newest, Job::Export],
+            _ => vec![Job::RemoveWork, Job::Checkout],
+        };
+        let is_known = begun.wanted.revision.is_some();
+        let jobs = jobs
+            .into_iter()
+            .filter(|it| !is_known || *it != Job::Newest);
+        begun.plan.first(jobs.collect::<Vec<_>>());
+        true
+    }
+
+    fn gave_up(&self, cx: &Cx<'_>) -> Move {
+        Move::Done(verdict(cx, Outcome::Failure, self.done_text(cx)))
+    }
+}
+
+/// Whether it is the repository that does not answer, or says no: then the
+/// checkout is not to blame, and is not removed.
+fn is_the_repositorys(ended: &Ended<'_>) -> bool {
+    // Connections, certificates, the protocol, access, what is not there.
+    let codes = ["e0001", "e120", "e160", "e170", "e175", "e230"];
+    codes.iter().any(|it| checkout::complained(ended, &[it]))
+}
+
+impl Run for Running {
+    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
+        self.step.checkout.running_text(cx)
+    }
+
+    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
+        self.step.checkout.done_text(cx)
+    }
+
+    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
+        let mut begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => self.begin(cx)?,
+        };
+        if let (Some(ended), Some(job)) = (last, begun.plan.running.take()) {
+            let goes_on = ended.exit.is_success() && self.done(&job, &mut begun, ended, cx);
+            if !goes_on && !self.failed(&job, &mut begun, ended) {
+                return Ok(self.gave_up(cx));
+            }
+        }
+        let Some(job) = begun.plan.jobs.pop_front() else {
+            let done = self.done_text(cx);
+            return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
+        };
+        let command = self.command(&job, &begun, cx)?;
+        begun.plan.running = Some(job);
+        self.begun = Some(begun);
+        Ok(Move::Run(command))
+    }
+}
+
+/// The URL of a working copy, from `svn info --xml`.
+fn url_of(text: &str) -> Option<String> {
+    let mut url = None;
+    let walked = xml::walk(text, |part| {
+        if let Part::Close { name: "url", text } = part {
+            url = Some(text.to_owned());
+        }
+    });
+    walked.ok().and(url)
+}
+
+/// The newest revision, from `svn info --xml`.
+fn revision_of(text: &str) -> Option<String> {
+    let mut revision = None;
+    let walked = xml::walk(text, |part| {
+        if let Part::Open(tag) = part
+            && tag.name() == "entry"
+        {
+            revision = tag.attribute("revision");
+        }
+    });
+    walked.ok()?;
+    revision.filter(|it| it.parse::<u64>().is_ok())
+}
+
+/// What the repository does not know or has otherwise, from `svn status --xml`.
+fn strangers(text: &str) -> Option<Vec<String>> {
+    let mut paths = Vec::new();
+    let mut path = None;
+    let walked = xml::walk(text, |part| {
+        let Part::Open(tag) = part else { return };
+        match tag.name() {
+            "entry" => path = tag.attribute("path"),
+            "wc-status" => {
+                let item = tag.attribute("item").unwrap_or_default();
+                let is_spared = ["external", "missing", "none", "normal"].contains(&item.as_str());
+                paths.extend(
+                    path.take()
+                        .filter(|it| !is_spared && !it.is_empty() && it != "."),
+                );
+            }
+            _ => {}
+        }
+    });
+    walked.ok().map(|()| paths)
+}
+
+/// The revision of a tree, from `svnversion`: the newest of a mixed one.
+fn version(said: &str) -> Option<String> {
+    let word = said.trim().trim_end_matches(['M', 'S', 'P']);
+    let last = word.rsplit(':').next()?;
+    last.parse::<u64>().ok().map(|it| it.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::bench::Bench;
+    use super::super::bench::err;
+    use super::super::bench::out;
+    use super::super::bench::run_program;
+    use super::*;
+    use crate::model::SourceStamp;
+
+    const URL: &str = "https://example.org/svn/trunk";
+
+    fn svn(mode: Mode) -> Svn {
+        Svn {
+            checkout: Checkout {
+                mode,
+                ..Checkout::default()
+            },
+            urls: SvnUrls::One(Text::literal(URL)),
+            ..Svn::default()
+        }
+    }
+
+    fn info(url: &str) -> String {
+        format!("<info><entry revision='9'><url>{url}</url></entry></info>")
+    }
+
+    #[test]
+    fn an_incremental_checkout_updates_what_is_of_the_same_url() {
+        let mut bench = Bench::new(&svn(Mode::Incremental), &KIND);
+        bench.stamp.revision = Some("7".into());
+        let info = info(URL);
+        bench.plays(
+            &[
+                ("hello/build: svn --version --quiet", 0, &[]),
+                ("stat hello/build/.svn", 0, &[]),
+                ("hello/build: svn info --xml", 0, &[out(&info)]),
+                (
+                    "hello/build: svn update --revision=7 --non-interactive --no-auth-cache",
+                    0,
+                    &[],
+                ),
+                ("hello/build: svnversion .", 0, &[out("5:7MS")]),
+            ],
+            "success: update",
+        );
+        assert_eq!(bench.properties.text("got_revision"), Some("7"));
+    }
+
+    #[test]
+    fn another_url_and_a_broken_checkout_are_removed_and_a_silent_repository_is_not_blamed_on_it() {
+        let checkout = format!(
+            "hello/build: svn checkout --revision=HEAD --non-interactive --no-auth-cache -- {URL}@ ."
+        );
+        let update = "hello/build: svn update --revision=HEAD --non-interactive --no-auth-cache";
+        let other = info("https://example.org/svn/other");
+        let mut bench = Bench::new(&svn(Mode::Incremental), &KIND);
+        bench.plays(
+            &[
+                ("hello/build: svn --version --quiet", 0, &[]),
+                ("stat hello/build/.svn", 0, &[]),
+                ("hello/build: svn info --xml", 0, &[out(&other)]),
+                ("rmdir hello/build", 0, &[]),
+                (&checkout, 0, &[]),
+                (
+                    "hello/build: svnversion .",
+                    0,
+                    &[out("Unversioned directory")],
+                ),
+                ("rmdir hello/build", 0, &[]),
+                (&checkout, 0, &[]),
+                ("hello/build: svnversion .", 0, &[out("exported")]),
+            ],
+            "failure: update failed; build: svn",
+        );
+        let same = info(URL);
+        for (complaint, is_blamed) in [("svn: E155004: locked", true), ("svn: E170013: no", false)]
+        {
+            let mut bench = Bench::new(&svn(Mode::Incremental), &KIND);
+            bench.begin();
+            bench.ends(0, &[]);
+            bench.ends(0, &[]);
+            assert_eq!(bench.ends(0, &[out(&same)]), update);
+            let next = bench.ends(1, &[err(complaint)]);
+            assert_eq!(next == "rmdir hello/build", is_blamed, "{next}");
+        }
+    }
+
+    #[test]
+    fn cleaning_removes_what_the_repository_does_not_know_but_for_what_is_kept() {
+        let step = Svn {
+            keep_on_purge: vec![Text::literal("cache")],
+            ..svn(Mode::Fresh)
+        };
+        let mut bench = Bench::new(&step, &KIND);
+        let same = info(URL);
+        let status = "<status><target path='.'>\
+            <entry path='a&amp;b'><wc-status item='unversioned'/></entry>\
+            <entry path='cache'><wc-status item='ignored'/></entry>\
+            <entry path='m'><wc-status item='modified'/></entry>\
+            <entry path='gone'><wc-status item='missing'/></entry>\
+            <entry path='ext'><wc-status item='external'/></entry></target></status>";
+        bench.begin();
+        bench.ends(0, &[]);
+        bench.ends(0, &[]);
+        let told = bench.ends(0, &[out(&same)]);
+        assert_eq!(told, "hello/build: svn status --xml --no-ignore");
+        assert_eq!(bench.ends(0, &[out(status)]), "rmdir hello/build/a&b");
+        assert_eq!(bench.ends(0, &[]), "rmdir hello/build/m");
+        assert!(bench.ends(0, &[]).starts_with("hello/build: svn update"));
+        // A name that leads out of the tree is removed by nobody.
+        let evil = "<status><entry path='../../x'><wc-status item='unversioned'/></entry></status>";
+        let mut bench = Bench::new(&step, &KIND);
+        bench.begin();
+        bench.ends(0, &[]);
+        bench.ends(0, &[]);
+        bench.ends(0, &[out(&same)]);
+        assert!(bench.ends(0, &[out(evil)]).starts_with("error: "));
+    }
+
+    #[test]
+    fn a_branch_has_its_url() {
+        let told = |urls: SvnUrls, stamp: SourceStamp| {
+            let step = Svn {
+                urls,
+                ..svn(Mode::Clobber)
+            };
+            let mut bench = Bench::new(&step, &KIND);
+            bench.stamp = stamp;
+            let first = bench.begin();
+            if first.starts_with("error") {
+                return first;
+            }
+            bench.ends(0, &[]);
+            let line = bench.ends(0, &[]);
+            let (head, url) = line.split_once(" -- ").expect("a URL");
+            let revision = head.split("--revision=").nth(1).expect("a revision");
+            format!("{} {url}", revision.split(' ').next().unwrap_or_default())
+        };
+        let stamp = |repository: &str, branch: Option<&str>| SourceStamp {
+            repository: repository.into(),
+            branch: branch.map(str::to_owned),
+            revision: Some("5".into()),
+            ..SourceStamp::default()
+        };
+        let map = || {
+            let pairs = [
+                ("trunk", "http://x/svn/d/trunk"),
+                ("1.2.X", "http://x/svn/d/b/1.2.X"),
+            ];
+            SvnUrls::Map(
+                pairs
+                    .map(|(name, url)| (name.into(), Text::literal(url)))
+                    .into(),
+            )
+        };
+        let root = "http://x/svn";
+        let said = told(map(), stamp(root, Some("1.2.X")));
+        assert_eq!(said, "5 http://x/svn/d/b/1.2.X@5 .");
+        assert_eq!(
+            told(map(), stamp(root, Some("9"))),
+            "error: `repourl` has no URL for the branch `9`"
+        );
+        let unnamed = "error: the build names no branch, and the checkout has no `default_branch`";
+        assert_eq!(told(map(), stamp(root, None)), unnamed);
+        assert_eq!(told(map(), stamp("http://y/svn", Some("trunk"))), unnamed);
+
+        let below = |base: &str| SvnUrls::Below(Text::parse(base).expect(base));
+        let said = told(below("http://x/svn/"), stamp(root, Some("branches/1")));
+        assert_eq!(said, "5 http://x/svn/branches/1@5 .");
+        let said = told(below("http://x/svn/%%BRANCH%%/p"), stamp(root, Some("b")));
+        assert_eq!(said, "5 http://x/svn/b/p@5 .");
+        let said = told(below("http://x/svn/"), stamp(root, Some("../y")));
+        assert!(said.starts_with("error: the branch `../y`"), "{said}");
+
+        // A stamp of another repository says nothing about this one.
+        let one = || SvnUrls::One(Text::literal(URL));
+        assert_eq!(
+            told(one(), stamp("http://y/", None)),
+            format!("HEAD {URL}@ .")
+        );
+        let inner = stamp("https://example.org/svn", None);
+        assert_eq!(told(one(), inner), format!("5 {URL}@5 ."));
+        assert_eq!(
+            told(SvnUrls::Stamp, stamp("http://y/z", None)),
+            "5 http://y/z@5 ."
+        );
+    }
+
+    #[test]
+    fn a_url_may_be_written_in_two_ways() {
+        assert!(is_same_place("http://x/a%20%c3%bc", "http://u@x/a ü/"));
+        assert!(is_same_place("file:///x/100%", "/x/100%"));
+        assert!(!is_same_place("http://x/a", "http://x/b"));
+    }
+
+    #[test]
+    fn the_highest_revision_of_the_changes_is_built() {
+        let change = |revision: Option<&str>| Change {
+            id: crate::model::ChangeId(1),
+            author: String::new(),
+            files: Vec::new(),
+            comments: String::new(),
+            revision: revision.map(str::to_owned),
+            branch: None,
+            category: None,
+            revlink: String::new(),
+            repository: String::new(),
+            project: String::new(),
+            when: crate::model::Timestamp(0),
+            properties: Properties::new(),
+        };
+        let all = [change(Some("9")), change(Some("10")), change(Some("8"))];
+        assert_eq!(highest(&all).as_deref(), Some("10"));
+        assert_eq!(highest(&[change(Some("9")), change(None)]), None);
+        assert_eq!(highest(&[]), None);
+    }
+
+    #[test]
+    fn a_password_is_masked_and_an_export_says_what_it_exports() {
+        let step = Svn {
+            username: Some(Text::literal("ann")),
+            password: Some(Text::literal("hush")),
+            depth: Some("files".into()),
+            extra_args: vec![Text::literal("--ignore-externals")],
+            ..svn(Mode::Export)
+        };
+        let mut bench = Bench::new(&step, &KIND);
+        assert_eq!(bench.begin_shell().mask, ["hush"]);
+        bench.ends(0, &[]);
+        let options = "--non-interactive --no-auth-cache --username=ann --password=hush --depth=files --ignore-externals";
+        let newest = format!("hello: svn info --xml {options} -- {URL}@");
+        assert_eq!(bench.ends(0, &[]), newest);
+        let said = info(URL);
+        let export = format!("hello: svn export --revision=9 {options} -- {URL}@9 build");
+        assert_eq!(bench.ends(0, &[out(&said)]), export);
+        assert_eq!(bench.ends(0, &[]), "success: update");
+        assert_eq!(bench.properties.text("got_revision"), Some("9"));
+    }
+
+    #[test]
+    fn what_looks_like_an_option_reaches_no_program() {
+        for revision in ["-x", "1\n2"] {
+            let mut bench = Bench::new(&svn(Mode::Incremental), &KIND);
+            bench.stamp.revision = Some(revision.into());
+            assert!(bench.begin().starts_with("error: the revision"));
+        }
+    }
+
+    #[test]
+    fn real_checkouts_reach_branches_and_revisions_in_every_mode() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        run_program(dir.path(), "svnadmin", &["create", "r"]);
+        let root = format!("file://{}", at("r").display());
+        let import = |name: &str, text: &str| {
+            fs::create_dir_all(at("i")).expect("a directory");
+            fs::write(at("i/file"), text).expect("a file");
+            let url = format!("{root}/{name}");
+            run_program(dir.path(), "svn", &["import", "-q", "-m", name, "i", &url]);
+        };
+        import("trunk", "one");
+        import("branches/b", "of b");
+        run_program(
+            dir.path(),
+            "svn",
+            &["checkout", "-q", &format!("{root}/trunk"), "w"],
+        );
+        fs::write(at("w/file"), "three").expect("a file");
+        run_program(&at("w"), "svn", &["commit", "-q", "-m", "three"]);
+
+        let build = |mode: Mode, branch: &str, revision: Option<&str>| {
+            let step = Svn {
+                urls: SvnUrls::Below(Text::literal(format!("{root}/"))),
+                ..svn(mode)
+            };
+            let mut bench = Bench::new(&step, &KIND);
+            bench.stamp.repository = root.clone();
+            bench.stamp.branch = Some(branch.into());
+            bench.stamp.revision = revision.map(str::to_owned);
+            let told = bench.run_for_real(dir.path());
+            assert_eq!(
+                told.last().map(String::as_str),
+                Some("success: update"),
+                "{told:#?}"
+            );
+            let text = fs::read_to_string(at("hello/build/file")).expect("a file");
+            let got = bench.properties.text("got_revision").unwrap_or_default();
+            format!("{got} {text}")
+        };
+        let stray = |name: &str| {
+            fs::write(at("hello/build").join(name), "x").expect("a file");
+        };
+        let is_there = |path: &str| Path::new(&at(path)).exists();
+        assert_eq!(build(Mode::Incremental, "trunk", None), "3 three");
+        stray("stray");
+        assert_eq!(build(Mode::Incremental, "trunk", Some("1")), "1 one");
+        assert!(is_there("hello/build/stray"));
+        stray("file");
+        assert_eq!(build(Mode::Clean, "trunk", None), "3 three");
+        assert!(!is_there("hello/build/stray"));
+        assert_eq!(build(Mode::Incremental, "branches/b", None), "3 of b");
+        assert_eq!(build(Mode::Clobber, "trunk", Some("2")), "2 one");
+        stray("stray.o");
+        assert_eq!(build(Mode::Fresh, "trunk", Some("3")), "3 three");
+        assert!(!is_there("hello/build/stray.o"));
+        assert_eq!(build(Mode::Copy, "branches/b", None), "3 of b");
+        assert!(is_there("hello/source/.svn") && is_there("hello/build/.svn"));
+        assert_eq!(build(Mode::Export, "trunk", None), "3 three");
+        assert!(!is_there("hello/build/.svn"));
+        // What an export left is no checkout.
+        assert_eq!(build(Mode::Incremental, "trunk", None), "3 three");
+        fs::write(at("hello/build/.svn/wc.db"), "garbage").expect("a file");
+        assert_eq!(build(Mode::Incremental, "trunk", None), "3 three");
+    }
+}
