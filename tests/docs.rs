@@ -337,7 +337,10 @@ impl Master {
             .arg(path)
             .output()
             .expect("run");
-        assert_eq!(text(&output), "Config file is good!\n", "{at}:\n{ini}");
+        assert!(
+            text(&output).ends_with("Config file is good!\n"),
+            "{at}:\n{ini}"
+        );
     }
 }
 
@@ -349,7 +352,11 @@ fn is_good_toml(block: &Block) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
     let output = Command::new(AUTOBOT).arg("checkconfig").arg(path).output();
     let said = text(&output.expect("run"));
-    assert_eq!(said, "Config file is good!\n", "{}", block.at);
+    assert!(
+        said.ends_with("Config file is good!\n"),
+        "{}: {said}",
+        block.at
+    );
 }
 
 /// Factories alone get a slave behind them, so that the lines keep their numbers.

@@ -45,6 +45,7 @@ pub(super) fn check(args: &CheckArgs) -> Done {
         }
         Err(problems) => (problems, None),
     };
+    let left_out = plan.as_ref().map_or(Vec::new(), |it| it.left_out.clone());
     let done = match problems.has_errors() {
         true => Err(Failure::told()),
         false => Ok(()),
@@ -71,6 +72,12 @@ pub(super) fn check(args: &CheckArgs) -> Done {
         }
     }
     if done.is_ok() && !args.quiet && args.format == Format::Text {
+        if !left_out.is_empty() {
+            println!("Left out of the matrix:");
+        }
+        for it in left_out {
+            println!("  {it}");
+        }
         println!("Config file is good!");
     }
     done
