@@ -210,6 +210,10 @@ fn check_axis(axis: &Axis, keys: &mut Keys<'_>) -> bool {
         return false;
     }
     for (index, (value, place)) in axis.values.iter().enumerate() {
+        if let Some(problem) = comma(value) {
+            keys.note(problem.at(place));
+            return false;
+        }
         let first = axis.values[..index].iter().find(|(it, _)| it == value);
         if let Some((_, first)) = first {
             let what = format!("`{value}` stands twice on the axis `{}`", axis.name);
@@ -222,6 +226,14 @@ fn check_axis(axis: &Axis, keys: &mut Keys<'_>) -> bool {
         }
     }
     true
+}
+
+/// What is wrong with a word that commas were meant to part from the next.
+pub(super) fn comma(word: &str) -> Option<Problem> {
+    let bare = word.strip_suffix(',')?;
+    let what = format!("the value `{word}` ends with a comma");
+    let help = format!("values stand between spaces: `{bare}`");
+    Some(Problem::error(Code::BadValue, what).help(help))
 }
 
 /// Words, or a list of texts and whole numbers.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Launch;
 use super::SlavePlan;
 use super::master;
+use super::matrix;
 use crate::locks::LockUses;
 use crate::model::SlaveName;
 use crate::secrets::SecretText;
@@ -138,6 +139,12 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
     }
     let factories = common.factories.take();
     let (tags, has) = (common.tags.take(), common.has.take());
+    for (what, values) in has.iter().flatten() {
+        if let Some(problem) = values.iter().find_map(|it| matrix::comma(it)) {
+            let place = keys.place(&format!("has.{what}"));
+            keys.note(problem.at(&place));
+        }
+    }
     let plan = || {
         let launch = match common.launch? {
             LaunchWord::None => Launch::None,

@@ -158,6 +158,33 @@ fn what_cannot_be_extended_is_told_with_the_road() {
 const MATRIX: &str = "[slave:_base]\npassword = p\n[slave:bs1]\nextends = _base\nhas.python = 2.4 2.6\ntags = small\n[slave:bs2]\nextends = _base\nhas.python = 2.6\n[foo]\nbar = {{ branch }} %(python)s\n[builder:{branch}-python{python}]\nfactory = foo\nmatrix.branch = trunk 1.2.X\nmatrix.python = 2.4 2.6 2.7\nexclude = branch == \"trunk\" and python == \"2.4\"\nslaves = python in slave.has.python\nproperty.label = {{ branch }}!\ntags = {{ branch }}\n";
 
 #[test]
+fn commas_between_values_are_told() {
+    let text = MATRIX
+        .replace(
+            "matrix.branch = trunk 1.2.X",
+            "matrix.branch = trunk, 1.2.X",
+        )
+        .replace("tags = small", "has.database = sqlite3, mysql5");
+    insta::assert_snapshot!(problems(&text), @"
+    error[bad-value]: the value `sqlite3,` ends with a comma
+     --> master.ini:6:16
+      |
+    6 | has.database = sqlite3, mysql5
+      |                ^^^^^^^^^^^^^^^
+      |
+      = help: values stand between spaces: `sqlite3`
+
+    error[bad-value]: the value `trunk,` ends with a comma
+      --> master.ini:14:17
+       |
+    14 | matrix.branch = trunk, 1.2.X
+       |                 ^^^^^^
+       |
+       = help: values stand between spaces: `trunk`
+    ");
+}
+
+#[test]
 fn every_combination_that_a_slave_can_build_is_a_builder() {
     let plan = plan(MATRIX);
     let shown: Vec<_> = plan
