@@ -179,10 +179,14 @@ fn of_schedulers(
         });
     }
     if told.is_empty() {
+        let what = match records.requests {
+            [] => "which one is not recorded",
+            _ => "none: the build was asked for",
+        };
         facts.push(Fact {
             at: None,
             about: "scheduler",
-            what: "which one is not recorded".to_owned(),
+            what: what.to_owned(),
         });
     }
 }
