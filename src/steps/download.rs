@@ -24,6 +24,7 @@ use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Shape;
+use crate::syntax::Size;
 use crate::syntax::Value;
 
 use super::Cx;
@@ -36,7 +37,6 @@ use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::paths;
-use super::read::Size;
 use super::texts::verdict;
 
 const FLAGS: Flags = Flags {

@@ -671,7 +671,7 @@ fn keys_of_buildbot_do_what_they_say_or_say_what_does() {
       --> master.ini:13:14
        |
     13 | logMaxSize = 1X
-       |              ^^ expected a size such as `65536`, `64K` or `10M`, or `none`
+       |              ^^ expected a size such as `16384` or `10M`, or `none`
 
     error[bad-value]: bad value for `log_compression_method` in [:master:]
       --> master.ini:14:26
