@@ -12,10 +12,9 @@
 //! 7. the [`web`] shows it; [`reporters`] say who else is to hear of it.
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
-//! [`expr`] (conditions), [`process`] (children well run), [`xml`] (what some
-//! of them print) and the clock;
 //! [`expr`] (conditions), [`locks`] (who may build while who else does),
-//! [`process`] (children well run) and the clock;
+//! [`process`] (children well run), [`xml`] (what some of them print), [`cores`]
+//! (long lists, by all cores at once) and the clock;
 //! above them [`config`], [`scaffold`], [`client`] and [`cli`].
 //! `tests/rooms.rs` says which room may name which.
 
@@ -24,6 +23,7 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod cores;
 mod expr;
 mod factories;
 mod locks;
@@ -47,46 +47,36 @@ pub use cli::main;
 #[doc(hidden)]
 pub use config::fuzz_config;
 
-/// Reads the configuration in `dir` as a master does and tells how many
-/// builders it has: for benchmarks.
-///
-/// # Errors
-/// Its problems, as they are shown.
+/// A configuration that was read as a master reads it, to be read again as one
+/// that runs does: for benchmarks.
 #[doc(hidden)]
-pub fn load_configuration(dir: &std::path::Path) -> Result<usize, String> {
-    match config::load(dir) {
-        Ok(plan) => Ok(plan.builders.len()),
-        Err(problems) => Err(problems.render(false)),
-    }
-}
+pub struct Configuration(config::Plan);
 
-/// A configuration that was read, to be read again as a master that runs does:
-/// for benchmarks.
-#[doc(hidden)]
-pub struct Reloaded {
-    plan: config::Plan,
-    prints: config::Prints,
-}
-
-impl Reloaded {
+impl Configuration {
     /// Reads the configuration in `dir`.
     ///
     /// # Errors
     /// Its problems, as they are shown.
     pub fn load(dir: &std::path::Path) -> Result<Self, String> {
-        let plan = config::load(dir).map_err(|problems| problems.render(false))?;
-        let prints = config::Prints::default();
-        Ok(Self { plan, prints })
+        match config::load(dir) {
+            Ok(plan) => Ok(Self(plan)),
+            Err(problems) => Err(problems.render(false)),
+        }
     }
 
-    /// Reads it again, and says what is different.
+    /// How many builders it has.
+    #[must_use]
+    pub fn builders(&self) -> usize {
+        self.0.builders.len()
+    }
+
+    /// Reads it again, and says what is different; gives what it was.
     ///
     /// # Errors
     /// Its problems, as they are shown.
-    pub fn reload(&mut self, dir: &std::path::Path) -> Result<Vec<String>, String> {
-        let plan = config::load(dir).map_err(|problems| problems.render(false))?;
-        let difference = config::Difference::between(&self.plan, &plan, &mut self.prints);
-        self.plan = plan;
-        Ok(difference.lines())
+    pub fn reload(&mut self, dir: &std::path::Path) -> Result<(Vec<String>, Self), String> {
+        let new = Self::load(dir)?;
+        let lines = config::Difference::between(&self.0, &new.0).lines();
+        Ok((lines, std::mem::replace(self, new)))
     }
 }

@@ -9,7 +9,8 @@ use std::path::Path;
 /// Every room (a folder or a file of `src/`) and the rooms that it may name besides itself.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("syntax", &["model"]),
+    ("cores", &[]),
+    ("syntax", &["model", "cores"]),
     ("clock", &["model"]),
     ("expr", &["model", "syntax"]),
     // It fills a command with values, and knows neither who asks nor where it goes.
@@ -34,6 +35,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "config",
         &[
             "model",
+            "cores",
             "syntax",
             "secrets",
             "reporters",

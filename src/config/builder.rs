@@ -18,6 +18,7 @@ use super::matrix::Combination;
 use crate::expr;
 use crate::expr::Fillings;
 use crate::factories::Factory;
+use crate::factories::Print;
 use crate::factories::Reading;
 use crate::locks::LockUses;
 use crate::model::Properties;
@@ -37,6 +38,7 @@ use crate::syntax::same;
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) factory: Arc<dyn Factory>,
+    pub(super) print: u64,
     pub(super) keys: BuilderKeys,
     pub(super) checks: Arc<Checks>,
 }
@@ -198,8 +200,10 @@ pub(super) fn read(
     references.extend(steps.into_iter().flat_map(|it| it.references));
     let (keys, more) = keys?;
     references.extend(more);
-    is_good.then_some(Settings {
-        factory: factory?,
+    let factory = factory?;
+    is_good.then(|| Settings {
+        print: Print::of(&*factory),
+        factory,
         keys,
         checks: Arc::new(Checks {
             references,

@@ -22,6 +22,7 @@ use super::read::index_of;
 use super::select::Candidate;
 use super::select::Slaves;
 use super::slave::Slave;
+use crate::cores;
 use crate::expr;
 use crate::model::BuilderName;
 use crate::model::SlaveName;
@@ -393,6 +394,9 @@ impl Built {
     }
 }
 
+/// So many builders are read in a millisecond or so.
+const RUN: usize = 16;
+
 /// Reads the settings of all builders; those that are wrong join the broken ones.
 pub(super) fn read(
     drafts: &mut Drafts,
@@ -404,12 +408,18 @@ pub(super) fn read(
     let mut all: Vec<Built> = Vec::new();
     let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
     let mut by_directory: BTreeMap<String, usize> = BTreeMap::new();
-    for draft in &drafts.all {
+    let settings = cores::map(&drafts.all, RUN, |draft| {
         let factory = &factories[draft.factory];
+        let mut told = Problems::default();
         let settings = match &draft.filled {
-            None => factory.settings(catalogue, problems).cloned(),
-            Some(filled) => builder::read(factory, Some(filled), catalogue, problems),
+            None => factory.settings(catalogue, &mut told).cloned(),
+            Some(filled) => builder::read(factory, Some(filled), catalogue, &mut told),
         };
+        (settings, told)
+    });
+    for (draft, (settings, told)) in drafts.all.iter().zip(settings) {
+        let factory = &factories[draft.factory];
+        problems.append(told);
         let Some(settings) = settings else {
             drafts.broken.push(draft.name.clone());
             continue;
@@ -471,6 +481,7 @@ pub(super) fn read(
             slaves: draft.slaves.clone(),
             factory_name: factory.name.clone(),
             factory: settings.factory,
+            factory_print: settings.print,
             category: keys.category,
             tags: keys.tags,
             description: keys.description,

@@ -12,8 +12,8 @@ use crate::syntax::Problems;
 use crate::syntax::Section;
 use crate::syntax::Source;
 
-/// Where factories are looked up by name.
-pub(crate) trait Catalogue {
+/// Where factories are looked up by name, by several threads at once.
+pub(crate) trait Catalogue: Sync {
     /// Every name, for suggestions and messages.
     fn names(&self) -> Vec<String>;
 

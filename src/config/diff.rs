@@ -1,6 +1,6 @@
 //! What a reload changes: item by item, in a few words. Items are found by
-//! name and compared by value; a factory, which can be long, by a print of its
-//! settings that is taken once.
+//! name and compared by value; a factory, which can be long, by the print of its
+//! settings.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -12,8 +12,6 @@ use super::Plan;
 use super::SchedulerPlan;
 use super::SlavePlan;
 use super::SourcePlan;
-use crate::factories::Factory;
-use crate::factories::Print;
 use crate::syntax::Code;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
@@ -52,16 +50,11 @@ impl Changes {
 }
 
 impl Difference {
-    pub(crate) fn between(old: &Plan, new: &Plan, prints: &mut Prints) -> Self {
-        let difference = Self {
+    pub(crate) fn between(old: &Plan, new: &Plan) -> Self {
+        Self {
             settings: settings(old, new),
             slaves: compare(&old.slaves, &new.slaves, |it| it.name.as_str(), slave),
-            builders: compare(
-                &old.builders,
-                &new.builders,
-                |it| it.name.as_str(),
-                |before, after| builder(before, after, prints),
-            ),
+            builders: compare(&old.builders, &new.builders, |it| it.name.as_str(), builder),
             sources: compare(&old.sources, &new.sources, |it| &it.name, source),
             schedulers: compare(
                 &old.schedulers,
@@ -87,9 +80,7 @@ impl Difference {
                 |it| &it.name,
                 |a, b| named([("settings", a != b)]),
             ),
-        };
-        prints.keep(new);
-        difference
+        }
     }
 
     /// A line for each thing that is added, changed or removed, and one for all that are kept.
@@ -158,37 +149,6 @@ fn changed_of(fixed: &[Fixed], old: &Plan, new: &Plan) -> Problems {
         problems.note(problem.help("`autobot restart` puts it into force"));
     }
     problems
-}
-
-/// Prints of factories: what is fed to one names every setting, and is too long to be kept.
-/// Builders that share a factory share its print.
-#[derive(Default)]
-pub(crate) struct Prints(HashMap<usize, (Arc<dyn Factory>, u64)>);
-
-impl Prints {
-    fn of(&mut self, factory: &Arc<dyn Factory>) -> u64 {
-        // The address stands for the factory because the entry holds on to it.
-        let entry = self.0.entry(address(factory)).or_insert_with(|| {
-            let mut print = Print::default();
-            factory.print(&mut print);
-            (Arc::clone(factory), print.number())
-        });
-        entry.1
-    }
-
-    /// Forgets the factories that the plan does not have.
-    fn keep(&mut self, plan: &Plan) {
-        let used: std::collections::HashSet<usize> = plan
-            .builders
-            .iter()
-            .map(|it| address(&it.factory))
-            .collect();
-        self.0.retain(|address, _| used.contains(address));
-    }
-}
-
-fn address(factory: &Arc<dyn Factory>) -> usize {
-    Arc::as_ptr(factory).cast::<()>().addr()
 }
 
 /// Compares items by name; `differs` names what changed of one.
@@ -346,14 +306,15 @@ fn slave(old: &SlavePlan, new: &SlavePlan) -> Vec<&'static str> {
     ])
 }
 
-fn builder(old: &BuilderPlan, new: &BuilderPlan, prints: &mut Prints) -> Vec<&'static str> {
+fn builder(old: &BuilderPlan, new: &BuilderPlan) -> Vec<&'static str> {
     let BuilderPlan {
         name: _,
         builddir,
         slavebuilddir,
         slaves,
         factory_name,
-        factory,
+        factory: _,
+        factory_print,
         category,
         tags,
         description,
@@ -366,8 +327,7 @@ fn builder(old: &BuilderPlan, new: &BuilderPlan, prints: &mut Prints) -> Vec<&'s
         horizons,
         origin: _,
     } = old;
-    let is_same_factory = *factory_name == new.factory_name
-        && (Arc::ptr_eq(factory, &new.factory) || prints.of(factory) == prints.of(&new.factory));
+    let is_same_factory = *factory_name == new.factory_name && *factory_print == new.factory_print;
     named([
         ("builddir", *builddir != new.builddir),
         ("slavebuilddir", *slavebuilddir != new.slavebuilddir),
@@ -425,7 +385,7 @@ mod tests {
             text.replacen(from, to, 1)
         });
         let (old, new) = (plan_of(OLD), plan_of(&new));
-        let difference = Difference::between(&old, &new, &mut Prints::default());
+        let difference = Difference::between(&old, &new);
         assert_eq!(difference.lines(), expected, "{edits:?}");
     }
 
@@ -489,19 +449,15 @@ mod tests {
     }
 
     #[test]
-    fn builders_of_one_factory_share_its_print() {
-        let mut prints = Prints::default();
-        let changed = OLD.replace("bar = make\n[b]", "bar = make all\n[b]");
-        let difference = Difference::between(&plan_of(OLD), &plan_of(&changed), &mut prints);
-        assert_eq!(
-            difference.lines(),
-            [
+    fn every_builder_of_a_factory_changes_with_it() {
+        check(
+            &[("bar = make\n[b]", "bar = make all\n[b]")],
+            &[
                 "changed builder `a-s1`: factory",
                 "changed builder `a-s2`: factory",
-                "kept 2 slaves, 2 builders"
-            ]
+                "kept 2 slaves, 2 builders",
+            ],
         );
-        assert_eq!(prints.0.len(), 2);
     }
 
     #[test]

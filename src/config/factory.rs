@@ -1,8 +1,8 @@
 //! Factory sections: whose parameters the builders of that factory have.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use super::Catalogue;
 use super::builder;
@@ -22,7 +22,7 @@ pub(super) struct FactorySection {
     /// Whether the file has it.
     pub(super) is_written: bool,
     /// What it says to builders that say nothing more.
-    plain: OnceCell<Option<Settings>>,
+    plain: OnceLock<Option<Settings>>,
 }
 
 /// The factory sections, which builders name.
@@ -69,7 +69,7 @@ impl FactorySection {
             place: section.place.clone(),
             section,
             is_written: true,
-            plain: OnceCell::new(),
+            plain: OnceLock::new(),
         }
     }
 

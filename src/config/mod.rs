@@ -77,7 +77,6 @@ pub(crate) use authz::Permission;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use convert::Spelling;
 pub(crate) use diff::Difference;
-pub(crate) use diff::Prints;
 pub(crate) use diff::needs_restart;
 pub(crate) use environment::cannot_listen;
 pub(crate) use environment::check as check_environment;
@@ -220,6 +219,8 @@ pub(crate) struct BuilderPlan {
     pub(crate) slaves: Vec<SlaveName>,
     pub(crate) factory_name: FactoryName,
     pub(crate) factory: Arc<dyn Factory>,
+    /// [`Print::of`](crate::factories::Print::of) the factory.
+    pub(crate) factory_print: u64,
     pub(crate) category: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) description: Option<String>,

@@ -30,6 +30,7 @@ use super::trials;
 use super::users;
 use super::validation;
 use super::web;
+use crate::cores;
 use crate::locks;
 use crate::locks::BuilderLocks;
 use crate::locks::LockPlan;
@@ -214,6 +215,9 @@ fn explain_left_out(left_out: &[String], problems: &mut Problems) {
     }
 }
 
+/// So many sections are looked through in a millisecond or so.
+const RUN: usize = 256;
+
 /// The sections of all files, each once.
 struct Sections(Vec<(Kind, Section)>);
 
@@ -227,11 +231,15 @@ impl Sections {
 
     /// Every secret that one of them refers to, and where.
     fn secret_names(&self) -> Vec<(SecretRef, Place)> {
-        let entries = self.0.iter().flat_map(|(_, it)| {
+        let all = cores::map(&self.0, RUN, |(_, it)| {
             let inherited = it.inherited.iter().flatten();
-            it.entries.iter().chain(inherited).chain(it.defaults.iter())
+            let entries = it.entries.iter().chain(inherited);
+            let secrets = entries.chain(it.defaults.iter());
+            secrets
+                .flat_map(|it| it.value.secrets())
+                .collect::<Vec<_>>()
         });
-        entries.flat_map(|it| it.value.secrets()).collect()
+        all.into_iter().flatten().collect()
     }
 
     fn alone(&self, kind: Kind) -> Option<&Section> {

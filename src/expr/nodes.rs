@@ -60,7 +60,7 @@ pub(crate) fn fill_entries<'a>(
 fn has_blanks(node: &Node) -> bool {
     match &node.content {
         // One letter is found quicker than two, and most texts have neither.
-        Content::Text(text) => text.contains('{') && text.contains("{{"),
+        Content::Text(text) => text.as_bytes().contains(&b'{') && text.contains("{{"),
         Content::List(all) => all.iter().any(has_blanks),
         Content::Table(all) => all.iter().any(|it| has_blanks(&it.value)),
         Content::Edited(edited) => {

@@ -14,6 +14,7 @@ mod sources;
 mod virtualenv;
 
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fmt;
 use std::fmt::Write as _;
 use std::hash::DefaultHasher;
@@ -75,14 +76,16 @@ pub(crate) trait Factory: fmt::Debug + Send + Sync {
     }
 }
 
-/// What becomes a number of a factory's settings, so that they can be compared
-/// when they are gone.
+/// What becomes a number of a factory's settings: they are long, and compared at every reload.
 #[derive(Default)]
 pub(crate) struct Print(DefaultHasher);
 
 impl Print {
-    pub(crate) fn number(self) -> u64 {
-        self.0.finish()
+    /// The number of all settings of a factory.
+    pub(crate) fn of(factory: &dyn Factory) -> u64 {
+        let mut print = Self::default();
+        factory.print(&mut print);
+        print.0.finish()
     }
 
     /// Adds a text, with its end.
@@ -159,6 +162,10 @@ pub(crate) struct Repository {
 
 /// Makes the names of a build's steps differ: the second `shell` is `shell_1`.
 fn number_names(mut steps: Vec<StepPlan>) -> Vec<StepPlan> {
+    let mut seen = HashSet::new();
+    if steps.iter().all(|it| seen.insert(it.name.as_str())) {
+        return steps;
+    }
     let mut taken = BTreeSet::new();
     for step in &mut steps {
         let mut name = step.name.clone();

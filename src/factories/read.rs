@@ -1,9 +1,10 @@
 //! From a section to its factory: a registered type, or recipes down to one.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use crate::expr::Fillings;
 use crate::steps::StepPlan;
@@ -34,7 +35,7 @@ use super::recipe::some_platform;
 pub(crate) struct Library {
     /// Where recipes are looked for, the nearest first.
     dirs: Vec<PathBuf>,
-    recipes: RefCell<BTreeMap<String, Arc<Recipe>>>,
+    recipes: Mutex<BTreeMap<String, Arc<Recipe>>>,
 }
 
 /// What a section says of its factory.
@@ -57,7 +58,7 @@ impl Library {
     pub(crate) fn new(dirs: Vec<PathBuf>) -> Self {
         Self {
             dirs,
-            recipes: RefCell::default(),
+            recipes: Mutex::default(),
         }
     }
 
@@ -78,7 +79,7 @@ impl Library {
 
     /// The files that were read.
     pub(crate) fn files(&self) -> Vec<Arc<Source>> {
-        let recipes = self.recipes.borrow();
+        let recipes = self.recipes.lock().unwrap_or_else(PoisonError::into_inner);
         let sources = recipes.values().map(|it| Arc::clone(it.source()));
         sources
             .filter(|it| !it.dir.as_os_str().is_empty())
@@ -204,7 +205,9 @@ impl Library {
     }
 
     fn recipe(&self, name: &str, place: &Place, problems: &mut Problems) -> Option<Arc<Recipe>> {
-        if let Some(known) = self.recipes.borrow().get(name) {
+        // Held while the file is read: who needs it too waits for that.
+        let mut recipes = self.recipes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = recipes.get(name) {
             return Some(Arc::clone(known));
         }
         let source = match recipe::find(name, &self.dirs) {
@@ -228,7 +231,6 @@ impl Library {
             }
         };
         let recipe = Arc::new(Recipe::read(name, &source, problems)?);
-        let mut recipes = self.recipes.borrow_mut();
         recipes.insert(name.to_owned(), Arc::clone(&recipe));
         Some(recipe)
     }

@@ -77,14 +77,13 @@ pub(super) fn effects(difference: &Difference, new: &Plan, work: &mut Work) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Prints;
     use crate::master::core::tests::plan;
 
     #[test]
     fn it_is_told_what_becomes_of_requests_and_builds() {
         let old = plan(&[("a", &["s1"]), ("gone", &["s1", "s2"])], None);
         let new = plan(&[("a", &["s2"]), ("back", &["s2"])], None);
-        let difference = Difference::between(&old, &new, &mut Prints::default());
+        let difference = Difference::between(&old, &new);
         let key = |builder: &str, number| BuildKey {
             builder: builder.into(),
             number,

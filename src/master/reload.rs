@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config;
-use crate::config::{Difference, Launch, Plan, Prints, SchedulerPlan, SlavePlan, SourcePlan};
+use crate::config::{Difference, Launch, Plan, SchedulerPlan, SlavePlan, SourcePlan};
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::effects::{Work, effects};
@@ -39,7 +39,6 @@ struct Standing {
     schedulers: Group<Arc<SchedulerPlan>>,
     launched: Group<Launched>,
     watcher: Group<Arc<Watched>>,
-    prints: Prints,
     reader: Reader,
 }
 
@@ -68,7 +67,6 @@ impl Fixtures {
                 schedulers: Group::default(),
                 launched: Group::default(),
                 watcher: Group::default(),
-                prints: Prints::default(),
                 reader: Reader::default(),
             }),
         }
@@ -135,11 +133,13 @@ impl Standing {
         if fixed.has_errors() {
             return Err(fixed.render(false));
         }
-        let difference = Difference::between(&old, &plan, &mut self.prints);
+        let difference = Difference::between(&old, &plan);
         let mut lines = difference.lines();
         let mut work = work(handle.crew(), &difference, &old, &plan).await;
         self.apply(handle, &plan, Some(lines.clone())).await?;
         lines.extend(effects(&difference, &plan, &mut work));
+        // It is many small pieces, and nobody waits for them to go.
+        drop(tokio::task::spawn_blocking(move || drop(old)));
         let text = lines.join("\n");
         if plan.warnings.is_empty() {
             Ok(text)

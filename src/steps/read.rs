@@ -82,10 +82,13 @@ pub(crate) fn asked(kind: &StepKind) -> Vec<Asked> {
 
 /// The type that `word` names, in any spelling: `set_property`, `SetProperty`.
 fn kind(word: &str) -> Option<&'static StepKind> {
-    KINDS.iter().find(|kind| {
+    let is_called = |kind: &&StepKind| {
         let mut names = [kind.name].into_iter().chain(kind.aliases.iter().copied());
         names.any(|it| same(it, word))
-    })
+    };
+    // Almost everybody spells it as it is listed.
+    let exact = KINDS.iter().find(|it| it.name == word);
+    exact.or_else(|| KINDS.iter().find(is_called))
 }
 
 fn name(keys: &mut Keys<'_>, usual: &str) -> Option<String> {

@@ -38,14 +38,13 @@ pub(crate) fn plain(key: &str) -> String {
 
 /// Whether two keys are the same, as [`plain`] spells them.
 pub(crate) fn same(one: &str, other: &str) -> bool {
-    // Almost all that are asked about differ in their first letter.
+    if one == other {
+        return true;
+    }
     if let (Some(first), Some(second)) = (initial(one), initial(other))
         && first != second
     {
         return false;
-    }
-    if one == other {
-        return true;
     }
     let (head, rest) = split(one);
     let (other_head, other_rest) = split(other);
@@ -177,11 +176,32 @@ pub(crate) struct Asked {
 
 struct Layer<'a> {
     entries: &'a [Entry],
+    /// The [`initial`] of each key.
+    initials: Vec<Option<u8>>,
     /// Which of them somebody asked for; empty if nobody has to.
     taken: Vec<bool>,
 }
 
-impl Layer<'_> {
+impl<'a> Layer<'a> {
+    fn new(entries: &'a [Entry], taken: Vec<bool>) -> Self {
+        Self {
+            entries,
+            initials: entries.iter().map(|it| initial(&it.key)).collect(),
+            taken,
+        }
+    }
+
+    /// Whether the key of an entry is one of these names.
+    fn is_named(&self, index: usize, names: &[&str]) -> bool {
+        // Almost all that are asked about differ in their first letter.
+        let is_like = |name: &str| match (self.initials[index], initial(name)) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        let key = &self.entries[index].key;
+        names.iter().any(|it| is_like(it) && same(it, key))
+    }
+
     fn take(&mut self, index: usize) {
         if let Some(taken) = self.taken.get_mut(index) {
             *taken = true;
@@ -226,10 +246,8 @@ impl<'a> Keys<'a> {
     /// Adds a layer below the others, all of whose keys must be known.
     #[must_use]
     pub(crate) fn with_inherited(mut self, entries: &'a [Entry]) -> Self {
-        self.layers.push(Layer {
-            entries,
-            taken: vec![false; entries.len()],
-        });
+        self.layers
+            .push(Layer::new(entries, vec![false; entries.len()]));
         self
     }
 
@@ -237,10 +255,7 @@ impl<'a> Keys<'a> {
     /// to ask for them. What was added first goes first.
     #[must_use]
     pub(crate) fn with_defaults(mut self, defaults: &'a [Entry]) -> Self {
-        self.layers.push(Layer {
-            entries: defaults,
-            taken: Vec::new(),
-        });
+        self.layers.push(Layer::new(defaults, Vec::new()));
         self
     }
 
@@ -515,7 +530,7 @@ impl<'a> Keys<'a> {
             let mut own = Vec::new();
             let entries: &'a [Entry] = layer.entries;
             for (index, entry) in entries.iter().enumerate() {
-                if !names.iter().any(|it| same(it, &entry.key)) {
+                if !layer.is_named(index, names) {
                     continue;
                 }
                 layer.take(index);

@@ -8,6 +8,7 @@ mod glob;
 mod hidden;
 pub(crate) mod ini;
 mod keys;
+mod pieces;
 mod place;
 mod problem;
 mod shape;

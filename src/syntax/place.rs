@@ -224,7 +224,7 @@ impl Node {
 
     fn add_secrets(&self, all: &mut Vec<(SecretRef, Place)>) {
         match &self.content {
-            Content::Text(text) if !text.contains('$') => {}
+            Content::Text(text) if !text.as_bytes().contains(&b'$') => {}
             Content::Text(text) => {
                 let found = SecretRef::all(text).into_iter();
                 all.extend(found.map(|(it, at)| (it, self.part(text, at))));
@@ -243,7 +243,7 @@ impl Node {
     /// Whether a text of it refers to a secret, or might when it is filled in.
     pub(crate) fn may_have_secrets(&self) -> bool {
         match &self.content {
-            Content::Text(text) => text.contains('$') && text.contains("${"),
+            Content::Text(text) => text.as_bytes().contains(&b'$') && text.contains("${"),
             Content::List(all) => all.iter().any(Self::may_have_secrets),
             Content::Table(all) => all.iter().any(|it| it.value.may_have_secrets()),
             Content::Edited(edited) => {

@@ -51,7 +51,7 @@ fn two_thousand_builders_load_and_reload() {
     let new = plan_of_farm(&farm("2m")).expect("good");
     assert_eq!(old.builders.len(), BUILDERS);
     assert_eq!(old.schedulers[0].builders.len(), BUILDERS / 16);
-    let difference = Difference::between(&old, &new, &mut Prints::default());
+    let difference = Difference::between(&old, &new);
     let expected = [
         "changed builder `b1999`: factory",
         "kept 60 slaves, 1999 builders, 16 schedulers",

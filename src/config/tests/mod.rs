@@ -312,7 +312,7 @@ fn a_reload_says_what_it_changes() {
         )
         .replace("[slave:c]", "[slave:d]")
         .replace("https://example.org/c", "https://example.org/d");
-    let lines = |new: &Plan| Difference::between(&old, new, &mut Prints::default()).lines();
+    let lines = |new: &Plan| Difference::between(&old, new).lines();
     insta::assert_snapshot!(lines(&plan(&new)).join("\n"), @"
     changed slaveport 0.0.0.0:9010 to 0.0.0.0:9011
     removed htmlport 0.0.0.0:8010

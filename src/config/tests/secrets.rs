@@ -65,9 +65,7 @@ fn passwords_come_from_a_file_with_a_default_for_every_slave() {
 
     // A secret is no part of the plan: another value is no change.
     dir.write("secrets.json", &json.replace("hunter", "other"), 0o600);
-    let lines = Difference::between(&plan, &dir.plan(), &mut Prints::default())
-        .lines()
-        .join("\n");
+    let lines = Difference::between(&plan, &dir.plan()).lines().join("\n");
     assert!(!lines.contains("changed"), "{lines}");
     assert_eq!(password("one"), "other1");
     dir.write(
@@ -75,9 +73,7 @@ fn passwords_come_from_a_file_with_a_default_for_every_slave() {
         &FARM.replace("passwords.one", "passwords.two"),
         0o640,
     );
-    let lines = Difference::between(&plan, &dir.plan(), &mut Prints::default())
-        .lines()
-        .join("\n");
+    let lines = Difference::between(&plan, &dir.plan()).lines().join("\n");
     assert!(lines.contains("changed slave `one`"), "{lines}");
 }
 
