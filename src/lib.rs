@@ -58,10 +58,8 @@ impl Configuration {
     /// # Errors
     /// Its problems, as they are shown.
     pub fn load(dir: &std::path::Path) -> Result<Self, String> {
-        match config::load(dir) {
-            Ok(plan) => Ok(Self(plan)),
-            Err(problems) => Err(problems.render(false)),
-        }
+        let loaded = config::load(dir);
+        loaded.map(Self).map_err(|problems| problems.render(false))
     }
 
     /// How many builders it has.
@@ -75,7 +73,10 @@ impl Configuration {
     /// # Errors
     /// Its problems, as they are shown.
     pub fn reload(&mut self, dir: &std::path::Path) -> Result<(Vec<String>, Self), String> {
-        let new = Self::load(dir)?;
+        let loaded = config::load_again(dir, &self.0.known);
+        let new = loaded
+            .map(Self)
+            .map_err(|problems| problems.render(false))?;
         let lines = config::Difference::between(&self.0, &new.0).lines();
         Ok((lines, std::mem::replace(self, new)))
     }

@@ -41,6 +41,8 @@ pub(super) struct Settings {
     pub(super) print: u64,
     pub(super) keys: BuilderKeys,
     pub(super) checks: Arc<Checks>,
+    /// Whether nothing is to be told of it, and it depends on nothing but the sections.
+    pub(super) lasts: bool,
 }
 
 /// The keys of every builder.
@@ -157,6 +159,7 @@ pub(super) fn read(
     catalogue: &dyn Catalogue,
     problems: &mut Problems,
 ) -> Option<Settings> {
+    let told = problems.0.len();
     let nothing = Fillings::default();
     let values = builder.map_or(&nothing, |it| &it.values);
     let (section, top) = parametrised(factory, builder, problems)?;
@@ -183,6 +186,7 @@ pub(super) fn read(
     let Reading {
         factory,
         steps,
+        is_lasting,
         mut references,
         ..
     } = reading;
@@ -203,6 +207,7 @@ pub(super) fn read(
     let factory = factory?;
     is_good.then(|| Settings {
         print: Print::of(&*factory),
+        lasts: is_lasting && problems.0.len() == told,
         factory,
         keys,
         checks: Arc::new(Checks {

@@ -12,8 +12,11 @@ use super::Origin;
 use super::builder;
 use super::builder::Checks;
 use super::builder::Filled;
+use super::builder::Settings;
 use super::factory::Factories;
 use super::factory::FactorySection;
+use super::known::Key;
+use super::known::Known;
 use super::master::Grouping;
 use super::master::Master;
 use super::matrix::Combination;
@@ -398,17 +401,26 @@ impl Built {
 const RUN: usize = 16;
 
 /// Reads the settings of all builders; those that are wrong join the broken ones.
+/// Gives also those that the next reading may take as they are.
 pub(super) fn read(
     drafts: &mut Drafts,
     master: Option<&Master>,
     factories: &[FactorySection],
     catalogue: &dyn Catalogue,
+    known: &Known,
     problems: &mut Problems,
-) -> Vec<Built> {
+) -> (Vec<Built>, HashMap<Key, Settings>) {
     let mut all: Vec<Built> = Vec::new();
     let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
     let mut by_directory: BTreeMap<String, usize> = BTreeMap::new();
-    let settings = cores::map(&drafts.all, RUN, |draft| {
+    let keyed = drafts.all.iter().map(|draft| {
+        let key = Key::of(&factories[draft.factory], draft.filled.as_ref());
+        (draft, known.settings.get(&key), key)
+    });
+    let keyed: Vec<_> = keyed.collect();
+    let unknown = keyed.iter().filter(|(_, known, _)| known.is_none());
+    let unknown: Vec<_> = unknown.map(|(draft, ..)| *draft).collect();
+    let read = cores::map(&unknown, RUN, |draft| {
         let factory = &factories[draft.factory];
         let mut told = Problems::default();
         let settings = match &draft.filled {
@@ -417,13 +429,24 @@ pub(super) fn read(
         };
         (settings, told)
     });
-    for (draft, (settings, told)) in drafts.all.iter().zip(settings) {
+    let mut read = read.into_iter();
+    let mut lasting = HashMap::new();
+    for (draft, known, key) in keyed {
         let factory = &factories[draft.factory];
-        problems.append(told);
+        let settings = match known {
+            Some(known) => Some(known.clone()),
+            None => read.next().and_then(|(settings, told)| {
+                problems.append(told);
+                settings
+            }),
+        };
         let Some(settings) = settings else {
             drafts.broken.push(draft.name.clone());
             continue;
         };
+        if settings.lasts {
+            lasting.insert(key, settings.clone());
+        }
         let keys = settings.keys;
         let builddir = keys.builddir.unwrap_or_else(|| directory(&draft.name));
         let mut is_taken = |what: String, first: usize, help: &str| {
@@ -502,7 +525,7 @@ pub(super) fn read(
             place: draft.origin.place.clone(),
         });
     }
-    all
+    (all, lasting)
 }
 
 /// A name as a directory, by the rule that it always had: white space and most

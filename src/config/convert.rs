@@ -121,7 +121,7 @@ fn sections(
     let mut files = Files::default();
     files.add(source, problems);
     let mut all = files.sections;
-    all.sort_by_key(|(_, it)| it.place.span.start);
+    all.sort_by_key(|(_, it)| it.place.offset());
     // Who extends whom is looked up for the shapes, and stays as it is.
     let mut resolved = all.clone();
     extends::resolve(&mut resolved, &mut Problems::default());

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Authz;
+use super::Known;
 use super::Origin;
 use super::Origins;
 use super::Plan;
@@ -53,6 +54,7 @@ pub(super) fn plan(master: &Master, slaves: &[Slave], builders: &[Built]) -> Opt
         locks: Vec::new(),
         warnings: Problems::default(),
         origins: Origins::default(),
+        known: Known::default(),
         port_places: master.port_places.clone(),
     })
 }

@@ -211,6 +211,7 @@ fn settings(old: &Plan, new: &Plan) -> Vec<String> {
         locks: _,
         warnings: _,
         origins: _,
+        known: _,
         port_places: _,
     } = old;
     let mut lines = of_the_master(master, &new.master);

@@ -11,9 +11,11 @@ use sha2::{Digest, Sha256};
 use super::generate;
 use super::sections;
 use super::sections::Kind;
+use crate::syntax::Begins;
 use crate::syntax::Code;
 use crate::syntax::Glob;
 use crate::syntax::Node;
+use crate::syntax::Pieces;
 use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
@@ -128,12 +130,19 @@ pub(super) struct Files {
     pub(super) sections: Vec<(Kind, Section)>,
     /// Whether a file could not be followed, so that nothing of it is known.
     pub(super) is_torn: bool,
+    /// Pieces of the files that were read before.
+    known: Pieces,
+    /// Pieces of these files.
+    pub(super) pieces: Pieces,
 }
 
 impl Files {
     /// Reads the first file and those that it includes.
-    pub(super) fn read(main: &Arc<Source>, problems: &mut Problems) -> Self {
-        let mut files = Self::default();
+    pub(super) fn read(main: &Arc<Source>, known: &Pieces, problems: &mut Problems) -> Self {
+        let mut files = Self {
+            known: known.clone(),
+            ..Self::default()
+        };
         files.add(main, problems);
         let master = files
             .sections
@@ -164,7 +173,8 @@ impl Files {
             .is_some_and(|it| it == "toml");
         if is_toml {
             let told = problems.0.len();
-            let entries = toml::read(source, problems);
+            let (entries, pieces) = toml::read_again(source, &self.known, problems);
+            self.pieces.extend(pieces);
             self.is_torn |= entries.is_empty() && problems.0.len() > told;
             self.sections.extend(sections::of_toml(entries, problems));
         } else {
@@ -205,6 +215,7 @@ impl Files {
                             name: source.name.clone(),
                             dir: source.dir.clone(),
                             text: source.text.clone(),
+                            begins: Begins::default(),
                         };
                         self.add(&Arc::new(source), problems);
                     }

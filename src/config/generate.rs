@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::process;
 use crate::process::Output;
 use crate::process::RunError;
+use crate::syntax::Begins;
 use crate::syntax::Code;
 use crate::syntax::CommandText;
 use crate::syntax::Node;
@@ -74,6 +75,7 @@ pub(super) fn run(node: &Node, dir: &Path) -> Result<Arc<Source>, Box<Problem>> 
         included: Some(Place::clone(&node.place)),
         dir: dir.to_owned(),
         text,
+        begins: Begins::default(),
     }))
 }
 

@@ -19,6 +19,7 @@ mod files;
 mod fuzz;
 mod generate;
 mod horizons;
+mod known;
 mod links;
 mod log_limits;
 mod manual;
@@ -87,6 +88,7 @@ pub(crate) use files::path_of;
 pub(crate) use files::stored_name;
 pub use fuzz::fuzz_config;
 pub(crate) use horizons::Horizons;
+pub(crate) use known::Known;
 pub(crate) use log_limits::LogLimits;
 pub(crate) use origins::Origins;
 pub(crate) use read::read;
@@ -132,6 +134,8 @@ pub(crate) struct Plan {
     pub(crate) warnings: Problems,
     /// Where the rest of it comes from.
     pub(crate) origins: Origins,
+    /// So that the next one is read quickly.
+    pub(crate) known: Known,
     /// Where each port and the database is set, for those that the file names.
     pub(crate) port_places: BTreeMap<&'static str, Place>,
 }
@@ -328,7 +332,15 @@ impl PartialEq for SchedulerPlan {
 /// # Errors
 /// Every problem of the files at once, if there is an error among them.
 pub(crate) fn load(dir: &Path) -> Result<Plan, Problems> {
-    let mut plan = load_offline(dir)?;
+    load_again(dir, &Known::default())
+}
+
+/// As [`load`], where another plan was read before, which is in force still.
+///
+/// # Errors
+/// Every problem of the files at once, if there is an error among them.
+pub(crate) fn load_again(dir: &Path, known: &Known) -> Result<Plan, Problems> {
+    let mut plan = read_files(dir, known)?;
     plan.secrets.check(&plan.secret_names, &mut plan.warnings);
     if plan.warnings.has_errors() {
         return Err(plan.warnings);
@@ -341,9 +353,13 @@ pub(crate) fn load(dir: &Path) -> Result<Plan, Problems> {
 /// # Errors
 /// Every problem of the files at once, if there is an error among them.
 pub(crate) fn load_offline(dir: &Path) -> Result<Plan, Problems> {
+    read_files(dir, &Known::default())
+}
+
+fn read_files(dir: &Path, known: &Known) -> Result<Plan, Problems> {
     let main = files::main_file(dir)?;
     let catalogue = catalogue::Installed::of(dir);
-    let mut plan = read(&main, &catalogue)?;
+    let mut plan = read::read_again(&main, &catalogue, known)?;
     files::check_modes(dir, &plan.files, &mut plan.warnings);
     plan.files.extend(files::beside(dir, catalogue.files()));
     Ok(plan)

@@ -17,6 +17,7 @@ use super::extends;
 use super::factory::Factories;
 use super::factory::FactorySection;
 use super::files::Files;
+use super::known::Known;
 use super::master;
 use super::metrics;
 use super::references;
@@ -51,13 +52,22 @@ use crate::syntax::Source;
 /// # Errors
 /// Every problem at once, if there is an error among them.
 pub(crate) fn read(main: &Arc<Source>, catalogue: &dyn Catalogue) -> Result<Plan, Problems> {
+    read_again(main, catalogue, &Known::default())
+}
+
+/// As [`read`], knowing what was read before.
+pub(super) fn read_again(
+    main: &Arc<Source>,
+    catalogue: &dyn Catalogue,
+    known: &Known,
+) -> Result<Plan, Problems> {
     let mut problems = Problems::default();
-    let files = Files::read(main, &mut problems);
+    let files = Files::read(main, &known.pieces, &mut problems);
     // What does not spell a value is told once, not for its meaning, too.
     let unspelled: Vec<_> = problems.0.clone();
     let plan = match files.is_torn {
         true => None,
-        false => plan(files, main, catalogue, &mut problems),
+        false => plan(files, main, catalogue, known, &mut problems),
     };
     problems.0.retain(|it| {
         unspelled.contains(it)
@@ -79,6 +89,7 @@ fn plan(
     files: Files,
     main: &Arc<Source>,
     catalogue: &dyn Catalogue,
+    known: &Known,
     problems: &mut Problems,
 ) -> Option<Plan> {
     let mut sections = distinct(files.sections, problems);
@@ -129,11 +140,12 @@ fn plan(
         catalogue,
         problems,
     );
-    let read = builders::read(
+    let (read, settings) = builders::read(
         &mut built,
         master.as_ref(),
         factories.all(),
         catalogue,
+        known,
         problems,
     );
     warn_of_the_idle(
@@ -194,6 +206,10 @@ fn plan(
     plan.secret_names
         .extend(factories.flat_map(|it| it.secrets()));
     plan.files = files.sources;
+    plan.known = Known {
+        pieces: files.pieces,
+        settings,
+    };
     if !problems.has_errors() {
         trials::run(&trials, &plan, problems);
     }

@@ -78,7 +78,7 @@ pub(super) fn check(
                 continue;
             }
             let place = &reference.place;
-            if !seen.insert((place.source.name.clone(), place.span.start)) {
+            if !seen.insert((place.source.name.clone(), place.offset())) {
                 continue;
             }
             let problem = Problem::error(

@@ -51,6 +51,8 @@ pub(crate) struct Reading {
     pub(crate) asked: Questions,
     /// The properties that its parameters refer to.
     pub(crate) references: Vec<Referred>,
+    /// Whether no recipe had a say, which another file may change.
+    pub(crate) is_lasting: bool,
 }
 
 impl Library {
@@ -118,6 +120,7 @@ impl Library {
             false => section.place.clone(),
         };
         let (kind, mut recipes) = self.resolve(&name, &place, problems)?;
+        let is_lasting = recipes.is_empty();
         if let Some(steps) = steps {
             let own = Recipe::in_place(own_name, &section.place, (name, place), steps, problems)?;
             recipes.insert(0, Arc::new(own));
@@ -145,6 +148,7 @@ impl Library {
             left,
             asked,
             references,
+            is_lasting,
             ..Reading::default()
         };
         let Some(base) = base else {

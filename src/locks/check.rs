@@ -77,7 +77,7 @@ impl Check<'_> {
         let mark = problem
             .place
             .as_ref()
-            .map(|it| (it.source.name.clone(), it.span.start, problem.code));
+            .map(|it| (it.source.name.clone(), it.offset(), problem.code));
         if mark.is_none_or(|it| self.told.insert(it)) {
             self.problems.note(problem);
         }

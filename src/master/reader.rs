@@ -5,6 +5,7 @@
 //! a pool could read it, each would come to hold as much.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
@@ -16,6 +17,8 @@ type Read = Result<Plan, Problems>;
 
 struct Order {
     dir: PathBuf,
+    /// What is in force, of which much may stay.
+    old: Arc<Plan>,
     answer: mpsc::SyncSender<Read>,
 }
 
@@ -27,12 +30,12 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Reads the configuration in `dir`; none if that broke off.
-    pub(super) async fn read(&mut self, dir: &Path) -> Option<Read> {
+    pub(super) async fn read(&mut self, dir: &Path, old: &Arc<Plan>) -> Option<Read> {
         let (answer, read) = mpsc::sync_channel(1);
-        let dir = dir.to_owned();
+        let (dir, old) = (dir.to_owned(), Arc::clone(old));
         let orders = self.orders.get_or_insert_with(start).clone();
         let wait = move || {
-            orders.send(Order { dir, answer }).ok()?;
+            orders.send(Order { dir, old, answer }).ok()?;
             read.recv().ok()
         };
         let read = tokio::task::spawn_blocking(wait).await.ok().flatten();
@@ -49,7 +52,9 @@ fn start() -> mpsc::Sender<Order> {
     let work = move || {
         for order in coming {
             // Nobody waits any more when the master stops.
-            let _ = order.answer.send(config::load(&order.dir));
+            let _ = order
+                .answer
+                .send(config::load_again(&order.dir, &order.old.known));
         }
     };
     // Without a thread `coming` is dropped, and so is every order.

@@ -125,10 +125,10 @@ impl Fixtures {
 
 impl Standing {
     async fn reload(&mut self, handle: &MasterHandle) -> Result<String, String> {
-        let read = self.reader.read(handle.basedir()).await;
+        let old = handle.plan();
+        let read = self.reader.read(handle.basedir(), &old).await;
         let read = read.ok_or("reading the configuration broke off; see the log")?;
         let plan = Arc::new(read.map_err(|problems| problems.render(false))?);
-        let old = handle.plan();
         let fixed = config::needs_restart(&old, &plan);
         if fixed.has_errors() {
             return Err(fixed.render(false));

@@ -21,6 +21,7 @@ pub(crate) mod write;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 pub(crate) use codes::Code;
 pub(crate) use glob::Glob;
@@ -31,6 +32,7 @@ pub(crate) use keys::Questions;
 pub(crate) use keys::Referred;
 pub(crate) use keys::plain;
 pub(crate) use keys::same;
+pub(crate) use pieces::Pieces;
 pub(crate) use problem::nearest;
 pub(crate) use shape::Shape;
 pub(crate) use size::Size;
@@ -41,7 +43,7 @@ pub(crate) use values::duration;
 pub(crate) use values::text_with_secrets;
 pub(crate) use words::json;
 
-/// A file that was read, or a text that stands for one.
+/// A file that was read, a part of a long one, or a text that stands for one.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// As messages name it: relative to where the reader stands.
@@ -51,10 +53,20 @@ pub(crate) struct Source {
     /// Where relative paths in it start.
     pub(crate) dir: PathBuf,
     pub(crate) text: String,
+    /// Where in its file the text begins.
+    pub(crate) begins: Begins,
+}
+
+/// Where a text begins. It moves when another text before it grows.
+#[derive(Debug, Default)]
+pub(crate) struct Begins {
+    offset: AtomicUsize,
+    /// How many lines are before it.
+    line: AtomicUsize,
 }
 
 /// Some bytes of a source. Two places are equal if the bytes are, whatever
-/// road led there.
+/// road led there. The span counts from where the source begins.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) source: Arc<Source>,

@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::Begins;
 use super::Content;
 use super::Edited;
 use super::Entry;
@@ -29,7 +31,24 @@ impl Source {
             included: None,
             dir: dir.into(),
             text: text.into(),
+            begins: Begins::default(),
         })
+    }
+}
+
+impl Begins {
+    /// At this offset of the file, with so many lines before it.
+    pub(super) fn move_to(&self, offset: usize, line: usize) {
+        self.offset.store(offset, Ordering::Relaxed);
+        self.line.store(line, Ordering::Relaxed);
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.offset.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn line(&self) -> usize {
+        self.line.load(Ordering::Relaxed)
     }
 }
 
@@ -37,7 +56,9 @@ impl PartialEq for Place {
     fn eq(&self, other: &Self) -> bool {
         self.span == other.span
             && (Arc::ptr_eq(&self.source, &other.source)
-                || (self.source.name == other.source.name && self.source.text == other.source.text))
+                || (self.source.name == other.source.name
+                    && self.source.begins.offset() == other.source.begins.offset()
+                    && self.source.text == other.source.text))
     }
 }
 
@@ -116,14 +137,24 @@ impl Place {
         self.source.text.get(self.span.clone()).unwrap_or_default()
     }
 
+    /// Where it begins in the file: what comes first is less.
+    pub(crate) fn offset(&self) -> usize {
+        self.source.begins.offset() + self.span.start
+    }
+
     /// Line and column of the first byte, both from 1; columns count characters.
     pub(crate) fn line_and_column(&self) -> (usize, usize) {
-        position(&self.source.text, self.span.start)
+        self.position(self.span.start)
     }
 
     /// Line and column just behind the last byte.
     pub(crate) fn end_line_and_column(&self) -> (usize, usize) {
-        position(&self.source.text, self.span.end)
+        self.position(self.span.end)
+    }
+
+    fn position(&self, offset: usize) -> (usize, usize) {
+        let (line, column) = position(&self.source.text, offset);
+        (self.source.begins.line() + line, column)
     }
 }
 

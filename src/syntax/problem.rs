@@ -109,7 +109,7 @@ impl Problem {
         renderer.render(&[group])
     }
 
-    /// Whether `place` is in the same file, and so in the same snippet.
+    /// Whether `place` is in the same text, and so in the same snippet.
     fn shows(&self, place: &Place) -> bool {
         let own = self.place.as_ref().map(|it| &it.source);
         own.is_some_and(|own| std::sync::Arc::ptr_eq(own, &place.source))
@@ -168,6 +168,7 @@ fn snippet<'a>(
                 .label(label.as_str())
         });
     Snippet::source(place.source.text.as_str())
+        .line_start(place.source.begins.line() + 1)
         .path(place.source.name.as_str())
         .annotation(AnnotationKind::Primary.span(within(place)).label(label))
         .annotations(others)
@@ -225,7 +226,7 @@ impl Problems {
             let key = |it: &Problem| {
                 it.place
                     .as_ref()
-                    .map(|place| (place.source.name.clone(), place.span.start))
+                    .map(|place| (place.source.name.clone(), place.offset()))
             };
             key(a).cmp(&key(b))
         });

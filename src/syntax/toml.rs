@@ -21,15 +21,24 @@ use super::Section;
 use super::Source;
 use super::Tree;
 use super::pieces;
+use super::pieces::Pieces;
 use super::place::Origin;
+
+/// Reads a document, of which some pieces may be known from an earlier reading;
+/// gives the pieces to be known in the next one, if it is long.
+pub(crate) fn read_again(
+    source: &Arc<Source>,
+    known: &Pieces,
+    problems: &mut Problems,
+) -> (Vec<Entry>, Pieces) {
+    match pieces::read(source, known) {
+        Some(read) => read,
+        None => (read(source, problems), Pieces::default()),
+    }
+}
 
 /// Reads a document; what is wrong with it goes to `problems`, the rest is in the entries.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Vec<Entry> {
-    pieces::read(source).unwrap_or_else(|| read_as_one(source, problems))
-}
-
-/// Reads the whole document at once.
-pub(super) fn read_as_one(source: &Arc<Source>, problems: &mut Problems) -> Vec<Entry> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut told = BTreeSet::new();
     let mut is_torn = false;
@@ -81,8 +90,7 @@ pub(super) fn read_as_one(source: &Arc<Source>, problems: &mut Problems) -> Vec<
         // Of a part of the file nothing is known.
         return Vec::new();
     }
-    let begin = 0;
-    Reading { source, begin }.entries(document.into_inner(), problems)
+    entries(source, document.into_inner(), problems)
 }
 
 /// The bracket before `at` that is open there, if what stands at `at` shows
@@ -181,61 +189,26 @@ pub(crate) fn tree(source: &Arc<Source>, problems: &mut Problems) -> Tree {
     Tree { sections }
 }
 
-/// Turns what the parser says into entries.
-pub(super) struct Reading<'a> {
-    pub(super) source: &'a Arc<Source>,
-    /// Where what was parsed begins in the source.
-    pub(super) begin: usize,
-}
-
-impl Reading<'_> {
-    /// Takes the parser's tables apart as it goes: both trees of a long file at once are much memory.
-    pub(super) fn entries(&self, table: DeTable<'_>, problems: &mut Problems) -> Vec<Entry> {
-        let mut entries: Vec<_> = table
-            .into_iter()
-            .map(|(key, value)| {
-                let (key_text, op) = operator(key.get_ref());
-                Entry {
-                    key: key_text.to_owned(),
-                    key_place: self.place(key.span()),
-                    op,
-                    value: self.node(value, problems),
-                }
-            })
-            .collect();
-        entries.sort_by_key(|it| it.key_place.span.start);
-        entries
-    }
-
-    fn place(&self, span: Range<usize>) -> Place {
-        Place::new(self.source, self.begin + span.start..self.begin + span.end)
-    }
-
-    fn node(&self, value: Spanned<DeValue<'_>>, problems: &mut Problems) -> Node {
-        let place = self.place(value.span());
-        let content = match value.into_inner() {
-            DeValue::String(it) => Content::Text(it.into_owned()),
-            DeValue::Integer(it) => match i64::from_str_radix(it.as_str(), it.radix()) {
-                Ok(int) => Content::Int(int),
-                Err(_) => {
-                    let problem = Problem::error(Code::BadValue, "a number too large to be used")
-                        .at(&place)
-                        .label("expected at most 9223372036854775807");
-                    problems.note(problem);
-                    Content::Int(0)
-                }
-            },
-            DeValue::Float(it) => Content::Float(it.as_str().parse().unwrap_or(f64::NAN)),
-            DeValue::Boolean(it) => Content::Bool(it),
-            DeValue::Datetime(it) => Content::Text(it.to_string()),
-            DeValue::Array(all) => {
-                let all = all.into_iter().map(|it| self.node(it, problems));
-                Content::List(Arc::new(all.collect()))
+/// Takes the parser's tables apart as it goes: both trees of a long file at once are much memory.
+pub(super) fn entries(
+    source: &Arc<Source>,
+    table: DeTable<'_>,
+    problems: &mut Problems,
+) -> Vec<Entry> {
+    let mut entries: Vec<_> = table
+        .into_iter()
+        .map(|(key, value)| {
+            let (key_text, op) = operator(key.get_ref());
+            Entry {
+                key: key_text.to_owned(),
+                key_place: Place::new(source, key.span()),
+                op,
+                value: node(source, value, problems),
             }
-            DeValue::Table(table) => Content::Table(self.entries(table, problems)),
-        };
-        Node { place, content }
-    }
+        })
+        .collect();
+    entries.sort_by_key(|it| it.key_place.span.start);
+    entries
 }
 
 /// `"key +" = …` appends and `"key -" = …` removes: TOML has no other operator than `=`.
@@ -245,6 +218,32 @@ pub(super) fn operator(key: &str) -> (&str, Op) {
         (_, Some(key)) => (key.trim_end(), Op::Remove),
         (None, None) => (key, Op::Set),
     }
+}
+
+fn node(source: &Arc<Source>, value: Spanned<DeValue<'_>>, problems: &mut Problems) -> Node {
+    let place = Place::new(source, value.span());
+    let content = match value.into_inner() {
+        DeValue::String(it) => Content::Text(it.into_owned()),
+        DeValue::Integer(it) => match i64::from_str_radix(it.as_str(), it.radix()) {
+            Ok(int) => Content::Int(int),
+            Err(_) => {
+                let problem = Problem::error(Code::BadValue, "a number too large to be used")
+                    .at(&place)
+                    .label("expected at most 9223372036854775807");
+                problems.note(problem);
+                Content::Int(0)
+            }
+        },
+        DeValue::Float(it) => Content::Float(it.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(it) => Content::Bool(it),
+        DeValue::Datetime(it) => Content::Text(it.to_string()),
+        DeValue::Array(all) => {
+            let all = all.into_iter().map(|it| node(source, it, problems));
+            Content::List(Arc::new(all.collect()))
+        }
+        DeValue::Table(table) => Content::Table(entries(source, table, problems)),
+    };
+    Node { place, content }
 }
 
 /// The text of a quoted TOML string, and where each part of it stands.

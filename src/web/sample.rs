@@ -412,6 +412,7 @@ impl SampleDesk {
             locks: Vec::new(),
             warnings: Default::default(),
             origins: Default::default(),
+            known: Default::default(),
             port_places: Default::default(),
         };
         change(&mut plan);

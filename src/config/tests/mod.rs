@@ -86,6 +86,7 @@ impl Catalogue for Fake {
             left,
             asked,
             references,
+            is_lasting: true,
         }
     }
 }
