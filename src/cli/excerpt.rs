@@ -121,8 +121,8 @@ fn words(section: &Section, key: &str) -> Vec<String> {
 fn lines_of<'a>(section: &'a Section, next: Option<&Section>) -> Vec<&'a str> {
     let text = section.place.source.text.as_str();
     let line_start = |at: usize| text[..at].rfind('\n').map_or(0, |it| it + 1);
-    let end = next.map_or(text.len(), |it| line_start(it.place.span.start));
-    let mut lines: Vec<&str> = text[line_start(section.place.span.start)..end]
+    let end = next.map_or(text.len(), |it| line_start(it.place.span().start));
+    let mut lines: Vec<&str> = text[line_start(section.place.span().start)..end]
         .lines()
         .collect();
     let says_nothing = |line: &&str| line.trim().is_empty() || line.starts_with(['#', ';']);

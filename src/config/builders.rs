@@ -328,13 +328,10 @@ fn name(section: &Section, combination: &Combination, problems: &mut Problems) -
     let template = section.own_name.as_str();
     let within = |at: Option<std::ops::Range<usize>>| {
         // The own name is the end of what stands in the brackets.
-        let start = section.place.span.end.saturating_sub(template.len());
+        let start = section.place.span().end.saturating_sub(template.len());
         let is_there = section.place.text().ends_with(template);
         match at {
-            Some(at) if is_there => Place {
-                span: start + at.start..start + at.end,
-                ..section.place.clone()
-            },
+            Some(at) if is_there => section.place.elsewhere(start + at.start..start + at.end),
             _ => section.place.clone(),
         }
     };

@@ -32,13 +32,13 @@ pub(super) struct Factories {
 }
 
 impl Factories {
-    pub(super) fn of<'a>(sections: impl Iterator<Item = &'a Section>) -> Self {
+    pub(super) fn of(sections: impl Iterator<Item = Section>) -> Self {
         let mut factories = Self {
             all: Vec::new(),
             by_name: HashMap::new(),
         };
         for section in sections {
-            factories.push(FactorySection::new(section.clone()));
+            factories.push(FactorySection::new(section));
         }
         factories
     }

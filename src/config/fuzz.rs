@@ -80,9 +80,9 @@ fn check(problems: &Problems) {
             let is_ours = place.source.name.starts_with("converted.");
             assert!(!is_ours, "{} in what was written:\n{text}", problem.what);
             assert!(
-                text.get(place.span.clone()).is_some(),
+                text.get(place.span()).is_some(),
                 "{:?} of {} bytes: {}",
-                place.span,
+                place.span(),
                 text.len(),
                 problem.what
             );

@@ -72,7 +72,7 @@ impl Matrix {
                     name,
                     values: values.0,
                 };
-                (place.span.start, axis)
+                (place.span().start, axis)
             })
             .collect();
         axes.sort_by_key(|(at, _)| *at);

@@ -95,7 +95,8 @@ fn plan(
     let mut sections = distinct(files.sections, problems);
     extends::resolve(&mut sections, problems);
     sections.retain(|(_, it)| !extends::is_template(it));
-    let sections = Sections(sections);
+    let mut sections = Sections(sections);
+    let secret_names = sections.secret_names();
 
     let nothing = empty_section(":master:", &Place::new(main, 0..0));
     let master_section = sections.alone(Kind::Master).unwrap_or(&nothing);
@@ -129,7 +130,7 @@ fn plan(
         })
         .collect();
     slave::check_basedirs(&slaves, problems);
-    let mut factories = Factories::of(sections.of(Kind::Factory));
+    let mut factories = Factories::of(sections.take(Kind::Factory));
     let wanted = resolve(&slaves, &mut factories, catalogue, problems);
     let mut built = builders::drafts(
         master.as_ref(),
@@ -201,7 +202,7 @@ fn plan(
     plan.web = web?;
     plan.authz = authz?;
     plan.secrets = Secrets::of(secrets?);
-    plan.secret_names = sections.secret_names();
+    plan.secret_names = secret_names;
     let factories = plan.builders.iter().map(|it| &it.factory);
     plan.secret_names
         .extend(factories.flat_map(|it| it.secrets()));
@@ -243,6 +244,12 @@ impl Sections {
             .iter()
             .filter(move |(it, _)| *it == kind)
             .map(|(_, section)| section)
+    }
+
+    /// Takes those of a kind out.
+    fn take(&mut self, kind: Kind) -> impl Iterator<Item = Section> {
+        let taken = self.0.extract_if(.., move |(it, _)| *it == kind);
+        taken.map(|(_, section)| section)
     }
 
     /// Every secret that one of them refers to, and where.

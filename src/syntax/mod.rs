@@ -18,7 +18,6 @@ mod values;
 mod words;
 pub(crate) mod write;
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -70,7 +69,8 @@ pub(crate) struct Begins {
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) source: Arc<Source>,
-    pub(crate) span: Range<usize>,
+    /// Small: there is one for every word of a configuration.
+    span: (u32, u32),
     /// How what stands there came to where it is used.
     pub(crate) via: Option<Arc<Via>>,
 }

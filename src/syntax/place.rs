@@ -89,10 +89,26 @@ impl fmt::Debug for Entry {
 
 impl Place {
     pub(crate) fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
+        // No text is longer than this counts.
+        let small = |at| u32::try_from(at).unwrap_or(u32::MAX);
         Self {
             source: Arc::clone(source),
-            span,
+            span: (small(span.start), small(span.end)),
             via: None,
+        }
+    }
+
+    /// Its bytes in the source.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.0 as usize..self.span.1 as usize
+    }
+
+    /// Other bytes of the same source, which came here on the same road.
+    #[must_use]
+    pub(crate) fn elsewhere(&self, span: Range<usize>) -> Self {
+        Self {
+            via: self.via.clone(),
+            ..Self::new(&self.source, span)
         }
     }
 
@@ -134,22 +150,22 @@ impl Place {
 
     /// The bytes themselves; empty if they are not there.
     pub(crate) fn text(&self) -> &str {
-        self.source.text.get(self.span.clone()).unwrap_or_default()
+        self.source.text.get(self.span()).unwrap_or_default()
     }
 
     /// Where it begins in the file: what comes first is less.
     pub(crate) fn offset(&self) -> usize {
-        self.source.begins.offset() + self.span.start
+        self.source.begins.offset() + self.span().start
     }
 
     /// Line and column of the first byte, both from 1; columns count characters.
     pub(crate) fn line_and_column(&self) -> (usize, usize) {
-        self.position(self.span.start)
+        self.position(self.span().start)
     }
 
     /// Line and column just behind the last byte.
     pub(crate) fn end_line_and_column(&self) -> (usize, usize) {
-        self.position(self.span.end)
+        self.position(self.span().end)
     }
 
     fn position(&self, offset: usize) -> (usize, usize) {
@@ -235,11 +251,8 @@ impl Node {
             };
             match span {
                 Some(span) => {
-                    let start = self.place.span.start;
-                    Place {
-                        span: start + span.start..start + span.end,
-                        ..self.place.clone()
-                    }
+                    let start = self.place.span().start;
+                    self.place.elsewhere(start + span.start..start + span.end)
                 }
                 None => self.place.clone(),
             }

@@ -184,8 +184,8 @@ fn within(place: &Place) -> std::ops::Range<usize> {
         }
         at
     };
-    let start = boundary(place.span.start);
-    start..boundary(place.span.end).max(start)
+    let start = boundary(place.span().start);
+    start..boundary(place.span().end).max(start)
 }
 
 impl Problems {

@@ -195,19 +195,18 @@ pub(super) fn entries(
     table: DeTable<'_>,
     problems: &mut Problems,
 ) -> Vec<Entry> {
-    let mut entries: Vec<_> = table
-        .into_iter()
-        .map(|(key, value)| {
-            let (key_text, op) = operator(key.get_ref());
-            Entry {
-                key: key_text.to_owned(),
-                key_place: Place::new(source, key.span()),
-                op,
-                value: node(source, value, problems),
-            }
-        })
-        .collect();
-    entries.sort_by_key(|it| it.key_place.span.start);
+    // No more room than needed: most tables are small, and there are many.
+    let mut entries = Vec::with_capacity(table.len());
+    entries.extend(table.into_iter().map(|(key, value)| {
+        let (key_text, op) = operator(key.get_ref());
+        Entry {
+            key: key_text.to_owned(),
+            key_place: Place::new(source, key.span()),
+            op,
+            value: node(source, value, problems),
+        }
+    }));
+    entries.sort_by_key(|it| it.key_place.span().start);
     entries
 }
 
