@@ -84,6 +84,8 @@ pub(crate) struct SlaveView {
     pub(crate) last_heard: Option<Timestamp>,
     /// Times it attached within the last hour.
     pub(crate) connects: usize,
+    /// When and why it was cut off the last time because it talked nonsense.
+    pub(crate) nonsense: Option<(Timestamp, String)>,
 }
 
 /// How a change source is doing.
@@ -149,6 +151,7 @@ impl MasterHandle {
                     running: running.remove(&slave.name).unwrap_or_default(),
                     last_heard: seat.last_heard,
                     connects: seat.connects.iter().filter(|at| at.0 > recent).count(),
+                    nonsense: seat.nonsense,
                 }
             })
             .collect()

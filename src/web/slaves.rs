@@ -37,6 +37,14 @@ pub(super) struct SlaveLine {
     pub(super) running: Vec<Link>,
     pub(super) last_heard: Option<Moment>,
     pub(super) connects: usize,
+    pub(super) nonsense: Option<Nonsense>,
+}
+
+/// Why a slave was cut off.
+#[derive(Serialize)]
+pub(super) struct Nonsense {
+    pub(super) at: Moment,
+    pub(super) why: String,
 }
 
 impl SlaveLine {
@@ -69,6 +77,10 @@ impl SlaveLine {
             running: slave.running.iter().map(Link::build).collect(),
             last_heard: slave.last_heard.map(|it| Moment::new(it, now)),
             connects: slave.connects,
+            nonsense: slave.nonsense.as_ref().map(|(at, why)| Nonsense {
+                at: Moment::new(*at, now),
+                why: why.clone(),
+            }),
         }
     }
 }
