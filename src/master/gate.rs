@@ -3,6 +3,7 @@
 //! [`slaves`].
 
 use std::io;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::master::crew::Crew;
 use crate::master::slaves::{self, NotIn};
 use crate::master::strangers::{Refusal, Strangers};
 use crate::tls;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, Identity};
 use crate::wire::login::turn_away;
 use crate::wire::native::{FrameReader, FrameWriter};
 
@@ -39,8 +40,8 @@ const TLS_ONLY: &str = "this master takes slaves over TLS only: set `tls = yes` 
 /// What every listener for slaves shares.
 pub(super) struct Gate {
     strangers: Mutex<Strangers>,
-    /// `None`: no TLS.
-    acceptor: Mutex<Option<Acceptor>>,
+    /// With the fingerprint of what it shows; `None`: no TLS.
+    acceptor: Mutex<Option<(Acceptor, String)>>,
     words: Arc<Semaphore>,
 }
 
@@ -53,13 +54,21 @@ impl Gate {
         })
     }
 
-    /// From now on callers are shown this certificate. Lines that stand are not touched.
-    pub(super) fn show(&self, acceptor: Option<Acceptor>) {
-        *locked(&self.acceptor) = acceptor;
+    /// From now on callers are shown this certificate. Lines that stand are not touched. Says
+    /// so if it is another than before.
+    pub(super) fn show(&self, identity: Option<&Identity>) -> Option<String> {
+        let new = identity.map(|it| (it.acceptor(), it.fingerprint()));
+        let said = new.as_ref().map(|(_, it)| it.clone());
+        let old = mem::replace(&mut *locked(&self.acceptor), new)?.1;
+        let new = said.filter(|new| *new != old)?;
+        Some(format!(
+            "changed the certificate that slaves are shown: SHA-256 {new}"
+        ))
     }
 
     fn acceptor(&self) -> Option<Acceptor> {
-        locked(&self.acceptor).clone()
+        let acceptor = locked(&self.acceptor);
+        acceptor.as_ref().map(|(it, _)| it.clone())
     }
 
     /// Lets a caller in, or says why not.
@@ -219,7 +228,7 @@ async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger:
             return;
         }
         let (read, write) = stream.into_split();
-        return converse(crew, from, until, stranger, read, write).await;
+        return converse(crew, (from, "plain"), until, stranger, read, write).await;
     }
     let Some(acceptor) = stranger.gate.acceptor() else {
         refuse("it speaks TLS, and `tls` is off in [:master:]");
@@ -229,7 +238,7 @@ async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger:
     match time::timeout_at(until, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             let (read, write) = tokio::io::split(stream);
-            converse(crew, from, until, stranger, read, write).await;
+            converse(crew, (from, "TLS"), until, stranger, read, write).await;
         }
         Ok(Err(error)) => refuse(&tls::refusal(&error)),
         Err(_) => refuse("TLS was not agreed on in time"),
@@ -239,7 +248,7 @@ async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger:
 /// Asks a caller who it is, and serves the guest that it becomes.
 async fn converse<R, W>(
     crew: Arc<Crew>,
-    from: SocketAddr,
+    (from, how): (SocketAddr, &'static str),
     until: Instant,
     stranger: Stranger,
     read: R,
@@ -251,7 +260,7 @@ async fn converse<R, W>(
     let gate = Arc::clone(&stranger.gate);
     let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
     let password_of = |name: &str| slaves::password_of(&crew, name);
-    let place = from.to_string();
+    let place = format!("{from}, {how}");
     let (reading, writing) = (&mut reader, &mut writer);
     let logged_in = slaves::log_in(&crew, &place, until, reading, writing, &password_of).await;
     drop(stranger);

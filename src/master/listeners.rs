@@ -20,7 +20,7 @@ use crate::master::gate::{Gate, accept_slaves};
 use crate::master::handle::MasterHandle;
 use crate::master::pages::{Access, Door, Pages};
 use crate::syntax::Problems;
-use crate::tls::{Acceptor, Identity};
+use crate::tls::Identity;
 
 /// How long a port of ours may take to be free after its listener was told to stop.
 const CLOSING: Duration = Duration::from_secs(3);
@@ -43,7 +43,7 @@ struct Listening {
 #[derive(Default)]
 pub(super) struct Bound {
     /// What slaves are shown that dial in.
-    acceptor: Option<Acceptor>,
+    identity: Option<Identity>,
     open: Vec<(&'static str, SocketAddr, TcpListener)>,
     /// What was closed to make room.
     closed: Vec<(&'static str, SocketAddr)>,
@@ -72,7 +72,6 @@ impl Listeners {
         // Read each time: a certificate is renewed while the configuration stays as it is.
         match config::tls_identity(plan) {
             Ok(identity) => {
-                bound.acceptor = identity.as_ref().map(Identity::acceptor);
                 for finding in identity.iter().flat_map(Identity::findings) {
                     let finding = finding.what();
                     warn!(
@@ -80,6 +79,7 @@ impl Listeners {
                         "slaves are shown a certificate that is not as it should be"
                     );
                 }
+                bound.identity = identity;
             }
             Err(found) => problems.append(found),
         }
@@ -138,8 +138,14 @@ impl Listeners {
         }
     }
 
-    /// Serves what was bound, and stops what the plan no longer has.
-    pub(super) fn take_over(&mut self, handle: &MasterHandle, plan: &Plan, bound: Bound) {
+    /// Serves what was bound, and stops what the plan no longer has. Says what is different
+    /// though the plan may be the same.
+    pub(super) fn take_over(
+        &mut self,
+        handle: &MasterHandle,
+        plan: &Plan,
+        bound: Bound,
+    ) -> Option<String> {
         let wanted = plan.master.ports();
         self.standing.retain(|name, it| {
             let stays = wanted.contains(&(*name, Some(it.address)));
@@ -148,10 +154,11 @@ impl Listeners {
             }
             stays
         });
-        self.gate.show(bound.acceptor);
+        let news = self.gate.show(bound.identity.as_ref());
         for (name, address, listener) in bound.open {
             self.serve(handle, name, address, listener);
         }
+        news
     }
 
     fn serve(

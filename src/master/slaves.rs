@@ -153,6 +153,8 @@ pub(crate) struct Seat {
     pub(crate) facts: Option<Arc<SlaveFacts>>,
     pub(crate) last_heard: Option<Timestamp>,
     pub(crate) connects: Vec<Timestamp>,
+    /// Where the last session came from, and whether others can read it.
+    pub(crate) line: Option<String>,
     /// When and why it was cut off the last time because it talked nonsense.
     pub(crate) nonsense: Option<(Timestamp, String)>,
 }
@@ -273,6 +275,11 @@ impl Slaves {
         }
     }
 
+    /// Remembers where a slave came from.
+    fn came_from(&self, name: &SlaveName, from: String) {
+        self.seats().entry(name.clone()).or_default().line = Some(from);
+    }
+
     /// Remembers why a slave was cut off.
     fn blame(&self, name: &SlaveName, why: &str) {
         let why = match why.char_indices().nth(REASON) {
@@ -344,6 +351,8 @@ pub(super) struct Guest {
     has_masks: bool,
     /// What it logged in with.
     password: Option<String>,
+    /// Where it comes from.
+    from: String,
     heartbeat: Duration,
 }
 
@@ -409,6 +418,7 @@ where
         name,
         has_masks,
         password,
+        from: from.to_owned(),
         heartbeat,
     })
 }
@@ -506,6 +516,7 @@ where
         name,
         has_masks,
         heartbeat,
+        from,
         ..
     } = guest;
     let (facts, commands) = match time::timeout(heartbeat, reader.next::<FromSlave>()).await {
@@ -534,7 +545,8 @@ where
         format!("line to slave {name}"),
         write_out(writer, outbox, closed, heartbeat),
     );
-    info!(slave = %name, host = session.facts.platform.hostname, "slave attached");
+    info!(slave = %name, host = session.facts.platform.hostname, from, "slave attached");
+    crew.slaves.came_from(&name, from);
     for command in commands.iter().filter(|it| !crew.is_live(it.id.build)) {
         dismiss(&session, command).await;
     }

@@ -151,6 +151,11 @@ impl Identity {
         names(&self.chain[0])
     }
 
+    /// By which people tell it from others.
+    pub(crate) fn fingerprint(&self) -> String {
+        pem::fingerprint(&self.chain[0])
+    }
+
     /// Looks at the certificate as who dials in will.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let Ok(certificate) = ParsedCertificate::try_from(&self.chain[0]) else {

@@ -476,6 +476,7 @@ impl Desk for SampleDesk {
             running: Vec::new(),
             last_heard: connected.then(|| at(clock::now(), 3)),
             connects: 1,
+            line: connected.then(|| "10.0.0.5:4711, TLS".into()),
             nonsense: None,
         };
         let mut otter = slave("otter", true);

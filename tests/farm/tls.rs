@@ -105,9 +105,17 @@ fn where_tls_is_offered_plain_lines_are_taken_too() {
     let mut farm = farm(&TLS.replace("tls = required\n", ""));
     start_slave(&mut farm, "127.0.0.1", "../master/tls/ca.pem");
     farm.start_slave("plain");
-    for builder in ["hi-linux", "hi-plain"] {
+    for (builder, slave, how) in [
+        ("hi-linux", "linux", ", TLS<"),
+        ("hi-plain", "plain", ", plain<"),
+    ] {
         let build = farm.force(builder, &[]);
         assert_eq!(build["results"], 0, "{build:#}");
+        let page = farm
+            .get(&format!("/buildslaves/{slave}"))
+            .expect("a page")
+            .1;
+        assert!(page.contains(how), "{page}");
     }
 }
 
@@ -134,6 +142,21 @@ fn a_master_is_believed_only_with_the_right_authority_and_name() {
     farm.start_slave_at("linux", &master, keys);
     let build = farm.force("hi-linux", &[]);
     assert_eq!(build["results"], 0, "{build:#}");
+}
+
+#[test]
+fn who_guesses_over_tls_is_told_over_tls_to_wait() {
+    let mut farm = farm(&format!("max_failed_logins = 2\n{TLS}"));
+    let master = format!("127.0.0.1:{}", farm.slaveport);
+    let keys = "password = guessed\ntls_ca = ../master/tls/ca.pem\n";
+    farm.start_slave_at("linux", &master, keys);
+    slave_says(&mut farm, "linux", "or its password is another");
+    slave_says(
+        &mut farm,
+        "linux",
+        "too many logins from this address have failed",
+    );
+    master_says(&mut farm, "refuses callers of an address");
 }
 
 #[test]
@@ -164,7 +187,12 @@ fn a_certificate_is_renewed_without_cutting_a_line_and_a_bad_one_changes_nothing
     assert!(renewed.status.success(), "{}", text(&renewed));
     assert_eq!(shown(&farm), first, "it is not read by itself");
     let reloaded = farm.autobot(&["reconfig"]);
-    assert!(reloaded.status.success(), "{}", text(&reloaded));
+    let told = text(&reloaded);
+    assert!(reloaded.status.success(), "{told}");
+    assert!(
+        told.contains("changed the certificate that slaves are shown: SHA-256 "),
+        "{told}"
+    );
     let second = shown(&farm);
     assert_ne!(second, first);
 
