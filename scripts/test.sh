@@ -33,7 +33,7 @@ install_packages() {
     missing=
     for pair in git:git hg:mercurial svn:subversion make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
-        chromium:chromium pgrep:procps virtualenv:python3-virtualenv; do
+        chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
     [ -n "$missing" ] || return 0

@@ -24,12 +24,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Who hears what is a rule over outcomes; the texts are templates.
     ("reporters", &["model", "syntax", "expr"]),
     ("xml", &[]),
+    // Certificates and the two ends of TLS; what is wrong with one has a day in it.
+    ("tls", &["model", "clock"]),
     ("steps", &["model", "syntax", "expr", "xml", "locks"]),
     // Reads its own settings, as steps and factories do, and what `svn` prints.
     ("changes", &["model", "syntax", "process", "xml"]),
     ("wire", &["model"]),
     ("logs", &["model"]),
-    ("slave", &["model", "process", "wire", "logs"]),
+    ("slave", &["model", "process", "wire", "logs", "tls"]),
     ("store", &["model"]),
     (
         "config",
@@ -46,6 +48,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "factories",
             "schedulers",
             "changes",
+            // It looks at the certificate on this machine.
+            "tls",
         ],
     ),
     (
@@ -63,6 +67,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "schedulers",
             "changes",
             "wire",
+            "tls",
             "logs",
             "store",
             "config",

@@ -12,6 +12,7 @@ use super::create::CreateMaster;
 use super::create::CreatePair;
 use super::create::CreateProject;
 use super::create::CreateSlave;
+use super::tls::TlsArgs;
 use crate::config::Spelling;
 
 /// A continuous-integration appliance: one binary, one master.ini.
@@ -65,6 +66,8 @@ pub(super) enum Verb {
     Convert(ConvertArgs),
     /// Print a JSON Schema of master.toml, for editors
     Schema(SchemaArgs),
+    /// Make certificates, so that nobody else can read what master and slaves say
+    Tls(TlsArgs),
     /// Print what is in a configuration file, section by section
     ParseAutobotConfig(ParseArgs),
     /// List the factories, or tell more of one

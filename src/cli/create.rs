@@ -2,6 +2,7 @@
 //! there to answer, and has the scaffold write it.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use crate::scaffold::MasterVariables;
 use crate::scaffold::Plan;
 use crate::scaffold::Project;
 use crate::scaffold::SlaveVariables;
+use crate::tls::Trust;
 
 /// What a master and a slave have to agree on.
 #[derive(Clone, Debug, Args)]
@@ -115,8 +117,24 @@ pub(super) struct CreateSlave {
     /// Host where the slave finds the master
     #[arg(long, value_name = "HOST", default_value = "localhost")]
     master: String,
+    #[command(flatten)]
+    tls: SlaveTlsArgs,
     /// A new directory
     output: PathBuf,
+}
+
+/// Who else can read what the slave and its master say.
+#[derive(Clone, Debug, Default, Args)]
+struct SlaveTlsArgs {
+    /// Dial the master with TLS, and believe whom this system trusts
+    #[arg(long)]
+    tls: bool,
+    /// Dial the master with TLS, and believe the authority whose certificate this is
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// What the master's certificate is for, where it is dialled by another name
+    #[arg(long, value_name = "NAME")]
+    tls_name: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -140,7 +158,7 @@ pub(super) fn pair(args: &CreatePair) -> Done {
     }
     let output = the_output(args.output.as_deref())?;
     let master = master_variables(&args.shared, &args.only)?;
-    let slave = slave_variables(&args.shared, &args.master);
+    let slave = slave_variables(&args.shared, &args.master, &SlaveTlsArgs::default())?;
     master.check()?;
     slave.check()?;
     write(&Plan::pair(&master, &slave), output)?;
@@ -163,7 +181,7 @@ pub(super) fn master(args: &CreateMaster) -> Done {
 
 /// Makes a slave.
 pub(super) fn slave(args: &CreateSlave) -> Done {
-    let variables = slave_variables(&args.shared, &args.master);
+    let variables = slave_variables(&args.shared, &args.master, &args.tls)?;
     slave_of(&variables, &args.output)
 }
 
@@ -346,15 +364,32 @@ fn section_lines(name: &str) -> Vec<String> {
     lines.map(|line| format!("# {line}")).collect()
 }
 
-fn slave_variables(shared: &SharedArgs, master: &str) -> SlaveVariables {
-    SlaveVariables {
+fn slave_variables(
+    shared: &SharedArgs,
+    master: &str,
+    tls: &SlaveTlsArgs,
+) -> Result<SlaveVariables, Failure> {
+    Ok(SlaveVariables {
+        has_tls: tls.tls || tls.ca.is_some() || tls.tls_name.is_some(),
+        authority: tls.ca.as_deref().map(authority_in).transpose()?,
+        tls_name: tls.tls_name.clone(),
         master: master.to_owned(),
         slaveport: shared.slaveport,
         name: shared.slave.clone(),
         password: shared.passwd.clone(),
         host: this_machine(),
         ..SlaveVariables::default()
-    }
+    })
+}
+
+/// The text of an authority's certificate, which the slave gets a copy of.
+fn authority_in(file: &Path) -> Result<String, Failure> {
+    // Any name will do: it is the file that is looked at.
+    Trust::new(Some(file), "localhost").map_err(|error| {
+        Failure::from(error).hint("`--ca` takes the `ca.pem` that `autobot tls init` made")
+    })?;
+    fs::read_to_string(file)
+        .map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))
 }
 
 /// `NAME, SYSTEM RELEASE on MACHINE`.
@@ -480,7 +515,7 @@ mod tests {
         assert_eq!(master, MasterVariables::default());
         let slave = SlaveVariables {
             host: SlaveVariables::default().host,
-            ..slave_variables(&args.shared, &args.master)
+            ..slave_variables(&args.shared, &args.master, &SlaveTlsArgs::default()).unwrap()
         };
         assert_eq!(slave, SlaveVariables::default());
     }
@@ -535,8 +570,8 @@ mod tests {
         assert_eq!(project_file("a", Some(root)), root.join("a.toml"));
         let named = root.join("new.toml");
         assert_eq!(project_file("a", Some(&named)), named);
-        std::fs::create_dir(root.join("master")).unwrap();
-        std::fs::write(root.join("master/master.ini"), "").unwrap();
+        fs::create_dir(root.join("master")).unwrap();
+        fs::write(root.join("master/master.ini"), "").unwrap();
         assert_eq!(
             project_file("a", Some(root)),
             root.join("master/factories/a.toml")

@@ -28,6 +28,7 @@ mod slave_ini;
 mod start;
 mod status;
 mod terminal;
+mod tls;
 mod verbs;
 
 use std::env;

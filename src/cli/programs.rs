@@ -167,6 +167,7 @@ impl CreateSlaveArgs {
             keepalive: self.keepalive,
             umask: self.umask.clone(),
             host: create::this_machine(),
+            ..SlaveVariables::default()
         })
     }
 }

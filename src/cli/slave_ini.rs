@@ -1,19 +1,25 @@
 //! Reads `slave.ini`: where the master is, and how this slave introduces itself.
 
+use std::error::Error as _;
 use std::fs;
 use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::place::SLAVE_INI;
+use crate::slave::SlaveTls;
 use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
+use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
 use crate::syntax::Source;
 use crate::syntax::Value;
 use crate::syntax::ini;
+use crate::tls::Trust;
+use crate::tls::TrustError;
 
 /// Its section.
 const SECTION: &str = ":slave:";
@@ -23,6 +29,7 @@ const SECTION: &str = ":slave:";
 pub(super) struct SlaveIni {
     pub(super) host: String,
     pub(super) port: u16,
+    pub(super) tls: Option<SlaveTls>,
     pub(super) name: String,
     pub(super) password: String,
     pub(super) max_delay: Duration,
@@ -45,6 +52,7 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
     let mut problems = Problems::default();
     let tree = ini::read(&source, &mut problems);
     let mut slave = None;
+    let mut places = Vec::new();
     for section in &tree.sections {
         if section.name != SECTION {
             let problem = Problem::error(
@@ -63,12 +71,27 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
         let max_delay = keys.or("max_delay", Duration::from_mins(5));
         let keepalive = keys.or("keepalive", Some(Duration::from_mins(10)));
         let umask = keys.optional::<Umask>("umask");
+        let tls = keys.optional::<bool>("tls");
+        let authority = keys.optional::<PathBuf>("tls_ca");
+        let tls_name = keys.optional::<String>("tls_name");
+        let placed = ["tls_name", "tls_ca", "tls", "master"].into_iter();
+        let placed = placed.filter(|it| keys.has(it));
+        places = placed.map(|it| (it, keys.place(it))).collect();
         keys.finish();
         slave = (|| {
             let HostAndPort(host, port) = master?;
+            let (authority, tls_name) = (authority?, tls_name?);
+            // Who names an authority wants its certificates to be looked at.
+            let has_tls = tls?.unwrap_or(authority.is_some() || tls_name.is_some());
+            let name_there = tls_name.unwrap_or_else(|| host.clone());
+            let tls = has_tls.then_some(SlaveTls {
+                authority,
+                name: name_there,
+            });
             Some(SlaveIni {
                 host,
                 port,
+                tls,
                 name: name?,
                 password: password?,
                 max_delay: max_delay?,
@@ -83,10 +106,41 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
             format!("`{SLAVE_INI}` has no section [{SECTION}]"),
         ));
     }
+    let tls = slave.as_ref().and_then(|it| it.tls.as_ref());
+    if let Some(Err(error)) = tls.map(|it| Trust::new(it.authority.as_deref(), &it.name)) {
+        problems.note(nobody_to_believe(&error, &places));
+    }
     match slave {
         Some(slave) if !problems.has_errors() => Ok(slave),
         _ => Err(problems),
     }
+}
+
+/// Says why no master could be believed, at the key that makes it so.
+fn nobody_to_believe(error: &TrustError, places: &[(&str, Place)]) -> Problem {
+    let mut what = error.to_string();
+    if let Some(cause) = error.source() {
+        what = format!("{what}: {cause}");
+    }
+    let (keys, help) = match error {
+        TrustError::Name(_) => (
+            ["tls_name", "master"],
+            "`tls_name` is what the master's certificate is for, where the slave dials another name",
+        ),
+        TrustError::File(..) | TrustError::NoAuthority(_) | TrustError::NoSystem => (
+            ["tls_ca", "tls"],
+            "`tls_ca` is a copy of `ca.pem`, which `autobot tls init` makes on the master",
+        ),
+    };
+    let problem = Problem::error(Code::Environment, what);
+    let place = keys
+        .iter()
+        .find_map(|key| places.iter().find(|(name, _)| name == key));
+    match place {
+        Some((_, place)) => problem.at(place),
+        None => problem,
+    }
+    .help(help)
 }
 
 /// `host:port`, or a host whose master waits at the usual port.
@@ -135,8 +189,10 @@ impl Value for Umask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use crate::scaffold::Content;
     use crate::scaffold::SlaveVariables;
+    use crate::tls::Authority;
 
     fn problems(text: &str) -> String {
         read(text, Path::new("/base")).unwrap_err().render(false)
@@ -161,6 +217,7 @@ mod tests {
             Ok(SlaveIni {
                 host: "localhost".to_owned(),
                 port: 9010,
+                tls: None,
                 name: "slave".to_owned(),
                 password: "passwd".to_owned(),
                 max_delay: Duration::from_mins(5),
@@ -199,6 +256,70 @@ mod tests {
           |
         5 | umask = 999
           |         ^^^ expected a file mode mask in octal such as `022`
+        ");
+    }
+
+    const LINES: &str = "[:slave:]\nmaster = ci.test\nname = a\npassword = b\n";
+
+    #[test]
+    fn who_names_an_authority_wants_tls() {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::make().unwrap().issued(clock::now()).unwrap();
+        fs::write(dir.path().join("ca.pem"), authority.certificate).unwrap();
+        let tls = |more: &str| {
+            let slave = read(&format!("{LINES}{more}"), dir.path()).unwrap();
+            let tls = slave.tls?;
+            let file = tls.authority.map(|it| it.file_name().unwrap().to_owned());
+            Some((file.map(|it| it.into_string().unwrap()), tls.name))
+        };
+        let ca = Some("ca.pem".to_owned());
+        assert_eq!(tls(""), None);
+        assert_eq!(tls("tls = no\ntls_ca = ca.pem\n"), None);
+        assert_eq!(
+            tls("tls_ca = ca.pem\n"),
+            Some((ca.clone(), "ci.test".to_owned()))
+        );
+        let named = tls("tls_ca = ca.pem\ntls_name = other.test\n");
+        assert_eq!(named, Some((ca, "other.test".to_owned())));
+    }
+
+    #[test]
+    fn an_authority_that_cannot_be_read_is_told_before_anything_is_dialled() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |more: &str| {
+            let read = read(&format!("{LINES}{more}"), dir.path());
+            let told = read.unwrap_err().render(false);
+            told.replace(&dir.path().display().to_string(), "DIR")
+        };
+        insta::assert_snapshot!(told("tls_ca = ca.pem\n"), @"
+        error[environment]: the authority's certificate `DIR/ca.pem` cannot be used: No such file or directory (os error 2)
+         --> slave.ini:5:10
+          |
+        5 | tls_ca = ca.pem
+          |          ^^^^^^
+          |
+          = help: `tls_ca` is a copy of `ca.pem`, which `autobot tls init` makes on the master
+        ");
+        fs::write(dir.path().join("ca.pem"), "nothing").unwrap();
+        insta::assert_snapshot!(told("tls_ca = ca.pem\n"), @"
+        error[environment]: the authority's certificate `DIR/ca.pem` cannot be used: it holds no certificate; a PEM file has `-----BEGIN CERTIFICATE-----` in it
+         --> slave.ini:5:10
+          |
+        5 | tls_ca = ca.pem
+          |          ^^^^^^
+          |
+          = help: `tls_ca` is a copy of `ca.pem`, which `autobot tls init` makes on the master
+        ");
+        let authority = Authority::make().unwrap().issued(clock::now()).unwrap();
+        fs::write(dir.path().join("ca.pem"), authority.certificate).unwrap();
+        insta::assert_snapshot!(told("tls_ca = ca.pem\ntls_name = a b\n"), @"
+        error[environment]: `a b` is neither a host name nor an address
+         --> slave.ini:6:12
+          |
+        6 | tls_name = a b
+          |            ^^^
+          |
+          = help: `tls_name` is what the master's certificate is for, where the slave dials another name
         ");
     }
 

@@ -24,6 +24,7 @@ use super::reconfig;
 use super::schema;
 use super::start;
 use super::status;
+use super::tls;
 
 /// Does what was asked.
 pub(super) fn run(verb: Verb) -> Done {
@@ -49,6 +50,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Convert(args) => convert::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::ParseAutobotConfig(args) => checkconfig::parse(&args.file),
+        Verb::Tls(args) => tls::run(&args),
         Verb::Factories(args) => kinds::factories(&args),
         Verb::Steps(args) => kinds::steps(&args),
         Verb::Schedulers(args) => kinds::schedulers(&args),

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::BuilderPlan;
+use super::LinePlan;
 use super::MasterPlan;
 use super::Plan;
 use super::SchedulerPlan;
@@ -233,6 +234,7 @@ fn of_the_master(old: &MasterPlan, new: &MasterPlan) -> Vec<String> {
         slaveport: _,
         htmlport: _,
         publichtmlport: _,
+        line,
         properties,
         lost_timeout,
         watch,
@@ -270,8 +272,38 @@ fn of_the_master(old: &MasterPlan, new: &MasterPlan) -> Vec<String> {
         ("change_horizon", *change_horizon != new.change_horizon),
         ("log limits", *logs != new.logs),
     ]);
-    lines.extend(others.into_iter().map(|name| format!("changed {name}")));
+    let others = others.into_iter().chain(of_the_line(line, &new.line));
+    lines.extend(others.map(|name| format!("changed {name}")));
     lines
+}
+
+fn of_the_line(old: &LinePlan, new: &LinePlan) -> Vec<&'static str> {
+    let LinePlan {
+        tls,
+        certificate,
+        key,
+        heartbeat,
+        login_timeout,
+        max_strangers,
+        max_strangers_per_address,
+        max_failed_logins,
+    } = old;
+    named([
+        ("tls", *tls != new.tls),
+        ("tls_certificate", *certificate != new.certificate),
+        ("tls_key", *key != new.key),
+        ("heartbeat", *heartbeat != new.heartbeat),
+        ("login_timeout", *login_timeout != new.login_timeout),
+        ("max_strangers", *max_strangers != new.max_strangers),
+        (
+            "max_strangers_per_address",
+            *max_strangers_per_address != new.max_strangers_per_address,
+        ),
+        (
+            "max_failed_logins",
+            *max_failed_logins != new.max_failed_logins,
+        ),
+    ])
 }
 
 /// Plans that are not shared, as [`compare`] takes them.

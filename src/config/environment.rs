@@ -1,13 +1,15 @@
 //! What only the machine can tell: whether a port can be listened on, a program
-//! is there, a secret has a value, a directory can be written.
+//! is there, a secret has a value, a directory can be written, a certificate is good.
 //!
 //! What keeps a master from starting is an error; what will stop its work later,
 //! such as a program that is missing, is a warning.
 
 use std::env;
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -16,9 +18,11 @@ use rustix::fs::access;
 
 use super::Launch;
 use super::Plan;
+use super::TlsUse;
 use crate::syntax::Code;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
+use crate::tls::Identity;
 
 /// Looks at this machine for everything that the plan needs of it. `is_running` says that
 /// the master of this directory runs: then its ports are taken, as they should be.
@@ -35,6 +39,7 @@ pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
     plan.secrets.check(&plan.secret_names, &mut problems);
     check_programs(plan, &mut problems);
     check_directories(plan, &mut problems);
+    check_certificate(plan, &mut problems);
     problems.sort();
     problems
 }
@@ -109,6 +114,68 @@ fn check_directories(plan: &Plan, problems: &mut Problems) {
             };
             problems.note(problem.help("`basedir = …` names another directory"));
         }
+    }
+}
+
+/// Reads what slaves are shown; `None` if no TLS is wanted.
+///
+/// # Errors
+/// One of the files cannot be used, or they do not belong together.
+pub(crate) fn tls_identity(plan: &Plan) -> Result<Option<Identity>, Problems> {
+    let line = &plan.master.line;
+    let (Some(certificate), Some(key)) = (&line.certificate, &line.key) else {
+        return Ok(None);
+    };
+    if line.tls == TlsUse::Off || plan.master.slaveport.is_none() {
+        return Ok(None);
+    }
+    Identity::read(certificate, key).map(Some).map_err(|error| {
+        let name = match error.is_of_key() {
+            true => "tls_key",
+            false => "tls_certificate",
+        };
+        let mut what = error.to_string();
+        if let Some(cause) = error.source() {
+            what = format!("{what}: {cause}");
+        }
+        let problem = Problem::error(Code::Environment, what);
+        let problem = match plan.port_places.get(name) {
+            Some(place) => problem.at(place),
+            None => problem,
+        };
+        let help = "`autobot tls init DIR --name HOST` makes a certificate and its key";
+        Problems(vec![problem.help(help)])
+    })
+}
+
+/// What slaves will have against the certificate, and who can read its key.
+fn check_certificate(plan: &Plan, problems: &mut Problems) {
+    let identity = match tls_identity(plan) {
+        Ok(Some(identity)) => identity,
+        Ok(None) => return,
+        Err(found) => return problems.append(found),
+    };
+    let warn = |key: &str, what: String, help: &str| {
+        let problem = Problem::warning(Code::Environment, what);
+        match plan.port_places.get(key) {
+            Some(place) => problem.at(place),
+            None => problem,
+        }
+        .help(help)
+    };
+    let line = &plan.master.line;
+    if let Some(path) = &line.certificate {
+        for finding in identity.findings() {
+            let what = format!("the certificate `{}` {}", path.display(), finding.what());
+            problems.note(warn("tls_certificate", what, finding.help()));
+        }
+    }
+    if let Some(path) = &line.key
+        && let Ok(found) = path.metadata()
+        && found.permissions().mode() & 0o077 != 0
+    {
+        let what = format!("the key `{}` may be read by others", path.display());
+        problems.note(warn("tls_key", what, "`chmod 600` keeps it to its owner"));
     }
 }
 

@@ -14,6 +14,7 @@ use super::ValidationPlan;
 use super::buildbot_keys;
 use super::horizons;
 use super::horizons::NewestChanges;
+use super::line;
 use super::log_limits;
 use super::slave;
 use crate::model::Properties;
@@ -103,6 +104,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     let logs = log_limits::read(keys);
     let database = buildbot_keys::read(keys);
     let change_horizon = keys.or("change_horizon", NewestChanges(None));
+    let line = line::read(keys);
     let derive = keys.or("derive", true);
     // These were followed when the files were read.
     let include = keys.or("include", Vec::<String>::new());
@@ -124,6 +126,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     }
     let named = ["slaveport", "htmlport", "publichtmlport", "db_url"]
         .into_iter()
+        .chain(line::PLACED)
         .filter(|name| keys.has(name));
     let port_places = named.map(|name| (name, keys.place(name))).collect();
     let horizons = horizons.map(|it| it.over(Horizons::default()));
@@ -146,6 +149,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
             slaveport: slaveport?,
             htmlport: htmlport?,
             publichtmlport: publichtmlport?,
+            line: line?,
             properties: properties?,
             lost_timeout: lost_timeout?,
             validation: ValidationPlan::default(),

@@ -20,6 +20,7 @@ mod fuzz;
 mod generate;
 mod horizons;
 mod known;
+mod line;
 mod links;
 mod log_limits;
 mod manual;
@@ -81,6 +82,7 @@ pub(crate) use diff::Difference;
 pub(crate) use diff::needs_restart;
 pub(crate) use environment::cannot_listen;
 pub(crate) use environment::check as check_environment;
+pub(crate) use environment::tls_identity;
 pub(crate) use files::NAMES;
 pub(crate) use files::hash;
 pub(crate) use files::is_printed;
@@ -89,6 +91,8 @@ pub(crate) use files::stored_name;
 pub use fuzz::fuzz_config;
 pub(crate) use horizons::Horizons;
 pub(crate) use known::Known;
+pub(crate) use line::LinePlan;
+pub(crate) use line::TlsUse;
 pub(crate) use log_limits::LogLimits;
 pub(crate) use origins::Origins;
 pub(crate) use read::read;
@@ -152,6 +156,8 @@ pub(crate) struct MasterPlan {
     pub(crate) htmlport: Option<SocketAddr>,
     /// The read-only web status; none unless set.
     pub(crate) publichtmlport: Option<SocketAddr>,
+    /// How slaves that dial in are received.
+    pub(crate) line: LinePlan,
     /// Global properties of every build.
     pub(crate) properties: Properties,
     /// How long a slave may be away before its builds are given back.

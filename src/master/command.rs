@@ -31,6 +31,11 @@ const NEWS_PAUSE: Duration = Duration::from_millis(50);
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// A slave that leaves out pieces of a log is asked again this often at most.
 const ASK_PAUSE: Duration = Duration::from_millis(100);
+/// How often in a row it is asked. What was under way when it was asked the first time comes
+/// late and counts too, but not so often.
+const ASKS: u32 = 30;
+/// How often a slave may be cut off for nonsense in the course of one command.
+const CUTS: u32 = 3;
 
 /// A command and where it runs.
 pub(crate) struct CommandLine<'a> {
@@ -88,7 +93,9 @@ enum Line {
     Refused(String),
     /// The master lets go of the slave.
     Lost(String),
-    /// The line is gone, or the command must be asked for again.
+    /// Some of the log is missing: the command must be asked for again.
+    Gap,
+    /// The line is gone.
     Again,
 }
 
@@ -96,18 +103,44 @@ impl CommandLine<'_> {
     /// Runs it to its end. Its output begins at `start` of the log.
     pub(crate) async fn run(mut self, log: &mut LogFile, start: u64) -> Finish {
         let mut away_since = Instant::now();
+        let (mut gaps, mut cuts) = (0, 0);
         loop {
             let session = match self.meet(away_since).await {
                 Ok(session) => session,
                 Err(cause) => return self.cut_off(log, cause),
             };
-            match self.attend(&session, log, start).await {
+            let known = log.len();
+            let line = self.attend(&session, log, start).await;
+            if log.len() > known {
+                gaps = 0;
+            }
+            match line {
                 Line::Finished(exit, length) => {
                     return self.close(session, log, exit, start.saturating_add(length));
                 }
                 Line::Refused(why) => return self.turned_away(&session, log, why),
                 Line::Lost(why) => return self.cut_off(log, ExitCause::Lost(why)),
-                Line::Again => away_since = Instant::now(),
+                Line::Gap => {
+                    gaps += 1;
+                    if gaps > ASKS {
+                        let id = self.id;
+                        session.cut_off(format!("it leaves out pieces of the log of command {id}"));
+                    } else {
+                        time::sleep(ASK_PAUSE).await;
+                        continue;
+                    }
+                }
+                Line::Again => {}
+            }
+            away_since = Instant::now();
+            if let Some(why) = session.nonsense() {
+                cuts += 1;
+                if cuts >= CUTS {
+                    let slave = self.slave;
+                    let why = format!("slave {slave} was cut off {cuts} times: {why}");
+                    return self.cut_off(log, ExitCause::Lost(hide(&why, self.masks)));
+                }
+                gaps = 0;
             }
         }
     }
@@ -190,8 +223,8 @@ impl CommandLine<'_> {
                 }) => {
                     if name == "stdio" && !keep(log, start.saturating_add(offset), &bytes).await {
                         debug!(command = %id, offset, "a piece of the log is missing");
-                        time::sleep(ASK_PAUSE).await;
-                        return self.leave(session);
+                        session.forget_route(self.id);
+                        return Line::Gap;
                     }
                     let offset = offset.saturating_add(bytes.len() as u64);
                     session
@@ -206,8 +239,8 @@ impl CommandLine<'_> {
                 Some(News::Finished { exit, stdio }) => {
                     if log.len() < start.saturating_add(stdio) {
                         debug!(command = %id, "the end came before all of the log");
-                        time::sleep(ASK_PAUSE).await;
-                        return self.leave(session);
+                        session.forget_route(self.id);
+                        return Line::Gap;
                     }
                     return Line::Finished(self.hidden(exit), stdio);
                 }

@@ -84,6 +84,10 @@ pub(crate) struct SlaveView {
     pub(crate) last_heard: Option<Timestamp>,
     /// Times it attached within the last hour.
     pub(crate) connects: usize,
+    /// Where it comes from and how, while it is connected: `10.0.0.5:4711, TLS`.
+    pub(crate) line: Option<String>,
+    /// When and why it was cut off the last time because it talked nonsense.
+    pub(crate) nonsense: Option<(Timestamp, String)>,
 }
 
 /// How a change source is doing.
@@ -134,9 +138,11 @@ impl MasterHandle {
                     .builders
                     .iter()
                     .filter(|it| it.slaves.contains(&slave.name));
+                let connected = seat.session.is_some_and(|it| !it.closed.is_cancelled());
                 SlaveView {
                     name: slave.name.clone(),
-                    connected: seat.session.is_some_and(|it| !it.closed.is_cancelled()),
+                    connected,
+                    line: seat.line.filter(|_| connected),
                     admin: info("admin"),
                     host: info("host"),
                     access_uri: info("access_uri"),
@@ -149,6 +155,7 @@ impl MasterHandle {
                     running: running.remove(&slave.name).unwrap_or_default(),
                     last_heard: seat.last_heard,
                     connects: seat.connects.iter().filter(|at| at.0 > recent).count(),
+                    nonsense: seat.nonsense,
                 }
             })
             .collect()

@@ -1,6 +1,7 @@
 //! The ports that the master listens on. A plan that wants other ones gets
 //! them before anything else changes, or nothing changes: a port that is in
-//! the way of a new one is closed first, and opened again if that fails.
+//! the way of a new one is closed first, and opened again if that fails. With
+//! the ports goes the certificate that slaves are shown.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,12 +16,11 @@ use tracing::{error, warn};
 
 use crate::config;
 use crate::config::Plan;
-use crate::master::crew::Crew;
+use crate::master::gate::{Gate, accept_slaves};
 use crate::master::handle::MasterHandle;
 use crate::master::pages::{Access, Door, Pages};
-use crate::master::slaves;
 use crate::syntax::Problems;
-use crate::wire::native::{FrameReader, FrameWriter};
+use crate::tls::Identity;
 
 /// How long a port of ours may take to be free after its listener was told to stop.
 const CLOSING: Duration = Duration::from_secs(3);
@@ -30,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What is listened on, by what it is for: `slaveport`, `htmlport`, `publichtmlport`.
 pub(super) struct Listeners {
     pages: Arc<dyn Pages>,
+    gate: Arc<Gate>,
     standing: BTreeMap<&'static str, Listening>,
 }
 
@@ -41,6 +42,8 @@ struct Listening {
 /// Ports that a plan will have: bound, and not served yet.
 #[derive(Default)]
 pub(super) struct Bound {
+    /// What slaves are shown that dial in.
+    identity: Option<Identity>,
     open: Vec<(&'static str, SocketAddr, TcpListener)>,
     /// What was closed to make room.
     closed: Vec<(&'static str, SocketAddr)>,
@@ -50,6 +53,7 @@ impl Listeners {
     pub(super) fn new(pages: Arc<dyn Pages>) -> Self {
         Self {
             pages,
+            gate: Gate::new(),
             standing: BTreeMap::new(),
         }
     }
@@ -65,6 +69,20 @@ impl Listeners {
     ) -> Result<Bound, Problems> {
         let mut bound = Bound::default();
         let mut problems = Problems::default();
+        // Read each time: a certificate is renewed while the configuration stays as it is.
+        match config::tls_identity(plan) {
+            Ok(identity) => {
+                for finding in identity.iter().flat_map(Identity::findings) {
+                    let finding = finding.what();
+                    warn!(
+                        finding,
+                        "slaves are shown a certificate that is not as it should be"
+                    );
+                }
+                bound.identity = identity;
+            }
+            Err(found) => problems.append(found),
+        }
         let wanted = plan.master.ports();
         let wanted = wanted.into_iter().filter_map(|(name, address)| {
             let stands = |address: &SocketAddr| {
@@ -120,8 +138,14 @@ impl Listeners {
         }
     }
 
-    /// Serves what was bound, and stops what the plan no longer has.
-    pub(super) fn take_over(&mut self, handle: &MasterHandle, plan: &Plan, bound: Bound) {
+    /// Serves what was bound, and stops what the plan no longer has. Says what is different
+    /// though the plan may be the same.
+    pub(super) fn take_over(
+        &mut self,
+        handle: &MasterHandle,
+        plan: &Plan,
+        bound: Bound,
+    ) -> Option<String> {
         let wanted = plan.master.ports();
         self.standing.retain(|name, it| {
             let stays = wanted.contains(&(*name, Some(it.address)));
@@ -130,9 +154,11 @@ impl Listeners {
             }
             stays
         });
+        let news = self.gate.show(bound.identity.as_ref());
         for (name, address, listener) in bound.open {
             self.serve(handle, name, address, listener);
         }
+        news
     }
 
     fn serve(
@@ -145,7 +171,12 @@ impl Listeners {
         let crew = handle.crew();
         let stop = crew.stop.child_token();
         if name == "slaveport" {
-            let task = accept_slaves(Arc::clone(crew), listener, stop.clone());
+            let task = accept_slaves(
+                Arc::clone(crew),
+                Arc::clone(&self.gate),
+                listener,
+                stop.clone(),
+            );
             crew.supervise(name.into(), task);
         } else {
             let access = if name == "htmlport" {
@@ -178,35 +209,6 @@ async fn bind_freed(address: SocketAddr) -> io::Result<TcpListener> {
             }
             other => return other,
         }
-    }
-}
-
-/// Takes slaves in that dial.
-async fn accept_slaves(crew: Arc<Crew>, listener: TcpListener, stop: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: others must close some first.
-                warn!(reason = %error, "failed to take a slave in");
-                time::sleep(Duration::from_millis(200)).await;
-                continue;
-            }
-        };
-        // Small messages must not wait for larger ones.
-        drop(stream.set_nodelay(true));
-        let line_crew = Arc::clone(&crew);
-        crew.supervise(format!("slave line from {from}"), async move {
-            let (read, write) = stream.into_split();
-            let (reader, writer) = (FrameReader::new(read), FrameWriter::new(write));
-            let password_of = |name: &str| slaves::password_of(&line_crew, name);
-            slaves::serve(&line_crew, &from.to_string(), reader, writer, password_of).await;
-        });
     }
 }
 

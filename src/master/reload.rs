@@ -82,7 +82,7 @@ impl Fixtures {
         plan: &Arc<Plan>,
     ) -> Result<(), String> {
         let mut standing = self.standing.lock().await;
-        standing.apply(handle, plan, None).await
+        standing.apply(handle, plan, None).await.map(drop)
     }
 
     /// Reads the configuration again and applies it, whole or not at all. Says what was
@@ -136,7 +136,7 @@ impl Standing {
         let difference = Difference::between(&old, &plan);
         let mut lines = difference.lines();
         let mut work = work(handle.crew(), &difference, &old, &plan).await;
-        self.apply(handle, &plan, Some(lines.clone())).await?;
+        lines.extend(self.apply(handle, &plan, Some(lines.clone())).await?);
         lines.extend(effects(&difference, &plan, &mut work));
         // It is many small pieces, and nobody waits for them to go.
         drop(tokio::task::spawn_blocking(move || drop(old)));
@@ -149,13 +149,13 @@ impl Standing {
         }
     }
 
-    /// `changes` says what is different; a start does not know that.
+    /// `changes` says what is different; a start does not know that. Gives what else is.
     async fn apply(
         &mut self,
         handle: &MasterHandle,
         plan: &Arc<Plan>,
         changes: Option<Vec<String>>,
-    ) -> Result<(), String> {
+    ) -> Result<Option<String>, String> {
         let crew = handle.crew();
         let bound = self
             .listeners
@@ -180,12 +180,12 @@ impl Standing {
             config: Some(config),
         };
         crew.tell_core(planned).await;
-        self.listeners.take_over(handle, plan, bound);
+        let news = self.listeners.take_over(handle, plan, bound);
         self.poll(crew, plan);
         self.schedule(crew, plan);
         self.launch(crew, plan);
         self.watch(handle, plan);
-        Ok(())
+        Ok(news)
     }
 
     fn poll(&mut self, crew: &Arc<Crew>, plan: &Plan) {

@@ -30,6 +30,8 @@ use crate::wire::login::{LoginError, slave_login};
 use crate::wire::native::{FrameReader, FrameWriter};
 use crate::wire::{FromMaster, FromSlave, SlaveFacts, WireCommand, WireLine};
 
+#[path = "line_tests.rs"]
+mod line;
 #[path = "walk_tests.rs"]
 mod walk;
 
@@ -240,6 +242,11 @@ impl FakeSlave {
                 other => return other,
             }
         }
+    }
+
+    /// Waits for the end of the line, whatever is said before.
+    async fn hear_end(&mut self) {
+        while self.hear().await.is_some() {}
     }
 
     /// Waits for a command and begins it.
@@ -542,7 +549,7 @@ async fn a_slave_with_another_password_ends_its_builds_and_must_log_in_again() {
     );
     assert_eq!(bench.ended("a-s1", 0).await.outcome, Some(Outcome::Retry));
     let refused = FakeSlave::attach(&bench, "s1", "x").await;
-    assert!(refused.is_err_and(|it| matches!(it, LoginError::Rejected(_))));
+    assert!(refused.is_err_and(|it| matches!(it, LoginError::Rejected { .. })));
     let slave = FakeSlave::attach(&bench, "s1", "y").await;
     let mut slave = slave.unwrap_or_else(|error| panic!("{error}"));
     let (id, _) = slave.begin().await;

@@ -2,8 +2,9 @@
 //! from a frame to the build that waits for it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::Launch;
+use crate::master::conduct::Conduct;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::model::CommandId;
@@ -27,8 +29,6 @@ use crate::wire::login::{LoginError, master_login};
 use crate::wire::native::{FrameReader, FrameWriter, WireError};
 use crate::wire::{CommandState, FromMaster, FromSlave, SlaveFacts};
 
-/// After so much silence the line counts as dead.
-const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How long a slave that is here already has to answer when its name logs in again.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Messages that may wait to be sent: acknowledgements for every command of a busy slave.
@@ -38,6 +38,8 @@ const OUTBOX: usize = 256;
 const ROUTE: usize = 64;
 /// Attachments that are remembered to count those of the last hour.
 const CONNECTS: usize = 100;
+/// What is shown of the reason why a slave was cut off.
+const REASON: usize = 300;
 
 /// What a slave says about one command.
 #[derive(Debug)]
@@ -66,6 +68,10 @@ pub(crate) struct Session {
     pub(crate) has_masks: bool,
     say: mpsc::Sender<FromMaster>,
     routes: Arc<Mutex<HashMap<CommandId, mpsc::Sender<News>>>>,
+    /// What it was given, and what it may say of that.
+    conduct: Arc<Mutex<Conduct>>,
+    /// Why it is cut off, if it talks nonsense.
+    nonsense: Arc<OnceLock<String>>,
     /// Messages that have come.
     heard: Arc<AtomicU64>,
     /// Cancelled when the line is gone.
@@ -88,7 +94,20 @@ impl Session {
     pub(crate) fn listen(&self, id: CommandId) -> mpsc::Receiver<News> {
         let (tell, hear) = mpsc::channel(ROUTE);
         self.routes().insert(id, tell);
+        self.conduct().asked(id);
         hear
+    }
+
+    /// Cuts the line to a slave that talks nonsense.
+    pub(super) fn cut_off(&self, why: String) {
+        // The first reason is what led to all others.
+        let _ = self.nonsense.set(why);
+        self.closed.cancel();
+    }
+
+    /// Whether the line was cut because the slave talks nonsense, and which.
+    pub(super) fn nonsense(&self) -> Option<&str> {
+        self.nonsense.get().map(String::as_str)
     }
 
     /// How many messages have come.
@@ -103,6 +122,27 @@ impl Session {
     fn routes(&self) -> MutexGuard<'_, HashMap<CommandId, mpsc::Sender<News>>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether a slave says such a thing.
+    fn judge(&self, message: &FromSlave) -> Result<(), String> {
+        let is_awaited = match message {
+            FromSlave::Started { id }
+            | FromSlave::Refused { id, .. }
+            | FromSlave::Output { id, .. }
+            | FromSlave::Finished { id, .. } => self.routes().contains_key(id),
+            FromSlave::Hello { .. }
+            | FromSlave::Login { .. }
+            | FromSlave::Attached { .. }
+            | FromSlave::GracefulShutdown
+            | FromSlave::Ping
+            | FromSlave::Pong => false,
+        };
+        self.conduct().judge(message, is_awaited)
+    }
+
+    fn conduct(&self) -> MutexGuard<'_, Conduct> {
+        self.conduct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is known of a slave, here or not.
@@ -113,6 +153,10 @@ pub(crate) struct Seat {
     pub(crate) facts: Option<Arc<SlaveFacts>>,
     pub(crate) last_heard: Option<Timestamp>,
     pub(crate) connects: Vec<Timestamp>,
+    /// Where the last session came from, and whether others can read it.
+    pub(crate) line: Option<String>,
+    /// When and why it was cut off the last time because it talked nonsense.
+    pub(crate) nonsense: Option<(Timestamp, String)>,
 }
 
 /// Every slave that was ever here in this run.
@@ -183,6 +227,8 @@ impl Slaves {
             has_masks,
             say,
             routes: Arc::default(),
+            conduct: Arc::default(),
+            nonsense: Arc::default(),
             heard: Arc::default(),
             closed: CancellationToken::new(),
             leaving: CancellationToken::new(),
@@ -229,6 +275,21 @@ impl Slaves {
         }
     }
 
+    /// Remembers where a slave came from.
+    fn came_from(&self, name: &SlaveName, from: String) {
+        self.seats().entry(name.clone()).or_default().line = Some(from);
+    }
+
+    /// Remembers why a slave was cut off.
+    fn blame(&self, name: &SlaveName, why: &str) {
+        let why = match why.char_indices().nth(REASON) {
+            Some((end, _)) => format!("{}…", &why[..end]),
+            None => why.to_owned(),
+        };
+        let mut seats = self.seats();
+        seats.entry(name.clone()).or_default().nonsense = Some((clock::now(), why));
+    }
+
     /// Every slave that is here to stay.
     pub(crate) fn present(&self) -> Vec<SlaveName> {
         let seats = self.seats();
@@ -243,21 +304,56 @@ impl Slaves {
 
 /// Why a line ended.
 #[derive(Debug, thiserror::Error)]
-enum LineEnd {
+pub(super) enum LineEnd {
     #[error(transparent)]
     Login(#[from] LoginError),
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error("the slave closed the line")]
     Closed,
-    #[error("nothing was heard for {} seconds", HEARTBEAT.as_secs())]
-    Silent,
+    #[error("nothing was heard for {}", clock::human(*.0))]
+    Silent(Duration),
     #[error("the slave said something else instead of what it is")]
     NotAttached,
     #[error("a slave of this name is connected and answers")]
     NameTaken,
     #[error("the master has let go of it")]
     Dismissed,
+    #[error("{0}")]
+    Nonsense(String),
+}
+
+impl LineEnd {
+    /// Whether the slave said what no slave says.
+    pub(super) fn is_nonsense(&self) -> bool {
+        match self {
+            Self::NotAttached | Self::Nonsense(_) => true,
+            Self::Wire(error) => error.is_nonsense(),
+            Self::Login(_) | Self::Closed | Self::Silent(_) | Self::NameTaken | Self::Dismissed => {
+                false
+            }
+        }
+    }
+}
+
+/// Why a caller has not become a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotIn {
+    /// It has not shown that it is a slave.
+    Stranger,
+    /// It has, but its name is taken, or its line broke.
+    Known,
+}
+
+/// A slave that has logged in.
+pub(super) struct Guest {
+    name: SlaveName,
+    has_masks: bool,
+    /// What it logged in with.
+    password: Option<String>,
+    /// Where it comes from.
+    from: String,
+    heartbeat: Duration,
 }
 
 /// Serves one line from the login to its end.
@@ -271,37 +367,88 @@ pub(crate) async fn serve<R, W>(
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let login = master_login(&mut reader, &mut writer, &password_of);
-    let caller = time::timeout(HEARTBEAT, login)
-        .await
-        .unwrap_or(Err(LoginError::Slow));
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(error) => {
-            warn!(from, reason = chain(&error), "refused a slave");
-            return;
-        }
-    };
+    let until = Instant::now() + crew.plan().master.line.login_timeout;
+    let guest = log_in(crew, from, until, &mut reader, &mut writer, &password_of).await;
+    if let Ok(guest) = guest {
+        guest.stay(crew, reader, writer, &password_of).await;
+    }
+}
+
+/// Asks a caller who it is, and welcomes it.
+pub(super) async fn log_in<R, W>(
+    crew: &Arc<Crew>,
+    from: &str,
+    until: Instant,
+    reader: &mut FrameReader<R>,
+    writer: &mut FrameWriter<W>,
+    password_of: &impl Fn(&str) -> Option<String>,
+) -> Result<Guest, NotIn>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let login = master_login(reader, writer, password_of);
+    let caller = time::timeout_at(until, login).await;
+    let caller = caller.unwrap_or(Err(LoginError::Slow)).map_err(|error| {
+        warn!(from, reason = chain(&error), "refused a slave");
+        NotIn::Stranger
+    })?;
     let name = SlaveName::from(caller.name.as_str());
     let password = password_of(&caller.name);
     debug!(from, slave = %name, version = caller.version, "slave logged in");
     if !make_room(crew, &name).await {
         warn!(from, slave = %name, reason = %LineEnd::NameTaken, "refused a slave");
-        drop(
-            caller
-                .refuse(&mut writer, &LineEnd::NameTaken.to_string())
-                .await,
-        );
-        return;
+        drop(caller.refuse(writer, &LineEnd::NameTaken.to_string()).await);
+        return Err(NotIn::Known);
     }
     let has_masks = caller.features.iter().any(|it| it == MASKS);
-    if let Err(error) = caller.welcome(&mut writer, &crew.identity, HEARTBEAT).await {
-        warn!(from, slave = %name, reason = chain(&error), "lost a slave during its login");
-        return;
+    let heartbeat = crew.plan().master.line.heartbeat;
+    let welcome = caller.welcome(writer, &crew.identity, heartbeat);
+    let welcomed = time::timeout(heartbeat, welcome).await;
+    let lost = match welcomed {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.into()),
+        Err(_) => Some(LineEnd::Silent(heartbeat)),
+    };
+    if let Some(end) = lost {
+        warn!(from, slave = %name, reason = chain(&end), "lost a slave during its login");
+        return Err(NotIn::Known);
     }
-    let is_known = || password.is_some() && password == password_of(name.as_str());
-    let end = attend(crew, &name, has_masks, &mut reader, writer, is_known).await;
-    info!(slave = %name, reason = chain(&end), "slave detached");
+    Ok(Guest {
+        name,
+        has_masks,
+        password,
+        from: from.to_owned(),
+        heartbeat,
+    })
+}
+
+impl Guest {
+    /// Serves the slave to the end of its line, and says how it came.
+    pub(super) async fn stay<R, W>(
+        self,
+        crew: &Arc<Crew>,
+        mut reader: FrameReader<R>,
+        writer: FrameWriter<W>,
+        password_of: &impl Fn(&str) -> Option<String>,
+    ) -> LineEnd
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let (name, password) = (self.name.clone(), self.password.clone());
+        let is_known = || password.is_some() && password == password_of(name.as_str());
+        let end = attend(crew, self, &mut reader, writer, is_known).await;
+        let reason = chain(&end);
+        if end.is_nonsense() {
+            warn!(slave = %name, reason, "cut off a slave that talks nonsense");
+            crew.slaves.blame(&name, &reason);
+            crew.tell(Status::SlaveChanged { slave: name });
+        } else {
+            info!(slave = %name, reason, "slave detached");
+        }
+        end
+    }
 }
 
 /// The password of a slave that dials in, as the configuration in force has it.
@@ -356,8 +503,7 @@ async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
 
 async fn attend<R, W>(
     crew: &Arc<Crew>,
-    name: &SlaveName,
-    has_masks: bool,
+    guest: Guest,
     reader: &mut FrameReader<R>,
     writer: FrameWriter<W>,
     is_known: impl Fn() -> bool,
@@ -366,18 +512,30 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let (facts, commands) = match time::timeout(HEARTBEAT, reader.next::<FromSlave>()).await {
+    let Guest {
+        name,
+        has_masks,
+        heartbeat,
+        from,
+        ..
+    } = guest;
+    let (facts, commands) = match time::timeout(heartbeat, reader.next::<FromSlave>()).await {
         Ok(Ok(Some(FromSlave::Attached { facts, commands }))) => (facts, commands),
         Ok(Ok(Some(_))) => return LineEnd::NotAttached,
         Ok(Ok(None)) => return LineEnd::Closed,
         Ok(Err(error)) => return error.into(),
-        Err(_) => return LineEnd::Silent,
+        Err(_) => return LineEnd::Silent(heartbeat),
+    };
+    let conduct = match Conduct::of(&commands) {
+        Ok(conduct) => conduct,
+        Err(why) => return LineEnd::Nonsense(why),
     };
     let (say, outbox) = mpsc::channel(OUTBOX);
-    let session = crew.slaves.sit_down(name, facts, has_masks, say);
+    let session = crew.slaves.sit_down(&name, facts, has_masks, say);
+    session.conduct().take_up(conduct);
     // A reload during the login has not seen this line; from here on it does.
     if !is_known() {
-        crew.slaves.stand_up(name, &session);
+        crew.slaves.stand_up(&name, &session);
         return LineEnd::Dismissed;
     }
     let closed = session.closed.clone();
@@ -385,9 +543,10 @@ where
     let _at_the_end = closed.clone().drop_guard();
     crew.supervise(
         format!("line to slave {name}"),
-        write_out(writer, outbox, closed),
+        write_out(writer, outbox, closed, heartbeat),
     );
-    info!(slave = %name, host = session.facts.platform.hostname, "slave attached");
+    info!(slave = %name, host = session.facts.platform.hostname, from, "slave attached");
+    crew.slaves.came_from(&name, from);
     for command in commands.iter().filter(|it| !crew.is_live(it.id.build)) {
         dismiss(&session, command).await;
     }
@@ -396,13 +555,15 @@ where
         slave: name.clone(),
     });
 
-    let end = listen(crew, name, &session, reader).await;
+    let end = listen(crew, &name, &session, heartbeat, reader).await;
 
-    if crew.slaves.stand_up(name, &session) {
+    if end.is_nonsense() {
+        // Those who wait for its commands are to know before they see the line closed.
+        session.cut_off(chain(&end));
+    }
+    if crew.slaves.stand_up(&name, &session) {
         crew.tell_core(Event::SlaveDetached(name.clone())).await;
-        crew.tell(Status::SlaveChanged {
-            slave: name.clone(),
-        });
+        crew.tell(Status::SlaveChanged { slave: name });
     }
     end
 }
@@ -422,17 +583,21 @@ async fn listen<R>(
     crew: &Arc<Crew>,
     name: &SlaveName,
     session: &Session,
+    heartbeat: Duration,
     reader: &mut FrameReader<R>,
 ) -> LineEnd
 where
     R: AsyncRead + Unpin,
 {
     let mut quiet_since = Instant::now();
-    let mut beat = time::interval(HEARTBEAT / 4);
+    let mut beat = time::interval(heartbeat / 4);
     loop {
         let message = tokio::select! {
             biased;
-            () = session.closed.cancelled() => return LineEnd::Dismissed,
+            () = session.closed.cancelled() => return match session.nonsense() {
+                Some(why) => LineEnd::Nonsense(why.to_owned()),
+                None => LineEnd::Dismissed,
+            },
             () = crew.stop.cancelled() => return LineEnd::Dismissed,
             message = reader.next::<FromSlave>() => match message {
                 Ok(Some(message)) => message,
@@ -440,10 +605,10 @@ where
                 Err(error) => return error.into(),
             },
             _ = beat.tick() => {
-                if quiet_since.elapsed() >= HEARTBEAT {
-                    return LineEnd::Silent;
+                if quiet_since.elapsed() >= heartbeat {
+                    return LineEnd::Silent(heartbeat);
                 }
-                if quiet_since.elapsed() >= HEARTBEAT / 2 {
+                if quiet_since.elapsed() >= heartbeat / 2 {
                     session.say(FromMaster::Ping).await;
                 }
                 continue;
@@ -451,6 +616,9 @@ where
         };
         quiet_since = Instant::now();
         crew.slaves.heard(name, session);
+        if let Err(why) = session.judge(&message) {
+            return LineEnd::Nonsense(why);
+        }
         hear(crew, session, message).await;
     }
 }
@@ -499,6 +667,7 @@ async fn write_out<W>(
     mut writer: FrameWriter<W>,
     mut outbox: mpsc::Receiver<FromMaster>,
     closed: CancellationToken,
+    heartbeat: Duration,
 ) where
     W: AsyncWrite + Unpin,
 {
@@ -512,7 +681,15 @@ async fn write_out<W>(
                 }
                 next = outbox.try_recv().ok();
             }
-            writer.flush().await?;
+            // Who reads nothing is as far away as who says nothing.
+            loop {
+                let waiting = writer.waiting();
+                match time::timeout(heartbeat, writer.flush()).await {
+                    Ok(flushed) => break flushed?,
+                    Err(_) if writer.waiting() < waiting => {}
+                    Err(_) => return Err(WireError::Line(io::ErrorKind::TimedOut.into())),
+                }
+            }
         }
         Ok::<(), WireError>(())
     };

@@ -78,6 +78,12 @@ pub(crate) struct SlaveVariables {
     pub(crate) keepalive: u32,
     /// Octal, such as `022`.
     pub(crate) umask: Option<String>,
+    /// Whether the master is dialled with TLS.
+    pub(crate) has_tls: bool,
+    /// The certificate of the master's authority, as PEM; `None`: those that the system trusts.
+    pub(crate) authority: Option<String>,
+    /// What the master's certificate is for, where it is dialled by another name.
+    pub(crate) tls_name: Option<String>,
     /// A sentence about this machine.
     pub(crate) host: String,
 }
@@ -139,6 +145,9 @@ impl Default for SlaveVariables {
             max_delay: 300,
             keepalive: 600,
             umask: None,
+            has_tls: false,
+            authority: None,
+            tls_name: None,
             host: "a build slave".to_owned(),
         }
     }
@@ -205,6 +214,10 @@ impl SlaveVariables {
         not_empty("passwd", &self.password)?;
         one_line("master", &self.master)?;
         one_line("passwd", &self.password)?;
+        if let Some(name) = &self.tls_name {
+            not_empty("tls-name", name)?;
+            one_line("tls-name", name)?;
+        }
         if let Some(umask) = &self.umask {
             let digits = umask.strip_prefix("0o").unwrap_or(umask);
             let value = u32::from_str_radix(digits, 8);
@@ -220,6 +233,9 @@ impl SlaveVariables {
         let mut plan = Plan::default();
         plan.directory("");
         plan.add("slave.ini", Content::Private(slave_ini::text(self)));
+        if let Some(authority) = &self.authority {
+            plan.text(slave_ini::AUTHORITY, authority);
+        }
         plan.directory("info");
         plan.text("info/admin", "Your Name Here <admin@youraddress.invalid>\n");
         plan.text("info/host", &format!("{}\n", self.host));

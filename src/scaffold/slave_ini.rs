@@ -2,6 +2,9 @@
 
 use super::plan::SlaveVariables;
 
+/// The copy of the certificate of the master's authority.
+pub(super) const AUTHORITY: &str = "ca.pem";
+
 /// Writes the file.
 pub(super) fn text(variables: &SlaveVariables) -> String {
     let SlaveVariables {
@@ -18,6 +21,7 @@ pub(super) fn text(variables: &SlaveVariables) -> String {
         None => "# umask = 022".to_owned(),
     };
     let address = address(master, *slaveport);
+    let tls = tls(variables);
     format!(
         "\
 # The configuration of this build slave. `autobot restart` puts changes into force.
@@ -29,7 +33,7 @@ master = {address}
 # The name and password that the master's master.ini has for this slave.
 name = {name}
 password = {password}
-
+{tls}
 # The longest wait between two attempts to reach the master.
 max_delay = {max_delay}
 # How often to make sure that the connection still works.
@@ -38,6 +42,22 @@ keepalive = {keepalive}
 {umask}
 "
     )
+}
+
+/// Nothing where the line is plain, so that a file without TLS does not speak of it.
+fn tls(variables: &SlaveVariables) -> String {
+    if !variables.has_tls {
+        return String::new();
+    }
+    let mut text = String::from("\n# Nobody else can read the line: whom the slave believes.\n");
+    text.push_str(&match variables.authority {
+        Some(_) => format!("tls_ca = {AUTHORITY}\n"),
+        None => "tls = yes\n".to_owned(),
+    });
+    if let Some(name) = &variables.tls_name {
+        text.push_str(&format!("tls_name = {name}\n"));
+    }
+    text
 }
 
 /// Host and port; a master that was named with its port keeps that.
@@ -78,6 +98,25 @@ mod tests {
         # The file mode mask of what is built, in octal.
         # umask = 022
         ");
+    }
+
+    #[test]
+    fn a_slave_with_tls_says_whom_it_believes() {
+        let mut variables = SlaveVariables {
+            has_tls: true,
+            ..SlaveVariables::default()
+        };
+        let lines = |variables: &SlaveVariables| {
+            let text = text(variables);
+            let tls = text.lines().filter(|it| it.starts_with("tls"));
+            tls.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&variables), ["tls = yes"]);
+        variables.authority = Some("PEM".to_owned());
+        variables.tls_name = Some("ci.test".to_owned());
+        assert_eq!(lines(&variables), ["tls_ca = ca.pem", "tls_name = ci.test"]);
+        let plan = variables.plan();
+        assert!(plan.items.iter().any(|it| it.path.ends_with(AUTHORITY)));
     }
 
     #[test]

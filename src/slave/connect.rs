@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Slave;
 use super::SlaveSettings;
 use super::session::{self, Left, SessionError};
+use crate::tls::{Refused, Trust, TrustError};
 use crate::wire::login::LoginError;
 
 /// How long the master may take to accept a call.
@@ -27,13 +29,28 @@ pub(super) async fn stay_connected(slave: &mut Slave, stop: &CancellationToken) 
             dialled = dial(&slave.settings) => dialled,
         };
         match dialled {
-            Err(error) => warn!(
-                host = slave.settings.host, port = slave.settings.port, %error,
-                "the master cannot be reached"
-            ),
-            Ok(stream) => {
-                let (read, write) = stream.into_split();
-                let left = session::serve(slave, read, write, stop).await;
+            Err(error) => {
+                warn!(
+                    host = slave.settings.host,
+                    port = slave.settings.port,
+                    error = &error as &dyn std::error::Error,
+                    "the master cannot be reached"
+                );
+                if error.is_lasting() {
+                    backoff.slow_down();
+                }
+            }
+            Ok(line) => {
+                let left = match line {
+                    Line::Plain(stream) => {
+                        let (read, write) = stream.into_split();
+                        session::serve(slave, read, write, stop).await
+                    }
+                    Line::Tls(stream) => {
+                        let (read, write) = tokio::io::split(*stream);
+                        session::serve(slave, read, write, stop).await
+                    }
+                };
                 if !matches!(left, Err(SessionError::Login(_) | SessionError::Spool(_))) {
                     backoff.reset();
                 }
@@ -44,10 +61,13 @@ pub(super) async fn stay_connected(slave: &mut Slave, stop: &CancellationToken) 
                         return;
                     }
                     Ok(Left::Closed) => info!("the master closed the line"),
-                    Err(SessionError::Login(LoginError::Rejected(why))) => {
+                    Err(SessionError::Login(LoginError::Rejected { why, retry_after })) => {
                         warn!(why, "the master refuses this slave");
-                        // Somebody has to change something before it goes better.
-                        backoff.slow_down();
+                        match retry_after {
+                            Some(wait) => backoff.wait(wait),
+                            // Somebody has to change something before it goes better.
+                            None => backoff.slow_down(),
+                        }
                     }
                     Err(error) => {
                         warn!(error = &error as &dyn std::error::Error, "the line failed")
@@ -65,9 +85,51 @@ pub(super) async fn stay_connected(slave: &mut Slave, stop: &CancellationToken) 
     }
 }
 
-async fn dial(settings: &SlaveSettings) -> io::Result<TcpStream> {
+/// A line to the master.
+enum Line {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error("nobody can be dialled there")]
+    Line(#[from] io::Error),
+    #[error("nobody answers within {} s", DIAL.as_secs())]
+    Slow,
+    #[error("it is not known whom to believe")]
+    Trust(#[from] TrustError),
+    #[error("no TLS with the master")]
+    Tls(#[from] Refused),
+}
+
+impl DialError {
+    /// Whether somebody has to change something before it goes better.
+    const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Trust(_) | Self::Tls(Refused::Tls(_)))
+    }
+}
+
+async fn dial(settings: &SlaveSettings) -> Result<Line, DialError> {
+    timeout(DIAL, dial_patiently(settings))
+        .await
+        .unwrap_or(Err(DialError::Slow))
+}
+
+async fn dial_patiently(settings: &SlaveSettings) -> Result<Line, DialError> {
+    let stream = reach(settings).await?;
+    let Some(tls) = &settings.tls else {
+        return Ok(Line::Plain(stream));
+    };
+    // Read each time: an authority is replaced while the slave runs.
+    let trust = Trust::new(tls.authority.as_deref(), &tls.name)?;
+    Ok(Line::Tls(Box::new(trust.connect(stream).await?)))
+}
+
+async fn reach(settings: &SlaveSettings) -> io::Result<TcpStream> {
     let address = (settings.host.as_str(), settings.port);
-    let stream = timeout(DIAL, TcpStream::connect(address)).await??;
+    let stream = TcpStream::connect(address).await?;
     // Messages are collected already; waiting for more would only cost time.
     stream.set_nodelay(true)?;
     if let Some(after) = settings.keepalive {
@@ -101,6 +163,12 @@ impl Backoff {
         self.delay = self.most;
     }
 
+    /// The next call comes no sooner, unless that is longer than anybody waits.
+    fn wait(&mut self, least: Duration) {
+        // More, so that a jitter to the short side does not make it too early.
+        self.delay = (self.delay.max(1.5 * least.as_secs_f64())).min(self.most);
+    }
+
     /// `chance` is drawn from a normal distribution around 0.
     fn next(&mut self, chance: f64) -> Duration {
         let jitter = (1.0 + 0.12 * chance).clamp(0.5, 1.5);
@@ -130,6 +198,11 @@ mod tests {
         backoff.reset();
         assert_eq!(backoff.next(1.0), Duration::from_secs_f64(1.12));
         backoff.slow_down();
+        backoff.reset();
+        backoff.wait(Duration::from_secs(20));
+        assert_eq!(backoff.next(-1.0), Duration::from_secs_f64(30.0 * 0.88));
+        backoff.wait(Duration::from_secs(1 << 40));
+        assert_eq!(backoff.next(0.0).as_secs(), 300, "nobody waits for ever");
         assert_eq!(
             backoff.next(9.0).as_secs(),
             300,

@@ -55,6 +55,8 @@ pub(crate) struct SlaveSettings {
     pub(crate) basedir: PathBuf,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// `None`: the line is plain.
+    pub(crate) tls: Option<SlaveTls>,
     pub(crate) name: String,
     pub(crate) password: String,
     /// The longest wait before the master is dialled again.
@@ -65,6 +67,15 @@ pub(crate) struct SlaveSettings {
     pub(crate) umask: Option<u32>,
     /// This program, which is also the runner.
     pub(crate) program: PathBuf,
+}
+
+/// Whom a slave believes that dials with TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SlaveTls {
+    /// The certificate of the master's authority; `None`: those that the system trusts.
+    pub(crate) authority: Option<PathBuf>,
+    /// What the master's certificate is for.
+    pub(crate) name: String,
 }
 
 /// Why a slave cannot run, or not any longer.

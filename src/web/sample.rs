@@ -80,6 +80,7 @@ pub(super) fn master_plan() -> MasterPlan {
         htmlport: None,
         publichtmlport: None,
         properties: Properties::new(),
+        line: Default::default(),
         lost_timeout: Duration::from_secs(600),
         validation: ValidationPlan::default(),
         prioritize_builders: BuilderOrder::default(),
@@ -476,13 +477,17 @@ impl Desk for SampleDesk {
             running: Vec::new(),
             last_heard: connected.then(|| at(clock::now(), 3)),
             connects: 1,
+            line: connected.then(|| "10.0.0.5:4711, TLS".into()),
+            nonsense: None,
         };
         let mut otter = slave("otter", true);
         otter.running = vec![BuildKey {
             builder: "hello".into(),
             number: 6,
         }];
-        vec![slave("newt", false), otter, slave("<eel>", true)]
+        let mut eel = slave("<eel>", true);
+        eel.nonsense = Some((at(clock::now(), 60), "a log named `<b>`".into()));
+        vec![slave("newt", false), otter, eel]
     }
 
     fn sources(&self) -> Vec<SourceView> {

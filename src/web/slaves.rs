@@ -37,6 +37,15 @@ pub(super) struct SlaveLine {
     pub(super) running: Vec<Link>,
     pub(super) last_heard: Option<Moment>,
     pub(super) connects: usize,
+    pub(super) line: Option<String>,
+    pub(super) nonsense: Option<Nonsense>,
+}
+
+/// Why a slave was cut off.
+#[derive(Serialize)]
+pub(super) struct Nonsense {
+    pub(super) at: Moment,
+    pub(super) why: String,
 }
 
 impl SlaveLine {
@@ -69,6 +78,11 @@ impl SlaveLine {
             running: slave.running.iter().map(Link::build).collect(),
             last_heard: slave.last_heard.map(|it| Moment::new(it, now)),
             connects: slave.connects,
+            line: slave.line.clone(),
+            nonsense: slave.nonsense.as_ref().map(|(at, why)| Nonsense {
+                at: Moment::new(*at, now),
+                why: why.clone(),
+            }),
         }
     }
 }

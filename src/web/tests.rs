@@ -610,6 +610,19 @@ async fn a_growing_log_is_followed_to_its_end() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_slave_says_how_it_is_connected_and_why_it_was_cut_off() {
+    let (_desk, router) = full().await;
+    let page = get(&router, "/buildslaves/%3Ceel%3E").await.body;
+    assert!(
+        page.contains("because it talked nonsense: a log named `&lt;b&gt;`"),
+        "{page}"
+    );
+    let page = get(&router, "/buildslaves/otter").await.body;
+    assert!(!page.contains("nonsense"), "{page}");
+    assert!(page.contains("10.0.0.5:4711, TLS"), "{page}");
+}
+
+#[tokio::test]
 async fn the_command_line_gets_its_documents() {
     let (desk, router) = full().await;
     let ask = async |path: &str| -> serde_json::Value {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::native::{FrameReader, FrameWriter, MAX_FRAME, MAX_STRANGER_FRAME, WireError};
 use super::{FromMaster, FromSlave};
@@ -15,8 +15,15 @@ use super::{FromMaster, FromSlave};
 /// The version of the protocol that this program speaks.
 pub(crate) const PROTOCOL: u32 = 1;
 
-/// Who has not logged in by then is not going to.
+/// A master that takes longer to answer is not going to.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// A refusal is said so long after the proof, whatever the reason: how long it took to find
+/// the reason tells nothing, and who guesses has to wait.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest name that is looked at.
+const LONGEST_NAME: usize = 200;
 
 const NONCE: usize = 32;
 
@@ -27,15 +34,20 @@ pub(crate) enum LoginError {
     Wire(#[from] WireError),
     #[error("the line was closed during the login")]
     Closed,
-    #[error("the login took longer than {} seconds", LIMIT.as_secs())]
+    #[error("the login took too long")]
     Slow,
     #[error("the other side speaks version {0} of the protocol, this program {PROTOCOL}")]
     Protocol(u32),
     #[error("a message came out of turn during the login")]
     OutOfTurn,
     /// The master's words, told to the slave.
-    #[error("the master refuses: {0}")]
-    Rejected(String),
+    #[error("the master refuses: {why}")]
+    Rejected {
+        why: String,
+        retry_after: Option<Duration>,
+    },
+    #[error("the caller gives a name of {0} bytes")]
+    LongName(usize),
     #[error("slave `{0}` is not configured")]
     UnknownName(String),
     #[error("slave `{0}` has another password")]
@@ -148,7 +160,10 @@ where
             salt,
             nonce,
         } => (protocol, version, features, salt, nonce),
-        FromMaster::Rejected { why } => return Err(LoginError::Rejected(why)),
+        FromMaster::Rejected {
+            why,
+            retry_after_secs,
+        } => return Err(rejected(why, retry_after_secs)),
         _ => return Err(LoginError::OutOfTurn),
     };
     if protocol != PROTOCOL {
@@ -179,8 +194,18 @@ where
                 heartbeat: Duration::from_secs(heartbeat_secs.max(1)),
             })
         }
-        FromMaster::Rejected { why } => Err(LoginError::Rejected(why)),
+        FromMaster::Rejected {
+            why,
+            retry_after_secs,
+        } => Err(rejected(why, retry_after_secs)),
         _ => Err(LoginError::OutOfTurn),
+    }
+}
+
+fn rejected(why: String, retry_after_secs: Option<u64>) -> LoginError {
+    LoginError::Rejected {
+        why,
+        retry_after: retry_after_secs.map(Duration::from_secs),
     }
 }
 
@@ -206,9 +231,7 @@ where
     W: AsyncWrite + Unpin,
 {
     reader.limit(MAX_STRANGER_FRAME);
-    let caller = timeout(LIMIT, ask(reader, writer, lookup))
-        .await
-        .map_err(|_| LoginError::Slow)??;
+    let caller = ask(reader, writer, lookup).await?;
     reader.limit(MAX_FRAME);
     Ok(caller)
 }
@@ -233,6 +256,9 @@ where
     else {
         return Err(LoginError::OutOfTurn);
     };
+    if name.len() > LONGEST_NAME {
+        return Err(LoginError::LongName(name.len()));
+    }
     if protocol != PROTOCOL {
         let why = format!("this master speaks version {PROTOCOL} of the protocol, not {protocol}");
         reject(writer, why).await?;
@@ -252,6 +278,7 @@ where
     let FromSlave::Login { proof: given } = hear(reader).await? else {
         return Err(LoginError::OutOfTurn);
     };
+    let asked = Instant::now();
     // Only now, so that a stranger cannot tell a wrong name from a wrong password.
     let password = lookup(&name);
     let proof = Proof {
@@ -271,6 +298,7 @@ where
             answer,
         });
     }
+    sleep_until(asked + PAUSE).await;
     let why = format!("`{name}` is not a slave of this master, or its password is another");
     reject(writer, why).await?;
     Err(match password {
@@ -306,11 +334,42 @@ impl Caller {
     }
 }
 
+/// Sends a caller away who is not asked who it is. Its first words are heard, so that the
+/// answer is not lost when the line closes over them.
+pub(crate) async fn turn_away<R, W>(
+    reader: &mut FrameReader<R>,
+    writer: &mut FrameWriter<W>,
+    why: String,
+    retry_after: Option<Duration>,
+) -> Result<(), LoginError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    reader.limit(MAX_STRANGER_FRAME);
+    reader.preamble().await?;
+    hear::<_, FromSlave>(reader).await?;
+    let retry_after_secs = retry_after.map(|it| it.as_secs().max(1));
+    writer
+        .send(&FromMaster::Rejected {
+            why,
+            retry_after_secs,
+        })
+        .await?;
+    Ok(())
+}
+
 async fn reject<W: AsyncWrite + Unpin>(
     writer: &mut FrameWriter<W>,
     why: String,
 ) -> Result<(), WireError> {
-    writer.send(&FromMaster::Rejected { why }).await
+    let retry_after_secs = None;
+    writer
+        .send(&FromMaster::Rejected {
+            why,
+            retry_after_secs,
+        })
+        .await
 }
 
 async fn hear<R, T>(reader: &mut FrameReader<R>) -> Result<T, LoginError>
@@ -329,7 +388,7 @@ fn random() -> Result<[u8; NONCE], LoginError> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{DuplexStream, duplex, split};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 
     use super::*;
 
@@ -374,14 +433,16 @@ mod tests {
         assert_eq!(master.unwrap(), "linux-1");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_wrong_name_and_a_wrong_password_sound_the_same_to_the_slave() {
         for (name, password, logged) in [
             ("linux-1", "sekret", "slave `linux-1` has another password"),
             ("linux-2", "secret", "slave `linux-2` is not configured"),
             ("linux-2", "", "slave `linux-2` is not configured"),
         ] {
+            let asked = Instant::now();
             let (slave, master) = call(name, password).await;
+            assert_eq!(asked.elapsed(), PAUSE, "and take the same time");
             assert_eq!(
                 slave.unwrap_err().to_string(),
                 format!(
@@ -447,13 +508,121 @@ mod tests {
         assert_eq!(most, MAX_STRANGER_FRAME);
     }
 
+    /// What a slave says from its preamble to its proof, to a master with a challenge of its own.
+    async fn overheard() -> Vec<u8> {
+        let (near, mut far) = duplex(4096);
+        let (read, write) = split(near);
+        let (mut slave_reads, mut slave_writes) = (FrameReader::new(read), FrameWriter::new(write));
+        let slave = slave_login(&mut slave_reads, &mut slave_writes, "linux-1", "secret");
+        let listening = async {
+            let mut heard = vec![0; 4096];
+            let hello = far.read(&mut heard).await.unwrap();
+            FrameWriter::new(&mut far)
+                .send(&FromMaster::Challenge {
+                    protocol: PROTOCOL,
+                    version: String::new(),
+                    features: Vec::new(),
+                    salt: vec![1],
+                    nonce: vec![2],
+                })
+                .await
+                .unwrap();
+            let login = far.read(&mut heard[hello..]).await.unwrap();
+            heard.truncate(hello + login);
+            heard
+        };
+        tokio::select! {
+            heard = listening => heard,
+            _ = slave => panic!("nobody answers"),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_silent_caller_is_dropped() {
-        let ((_kept, _open), (mut reads, mut writes)) = line();
-        let error = master_login(&mut reads, &mut writes, |_: &str| None).await;
+    async fn what_was_overheard_works_no_second_time() {
+        let heard = overheard().await;
+        let (mut stranger, far) = duplex(4096);
+        let (read, write) = split(far);
+        let (mut reads, mut writes) = (FrameReader::new(read), FrameWriter::new(write));
+        stranger.write_all(&heard).await.unwrap();
+        let lookup = |_: &str| Some("secret".to_owned());
+        let error = master_login(&mut reads, &mut writes, lookup).await;
         assert_eq!(
             error.unwrap_err().to_string(),
-            "the login took longer than 30 seconds"
+            "slave `linux-1` has another password"
         );
+    }
+
+    #[tokio::test]
+    async fn both_sides_take_a_new_number_for_each_login() {
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            let ((mut slave_reads, mut slave_writes), (mut reads, mut writes)) = line();
+            slave_writes.preamble();
+            let hello = FromSlave::Hello {
+                protocol: PROTOCOL,
+                version: String::new(),
+                features: Vec::new(),
+                name: "linux-1".to_owned(),
+                nonce: Vec::new(),
+            };
+            slave_writes.send(&hello).await.unwrap();
+            let asking = master_login(&mut reads, &mut writes, |_: &str| None);
+            tokio::select! {
+                _ = asking => panic!("it waits for a proof"),
+                said = slave_reads.next() => match said.unwrap() {
+                    Some(FromMaster::Challenge { salt, nonce, .. }) => {
+                        assert_eq!((salt.len(), nonce.len()), (NONCE, NONCE));
+                        numbers.extend([salt, nonce]);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            // A slave's number stands behind its name in the first frame.
+            let first = overheard().await;
+            let at = first.windows(5).position(|it| it == b"nonce").unwrap();
+            numbers.push(first[at + 7..at + 7 + NONCE].to_vec());
+        }
+        let count = numbers.len();
+        numbers.sort();
+        numbers.dedup();
+        assert_eq!((count, numbers.len()), (6, 6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_fills_the_log_is_not_looked_at() {
+        let (slave, master) = call(&"x".repeat(201), "secret").await;
+        assert!(matches!(slave, Err(LoginError::Slow)), "it is not answered");
+        assert_eq!(
+            master.unwrap_err().to_string(),
+            "the caller gives a name of 201 bytes"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_is_turned_away_hears_why_and_until_when() {
+        let ((mut slave_reads, mut slave_writes), (mut reads, mut writes)) = line();
+        let slave = slave_login(&mut slave_reads, &mut slave_writes, "linux-1", "secret");
+        let wait = Some(Duration::from_millis(2500));
+        let away = turn_away(&mut reads, &mut writes, "too many".to_owned(), wait);
+        let (slave, away) = tokio::join!(slave, away);
+        away.unwrap();
+        let Err(LoginError::Rejected { why, retry_after }) = slave else {
+            panic!("it is let in");
+        };
+        assert_eq!(why, "too many");
+        assert_eq!(retry_after, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_refusal_without_a_time_is_said_as_it_always_was() {
+        let retry_after_secs = None;
+        let rejected = FromMaster::Rejected {
+            why: "no".to_owned(),
+            retry_after_secs,
+        };
+        let bytes = rmp_serde::to_vec_named(&rejected).unwrap();
+        assert_eq!(bytes, b"\x81\xa8rejected\x81\xa3why\xa2no");
+        let again: FromMaster = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(again, rejected);
     }
 }

@@ -91,6 +91,9 @@ pub(crate) enum FromMaster {
     /// The login failed, or the name is taken by a slave that answers. The line closes.
     Rejected {
         why: String,
+        /// Who calls sooner is refused again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_secs: Option<u64>,
     },
     /// Run this, or attach to it if it exists: then the slave sends each log
     /// from the offset given in `have` (0 where none is given). What has said something and

@@ -37,6 +37,16 @@ pub(crate) enum WireError {
     Preamble,
 }
 
+impl WireError {
+    /// Whether the other side said what nobody should say. A line that breaks is nobody's fault.
+    pub(crate) const fn is_nonsense(&self) -> bool {
+        match self {
+            Self::TooLong { .. } | Self::Garbage(_) | Self::Preamble => true,
+            Self::Line(_) | Self::Cut | Self::Unsayable(_) => false,
+        }
+    }
+}
+
 /// Reads frames. A read that is dropped loses nothing: what has come is kept.
 #[derive(Debug)]
 pub(crate) struct FrameReader<R> {
@@ -114,8 +124,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     async fn fill(&mut self) -> Result<usize, WireError> {
         // Grows by what one read brings, not by what a frame claims to be.
         self.buffer.reserve(16 << 10);
-        let read = self.from.read_buf(&mut self.buffer).await;
-        read.map_err(WireError::Line)
+        match self.from.read_buf(&mut self.buffer).await {
+            // A line with TLS that was cut says it so. Frames have lengths, and what was cut off is
+            // asked for again: nobody gains by cutting.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read.map_err(WireError::Line),
+        }
     }
 }
 

@@ -113,17 +113,22 @@ impl Farm {
     }
 
     pub(crate) fn start_slave_with(&mut self, name: &str, password: &str) {
+        let master = format!("127.0.0.1:{}", self.slaveport);
+        self.start_slave_at(name, &master, &format!("password = {password}\n"));
+    }
+
+    /// Starts a slave that dials `master`, with more keys in its file.
+    pub(crate) fn start_slave_at(&mut self, name: &str, master: &str, more: &str) {
         let dir = self.path(name);
         fs::create_dir_all(dir.join("info")).expect("a directory");
-        fs::write(
-            dir.join("slave.ini"),
-            format!(
-                "[:slave:]\nmaster = 127.0.0.1:{}\nname = {name}\npassword = {password}\nmax_delay = 1\n",
-                self.slaveport
-            ),
-        )
-        .expect("written");
+        let lines = format!("master = {master}\nname = {name}\nmax_delay = 1\n{more}");
+        fs::write(dir.join("slave.ini"), format!("[:slave:]\n{lines}")).expect("written");
         self.start_slave_in(name);
+    }
+
+    /// What a slave has said.
+    pub(crate) fn slave_output(&self, name: &str) -> String {
+        fs::read_to_string(self.path(&format!("{name}.out"))).unwrap_or_default()
     }
 
     /// Starts the slave of a directory that is there.

@@ -81,3 +81,83 @@ fn a_slave_that_answers_keeps_its_name() {
     assert_eq!(build["results"], 0, "{build:#}");
     assert!(farm.path("linux/hi-linux").exists() && !farm.path("twin/hi-linux").exists());
 }
+
+#[test]
+fn who_guesses_is_slowed_down_and_told_and_others_are_not() {
+    let mut farm = Farm::new(&format!("max_failed_logins = 3\nlogin_timeout = 2s\n{ONE}"));
+    farm.start_master();
+    // From an address of its own: all of 127.0.0.0/8 is this machine.
+    farm.start_slave("linux");
+    farm.force("hi-linux", &[]);
+    let garbage = [b"autobot/1\n".as_slice(), &[0, 0, 0, 3, 0xc1, 0xff, 0x00]].concat();
+    for _ in 0..3 {
+        assert_eq!(knock(&farm, &garbage), b"");
+    }
+    let hello = hello("linux");
+    let answer = String::from_utf8_lossy(&knock(&farm, &hello)).into_owned();
+    assert!(
+        answer.contains("too many logins from this address have failed"),
+        "{answer}"
+    );
+    assert!(answer.contains("retry_after_secs"), "{answer}");
+    let said = farm.master_output();
+    assert_eq!(
+        said.matches("refuses callers of an address").count(),
+        1,
+        "{said}"
+    );
+    // The slave that is here stays.
+    let build = farm.force("hi-linux", &[]);
+    assert_eq!(build["results"], 0, "{build:#}");
+}
+
+#[test]
+fn callers_that_say_nothing_do_not_keep_others_out_for_long() {
+    let mut farm = Farm::new(&format!(
+        "max_strangers_per_address = 3\nlogin_timeout = 2s\n{ONE}"
+    ));
+    farm.start_master();
+    let port = farm.slaveport;
+    let line = || TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    let idle: Vec<TcpStream> = (0..3).map(|_| line()).collect();
+    farm.wait("the refusal", |farm| {
+        let answer = String::from_utf8_lossy(&knock(farm, &hello("linux"))).into_owned();
+        answer
+            .contains("callers from this address have not logged in yet")
+            .then_some(())
+    });
+    farm.start_slave("linux");
+    let build = farm.force("hi-linux", &[]);
+    assert_eq!(build["results"], 0, "{build:#}");
+    assert!(farm.master_output().contains("it says nothing"));
+    for mut line in idle {
+        assert_eq!(line.read(&mut [0]).expect("closed"), 0);
+    }
+}
+
+/// The first words of a slave.
+fn hello(name: &str) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).expect("short");
+        assert!(length < 32, "{text}");
+        [&[0xa0 | length], text.as_bytes()].concat()
+    };
+    let body = [
+        vec![0x81],
+        text("hello"),
+        vec![0x85],
+        text("protocol"),
+        vec![1],
+        text("version"),
+        text("0"),
+        text("features"),
+        vec![0x90],
+        text("name"),
+        text(name),
+        text("nonce"),
+        vec![0xc4, 1, 7],
+    ]
+    .concat();
+    let length = u32::try_from(body.len()).expect("short").to_be_bytes();
+    [b"autobot/1\n".as_slice(), &length, &body].concat()
+}

@@ -68,6 +68,7 @@ impl Bench {
             basedir: self.base.path().to_owned(),
             host: "localhost".to_owned(),
             port: 9989,
+            tls: None,
             name: "linux-1".to_owned(),
             password: "secret".to_owned(),
             max_delay: Duration::from_secs(300),
