@@ -66,11 +66,7 @@ pub(crate) struct Finish {
 impl Finish {
     /// The end of a command that the slave never hears of.
     pub(crate) fn unsent(log: &LogFile, why: String) -> Self {
-        let exit = Exit {
-            code: -1,
-            cause: ExitCause::NotStarted(why.clone()),
-            elapsed_ms: 0,
-        };
+        let exit = Exit::new(-1, ExitCause::NotStarted(why.clone()), 0);
         Self {
             exit,
             end: log.len(),
@@ -269,11 +265,7 @@ impl CommandLine<'_> {
     fn turned_away(&self, session: &Session, log: &LogFile, why: String) -> Finish {
         session.forget_route(self.id);
         let cause = ExitCause::NotStarted(why.clone());
-        let exit = Exit {
-            code: -1,
-            cause,
-            elapsed_ms: 0,
-        };
+        let exit = Exit::new(-1, cause, 0);
         Finish {
             exit,
             end: log.len(),
@@ -286,11 +278,7 @@ impl CommandLine<'_> {
     /// The end of a command whose slave is not here.
     fn cut_off(&self, log: &mut LogFile, cause: ExitCause) -> Finish {
         let end = log.len();
-        let exit = Exit {
-            code: -1,
-            cause,
-            elapsed_ms: 0,
-        };
+        let exit = Exit::new(-1, cause, 0);
         let postscript = Some(trailer(&exit));
         Finish {
             exit,
@@ -440,11 +428,7 @@ mod tests {
             ),
         ] {
             let (code, elapsed_ms) = (-1, 0);
-            let exit = Exit {
-                code,
-                cause,
-                elapsed_ms,
-            };
+            let exit = Exit::new(code, cause, elapsed_ms);
             assert_eq!(line.hidden(exit).cause, expected);
         }
         let mut log = LogFile::open(&dir.path().join("log")).expect("a log");

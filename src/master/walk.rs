@@ -197,6 +197,9 @@ impl Build {
         };
         let mut earlier = earlier.into_iter();
         let mut last: Option<(Exit, LogSlice)> = None;
+        // What earlier commands took is counted as they are shown again.
+        self.records[index].usage = None;
+        self.records[index].ended = None;
         let step = self.records[index].number;
         let mut place = 0;
         loop {
@@ -223,6 +226,7 @@ impl Build {
                 Move::Trigger(_) | Move::Send(_) | Move::Done(_) => None,
             };
             if let Some((_, Some((exit, end)))) = was {
+                self.records[index].tally(&exit);
                 last = Some((exit, LogSlice::new(&path, row.log_start, end)));
                 place += 1;
                 continue;
@@ -288,6 +292,7 @@ impl Build {
                 self.open = None;
                 self.forgettable.push((session, id));
             }
+            self.records[index].tally(&exit);
             if let Some(line) = finish.postscript {
                 self.postscripts.push((path.clone(), line));
             }

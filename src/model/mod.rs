@@ -14,12 +14,13 @@ mod secret;
 mod sourcestamp;
 mod status;
 mod time;
+mod usage;
 
 pub(crate) use build::{BuildKey, BuildRecord, LogRecord, RequestRecord, StepRecord};
 pub(crate) use change::{Change, NewChange};
 pub(crate) use command::{
     Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Platform,
-    SecretHole, Shell, ShellLine, Written,
+    SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
 };
 pub(crate) use ids::{
     BuildId, BuilderName, BuildsetId, ChangeId, ConfigId, FactoryName, LockName, RequestId,
@@ -33,3 +34,4 @@ pub(crate) use secret::{Mask, OPENING, SHORTEST_MASKED, SecretName, SecretRef, h
 pub(crate) use sourcestamp::{NewBuildset, Patch, SourceStamp};
 pub(crate) use status::Status;
 pub(crate) use time::Timestamp;
+pub(crate) use usage::{Bytes, Usage};

@@ -1,8 +1,10 @@
 //! Programs, well started and well ended. The only room that starts any:
 //! [`run()`] for a program whose output is wanted in one piece, the spawners for
 //! a slave's runner and what it runs, [`tree`] for ending all that a program
-//! has started. It does not know what the programs are for.
+//! has started, [`account`] for what they took. It does not know what the programs are for.
 
+pub(crate) mod account;
+pub(crate) mod cgroup;
 mod line;
 mod run;
 mod spawn;

@@ -28,7 +28,10 @@ use super::work::claim_soon;
 use crate::model::Channel;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::Usage;
 use crate::process::Piped;
+use crate::process::account;
+use crate::process::cgroup::Group;
 use crate::process::spawn_piped;
 use crate::process::tree;
 use crate::process::tree::ProcessName;
@@ -48,6 +51,10 @@ const LINGER_IN_ALL: Duration = Duration::from_secs(5);
 
 /// Variables between this program and those that started it.
 const OURS: [&str; 2] = [PASSWORD_VARIABLE, "NOTIFY_SOCKET"];
+
+/// The signal that cannot be caught, and what a shell says of who got it.
+const KILLED: i32 = 9;
+const KILLED_IN_SHELL: i32 = 128 + KILLED;
 
 /// How often is looked whether all that was killed is gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -120,6 +127,8 @@ struct Runner<'a> {
     acknowledged: u64,
     /// Why the command is being ended, once it is.
     why: Option<ExitCause>,
+    /// Where this process runs, and how many were killed there for want of memory before.
+    group: Option<(Group, u64)>,
 }
 
 impl<'a> Runner<'a> {
@@ -139,6 +148,10 @@ impl<'a> Runner<'a> {
             started: now(),
             acknowledged: 0,
             why: None,
+            group: Group::own().map(|it| {
+                let before = it.oom_kills();
+                (it, before)
+            }),
         })
     }
 
@@ -237,26 +250,48 @@ impl<'a> Runner<'a> {
         }
         self.let_go();
         let signal = child.status.and_then(WaitStatus::terminating_signal);
-        let after = header::after(signal, now().duration_since(self.started));
-        self.say(after);
         let code = child.status.and_then(WaitStatus::exit_status).unwrap_or(-1);
-        if self.why.is_some() {
+        let usage = self.usage(&child, signal, code);
+        let after = header::after(signal, &usage, now().duration_since(self.started));
+        self.say(after);
+        let mut exit = if self.why.is_some() {
             // Who was ended did not succeed, whatever it says.
-            return self.exit(if code == 0 { -1 } else { code });
+            self.exit(if code == 0 { -1 } else { code })
+        } else {
+            self.why = signal.map(ExitCause::Signal);
+            self.exit(code)
+        };
+        exit.usage = Some(usage);
+        exit
+    }
+
+    /// What the command took, with all that it had started.
+    fn usage(&self, child: &Running, signal: Option<i32>, code: i32) -> Usage {
+        let account = account::of_children();
+        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        // Others may run in the same group: somebody was killed there, and it may have been this.
+        let is_killed = signal == Some(KILLED) || code == KILLED_IN_SHELL;
+        let killed_there = self
+            .group
+            .as_ref()
+            .is_some_and(|(it, before)| it.oom_kills() > *before);
+        Usage {
+            user_ms: millis(account.user),
+            system_ms: millis(account.system),
+            peak_memory: account.peak_memory,
+            read_bytes: child.traffic.bytes.map(|it| it.0),
+            written_bytes: child.traffic.bytes.map(|it| it.1),
+            out_of_memory: self.why.is_none() && is_killed && killed_there,
         }
-        if let Some(signal) = signal {
-            self.why = Some(ExitCause::Signal(signal));
-        }
-        self.exit(code)
     }
 
     fn exit(&mut self, code: i32) -> Exit {
         let elapsed = now().duration_since(self.started);
-        Exit {
+        Exit::new(
             code,
-            cause: self.why.take().unwrap_or(ExitCause::Exited),
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        }
+            self.why.take().unwrap_or(ExitCause::Exited),
+            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        )
     }
 
     /// Whether the command has to wait: for the master, or for the disk.

@@ -6,9 +6,13 @@ use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, getpid, pidfd_open, wait};
+use rustix::process::{
+    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpid, pidfd_open, wait,
+    waitid,
+};
 
 use super::runner::{GRACE, now};
+use crate::process::account::Traffic;
 use crate::process::tree;
 
 /// A command that runs.
@@ -24,6 +28,8 @@ pub(super) struct Running {
     pub(super) last_heard: Instant,
     pub(super) asked_to_end: Option<Instant>,
     pub(super) killed: Option<Instant>,
+    /// What all that has ended had read and written.
+    pub(super) traffic: Traffic,
 }
 
 impl Running {
@@ -50,6 +56,7 @@ impl Running {
             last_heard: started,
             asked_to_end: None,
             killed: None,
+            traffic: Traffic::default(),
         }
     }
 
@@ -60,8 +67,18 @@ impl Running {
 
     /// Buries whoever has ended: the command, and what lost its parent.
     pub(super) fn reap(&mut self) {
+        // Somebody is there before the counts are looked at: most looks find nobody.
+        let anybody = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         loop {
-            match wait(WaitOptions::NOHANG) {
+            match waitid(WaitId::All, anybody) {
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return,
+                Err(_) => {
+                    self.is_alone = true;
+                    return;
+                }
+            }
+            match self.traffic.around(|| wait(WaitOptions::NOHANG)) {
                 Ok(Some((pid, status))) if pid == self.pid => {
                     self.status = Some(status);
                     self.ended = Some(now());

@@ -81,11 +81,7 @@ impl ServedCommand {
         if !self.dir.path().is_dir() {
             let why = "its spool was removed by somebody else";
             self.ended = Some(Ended {
-                exit: Exit {
-                    code: -1,
-                    cause: ExitCause::Lost(why.to_owned()),
-                    elapsed_ms: 0,
-                },
+                exit: Exit::new(-1, ExitCause::Lost(why.to_owned()), 0),
                 logs: [(STDIO.to_owned(), self.sent)].into(),
             });
             self.length = self.sent;

@@ -271,11 +271,7 @@ impl Served {
             {
                 let why = "the slave no longer has it: its spool was taken away".to_owned();
                 warn!(command = %id, why, "lost");
-                let exit = Exit {
-                    code: -1,
-                    cause: ExitCause::Lost(why),
-                    elapsed_ms: 0,
-                };
+                let exit = Exit::new(-1, ExitCause::Lost(why), 0);
                 let logs = BTreeMap::new();
                 writer.push(&FromSlave::Finished { id, exit, logs })?;
             }

@@ -207,11 +207,7 @@ pub(super) fn write_lost(dir: &CommandDir, why: &str) -> io::Result<Ended> {
     let cause = ExitCause::Lost(why.to_owned());
     let (code, elapsed_ms) = (-1, 0);
     let ended = Ended {
-        exit: Exit {
-            code,
-            cause,
-            elapsed_ms,
-        },
+        exit: Exit::new(code, cause, elapsed_ms),
         logs: [(STDIO.to_owned(), log.metadata()?.len())].into(),
     };
     dir.write_ended(&ended)?;

@@ -123,11 +123,11 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
     std::fs::write(dir.log(), &log)?;
     let elapsed = started.elapsed();
     dir.write_ended(&Ended {
-        exit: Exit {
+        exit: Exit::new(
             code,
-            cause: ExitCause::Exited,
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        },
+            ExitCause::Exited,
+            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        ),
         logs: [(STDIO.to_owned(), log.len() as u64)].into(),
     })
 }

@@ -115,11 +115,7 @@ impl Bench {
 
     /// Shows the step that its command ended with `code`, and tells its next move.
     pub(crate) fn ends(&mut self, code: i32, lines: &[Line<'_>]) -> String {
-        let exit = Exit {
-            code,
-            cause: ExitCause::Exited,
-            elapsed_ms: 1,
-        };
+        let exit = Exit::new(code, ExitCause::Exited, 1);
         self.ends_with(&exit, lines)
     }
 
@@ -344,11 +340,7 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
             output.status.code().unwrap_or(-1)
         }
     };
-    let exit = Exit {
-        code,
-        cause: ExitCause::Exited,
-        elapsed_ms: 1,
-    };
+    let exit = Exit::new(code, ExitCause::Exited, 1);
     (exit, Said(said))
 }
 

@@ -259,6 +259,7 @@ impl Master {
         let text = String::from_utf8(self.said(id, Channel::Header)).unwrap();
         let lines = text
             .lines()
+            .filter(|line| !line.starts_with("usage: "))
             .map(|line| match line.split_once("elapsedTime=") {
                 Some(_) => "elapsedTime=T".to_owned(),
                 None => match line.strip_prefix(" in dir ") {
