@@ -2,7 +2,6 @@
 //! again, what it prints is kept before it is acknowledged, and its end is
 //! taken once.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tracing::{debug, error};
 use crate::clock;
 use crate::logs::append::LogFile;
 use crate::master::crew::Crew;
+use crate::master::side_logs::SideLogs;
 use crate::master::slaves::{News, Session};
 use crate::model::BuildKey;
 use crate::model::CommandId;
@@ -24,6 +24,7 @@ use crate::model::Status;
 use crate::model::hide;
 use crate::wire::native;
 use crate::wire::{FromMaster, WireCommand};
+use crate::wire::{MASKS, TERMS};
 
 /// Pages hear of a growing log this often at most.
 const NEWS_PAUSE: Duration = Duration::from_millis(50);
@@ -47,6 +48,8 @@ pub(crate) struct CommandLine<'a> {
     pub(crate) stop: Option<watch::Receiver<Option<String>>>,
     /// Hears why the slave will not be heard of again.
     pub(crate) left: watch::Receiver<Option<String>>,
+    /// Its logs besides `stdio`.
+    pub(crate) side: SideLogs<'a>,
 }
 
 /// How it ended and where its output ends in the log.
@@ -132,7 +135,8 @@ impl CommandLine<'_> {
 
     async fn attend(&mut self, session: &Session, log: &mut LogFile, start: u64) -> Line {
         let mut news = session.listen(self.id);
-        let have = BTreeMap::from([("stdio".to_owned(), log.len().saturating_sub(start))]);
+        let mut have = self.side.offsets().await;
+        have.insert("stdio".to_owned(), log.len().saturating_sub(start));
         let (id, lease) = (self.id, self.lease);
         let begin = FromMaster::Start {
             id,
@@ -140,10 +144,8 @@ impl CommandLine<'_> {
             command: self.command.clone(),
             have,
         };
-        if self.has_secrets() && !session.has_masks {
-            let why = "it is too old to keep secrets out of logs; \
-                       the same version of autobot as the master's does";
-            return Line::Refused(why.into());
+        if let Some(why) = self.lacking(session) {
+            return Line::Refused(why);
         }
         if let Err(error) = native::fits(&begin) {
             return Line::Refused(error.to_string());
@@ -184,7 +186,11 @@ impl CommandLine<'_> {
                     offset,
                     bytes,
                 }) => {
-                    if name == "stdio" && !keep(log, start.saturating_add(offset), &bytes).await {
+                    let is_kept = match name.as_str() {
+                        "stdio" => keep(log, start.saturating_add(offset), &bytes).await,
+                        _ => self.side.keep(&name, offset, &bytes).await,
+                    };
+                    if !is_kept {
                         debug!(command = %id, offset, "a piece of the log is missing");
                         time::sleep(ASK_PAUSE).await;
                         return self.leave(session);
@@ -199,12 +205,14 @@ impl CommandLine<'_> {
                         .await;
                     dirty = true;
                 }
-                Some(News::Finished { exit, stdio }) => {
-                    if log.len() < start.saturating_add(stdio) {
+                Some(News::Finished { exit, logs }) => {
+                    let stdio = logs.get("stdio").copied().unwrap_or(0);
+                    if log.len() < start.saturating_add(stdio) || !self.side.are_whole(&logs) {
                         debug!(command = %id, "the end came before all of the log");
                         time::sleep(ASK_PAUSE).await;
                         return self.leave(session);
                     }
+                    self.side.settle(&logs);
                     return Line::Finished(self.hidden(exit), stdio);
                 }
                 Some(News::Refused { why }) => return Line::Refused(hide(&why, self.masks)),
@@ -212,8 +220,22 @@ impl CommandLine<'_> {
         }
     }
 
-    fn has_secrets(&self) -> bool {
-        matches!(&self.command, WireCommand::Shell(shell) if !shell.secrets.is_empty())
+    /// Why the slave is too old for the command, if it is.
+    fn lacking(&self, session: &Session) -> Option<String> {
+        let WireCommand::Shell(shell) = &self.command else {
+            return None;
+        };
+        let has_terms = !shell.terms.is_plain() || !shell.logfiles.is_empty();
+        let lacks = if !shell.secrets.is_empty() && !session.can(MASKS) {
+            "keep secrets out of logs"
+        } else if has_terms && !session.can(TERMS) {
+            "run commands with a terminal, limits or log files of their own"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "it is too old to {lacks}; the same version of autobot as the master's does"
+        ))
     }
 
     /// The end without what is secret: it is stored and shown.
@@ -230,13 +252,13 @@ impl CommandLine<'_> {
         Exit { cause, ..exit }
     }
 
-    fn tell_growth(&self) {
-        let (build, step) = (self.key.clone(), self.id.step);
-        self.crew.tell(Status::LogGrew {
-            build,
-            step,
-            log: "stdio".into(),
-        });
+    fn tell_growth(&mut self) {
+        let mut logs = self.side.take_grown();
+        logs.insert("stdio".into());
+        for log in logs {
+            let (build, step) = (self.key.clone(), self.id.step);
+            self.crew.tell(Status::LogGrew { build, step, log });
+        }
     }
 
     fn leave(&self, session: &Session) -> Line {
@@ -244,7 +266,7 @@ impl CommandLine<'_> {
         Line::Again
     }
 
-    fn close(&self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
+    fn close(&mut self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
         session.forget_route(self.id);
         // A slave whose host broke down may know less of the log than is kept here.
         let end = match exit.cause {
@@ -364,6 +386,7 @@ mod tests {
     use crate::model::Command;
     use crate::model::Shell;
     use crate::model::ShellLine;
+    use crate::model::StepRecord;
     use crate::store::StoreHandle;
     use crate::wire::SlaveFacts;
 
@@ -389,7 +412,7 @@ mod tests {
         let slave = SlaveName::from("old");
         let (say, mut said) = mpsc::channel(8);
         let facts = SlaveFacts::default();
-        crew.slaves.sit_down(&slave, facts, false, say);
+        crew.slaves.sit_down(&slave, facts, Vec::new(), say);
         let masks = [Mask {
             text: "hunter2".into(),
             shown: "<db>".into(),
@@ -406,7 +429,24 @@ mod tests {
             index: 0,
             attempt: 0,
         };
+        let mut step = StepRecord {
+            number: 0,
+            name: "shell".into(),
+            started: None,
+            finished: None,
+            outcome: None,
+            text: vec![],
+            build_text: vec![],
+            statistics: vec![],
+            urls: vec![],
+            hidden: false,
+            usage: None,
+            ended: None,
+            logs: vec![],
+        };
+        let side = SideLogs::new(&crew, BuildId(1), &mut step, Vec::new());
         let line = CommandLine {
+            side,
             crew: &crew,
             key: &key,
             slave: &slave,

@@ -26,6 +26,7 @@ mod prune;
 mod reader;
 mod reload;
 mod seen;
+mod side_logs;
 mod slaves;
 mod subjects;
 mod supply;

@@ -1,7 +1,7 @@
 //! Who is here: a session for each slave that has logged in, and the way
 //! from a frame to the build that waits for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,6 @@ use crate::model::Exit;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
-use crate::wire::MASKS;
 use crate::wire::login::{LoginError, master_login};
 use crate::wire::native::{FrameReader, FrameWriter, WireError};
 use crate::wire::{CommandState, FromMaster, FromSlave, SlaveFacts};
@@ -50,7 +49,7 @@ pub(crate) enum News {
     },
     Finished {
         exit: Exit,
-        stdio: u64,
+        logs: BTreeMap<String, u64>,
     },
     Refused {
         why: String,
@@ -62,8 +61,8 @@ pub(crate) enum News {
 pub(crate) struct Session {
     number: u64,
     pub(crate) facts: Arc<SlaveFacts>,
-    /// Whether it masks secrets in what its commands say.
-    pub(crate) has_masks: bool,
+    /// What it says that it can do.
+    features: Arc<[String]>,
     say: mpsc::Sender<FromMaster>,
     routes: Arc<Mutex<HashMap<CommandId, mpsc::Sender<News>>>>,
     /// Messages that have come.
@@ -75,6 +74,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Whether the slave can do what came later than the first slaves.
+    pub(crate) fn can(&self, feature: &str) -> bool {
+        self.features.iter().any(|it| it == feature)
+    }
+
     /// Says something; `false` if the line is gone.
     pub(crate) async fn say(&self, message: FromMaster) -> bool {
         tokio::select! {
@@ -166,7 +170,7 @@ impl Slaves {
         &self,
         name: &SlaveName,
         facts: SlaveFacts,
-        has_masks: bool,
+        features: Vec<String>,
         say: mpsc::Sender<FromMaster>,
     ) -> Session {
         let now = clock::now();
@@ -180,7 +184,7 @@ impl Slaves {
         let session = Session {
             number,
             facts: Arc::clone(&facts),
-            has_masks,
+            features: features.into(),
             say,
             routes: Arc::default(),
             heard: Arc::default(),
@@ -294,13 +298,13 @@ pub(crate) async fn serve<R, W>(
         );
         return;
     }
-    let has_masks = caller.features.iter().any(|it| it == MASKS);
+    let features = caller.features.clone();
     if let Err(error) = caller.welcome(&mut writer, &crew.identity, HEARTBEAT).await {
         warn!(from, slave = %name, reason = chain(&error), "lost a slave during its login");
         return;
     }
     let is_known = || password.is_some() && password == password_of(name.as_str());
-    let end = attend(crew, &name, has_masks, &mut reader, writer, is_known).await;
+    let end = attend(crew, &name, features, &mut reader, writer, is_known).await;
     info!(slave = %name, reason = chain(&end), "slave detached");
 }
 
@@ -357,7 +361,7 @@ async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
 async fn attend<R, W>(
     crew: &Arc<Crew>,
     name: &SlaveName,
-    has_masks: bool,
+    features: Vec<String>,
     reader: &mut FrameReader<R>,
     writer: FrameWriter<W>,
     is_known: impl Fn() -> bool,
@@ -374,7 +378,7 @@ where
         Err(_) => return LineEnd::Silent,
     };
     let (say, outbox) = mpsc::channel(OUTBOX);
-    let session = crew.slaves.sit_down(name, facts, has_masks, say);
+    let session = crew.slaves.sit_down(name, facts, features, say);
     // A reload during the login has not seen this line; from here on it does.
     if !is_known() {
         crew.slaves.stand_up(name, &session);
@@ -465,10 +469,7 @@ async fn hear(crew: &Arc<Crew>, session: &Session, message: FromSlave) {
             offset,
             bytes,
         } => (id, News::Output { log, offset, bytes }),
-        FromSlave::Finished { id, exit, logs } => {
-            let stdio = logs.get("stdio").copied().unwrap_or(0);
-            (id, News::Finished { exit, stdio })
-        }
+        FromSlave::Finished { id, exit, logs } => (id, News::Finished { exit, logs }),
         FromSlave::Ping => {
             session.say(FromMaster::Pong).await;
             return;

@@ -16,6 +16,7 @@ use crate::master::build::{Build, STOPPED, WRITE_PAUSE};
 use crate::master::command::{CommandLine, Finish};
 use crate::master::output::LogSlice;
 use crate::master::seen::{self, Around};
+use crate::master::side_logs::SideLogs;
 use crate::master::supply;
 use crate::model::Channel;
 use crate::model::Command;
@@ -258,6 +259,10 @@ impl Build {
                 }
                 Move::Done(verdict) => return verdict,
             };
+            let planned = match &command {
+                Ok(command) => self.plan_side_logs(index, place, command),
+                Err(_) => Vec::new(),
+            };
             self.flush().await;
             let id = CommandId {
                 build,
@@ -281,6 +286,7 @@ impl Build {
                             Some(self.stop.clone())
                         },
                         left: self.left.clone(),
+                        side: SideLogs::new(&self.crew, build, &mut self.records[index], planned),
                     };
                     self.open = Some(id);
                     line.run(&mut log, row.log_start).await
@@ -307,6 +313,47 @@ impl Build {
             last = Some((exit, LogSlice::new(&path, row.log_start, end)));
             place += 1;
         }
+    }
+
+    /// The logs of a command besides `stdio`, each with the name that its slave has for it.
+    /// One that is there in any case is in the step's record from now on.
+    fn plan_side_logs(
+        &mut self,
+        index: usize,
+        place: u32,
+        command: &Command,
+    ) -> Vec<(String, LogRecord)> {
+        let Command::Shell(shell) = command else {
+            return Vec::new();
+        };
+        let mut planned: Vec<(String, LogRecord)> = Vec::new();
+        for (name, logfile) in &shell.logfiles {
+            // A step of many commands may have logs of one name from several.
+            let shown = match place {
+                0 => name.clone(),
+                _ => format!("{name}_{place}"),
+            };
+            let known = self.records[index].logs.iter();
+            if let Some(record) = known.clone().find(|it| it.name == shown) {
+                planned.push((name.clone(), record.clone()));
+                continue;
+            }
+            let mut file = self.log_file(index, &shown);
+            while planned.iter().any(|(_, it)| it.file == file) {
+                file.push('_');
+            }
+            let record = LogRecord {
+                name: shown,
+                file,
+                complete: false,
+            };
+            if !logfile.lazy {
+                self.records[index].logs.push(record.clone());
+                self.put_step(index);
+            }
+            planned.push((name.clone(), record));
+        }
+        planned
     }
 
     /// Fills in the secrets of a command, and has all that this build had of them so far

@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::BuildId;
+use super::Logfile;
 use super::Mask;
 use super::SecretRef;
+use super::Terms;
 use super::Usage;
 
 /// The name of a command. Starting a name that exists attaches to it.
@@ -74,6 +76,9 @@ pub(crate) struct Shell {
     pub(crate) holes: Vec<SecretHole>,
     /// Values that must not be seen in anything that the command says.
     pub(crate) secrets: Vec<Mask>,
+    /// Files that are logs of their own, by the names of those.
+    pub(crate) logfiles: BTreeMap<String, Logfile>,
+    pub(crate) terms: Box<Terms>,
 }
 
 /// A place in a command that is kept for the value of a secret. It is known by
@@ -113,6 +118,8 @@ impl Shell {
             mask: Vec::new(),
             holes: Vec::new(),
             secrets: Vec::new(),
+            logfiles: BTreeMap::new(),
+            terms: Box::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod properties;
 mod secret;
 mod sourcestamp;
 mod status;
+mod terms;
 mod time;
 mod usage;
 
@@ -33,5 +34,6 @@ pub(crate) use properties::{Properties, Property, RenderError, Text, TextError};
 pub(crate) use secret::{Mask, OPENING, SHORTEST_MASKED, SecretName, SecretRef, hide};
 pub(crate) use sourcestamp::{NewBuildset, Patch, SourceStamp};
 pub(crate) use status::Status;
+pub(crate) use terms::{GroupLimits, IoClass, IoPriority, Logfile, RLIMITS, Terms};
 pub(crate) use time::Timestamp;
 pub(crate) use usage::{Bytes, Usage};

@@ -45,7 +45,12 @@ pub(super) fn before(
             let _ = write!(text, " ({what} {} {unit})", secs(limit));
         }
     }
-    text.push_str("\n watching logfiles {}\n argv: ");
+    text.push_str("\n watching logfiles {");
+    for (place, (name, logfile)) in shell.logfiles.iter().enumerate() {
+        let comma = if place > 0 { ", " } else { "" };
+        let _ = write!(text, "{comma}'{}': '{}'", hide(name), hide(&logfile.path));
+    }
+    text.push_str("}\n argv: ");
     listed(&argv(&line), &mut text);
     text.push('\n');
     if shell.log_environ {
@@ -62,7 +67,10 @@ pub(super) fn before(
             shell.initial_stdin.len()
         );
     }
-    text.push_str(" using PTY: False\n");
+    text.push_str(match shell.terms.use_pty {
+        true => " using PTY: True\n",
+        false => " using PTY: False\n",
+    });
     text
 }
 

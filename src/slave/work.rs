@@ -120,7 +120,7 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
             code = 1;
         }
     }
-    std::fs::write(dir.log(), &log)?;
+    std::fs::write(dir.log(0), &log)?;
     let elapsed = started.elapsed();
     dir.write_ended(&Ended {
         exit: Exit::new(

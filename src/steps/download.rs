@@ -201,7 +201,7 @@ impl Value for Body {
 }
 
 /// Permissions, in octal as everybody writes them.
-struct Mode(u32);
+pub(super) struct Mode(pub(super) u32);
 
 impl Value for Mode {
     const EXPECTED: &'static str = "permissions in octal, such as `0644`";

@@ -29,6 +29,7 @@ mod settings;
 mod shell;
 mod suppressions;
 pub(crate) mod svn;
+mod terms;
 mod test;
 mod texts;
 mod trigger;

@@ -172,7 +172,8 @@ impl Value for When {
 
 /// `env.NAME = value`; `false` removes a variable.
 pub(crate) fn env(keys: &mut Keys<'_>, key: &str) -> Option<BTreeMap<String, Option<Text>>> {
-    let env = keys.map::<Option<Text>>(key)?;
+    let env: BTreeMap<_, _> = keys.map::<Variable>(key)?;
+    let env: BTreeMap<_, _> = env.into_iter().map(|(name, it)| (name, it.0)).collect();
     let bad = env
         .keys()
         .find(|it| it.is_empty() || it.contains(['=', '\0']));
@@ -188,6 +189,26 @@ pub(crate) fn env(keys: &mut Keys<'_>, key: &str) -> Option<BTreeMap<String, Opt
         return None;
     }
     Some(env)
+}
+
+/// The value of a variable; a list is joined as `PATH` is.
+struct Variable(Option<Text>);
+
+impl Value for Variable {
+    const EXPECTED: &'static str = <Option<Text>>::EXPECTED;
+    const SHAPE: Shape = <Option<Text>>::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let Content::List(parts) = &node.content else {
+            return <Option<Text>>::read(node).map(Self);
+        };
+        let parts: Vec<&str> = parts.iter().map(Node::as_text).collect::<Result<_, _>>()?;
+        let joined = Node {
+            content: Content::Text(parts.join(":")),
+            ..node.clone()
+        };
+        <Option<Text>>::read(&joined).map(Self)
+    }
 }
 
 /// A time limit, which `none` lifts and which may depend on the build.

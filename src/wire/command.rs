@@ -45,6 +45,8 @@ impl From<&Shell> for WireShell {
             initial_stdin: shell.initial_stdin.clone(),
             mask: shell.mask.clone(),
             secrets: shell.secrets.iter().map(WireMask::from).collect(),
+            logfiles: shell.logfiles.clone(),
+            terms: shell.terms.clone(),
         }
     }
 }
@@ -68,6 +70,8 @@ impl From<WireShell> for Shell {
             // They were filled in before the journey.
             holes: Vec::new(),
             secrets: shell.secrets.into_iter().map(Mask::from).collect(),
+            logfiles: shell.logfiles,
+            terms: shell.terms,
         }
     }
 }
@@ -137,6 +141,9 @@ fn to_millis(length: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::IoClass;
+    use crate::model::IoPriority;
+    use crate::model::Logfile;
 
     #[test]
     fn a_command_is_the_same_after_the_journey() {
@@ -150,9 +157,23 @@ mod tests {
             text: "hunter2".to_owned(),
             shown: "<db>".to_owned(),
         }];
+        let mut limited = Shell::new(ShellLine::Script("make".to_owned()), "b");
+        limited.terms.rlimits = [("nofile".to_owned(), Some(64)), ("as".to_owned(), None)].into();
+        limited.terms.group.cpu_max = Some(1500);
+        limited.terms.ionice = Some(IoPriority {
+            class: IoClass::BestEffort,
+            level: 7,
+        });
+        let logfile = Logfile {
+            path: "out/test.log".to_owned(),
+            follow: true,
+            lazy: false,
+        };
+        limited.logfiles = [("test".to_owned(), logfile)].into();
         let from = "a".to_owned();
         let commands = [
             Command::Shell(shell),
+            Command::Shell(limited),
             Command::Shell(Shell::new(ShellLine::Argv(vec!["true".to_owned()]), ".")),
             Command::File(FileCommand::Mkdir { dir: from.clone() }),
             Command::File(FileCommand::Rmdir { dir: from.clone() }),
@@ -196,7 +217,7 @@ mod tests {
         let shell = Command::Shell(Shell::new(line, "b"));
         let bytes = rmp_serde::to_vec_named(&WireCommand::from(&shell)).unwrap();
         let has = |word: &str| bytes.windows(word.len()).any(|it| it == word.as_bytes());
-        assert!(!has("secrets") && has("mask"));
+        assert!(!has("secrets") && !has("terms") && !has("logfiles") && has("mask"));
         let wire: WireCommand = rmp_serde::from_slice(&bytes).unwrap();
         assert_eq!(Command::from(wire), shell);
     }

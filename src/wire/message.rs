@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::CommandId;
 use crate::model::Exit;
+use crate::model::Logfile;
 use crate::model::Platform;
+use crate::model::Terms;
 
 /// What a slave says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,7 +153,8 @@ pub(crate) enum WireCommand {
     File(WireFile),
 }
 
-/// Only for a slave that says [`MASKS`](super::MASKS) if it has `secrets`.
+/// Only for a slave that says [`MASKS`](super::MASKS) if it has `secrets`, and
+/// [`TERMS`](super::TERMS) if it has `logfiles` or `terms`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct WireShell {
     pub(crate) line: WireLine,
@@ -168,6 +171,11 @@ pub(crate) struct WireShell {
     /// Values of secrets: nothing that holds one is written down before it is masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) secrets: Vec<WireMask>,
+    /// The name of each log has its place in this order: `stdio` is the first, these follow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) logfiles: BTreeMap<String, Logfile>,
+    #[serde(default, skip_serializing_if = "Terms::is_plain")]
+    pub(crate) terms: Box<Terms>,
 }
 
 /// A command that holds secrets shows nothing of itself.

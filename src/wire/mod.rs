@@ -17,6 +17,12 @@ pub(crate) use message::{
 /// The feature of a slave that masks secrets in what its commands say.
 pub(crate) const MASKS: &str = "masks";
 
+/// The feature of a slave that runs commands on terms and follows log files.
+pub(crate) const TERMS: &str = "terms";
+
+/// What this program can do as a slave.
+pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS];
+
 /// The hidden verb by which a master starts a slave whose line is its pipes;
 /// the base directory and the name follow.
 pub(crate) const STDIO_VERB: &str = "__slave";

@@ -19,4 +19,5 @@ mod pages;
 mod reload;
 mod secrets;
 mod strangers;
+mod terms;
 mod triggers;
