@@ -12,19 +12,22 @@ use tracing::{debug, error};
 use crate::clock;
 use crate::logs::append::LogFile;
 use crate::master::crew::Crew;
+use crate::master::receive::{KeepError, Receiver};
 use crate::master::side_logs::SideLogs;
 use crate::master::slaves::{News, Session};
 use crate::model::BuildKey;
+use crate::model::CONTENT;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::FileResult;
 use crate::model::Mask;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::hide;
 use crate::wire::native;
+use crate::wire::{FILES, MASKS, TERMS, WireFile};
 use crate::wire::{FromMaster, WireCommand};
-use crate::wire::{MASKS, TERMS};
 
 /// Pages hear of a growing log this often at most.
 const NEWS_PAUSE: Duration = Duration::from_millis(50);
@@ -50,6 +53,8 @@ pub(crate) struct CommandLine<'a> {
     pub(crate) left: watch::Receiver<Option<String>>,
     /// Its logs besides `stdio`.
     pub(crate) side: SideLogs<'a>,
+    /// What it sends, on the way to its place.
+    pub(crate) content: Option<Receiver>,
 }
 
 /// How it ended and where its output ends in the log.
@@ -137,6 +142,9 @@ impl CommandLine<'_> {
         let mut news = session.listen(self.id);
         let mut have = self.side.offsets().await;
         have.insert("stdio".to_owned(), log.len().saturating_sub(start));
+        if let Some(content) = &self.content {
+            have.insert(CONTENT.to_owned(), content.len());
+        }
         let (id, lease) = (self.id, self.lease);
         let begin = FromMaster::Start {
             id,
@@ -169,6 +177,11 @@ impl CommandLine<'_> {
                 () = stopped(&mut stop) => {
                     let why = stop.take().and_then(|it| it.borrow().clone()).unwrap_or_default();
                     session.say(FromMaster::Interrupt { id, lease, why }).await;
+                    if self.content.is_some() {
+                        // It has no program to end: what is on its way is no longer wanted.
+                        let exit = Exit::new(-1, ExitCause::Interrupted, 1);
+                        return Line::Finished(exit, log.len().saturating_sub(start));
+                    }
                     continue;
                 }
                 () = time::sleep_until(grew + NEWS_PAUSE), if dirty => {
@@ -187,6 +200,15 @@ impl CommandLine<'_> {
                     bytes,
                 }) => {
                     let is_kept = match name.as_str() {
+                        CONTENT if self.content.is_some() => {
+                            match self.keep_content(offset, &bytes).await {
+                                Ok(is_kept) => is_kept,
+                                Err(why) => {
+                                    let exit = refused(why);
+                                    return Line::Finished(exit, log.len().saturating_sub(start));
+                                }
+                            }
+                        }
                         "stdio" => keep(log, start.saturating_add(offset), &bytes).await,
                         _ => self.side.keep(&name, offset, &bytes).await,
                     };
@@ -206,13 +228,19 @@ impl CommandLine<'_> {
                     dirty = true;
                 }
                 Some(News::Finished { exit, logs }) => {
+                    let sent = logs.get(CONTENT).copied().unwrap_or(0);
+                    let here = self.content.as_ref().map_or(u64::MAX, Receiver::len);
                     let stdio = logs.get("stdio").copied().unwrap_or(0);
-                    if log.len() < start.saturating_add(stdio) || !self.side.are_whole(&logs) {
+                    if log.len() < start.saturating_add(stdio)
+                        || !self.side.are_whole(&logs)
+                        || here < sent
+                    {
                         debug!(command = %id, "the end came before all of the log");
                         time::sleep(ASK_PAUSE).await;
                         return self.leave(session);
                     }
                     self.side.settle(&logs);
+                    let exit = self.settle_content(exit).await;
                     return Line::Finished(self.hidden(exit), stdio);
                 }
                 Some(News::Refused { why }) => return Line::Refused(hide(&why, self.masks)),
@@ -220,10 +248,61 @@ impl CommandLine<'_> {
         }
     }
 
+    /// Keeps a piece of what is sent; `false` if some is missing before it. `Err`: no more
+    /// of it is wanted. A disk that is full is tried until it is not.
+    async fn keep_content(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, String> {
+        let Some(content) = &mut self.content else {
+            return Ok(true);
+        };
+        loop {
+            match content.keep(offset, bytes) {
+                Ok(()) => return Ok(true),
+                Err(KeepError::Gap) => return Ok(false),
+                Err(KeepError::Disk(path, error)) if error.kind() == io::ErrorKind::StorageFull => {
+                    error!(path = %path.display(), reason = %error, "failed to keep an upload; trying again");
+                    time::sleep(DISK_PAUSE).await;
+                }
+                Err(KeepError::Disk(path, error)) => {
+                    return Err(format!("`{}` cannot be written: {error}", path.display()));
+                }
+                Err(error @ KeepError::TooMuch(_)) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    /// Puts what was sent in its place, if it was sent well.
+    async fn settle_content(&mut self, exit: Exit) -> Exit {
+        let Some(mut content) = self.content.take() else {
+            return exit;
+        };
+        let sent = match &exit.result {
+            Some(FileResult::Sent(sent)) if exit.is_success() => sent.clone(),
+            _ if exit.is_success() => {
+                return refused("the slave does not say what it has sent".into());
+            }
+            _ => {
+                content.discard();
+                return exit;
+            }
+        };
+        let settled = tokio::task::spawn_blocking(move || content.settle(&sent)).await;
+        match settled {
+            Ok(Ok(())) => exit,
+            Ok(Err(why)) => refused(why),
+            Err(_) => refused("it broke off; see the master's log".into()),
+        }
+    }
+
     /// Why the slave is too old for the command, if it is.
     fn lacking(&self, session: &Session) -> Option<String> {
-        let WireCommand::Shell(shell) = &self.command else {
-            return None;
+        let shell = match &self.command {
+            WireCommand::Shell(shell) => shell,
+            WireCommand::File(WireFile::Upload(_)) if !session.can(FILES) => {
+                let what =
+                    "it is too old to send files; the same version of autobot as the master's does";
+                return Some(what.to_owned());
+            }
+            WireCommand::File(_) => return None,
         };
         let has_terms = !shell.terms.is_plain() || !shell.logfiles.is_empty();
         let lacks = if !shell.secrets.is_empty() && !session.can(MASKS) {
@@ -268,6 +347,10 @@ impl CommandLine<'_> {
 
     fn close(&mut self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
         session.forget_route(self.id);
+        if let Some(content) = &self.content {
+            // Given up before it was in its place.
+            content.discard();
+        }
         // A slave whose host broke down may know less of the log than is kept here.
         let end = match exit.cause {
             ExitCause::Lost(_) => end.max(log.whole()),
@@ -299,6 +382,9 @@ impl CommandLine<'_> {
 
     /// The end of a command whose slave is not here.
     fn cut_off(&self, log: &mut LogFile, cause: ExitCause) -> Finish {
+        if let Some(content) = &self.content {
+            content.discard();
+        }
         let end = log.len();
         let exit = Exit::new(-1, cause, 0);
         let postscript = Some(trailer(&exit));
@@ -310,6 +396,13 @@ impl CommandLine<'_> {
             refusal: None,
         }
     }
+}
+
+/// The end of an upload that is not kept.
+fn refused(why: String) -> Exit {
+    let mut exit = Exit::new(1, ExitCause::Exited, 0);
+    exit.result = Some(FileResult::Refused(why));
+    exit
 }
 
 /// Puts bytes into the log; `false` if some are missing before them. A disk that is full
@@ -384,9 +477,12 @@ mod tests {
     use crate::master::crew::Beginnings;
     use crate::model::BuildId;
     use crate::model::Command;
+    use crate::model::FileCommand;
     use crate::model::Shell;
     use crate::model::ShellLine;
     use crate::model::StepRecord;
+    use crate::model::Upload;
+    use crate::model::UploadKind;
     use crate::store::StoreHandle;
     use crate::wire::SlaveFacts;
 
@@ -445,8 +541,9 @@ mod tests {
             logs: vec![],
         };
         let side = SideLogs::new(&crew, BuildId(1), &mut step, Vec::new());
-        let line = CommandLine {
+        let mut line = CommandLine {
             side,
+            content: None,
             crew: &crew,
             key: &key,
             slave: &slave,
@@ -471,6 +568,32 @@ mod tests {
             let exit = Exit::new(code, cause, elapsed_ms);
             assert_eq!(line.hidden(exit).cause, expected);
         }
+        let session = crew.slaves.session(&slave).expect("it is here");
+        let own = line.command.clone();
+        let mut nice = Shell::new(ShellLine::Script("true".into()), "b");
+        nice.terms.nice = Some(1);
+        let upload = FileCommand::Upload(Upload {
+            path: "f".into(),
+            kind: UploadKind::File,
+            max_size: None,
+            piece: None,
+        });
+        for (command, lacks) in [
+            (Command::Shell(nice), Some("with a terminal, limits")),
+            (Command::File(upload), Some("too old to send files")),
+            (
+                Command::Shell(Shell::new(ShellLine::Script("true".into()), "b")),
+                None,
+            ),
+        ] {
+            line.command = WireCommand::from(&command);
+            let why = line.lacking(&session);
+            match lacks {
+                Some(lacks) => assert!(why.expect(lacks).contains(lacks)),
+                None => assert_eq!(why, None),
+            }
+        }
+        line.command = own;
         let mut log = LogFile::open(&dir.path().join("log")).expect("a log");
         let finish = line.run(&mut log, 0).await;
         let refusal = finish.refusal.expect("it is not asked");

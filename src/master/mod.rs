@@ -24,6 +24,7 @@ mod ports;
 mod properties;
 mod prune;
 mod reader;
+mod receive;
 mod reload;
 mod seen;
 mod side_logs;
@@ -31,6 +32,7 @@ mod slaves;
 mod subjects;
 mod supply;
 mod trigger;
+mod unpack;
 mod walk;
 mod watch;
 

@@ -15,6 +15,7 @@ use crate::logs::append::LogFile;
 use crate::master::build::{Build, STOPPED, WRITE_PAUSE};
 use crate::master::command::{CommandLine, Finish};
 use crate::master::output::LogSlice;
+use crate::master::receive::Receiver;
 use crate::master::seen::{self, Around};
 use crate::master::side_logs::SideLogs;
 use crate::master::supply;
@@ -23,11 +24,12 @@ use crate::model::Command;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::FileCommand;
 use crate::model::LogRecord;
 use crate::model::Outcome;
 use crate::model::Status;
 use crate::secrets::SecretError;
-use crate::steps::{Cx, Ended, Move, Run, Verdict};
+use crate::steps::{Cx, Ended, Move, Receipt, Run, Verdict};
 use crate::store::{CommandHistory, CommandRow};
 use crate::wire::WireCommand;
 
@@ -224,7 +226,7 @@ impl Build {
             // What an earlier command was given is masked from here on too.
             let revealed = match &said {
                 Move::Run(command) => Some(self.reveal(command)),
-                Move::Trigger(_) | Move::Send(_) | Move::Done(_) => None,
+                Move::Trigger(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
             };
             if let Some((_, Some((exit, end)))) = was {
                 self.records[index].tally(&exit);
@@ -243,7 +245,13 @@ impl Build {
             };
             let build = self.id;
             self.due(move |verbs| verbs.start_command(build, row));
+            let mut receipt = None;
             let command = match said {
+                Move::Receive(it) => {
+                    let upload = Command::File(FileCommand::Upload(it.upload.clone()));
+                    receipt = Some(it);
+                    Ok(upload)
+                }
                 Move::Run(command) => Ok(revealed.unwrap_or(command)),
                 Move::Send(piece) => supply::read(&self.crew.dir, piece).await,
                 Move::Trigger(order) => {
@@ -270,8 +278,13 @@ impl Build {
                 index: place,
                 attempt: row.attempt,
             };
+            let content = match receipt {
+                Some(receipt) => self.open_content(receipt, id).await.map(Some),
+                None => Ok(None),
+            };
+            let command = command.and_then(|command| Ok((command, content?)));
             let finish = match command {
-                Ok(command) => {
+                Ok((command, content)) => {
                     let line = CommandLine {
                         crew: &self.crew,
                         key: &self.key,
@@ -286,6 +299,7 @@ impl Build {
                             Some(self.stop.clone())
                         },
                         left: self.left.clone(),
+                        content,
                         side: SideLogs::new(&self.crew, build, &mut self.records[index], planned),
                     };
                     self.open = Some(id);
@@ -313,6 +327,14 @@ impl Build {
             last = Some((exit, LogSlice::new(&path, row.log_start, end)));
             place += 1;
         }
+    }
+
+    /// Makes room for what the slave is to send.
+    async fn open_content(&self, receipt: Receipt, id: CommandId) -> Result<Receiver, String> {
+        let (dir, identity) = (self.crew.dir.clone(), self.crew.identity.clone());
+        let open = move || Receiver::open(&dir, receipt, &identity, id);
+        let opened = tokio::task::spawn_blocking(open).await;
+        opened.map_err(|_| "it broke off; see the master's log".to_owned())?
     }
 
     /// The logs of a command besides `stdio`, each with the name that its slave has for it.

@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::BuildId;
+use super::FileResult;
 use super::Logfile;
 use super::Mask;
 use super::SecretRef;
 use super::Terms;
+use super::Upload;
 use super::Usage;
 
 /// The name of a command. Starting a name that exists attaches to it.
@@ -134,8 +136,16 @@ pub(crate) enum FileCommand {
     Rmdir { dir: String },
     /// Copy a tree over a fresh `to`.
     Cpdir { from: String, to: String },
-    /// Succeeds if `path` is there.
+    /// Succeeds if `path` is there; its result says what it is.
     Stat { path: String },
+    /// Its result is what fits a pattern such as `build/*.log`.
+    Glob { pattern: String },
+    /// Its result is what is in a directory.
+    Listdir { dir: String },
+    /// Remove a file.
+    Rmfile { path: String },
+    /// Send a file or a directory to the master.
+    Upload(Upload),
     /// Write a piece of a file. It says on standard output how far it is: [`Written`].
     Write(FileWrite),
 }
@@ -153,6 +163,8 @@ pub(crate) struct FileWrite {
     pub(crate) is_last: bool,
     /// Tells this content of the file from a later one; may be empty.
     pub(crate) version: String,
+    /// The checksum of all that is written, with the last piece.
+    pub(crate) sha256: Option<String>,
     /// The permissions; the slave's usual ones if `None`.
     pub(crate) mode: Option<u32>,
 }
@@ -241,6 +253,9 @@ pub(crate) struct Exit {
     /// What it took, if a program ran and its slave can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) usage: Option<Usage>,
+    /// What a file command found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) result: Option<FileResult>,
 }
 
 impl Exit {
@@ -251,6 +266,7 @@ impl Exit {
             cause,
             elapsed_ms,
             usage: None,
+            result: None,
         }
     }
 

@@ -6,6 +6,7 @@
 mod build;
 mod change;
 mod command;
+mod files;
 mod ids;
 mod lock;
 mod outcome;
@@ -23,6 +24,7 @@ pub(crate) use command::{
     Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Platform,
     SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
 };
+pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
 pub(crate) use ids::{
     BuildId, BuilderName, BuildsetId, ChangeId, ConfigId, FactoryName, LockName, RequestId,
     SchedulerName, SlaveName,

@@ -12,6 +12,7 @@ mod environment;
 mod facts;
 mod files;
 mod follow;
+mod glob;
 mod header;
 mod launcher;
 mod mask;
@@ -26,6 +27,7 @@ mod spool;
 mod stdio;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod work;
 
 use std::fs;

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::model::CONTENT;
 use crate::model::Exit;
 use crate::model::Terms;
 use crate::process::tree::ProcessName;
 use crate::wire::WireCommand;
+use crate::wire::WireFile;
 use crate::wire::WireLine;
 use crate::wire::WireShell;
 
@@ -73,8 +75,10 @@ pub(super) struct Begun {
 /// The names of a command's logs, in their order.
 pub(super) fn log_names(command: &WireCommand) -> Vec<String> {
     let mut names = vec![STDIO.to_owned()];
-    if let WireCommand::Shell(shell) = command {
-        names.extend(shell.logfiles.keys().cloned());
+    match command {
+        WireCommand::Shell(shell) => names.extend(shell.logfiles.keys().cloned()),
+        WireCommand::File(WireFile::Upload(_)) => names.push(CONTENT.to_owned()),
+        WireCommand::File(_) => {}
     }
     names
 }

@@ -120,7 +120,7 @@ fn carry_out(dir: &CommandDir) -> io::Result<()> {
     runner.unspent = unspent;
     let exit = match runner.start(&mut begun) {
         Ok(child) => runner.watch(child),
-        Err(exit) => exit,
+        Err(exit) => *exit,
     };
     runner.finish(exit)
 }
@@ -194,13 +194,13 @@ impl<'a> Runner<'a> {
     }
 
     /// Starts the command, or says how it ended without.
-    fn start(&mut self, begun: &mut Begun) -> Result<Running, Exit> {
+    fn start(&mut self, begun: &mut Begun) -> Result<Running, Box<Exit>> {
         let workdir = match self.workdir() {
             Ok(workdir) => workdir,
             Err(error) => {
                 let workdir = &self.shell.workdir;
                 let why = format!("the directory `{workdir}` cannot be made: {error}");
-                return Err(self.not_started(126, why));
+                return Err(Box::new(self.not_started(126, why)));
             }
         };
         // What is between this program and those that started it is not the command's.
@@ -210,7 +210,7 @@ impl<'a> Runner<'a> {
         let env = environment::lay_over(&own, &self.shell.env, &workdir);
         if let Err(error) = self.begin_to_follow(&workdir) {
             let why = format!("the slave cannot write its spool: {error}");
-            return Err(self.not_started(126, why));
+            return Err(Box::new(self.not_started(126, why)));
         }
         let hide = |text: &str| self.masks.hide(text);
         let before = header::before(&self.shell, &workdir, &env, &hide);
@@ -218,7 +218,7 @@ impl<'a> Runner<'a> {
         if self.dir.interrupt().exists() {
             self.why = Some(ExitCause::Interrupted);
             self.say(header::INTERRUPTED.to_owned());
-            return Err(self.exit(-1));
+            return Err(Box::new(self.exit(-1)));
         }
         let argv: Vec<OsString> = header::argv(&self.shell.line)
             .into_iter()
@@ -239,7 +239,7 @@ impl<'a> Runner<'a> {
             Err(error) => {
                 self.path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
                 let (code, why) = self.no_program(&error);
-                Err(self.not_started(code, why))
+                Err(Box::new(self.not_started(code, why)))
             }
         }
     }
@@ -277,7 +277,7 @@ impl<'a> Runner<'a> {
     }
 
     /// The control group for the command, if it is to have one and can.
-    fn own_group(&mut self) -> Result<Option<Group>, Exit> {
+    fn own_group(&mut self) -> Result<Option<Group>, Box<Exit>> {
         let wanted = &self.shell.terms.group;
         if !wanted.is_limited() {
             return Ok(None);
@@ -301,7 +301,7 @@ impl<'a> Runner<'a> {
             }
             Err(why) if wanted.required => {
                 let why = format!("the limits of the command cannot be set: {why}");
-                Err(self.not_started(126, why))
+                Err(Box::new(self.not_started(126, why)))
             }
             Err(why) => {
                 self.say(format!(

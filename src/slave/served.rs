@@ -18,12 +18,16 @@ use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::wire::FromSlave;
 use crate::wire::WireCommand;
+use crate::wire::WireFile;
 
 /// So much output of a command may be on its way to the master.
 const WINDOW: u64 = 1 << 20;
 
 /// The most that one message carries.
 const PIECE: u64 = 64 << 10;
+
+/// Smaller ones would only be more messages.
+const SMALLEST_PIECE: u64 = 1 << 10;
 
 /// How often a command that nobody began is begun again.
 const TRIES: u32 = 5;
@@ -56,12 +60,15 @@ struct ServedLog {
     sent: u64,
     acknowledged: u64,
     told_runner: u64,
+    /// The most that one message carries.
+    piece: u64,
 }
 
 impl ServedLog {
-    fn new(name: String) -> Self {
+    fn new(name: String, piece: u64) -> Self {
         Self {
             name,
+            piece,
             file: None,
             length: 0,
             sent: 0,
@@ -89,7 +96,11 @@ impl ServedLog {
     /// something first.
     fn next(&mut self) -> Option<(u64, Bytes)> {
         let window = (self.acknowledged + WINDOW).saturating_sub(self.sent);
-        let size = self.length.saturating_sub(self.sent).min(PIECE).min(window);
+        let size = self
+            .length
+            .saturating_sub(self.sent)
+            .min(self.piece)
+            .min(window);
         if size == 0 {
             return None;
         }
@@ -108,10 +119,16 @@ impl ServedLog {
 impl ServedCommand {
     pub(super) fn new(dir: CommandDir, order: Order) -> Self {
         let names = log_names(&order.command);
+        let piece = match &order.command {
+            WireCommand::File(WireFile::Upload(upload)) => upload.piece,
+            WireCommand::File(_) | WireCommand::Shell(_) => None,
+        };
+        let piece = piece.map_or(PIECE, |it| it.clamp(SMALLEST_PIECE, PIECE));
+        let log = |name| ServedLog::new(name, piece);
         Self {
             dir,
             command: order.command,
-            logs: names.into_iter().map(ServedLog::new).collect(),
+            logs: names.into_iter().map(log).collect(),
             ended: None,
             is_wanted: false,
             is_end_said: false,
@@ -257,7 +274,7 @@ impl ServedCommand {
 
     /// What it has to say next, if anything.
     pub(super) fn speak(&mut self, id: CommandId) -> Option<FromSlave> {
-        if !self.is_wanted || self.is_end_said {
+        if !self.is_wanted || self.is_end_said || self.is_forgotten {
             return None;
         }
         for log in &mut self.logs {

@@ -260,6 +260,32 @@ impl Value for Words {
     }
 }
 
+/// How a directory was packed on its way, where that showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compress {
+    None,
+    Gz,
+    Bz2,
+}
+
+impl Value for Compress {
+    const EXPECTED: &'static str = "`gz`, `bz2` or `none`";
+    const SHAPE: Shape = Shape::Word(&["none", "gz", "bz2"]);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match &node.content {
+            Content::Null => Ok(Self::None),
+            Content::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "none" => Ok(Self::None),
+                "gz" => Ok(Self::Gz),
+                "bz2" => Ok(Self::Bz2),
+                _ => Err(Misread::default()),
+            },
+            _ => Err(Misread::default()),
+        }
+    }
+}
+
 /// How many more times: a number, or Buildbot's pair of a delay and a number.
 pub(super) struct Retry(pub(super) u32);
 

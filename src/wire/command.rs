@@ -101,6 +101,10 @@ impl From<&FileCommand> for WireFile {
             FileCommand::Rmdir { dir } => Self::Rmdir { dir },
             FileCommand::Cpdir { from, to } => Self::Cpdir { from, to },
             FileCommand::Stat { path } => Self::Stat { path },
+            FileCommand::Glob { pattern } => Self::Glob { pattern },
+            FileCommand::Listdir { dir } => Self::Listdir { dir },
+            FileCommand::Rmfile { path } => Self::Rmfile { path },
+            FileCommand::Upload(it) => Self::Upload(it),
             FileCommand::Write(it) => Self::Write(WireWrite {
                 path: it.path,
                 offset: it.offset,
@@ -108,6 +112,7 @@ impl From<&FileCommand> for WireFile {
                 size: it.size,
                 is_last: it.is_last,
                 version: it.version,
+                sha256: it.sha256,
                 mode: it.mode,
             }),
         }
@@ -121,6 +126,10 @@ impl From<WireFile> for FileCommand {
             WireFile::Rmdir { dir } => Self::Rmdir { dir },
             WireFile::Cpdir { from, to } => Self::Cpdir { from, to },
             WireFile::Stat { path } => Self::Stat { path },
+            WireFile::Glob { pattern } => Self::Glob { pattern },
+            WireFile::Listdir { dir } => Self::Listdir { dir },
+            WireFile::Rmfile { path } => Self::Rmfile { path },
+            WireFile::Upload(it) => Self::Upload(it),
             WireFile::Write(it) => Self::Write(FileWrite {
                 path: it.path,
                 offset: it.offset,
@@ -128,6 +137,7 @@ impl From<WireFile> for FileCommand {
                 size: it.size,
                 is_last: it.is_last,
                 version: it.version,
+                sha256: it.sha256,
                 mode: it.mode,
             }),
         }
@@ -144,6 +154,8 @@ mod tests {
     use crate::model::IoClass;
     use crate::model::IoPriority;
     use crate::model::Logfile;
+    use crate::model::Upload;
+    use crate::model::UploadKind;
 
     #[test]
     fn a_command_is_the_same_after_the_journey() {
@@ -178,6 +190,17 @@ mod tests {
             Command::File(FileCommand::Mkdir { dir: from.clone() }),
             Command::File(FileCommand::Rmdir { dir: from.clone() }),
             Command::File(FileCommand::Stat { path: from.clone() }),
+            Command::File(FileCommand::Glob {
+                pattern: from.clone(),
+            }),
+            Command::File(FileCommand::Listdir { dir: from.clone() }),
+            Command::File(FileCommand::Rmfile { path: from.clone() }),
+            Command::File(FileCommand::Upload(Upload {
+                path: from.clone(),
+                kind: UploadKind::Directory,
+                max_size: Some(7),
+                piece: None,
+            })),
             Command::File(FileCommand::Write(FileWrite {
                 path: from.clone(),
                 offset: 7,
@@ -185,6 +208,7 @@ mod tests {
                 size: 9,
                 is_last: true,
                 version: "9-1".to_owned(),
+                sha256: Some("ab".to_owned()),
                 mode: Some(0o600),
             })),
             Command::File(FileCommand::Cpdir {

@@ -12,6 +12,7 @@ use crate::model::Exit;
 use crate::model::Logfile;
 use crate::model::Platform;
 use crate::model::Terms;
+use crate::model::Upload;
 
 /// What a slave says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -216,6 +217,11 @@ pub(crate) enum WireFile {
     Cpdir { from: String, to: String },
     Stat { path: String },
     Write(WireWrite),
+    // The others only for a slave that says `FILES`.
+    Glob { pattern: String },
+    Listdir { dir: String },
+    Rmfile { path: String },
+    Upload(Upload),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -227,6 +233,8 @@ pub(crate) struct WireWrite {
     pub(crate) size: u64,
     pub(crate) is_last: bool,
     pub(crate) version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
     pub(crate) mode: Option<u32>,
 }
 

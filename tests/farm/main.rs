@@ -21,3 +21,4 @@ mod secrets;
 mod strangers;
 mod terms;
 mod triggers;
+mod upload;
