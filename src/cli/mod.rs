@@ -45,6 +45,9 @@ pub fn main() -> ExitCode {
     // started for every command of every build, and what stays should stay small.
     let done = match args.as_slice() {
         [_, verb, dir] if verb == slave::RUNNER_VERB => return slave::runner_main(dir.as_ref()),
+        [_, verb, dir, words @ ..] if verb == slave::LAUNCHER_VERB => {
+            return slave::launcher_main(dir.as_ref(), words);
+        }
         [_, verb, dir] if verb == daemon::DAEMON_VERB => start::detached(dir.into()),
         [_, verb, dir, name] if verb == STDIO_VERB => {
             start::slave_over_stdio(dir.into(), &name.to_string_lossy())

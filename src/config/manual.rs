@@ -217,8 +217,9 @@ pub(super) fn steps() -> Vec<Page> {
             "git" | "mercurial" | "svn" => &["checkout", "step"],
             "compile" | "test" => &["warnings", "command", "step"],
             "make_directory" | "remove_directory" => &["directory", "step"],
-            "trigger" => &["step"],
+            "trigger" | "file_exists" => &["step"],
             name if name.ends_with("download") => &["download", "step"],
+            name if name.ends_with("upload") => &["upload", "step"],
             _ => &["command", "step"],
         };
         let name = format!("step.{}", it.name);

@@ -217,6 +217,8 @@ impl Build {
                 statistics: Vec::new(),
                 urls: Vec::new(),
                 hidden: false,
+                usage: None,
+                ended: None,
                 logs: Vec::new(),
             })
             .collect();

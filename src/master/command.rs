@@ -2,7 +2,6 @@
 //! again, what it prints is kept before it is acknowledged, and its end is
 //! taken once.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -13,16 +12,21 @@ use tracing::{debug, error};
 use crate::clock;
 use crate::logs::append::LogFile;
 use crate::master::crew::Crew;
+use crate::master::receive::{KeepError, Receiver};
+use crate::master::side_logs::SideLogs;
 use crate::master::slaves::{News, Session};
 use crate::model::BuildKey;
+use crate::model::CONTENT;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::FileResult;
 use crate::model::Mask;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::hide;
 use crate::wire::native;
+use crate::wire::{FILES, MASKS, TERMS, WireFile};
 use crate::wire::{FromMaster, WireCommand};
 
 /// Pages hear of a growing log this often at most.
@@ -52,6 +56,10 @@ pub(crate) struct CommandLine<'a> {
     pub(crate) stop: Option<watch::Receiver<Option<String>>>,
     /// Hears why the slave will not be heard of again.
     pub(crate) left: watch::Receiver<Option<String>>,
+    /// Its logs besides `stdio`.
+    pub(crate) side: SideLogs<'a>,
+    /// What it sends, on the way to its place.
+    pub(crate) content: Option<Receiver>,
 }
 
 /// How it ended and where its output ends in the log.
@@ -71,11 +79,7 @@ pub(crate) struct Finish {
 impl Finish {
     /// The end of a command that the slave never hears of.
     pub(crate) fn unsent(log: &LogFile, why: String) -> Self {
-        let exit = Exit {
-            code: -1,
-            cause: ExitCause::NotStarted(why.clone()),
-            elapsed_ms: 0,
-        };
+        let exit = Exit::new(-1, ExitCause::NotStarted(why.clone()), 0);
         Self {
             exit,
             end: log.len(),
@@ -169,7 +173,11 @@ impl CommandLine<'_> {
 
     async fn attend(&mut self, session: &Session, log: &mut LogFile, start: u64) -> Line {
         let mut news = session.listen(self.id);
-        let have = BTreeMap::from([("stdio".to_owned(), log.len().saturating_sub(start))]);
+        let mut have = self.side.offsets().await;
+        have.insert("stdio".to_owned(), log.len().saturating_sub(start));
+        if let Some(content) = &self.content {
+            have.insert(CONTENT.to_owned(), content.len());
+        }
         let (id, lease) = (self.id, self.lease);
         let begin = FromMaster::Start {
             id,
@@ -177,10 +185,8 @@ impl CommandLine<'_> {
             command: self.command.clone(),
             have,
         };
-        if self.has_secrets() && !session.has_masks {
-            let why = "it is too old to keep secrets out of logs; \
-                       the same version of autobot as the master's does";
-            return Line::Refused(why.into());
+        if let Some(why) = self.lacking(session) {
+            return Line::Refused(why);
         }
         if let Err(error) = native::fits(&begin) {
             return Line::Refused(error.to_string());
@@ -204,6 +210,11 @@ impl CommandLine<'_> {
                 () = stopped(&mut stop) => {
                     let why = stop.take().and_then(|it| it.borrow().clone()).unwrap_or_default();
                     session.say(FromMaster::Interrupt { id, lease, why }).await;
+                    if self.content.is_some() {
+                        // It has no program to end: what is on its way is no longer wanted.
+                        let exit = Exit::new(-1, ExitCause::Interrupted, 1);
+                        return Line::Finished(exit, log.len().saturating_sub(start));
+                    }
                     continue;
                 }
                 () = time::sleep_until(grew + NEWS_PAUSE), if dirty => {
@@ -221,7 +232,20 @@ impl CommandLine<'_> {
                     offset,
                     bytes,
                 }) => {
-                    if name == "stdio" && !keep(log, start.saturating_add(offset), &bytes).await {
+                    let is_kept = match name.as_str() {
+                        CONTENT if self.content.is_some() => {
+                            match self.keep_content(offset, &bytes).await {
+                                Ok(is_kept) => is_kept,
+                                Err(why) => {
+                                    let exit = refused(why);
+                                    return Line::Finished(exit, log.len().saturating_sub(start));
+                                }
+                            }
+                        }
+                        "stdio" => keep(log, start.saturating_add(offset), &bytes).await,
+                        _ => self.side.keep(&name, offset, &bytes).await,
+                    };
+                    if !is_kept {
                         debug!(command = %id, offset, "a piece of the log is missing");
                         session.forget_route(self.id);
                         return Line::Gap;
@@ -236,12 +260,20 @@ impl CommandLine<'_> {
                         .await;
                     dirty = true;
                 }
-                Some(News::Finished { exit, stdio }) => {
-                    if log.len() < start.saturating_add(stdio) {
+                Some(News::Finished { exit, logs }) => {
+                    let sent = logs.get(CONTENT).copied().unwrap_or(0);
+                    let here = self.content.as_ref().map_or(u64::MAX, Receiver::len);
+                    let stdio = logs.get("stdio").copied().unwrap_or(0);
+                    if log.len() < start.saturating_add(stdio)
+                        || !self.side.are_whole(&logs)
+                        || here < sent
+                    {
                         debug!(command = %id, "the end came before all of the log");
                         session.forget_route(self.id);
                         return Line::Gap;
                     }
+                    self.side.settle(&logs);
+                    let exit = self.settle_content(exit).await;
                     return Line::Finished(self.hidden(exit), stdio);
                 }
                 Some(News::Refused { why }) => return Line::Refused(hide(&why, self.masks)),
@@ -249,8 +281,73 @@ impl CommandLine<'_> {
         }
     }
 
-    fn has_secrets(&self) -> bool {
-        matches!(&self.command, WireCommand::Shell(shell) if !shell.secrets.is_empty())
+    /// Keeps a piece of what is sent; `false` if some is missing before it. `Err`: no more
+    /// of it is wanted. A disk that is full is tried until it is not.
+    async fn keep_content(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, String> {
+        let Some(content) = &mut self.content else {
+            return Ok(true);
+        };
+        loop {
+            match content.keep(offset, bytes) {
+                Ok(()) => return Ok(true),
+                Err(KeepError::Gap) => return Ok(false),
+                Err(KeepError::Disk(path, error)) if error.kind() == io::ErrorKind::StorageFull => {
+                    error!(path = %path.display(), reason = %error, "failed to keep an upload; trying again");
+                    time::sleep(DISK_PAUSE).await;
+                }
+                Err(KeepError::Disk(path, error)) => {
+                    return Err(format!("`{}` cannot be written: {error}", path.display()));
+                }
+                Err(error @ KeepError::TooMuch(_)) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    /// Puts what was sent in its place, if it was sent well.
+    async fn settle_content(&mut self, exit: Exit) -> Exit {
+        let Some(mut content) = self.content.take() else {
+            return exit;
+        };
+        let sent = match &exit.result {
+            Some(FileResult::Sent(sent)) if exit.is_success() => sent.clone(),
+            _ if exit.is_success() => {
+                return refused("the slave does not say what it has sent".into());
+            }
+            _ => {
+                content.discard();
+                return exit;
+            }
+        };
+        let settled = tokio::task::spawn_blocking(move || content.settle(&sent)).await;
+        match settled {
+            Ok(Ok(())) => exit,
+            Ok(Err(why)) => refused(why),
+            Err(_) => refused("it broke off; see the master's log".into()),
+        }
+    }
+
+    /// Why the slave is too old for the command, if it is.
+    fn lacking(&self, session: &Session) -> Option<String> {
+        let shell = match &self.command {
+            WireCommand::Shell(shell) => shell,
+            WireCommand::File(WireFile::Upload(_)) if !session.can(FILES) => {
+                let what =
+                    "it is too old to send files; the same version of autobot as the master's does";
+                return Some(what.to_owned());
+            }
+            WireCommand::File(_) => return None,
+        };
+        let has_terms = !shell.terms.is_plain() || !shell.logfiles.is_empty();
+        let lacks = if !shell.secrets.is_empty() && !session.can(MASKS) {
+            "keep secrets out of logs"
+        } else if has_terms && !session.can(TERMS) {
+            "run commands with a terminal, limits or log files of their own"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "it is too old to {lacks}; the same version of autobot as the master's does"
+        ))
     }
 
     /// The end without what is secret: it is stored and shown.
@@ -267,13 +364,13 @@ impl CommandLine<'_> {
         Exit { cause, ..exit }
     }
 
-    fn tell_growth(&self) {
-        let (build, step) = (self.key.clone(), self.id.step);
-        self.crew.tell(Status::LogGrew {
-            build,
-            step,
-            log: "stdio".into(),
-        });
+    fn tell_growth(&mut self) {
+        let mut logs = self.side.take_grown();
+        logs.insert("stdio".into());
+        for log in logs {
+            let (build, step) = (self.key.clone(), self.id.step);
+            self.crew.tell(Status::LogGrew { build, step, log });
+        }
     }
 
     fn leave(&self, session: &Session) -> Line {
@@ -281,8 +378,12 @@ impl CommandLine<'_> {
         Line::Again
     }
 
-    fn close(&self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
+    fn close(&mut self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
         session.forget_route(self.id);
+        if let Some(content) = &self.content {
+            // Given up before it was in its place.
+            content.discard();
+        }
         // A slave whose host broke down may know less of the log than is kept here.
         let end = match exit.cause {
             ExitCause::Lost(_) => end.max(log.whole()),
@@ -302,11 +403,7 @@ impl CommandLine<'_> {
     fn turned_away(&self, session: &Session, log: &LogFile, why: String) -> Finish {
         session.forget_route(self.id);
         let cause = ExitCause::NotStarted(why.clone());
-        let exit = Exit {
-            code: -1,
-            cause,
-            elapsed_ms: 0,
-        };
+        let exit = Exit::new(-1, cause, 0);
         Finish {
             exit,
             end: log.len(),
@@ -318,12 +415,11 @@ impl CommandLine<'_> {
 
     /// The end of a command whose slave is not here.
     fn cut_off(&self, log: &mut LogFile, cause: ExitCause) -> Finish {
+        if let Some(content) = &self.content {
+            content.discard();
+        }
         let end = log.len();
-        let exit = Exit {
-            code: -1,
-            cause,
-            elapsed_ms: 0,
-        };
+        let exit = Exit::new(-1, cause, 0);
         let postscript = Some(trailer(&exit));
         Finish {
             exit,
@@ -333,6 +429,13 @@ impl CommandLine<'_> {
             refusal: None,
         }
     }
+}
+
+/// The end of an upload that is not kept.
+fn refused(why: String) -> Exit {
+    let mut exit = Exit::new(1, ExitCause::Exited, 0);
+    exit.result = Some(FileResult::Refused(why));
+    exit
 }
 
 /// Puts bytes into the log; `false` if some are missing before them. A disk that is full
@@ -407,8 +510,12 @@ mod tests {
     use crate::master::crew::Beginnings;
     use crate::model::BuildId;
     use crate::model::Command;
+    use crate::model::FileCommand;
     use crate::model::Shell;
     use crate::model::ShellLine;
+    use crate::model::StepRecord;
+    use crate::model::Upload;
+    use crate::model::UploadKind;
     use crate::store::StoreHandle;
     use crate::wire::SlaveFacts;
 
@@ -434,7 +541,7 @@ mod tests {
         let slave = SlaveName::from("old");
         let (say, mut said) = mpsc::channel(8);
         let facts = SlaveFacts::default();
-        crew.slaves.sit_down(&slave, facts, false, say);
+        crew.slaves.sit_down(&slave, facts, Vec::new(), say);
         let masks = [Mask {
             text: "hunter2".into(),
             shown: "<db>".into(),
@@ -451,7 +558,25 @@ mod tests {
             index: 0,
             attempt: 0,
         };
-        let line = CommandLine {
+        let mut step = StepRecord {
+            number: 0,
+            name: "shell".into(),
+            started: None,
+            finished: None,
+            outcome: None,
+            text: vec![],
+            build_text: vec![],
+            statistics: vec![],
+            urls: vec![],
+            hidden: false,
+            usage: None,
+            ended: None,
+            logs: vec![],
+        };
+        let side = SideLogs::new(&crew, BuildId(1), &mut step, Vec::new());
+        let mut line = CommandLine {
+            side,
+            content: None,
             crew: &crew,
             key: &key,
             slave: &slave,
@@ -473,13 +598,35 @@ mod tests {
             ),
         ] {
             let (code, elapsed_ms) = (-1, 0);
-            let exit = Exit {
-                code,
-                cause,
-                elapsed_ms,
-            };
+            let exit = Exit::new(code, cause, elapsed_ms);
             assert_eq!(line.hidden(exit).cause, expected);
         }
+        let session = crew.slaves.session(&slave).expect("it is here");
+        let own = line.command.clone();
+        let mut nice = Shell::new(ShellLine::Script("true".into()), "b");
+        nice.terms.nice = Some(1);
+        let upload = FileCommand::Upload(Upload {
+            path: "f".into(),
+            kind: UploadKind::File,
+            max_size: None,
+            piece: None,
+        });
+        for (command, lacks) in [
+            (Command::Shell(nice), Some("with a terminal, limits")),
+            (Command::File(upload), Some("too old to send files")),
+            (
+                Command::Shell(Shell::new(ShellLine::Script("true".into()), "b")),
+                None,
+            ),
+        ] {
+            line.command = WireCommand::from(&command);
+            let why = line.lacking(&session);
+            match lacks {
+                Some(lacks) => assert!(why.expect(lacks).contains(lacks)),
+                None => assert_eq!(why, None),
+            }
+        }
+        line.command = own;
         let mut log = LogFile::open(&dir.path().join("log")).expect("a log");
         let finish = line.run(&mut log, 0).await;
         let refusal = finish.refusal.expect("it is not asked");

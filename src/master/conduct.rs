@@ -170,11 +170,7 @@ mod tests {
     }
 
     fn finished(build: i64, logs: &[String]) -> FromSlave {
-        let exit = Exit {
-            code: 0,
-            cause: ExitCause::Exited,
-            elapsed_ms: 0,
-        };
+        let exit = Exit::new(0, ExitCause::Exited, 0);
         let logs: BTreeMap<_, _> = logs.iter().map(|it| (it.clone(), 0)).collect();
         FromSlave::Finished {
             id: id(build),

@@ -26,11 +26,7 @@ fn output(id: CommandId, offset: u64, bytes: &Bytes) -> FromSlave {
 }
 
 fn finished(id: CommandId, size: usize) -> FromSlave {
-    let exit = Exit {
-        code: 0,
-        cause: ExitCause::Exited,
-        elapsed_ms: 5,
-    };
+    let exit = Exit::new(0, ExitCause::Exited, 5);
     let logs = BTreeMap::from([("stdio".to_owned(), size as u64)]);
     FromSlave::Finished { id, exit, logs }
 }

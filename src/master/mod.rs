@@ -26,13 +26,16 @@ mod ports;
 mod properties;
 mod prune;
 mod reader;
+mod receive;
 mod reload;
 mod seen;
+mod side_logs;
 mod slaves;
 mod strangers;
 mod subjects;
 mod supply;
 mod trigger;
+mod unpack;
 mod walk;
 mod watch;
 

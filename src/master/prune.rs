@@ -231,6 +231,8 @@ mod tests {
                     statistics: vec![],
                     urls: vec![],
                     hidden: false,
+                    usage: None,
+                    ended: None,
                     logs: vec![LogRecord {
                         name: "stdio".into(),
                         file: format!("a-s/{number}-log"),

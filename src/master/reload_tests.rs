@@ -271,11 +271,7 @@ impl FakeSlave {
     }
 
     async fn end(&mut self, id: CommandId, code: i32) {
-        let exit = Exit {
-            code,
-            cause: ExitCause::Exited,
-            elapsed_ms: 1,
-        };
+        let exit = Exit::new(code, ExitCause::Exited, 1);
         let logs = BTreeMap::from([("stdio".to_owned(), 0)]);
         self.say(FromSlave::Finished { id, exit, logs }).await;
     }

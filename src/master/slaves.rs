@@ -1,7 +1,7 @@
 //! Who is here: a session for each slave that has logged in, and the way
 //! from a frame to the build that waits for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,7 +24,6 @@ use crate::model::Exit;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
-use crate::wire::MASKS;
 use crate::wire::login::{LoginError, master_login};
 use crate::wire::native::{FrameReader, FrameWriter, WireError};
 use crate::wire::{CommandState, FromMaster, FromSlave, SlaveFacts};
@@ -52,7 +51,7 @@ pub(crate) enum News {
     },
     Finished {
         exit: Exit,
-        stdio: u64,
+        logs: BTreeMap<String, u64>,
     },
     Refused {
         why: String,
@@ -64,8 +63,8 @@ pub(crate) enum News {
 pub(crate) struct Session {
     number: u64,
     pub(crate) facts: Arc<SlaveFacts>,
-    /// Whether it masks secrets in what its commands say.
-    pub(crate) has_masks: bool,
+    /// What it says that it can do.
+    features: Arc<[String]>,
     say: mpsc::Sender<FromMaster>,
     routes: Arc<Mutex<HashMap<CommandId, mpsc::Sender<News>>>>,
     /// What it was given, and what it may say of that.
@@ -81,6 +80,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Whether the slave can do what came later than the first slaves.
+    pub(crate) fn can(&self, feature: &str) -> bool {
+        self.features.iter().any(|it| it == feature)
+    }
+
     /// Says something; `false` if the line is gone.
     pub(crate) async fn say(&self, message: FromMaster) -> bool {
         tokio::select! {
@@ -210,7 +214,7 @@ impl Slaves {
         &self,
         name: &SlaveName,
         facts: SlaveFacts,
-        has_masks: bool,
+        features: Vec<String>,
         say: mpsc::Sender<FromMaster>,
     ) -> Session {
         let now = clock::now();
@@ -224,7 +228,7 @@ impl Slaves {
         let session = Session {
             number,
             facts: Arc::clone(&facts),
-            has_masks,
+            features: features.into(),
             say,
             routes: Arc::default(),
             conduct: Arc::default(),
@@ -348,7 +352,8 @@ pub(super) enum NotIn {
 /// A slave that has logged in.
 pub(super) struct Guest {
     name: SlaveName,
-    has_masks: bool,
+    /// What it says that it can do.
+    features: Vec<String>,
     /// What it logged in with.
     password: Option<String>,
     /// Where it comes from.
@@ -401,7 +406,7 @@ where
         drop(caller.refuse(writer, &LineEnd::NameTaken.to_string()).await);
         return Err(NotIn::Known);
     }
-    let has_masks = caller.features.iter().any(|it| it == MASKS);
+    let features = caller.features.clone();
     let heartbeat = crew.plan().master.line.heartbeat;
     let welcome = caller.welcome(writer, &crew.identity, heartbeat);
     let welcomed = time::timeout(heartbeat, welcome).await;
@@ -416,7 +421,7 @@ where
     }
     Ok(Guest {
         name,
-        has_masks,
+        features,
         password,
         from: from.to_owned(),
         heartbeat,
@@ -514,7 +519,7 @@ where
 {
     let Guest {
         name,
-        has_masks,
+        features,
         heartbeat,
         from,
         ..
@@ -531,7 +536,7 @@ where
         Err(why) => return LineEnd::Nonsense(why),
     };
     let (say, outbox) = mpsc::channel(OUTBOX);
-    let session = crew.slaves.sit_down(&name, facts, has_masks, say);
+    let session = crew.slaves.sit_down(&name, facts, features, say);
     session.conduct().take_up(conduct);
     // A reload during the login has not seen this line; from here on it does.
     if !is_known() {
@@ -633,10 +638,7 @@ async fn hear(crew: &Arc<Crew>, session: &Session, message: FromSlave) {
             offset,
             bytes,
         } => (id, News::Output { log, offset, bytes }),
-        FromSlave::Finished { id, exit, logs } => {
-            let stdio = logs.get("stdio").copied().unwrap_or(0);
-            (id, News::Finished { exit, stdio })
-        }
+        FromSlave::Finished { id, exit, logs } => (id, News::Finished { exit, logs }),
         FromSlave::Ping => {
             session.say(FromMaster::Pong).await;
             return;

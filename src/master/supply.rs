@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -10,6 +11,7 @@ use crate::model::Command;
 use crate::model::FileCommand;
 use crate::model::FileWrite;
 use crate::steps::Piece;
+use crate::wire::Checksum;
 
 /// Reads the piece, and gives the command that writes it on the slave; `Err` says why
 /// there is nothing to send.
@@ -45,15 +47,39 @@ fn now(basedir: &Path, piece: &Piece) -> Result<FileWrite, String> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(changed()),
         read => read.map_err(failed)?,
     }
+    let is_last = end == total;
+    let sha256 = match is_last {
+        true => Some(checksum(&file, total).map_err(failed)?),
+        false => None,
+    };
     Ok(FileWrite {
         path: piece.path.clone(),
         offset: piece.offset,
         bytes,
         size,
-        is_last: end == total,
+        is_last,
         version,
+        sha256,
         mode: piece.mode,
     })
+}
+
+/// Of all that is sent, of which the last piece is only the end.
+fn checksum(file: &File, total: u64) -> io::Result<String> {
+    let mut sum = Checksum::default();
+    let mut block = vec![0; 256 << 10];
+    let mut at = 0;
+    while at < total {
+        let most = usize::try_from(total - at).unwrap_or(block.len());
+        let most = most.min(block.len());
+        let size = file.read_at(&mut block[..most], at)?;
+        if size == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        sum.write_all(&block[..size])?;
+        at += size as u64;
+    }
+    Ok(sum.into_hex())
 }
 
 /// Relative to the master's directory; `~` is the home of who runs it.

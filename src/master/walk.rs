@@ -15,18 +15,21 @@ use crate::logs::append::LogFile;
 use crate::master::build::{Build, STOPPED, WRITE_PAUSE};
 use crate::master::command::{CommandLine, Finish};
 use crate::master::output::LogSlice;
+use crate::master::receive::Receiver;
 use crate::master::seen::{self, Around};
+use crate::master::side_logs::SideLogs;
 use crate::master::supply;
 use crate::model::Channel;
 use crate::model::Command;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::FileCommand;
 use crate::model::LogRecord;
 use crate::model::Outcome;
 use crate::model::Status;
 use crate::secrets::SecretError;
-use crate::steps::{Cx, Ended, Move, Run, Verdict};
+use crate::steps::{Cx, Ended, Move, Receipt, Run, Verdict};
 use crate::store::{CommandHistory, CommandRow};
 use crate::wire::WireCommand;
 
@@ -197,6 +200,9 @@ impl Build {
         };
         let mut earlier = earlier.into_iter();
         let mut last: Option<(Exit, LogSlice)> = None;
+        // What earlier commands took is counted as they are shown again.
+        self.records[index].usage = None;
+        self.records[index].ended = None;
         let step = self.records[index].number;
         let mut place = 0;
         loop {
@@ -220,9 +226,10 @@ impl Build {
             // What an earlier command was given is masked from here on too.
             let revealed = match &said {
                 Move::Run(command) => Some(self.reveal(command)),
-                Move::Trigger(_) | Move::Send(_) | Move::Done(_) => None,
+                Move::Trigger(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
             };
             if let Some((_, Some((exit, end)))) = was {
+                self.records[index].tally(&exit);
                 last = Some((exit, LogSlice::new(&path, row.log_start, end)));
                 place += 1;
                 continue;
@@ -238,7 +245,13 @@ impl Build {
             };
             let build = self.id;
             self.due(move |verbs| verbs.start_command(build, row));
+            let mut receipt = None;
             let command = match said {
+                Move::Receive(it) => {
+                    let upload = Command::File(FileCommand::Upload(it.upload.clone()));
+                    receipt = Some(it);
+                    Ok(upload)
+                }
                 Move::Run(command) => Ok(revealed.unwrap_or(command)),
                 Move::Send(piece) => supply::read(&self.crew.dir, piece).await,
                 Move::Trigger(order) => {
@@ -254,6 +267,10 @@ impl Build {
                 }
                 Move::Done(verdict) => return verdict,
             };
+            let planned = match &command {
+                Ok(command) => self.plan_side_logs(index, place, command),
+                Err(_) => Vec::new(),
+            };
             self.flush().await;
             let id = CommandId {
                 build,
@@ -261,8 +278,13 @@ impl Build {
                 index: place,
                 attempt: row.attempt,
             };
+            let content = match receipt {
+                Some(receipt) => self.open_content(receipt, id).await.map(Some),
+                None => Ok(None),
+            };
+            let command = command.and_then(|command| Ok((command, content?)));
             let finish = match command {
-                Ok(command) => {
+                Ok((command, content)) => {
                     let line = CommandLine {
                         crew: &self.crew,
                         key: &self.key,
@@ -277,6 +299,8 @@ impl Build {
                             Some(self.stop.clone())
                         },
                         left: self.left.clone(),
+                        content,
+                        side: SideLogs::new(&self.crew, build, &mut self.records[index], planned),
                     };
                     self.open = Some(id);
                     line.run(&mut log, row.log_start).await
@@ -288,6 +312,7 @@ impl Build {
                 self.open = None;
                 self.forgettable.push((session, id));
             }
+            self.records[index].tally(&exit);
             if let Some(line) = finish.postscript {
                 self.postscripts.push((path.clone(), line));
             }
@@ -302,6 +327,55 @@ impl Build {
             last = Some((exit, LogSlice::new(&path, row.log_start, end)));
             place += 1;
         }
+    }
+
+    /// Makes room for what the slave is to send.
+    async fn open_content(&self, receipt: Receipt, id: CommandId) -> Result<Receiver, String> {
+        let (dir, identity) = (self.crew.dir.clone(), self.crew.identity.clone());
+        let open = move || Receiver::open(&dir, receipt, &identity, id);
+        let opened = tokio::task::spawn_blocking(open).await;
+        opened.map_err(|_| "it broke off; see the master's log".to_owned())?
+    }
+
+    /// The logs of a command besides `stdio`, each with the name that its slave has for it.
+    /// One that is there in any case is in the step's record from now on.
+    fn plan_side_logs(
+        &mut self,
+        index: usize,
+        place: u32,
+        command: &Command,
+    ) -> Vec<(String, LogRecord)> {
+        let Command::Shell(shell) = command else {
+            return Vec::new();
+        };
+        let mut planned: Vec<(String, LogRecord)> = Vec::new();
+        for (name, logfile) in &shell.logfiles {
+            // A step of many commands may have logs of one name from several.
+            let shown = match place {
+                0 => name.clone(),
+                _ => format!("{name}_{place}"),
+            };
+            let known = self.records[index].logs.iter();
+            if let Some(record) = known.clone().find(|it| it.name == shown) {
+                planned.push((name.clone(), record.clone()));
+                continue;
+            }
+            let mut file = self.log_file(index, &shown);
+            while planned.iter().any(|(_, it)| it.file == file) {
+                file.push('_');
+            }
+            let record = LogRecord {
+                name: shown,
+                file,
+                complete: false,
+            };
+            if !logfile.lazy {
+                self.records[index].logs.push(record.clone());
+                self.put_step(index);
+            }
+            planned.push((name.clone(), record));
+        }
+        planned
     }
 
     /// Fills in the secrets of a command, and has all that this build had of them so far

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    BuildId, BuilderName, BuildsetId, ConfigId, Outcome, Properties, RequestId, SlaveName,
-    SourceStamp, Timestamp,
+    BuildId, BuilderName, BuildsetId, ConfigId, Exit, Outcome, Properties, RequestId, SlaveName,
+    SourceStamp, Timestamp, Usage,
 };
 
 /// A build as people name it: `BUILDER/NUMBER`.
@@ -79,7 +79,25 @@ pub(crate) struct StepRecord {
     /// Named links.
     pub(crate) urls: Vec<(String, String)>,
     pub(crate) hidden: bool,
+    /// What its commands took, once it has ended.
+    pub(crate) usage: Option<Usage>,
+    /// What made its last command end, in words, if that was not plainly its success.
+    pub(crate) ended: Option<String>,
     pub(crate) logs: Vec<LogRecord>,
+}
+
+impl StepRecord {
+    /// Adds what one of its commands took, and says how that ended.
+    pub(crate) fn tally(&mut self, exit: &Exit) {
+        if let Some(usage) = &exit.usage {
+            let sum = self
+                .usage
+                .take()
+                .map_or_else(|| usage.clone(), |it| it.and(usage));
+            self.usage = Some(sum);
+        }
+        self.ended = (!exit.is_success()).then(|| exit.reason());
+    }
 }
 
 /// One log of a step.

@@ -7,8 +7,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::BuildId;
+use super::FileResult;
+use super::Logfile;
 use super::Mask;
 use super::SecretRef;
+use super::Terms;
+use super::Upload;
+use super::Usage;
 
 /// The name of a command. Starting a name that exists attaches to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +78,9 @@ pub(crate) struct Shell {
     pub(crate) holes: Vec<SecretHole>,
     /// Values that must not be seen in anything that the command says.
     pub(crate) secrets: Vec<Mask>,
+    /// Files that are logs of their own, by the names of those.
+    pub(crate) logfiles: BTreeMap<String, Logfile>,
+    pub(crate) terms: Box<Terms>,
 }
 
 /// A place in a command that is kept for the value of a secret. It is known by
@@ -112,6 +120,8 @@ impl Shell {
             mask: Vec::new(),
             holes: Vec::new(),
             secrets: Vec::new(),
+            logfiles: BTreeMap::new(),
+            terms: Box::default(),
         }
     }
 }
@@ -126,8 +136,16 @@ pub(crate) enum FileCommand {
     Rmdir { dir: String },
     /// Copy a tree over a fresh `to`.
     Cpdir { from: String, to: String },
-    /// Succeeds if `path` is there.
+    /// Succeeds if `path` is there; its result says what it is.
     Stat { path: String },
+    /// Its result is what fits a pattern such as `build/*.log`.
+    Glob { pattern: String },
+    /// Its result is what is in a directory.
+    Listdir { dir: String },
+    /// Remove a file.
+    Rmfile { path: String },
+    /// Send a file or a directory to the master.
+    Upload(Upload),
     /// Write a piece of a file. It says on standard output how far it is: [`Written`].
     Write(FileWrite),
 }
@@ -145,6 +163,8 @@ pub(crate) struct FileWrite {
     pub(crate) is_last: bool,
     /// Tells this content of the file from a later one; may be empty.
     pub(crate) version: String,
+    /// The checksum of all that is written, with the last piece.
+    pub(crate) sha256: Option<String>,
     /// The permissions; the slave's usual ones if `None`.
     pub(crate) mode: Option<u32>,
 }
@@ -230,12 +250,100 @@ pub(crate) struct Exit {
     pub(crate) cause: ExitCause,
     /// From start to end, in milliseconds.
     pub(crate) elapsed_ms: u64,
+    /// What it took, if a program ran and its slave can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) usage: Option<Usage>,
+    /// What a file command found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) result: Option<FileResult>,
 }
 
 impl Exit {
+    /// An end of which nothing else is known.
+    pub(crate) const fn new(code: i32, cause: ExitCause, elapsed_ms: u64) -> Self {
+        Self {
+            code,
+            cause,
+            elapsed_ms,
+            usage: None,
+            result: None,
+        }
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         self.code == 0 && self.cause == ExitCause::Exited
     }
+
+    /// What made it end, in words: `exit code 3`, `signal 11 (SIGSEGV)`, `out of memory`.
+    pub(crate) fn reason(&self) -> String {
+        let starved = self.usage.as_ref().is_some_and(|it| it.out_of_memory);
+        match &self.cause {
+            ExitCause::Exited | ExitCause::Signal(_) if starved && !self.is_success() => {
+                "out of memory".to_owned()
+            }
+            ExitCause::Exited => format!("exit code {}", self.code),
+            ExitCause::Signal(number) => match signal_name(*number) {
+                Some(name) => format!("signal {number} ({name})"),
+                None => format!("signal {number}"),
+            },
+            ExitCause::Silence => "silent for longer than its `timeout`".to_owned(),
+            ExitCause::Overtime => "ran for longer than its `max_time`".to_owned(),
+            ExitCause::Interrupted => "interrupted".to_owned(),
+            ExitCause::NotStarted(why) => format!("not started: {why}"),
+            ExitCause::Lost(why) => format!("lost: {why}"),
+        }
+    }
+}
+
+/// What Linux calls its signals, from 1.
+const SIGNALS: [&str; 31] = [
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
+];
+
+/// `SIGKILL` for 9.
+pub(crate) fn signal_name(number: i32) -> Option<&'static str> {
+    let place = usize::try_from(number).ok()?.checked_sub(1)?;
+    SIGNALS.get(place).copied()
+}
+
+/// 9 for `SIGKILL`, `KILL` and `kill`.
+pub(crate) fn signal_number(name: &str) -> Option<i32> {
+    let upper = name.to_ascii_uppercase();
+    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+    (1..)
+        .zip(SIGNALS)
+        .find(|(_, it)| it[3..] == *short)
+        .map(|(number, _)| number)
 }
 
 /// Why a command ended.
@@ -273,6 +381,38 @@ pub(crate) struct Platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ends_are_told_by_their_true_cause() {
+        let starved = Some(Usage {
+            out_of_memory: true,
+            ..Usage::default()
+        });
+        for (code, cause, usage, expected) in [
+            (3, ExitCause::Exited, None, "exit code 3"),
+            (-1, ExitCause::Signal(11), None, "signal 11 (SIGSEGV)"),
+            (-1, ExitCause::Signal(40), None, "signal 40"),
+            (-1, ExitCause::Signal(9), starved.clone(), "out of memory"),
+            (137, ExitCause::Exited, starved.clone(), "out of memory"),
+            (0, ExitCause::Exited, starved.clone(), "exit code 0"),
+            (-1, ExitCause::Interrupted, starved, "interrupted"),
+        ] {
+            let mut exit = Exit::new(code, cause, 0);
+            exit.usage = usage;
+            assert_eq!(exit.reason(), expected);
+        }
+        assert_eq!(signal_number("sigkill"), Some(9));
+        assert_eq!(signal_number("TERM"), Some(15));
+        assert_eq!(signal_number("SIG"), None);
+    }
+
+    #[test]
+    fn an_end_that_an_older_program_wrote_down_reads() {
+        let old = r#"{"code":0,"cause":"exited","elapsed_ms":5}"#;
+        let exit = Exit::new(0, ExitCause::Exited, 5);
+        assert_eq!(serde_json::from_str::<Exit>(old).unwrap(), exit);
+        assert_eq!(serde_json::to_string(&exit).unwrap(), old);
+    }
 
     #[test]
     fn what_the_slave_says_of_a_piece_reads_back() {

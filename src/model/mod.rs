@@ -6,6 +6,7 @@
 mod build;
 mod change;
 mod command;
+mod files;
 mod ids;
 mod lock;
 mod outcome;
@@ -13,14 +14,17 @@ mod properties;
 mod secret;
 mod sourcestamp;
 mod status;
+mod terms;
 mod time;
+mod usage;
 
 pub(crate) use build::{BuildKey, BuildRecord, LogRecord, RequestRecord, StepRecord};
 pub(crate) use change::{Change, NewChange};
 pub(crate) use command::{
     Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Platform,
-    SecretHole, Shell, ShellLine, Written,
+    SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
 };
+pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
 pub(crate) use ids::{
     BuildId, BuilderName, BuildsetId, ChangeId, ConfigId, FactoryName, LockName, RequestId,
     SchedulerName, SlaveName,
@@ -32,4 +36,6 @@ pub(crate) use properties::{Properties, Property, RenderError, Text, TextError};
 pub(crate) use secret::{Mask, OPENING, SHORTEST_MASKED, SecretName, SecretRef, hide};
 pub(crate) use sourcestamp::{NewBuildset, Patch, SourceStamp};
 pub(crate) use status::Status;
+pub(crate) use terms::{GroupLimits, IoClass, IoPriority, Logfile, RLIMITS, Terms};
 pub(crate) use time::Timestamp;
+pub(crate) use usage::{Bytes, Usage};

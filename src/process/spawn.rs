@@ -8,10 +8,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// A program that is read through pipes.
+use rustix::fd::OwnedFd;
+
+/// A program that is read through pipes or a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piped<'a> {
-    pub(crate) argv: &'a [String],
+    pub(crate) argv: &'a [OsString],
     /// The whole environment: nothing is inherited.
     pub(crate) env: &'a BTreeMap<OsString, OsString>,
     pub(crate) dir: &'a Path,
@@ -19,29 +21,77 @@ pub(crate) struct Piped<'a> {
     pub(crate) has_stdin: bool,
 }
 
+impl Piped<'_> {
+    #[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+    fn command(&self) -> io::Result<Command> {
+        let (name, args) = split(self.argv)?;
+        let mut command = Command::new(name);
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.env)
+            .current_dir(self.dir);
+        Ok(command)
+    }
+}
+
 /// Starts a program as the leader of its own process group.
-#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
 pub(crate) fn spawn_piped(program: &Piped<'_>) -> io::Result<Child> {
-    let [name, args @ ..] = program.argv else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the command line is empty",
-        ));
+    let stdin = if program.has_stdin {
+        Stdio::piped()
+    } else {
+        Stdio::null()
     };
-    Command::new(name)
-        .args(args)
-        .env_clear()
-        .envs(program.env)
-        .current_dir(program.dir)
-        .stdin(if program.has_stdin {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+    let mut command = program.command()?;
+    command
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
+}
+
+/// Starts a program on a terminal. It is to lead a session of its own, and to take the
+/// terminal for it, which it does itself.
+pub(crate) fn spawn_on_terminal(program: &Piped<'_>, terminal: &OwnedFd) -> io::Result<Child> {
+    let mut command = program.command()?;
+    command
+        .stdin(terminal.try_clone()?)
+        .stdout(terminal.try_clone()?)
+        .stderr(terminal.try_clone()?)
+        .spawn()
+}
+
+/// Becomes another program, with the environment and the files of this one. Comes back
+/// only if that fails.
+#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+pub(crate) fn become_program(argv: &[OsString]) -> io::Error {
+    match split(argv) {
+        Ok((name, args)) => Command::new(name).args(args).exec(),
+        Err(error) => error,
+    }
+}
+
+fn split(argv: &[OsString]) -> io::Result<(&OsString, &[OsString])> {
+    let empty = || io::Error::new(io::ErrorKind::InvalidInput, "the command line is empty");
+    argv.split_first().ok_or_else(empty)
+}
+
+/// Runs a small program that does what only it can, and says whether it could.
+#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+pub(crate) fn ask(program: &str, args: &[&str]) -> Result<(), String> {
+    let asked = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output();
+    match asked {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(said.lines().next().unwrap_or("it says no").to_owned())
+        }
+        Err(error) => Err(format!("`{program}` cannot be run: {error}")),
+    }
 }
 
 /// Starts a program that is to outlive this one: it shares no pipe with it,

@@ -34,11 +34,14 @@ impl ProcessName {
     }
 }
 
-/// Asks everything that descends from `root` to end, each process once.
-pub(crate) fn end_descendants(root: Pid) {
+/// Asks everything that descends from `root` to end, each process once, with the signal of
+/// this number, if it is one.
+pub(crate) fn end_descendants(root: Pid, signal: Option<i32>) {
+    let signal = signal.and_then(Signal::from_named_raw);
+    let signal = signal.unwrap_or(Signal::TERM);
     for pid in descendants(root) {
         // A process that is gone already is as good as one that obeys.
-        let _ = kill_process(pid, Signal::TERM);
+        let _ = kill_process(pid, signal);
     }
 }
 

@@ -6,12 +6,23 @@
 use std::fs;
 use std::fs::FileTimes;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::SPOOL;
+use super::glob::glob;
 use super::received;
+use super::upload;
+use crate::model::FileKind;
+use crate::model::FileResult;
+use crate::model::FileStat;
 use crate::wire::WireFile;
+
+/// As many names as one answer has.
+pub(super) const MOST_NAMES: usize = 10_000;
+
+/// As many bytes as they have together: a message holds twice as much.
+const MOST_OF_NAMES: usize = 512 << 10;
 
 /// Why a file command failed: what the log says.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +33,16 @@ pub(super) enum FileError {
     Own(String),
     #[error("`{}` is not there", .0.display())]
     Missing(PathBuf),
+    #[error("`{}` is no file", .0.display())]
+    NoFile(PathBuf),
+    #[error("`{}` is no directory", .0.display())]
+    NoDirectory(PathBuf),
+    #[error("`{}` takes more than {most} bytes", path.display())]
+    TooLarge { path: PathBuf, most: u64 },
+    #[error("`{0}` stands for more names than one answer has")]
+    TooMany(String),
+    #[error("`{}` did not arrive as it was sent: its checksum is another one", .0.display())]
+    Garbled(PathBuf),
     #[error("`{to}` is inside of `{from}`, from which it would be copied")]
     Inside { from: String, to: String },
     #[error("`{}` has lost the pieces before byte {offset}", path.display())]
@@ -51,13 +72,18 @@ impl<T> Doing<T> for io::Result<T> {
 }
 
 /// Carries out `command` below `basedir`. Doing it twice is as good as once.
-pub(super) fn carry_out(command: &WireFile, basedir: &Path) -> Result<(), FileError> {
+/// What an upload sends is left in the file `content`.
+pub(super) fn carry_out(
+    command: &WireFile,
+    basedir: &Path,
+    content: &Path,
+) -> Result<Option<FileResult>, FileError> {
     match command {
         WireFile::Mkdir { dir } => {
             let dir = place(basedir, dir)?;
-            fs::create_dir_all(&dir).doing("make", &dir)
+            fs::create_dir_all(&dir).doing("make", &dir)?;
         }
-        WireFile::Rmdir { dir } => remove(&own_place(basedir, dir)?),
+        WireFile::Rmdir { dir } => remove(&own_place(basedir, dir)?)?,
         WireFile::Cpdir { from, to } => {
             let source = place(basedir, from)?;
             let target = own_place(basedir, to)?;
@@ -72,20 +98,77 @@ pub(super) fn carry_out(command: &WireFile, basedir: &Path) -> Result<(), FileEr
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent).doing("make", parent)?;
             }
-            copy(&source, &target)
+            copy(&source, &target)?;
         }
-        WireFile::Write(piece) => received::write(piece, basedir),
+        WireFile::Write(piece) => received::write(piece, basedir)?,
         WireFile::Stat { path } => {
-            let path = place(basedir, path)?;
-            match fs::metadata(&path) {
-                Ok(_) => Ok(()),
+            let found = stat(&place(basedir, path)?)?;
+            return Ok(Some(FileResult::Stat(found)));
+        }
+        WireFile::Glob { pattern } => {
+            let names = glob(pattern, basedir)?;
+            return answer(names, pattern).map(Some);
+        }
+        WireFile::Listdir { dir } => {
+            let names = listed(&place(basedir, dir)?)?;
+            return answer(names, dir).map(Some);
+        }
+        WireFile::Rmfile { path } => {
+            let path = own_place(basedir, path)?;
+            match fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    Err(FileError::Missing(path))
+                    return Err(FileError::Missing(path));
                 }
-                Err(error) => Err(error).doing("look at", &path),
+                removed => removed.doing("remove", &path)?,
             }
         }
+        WireFile::Upload(upload) => {
+            let sent = upload::send(upload, basedir, content)?;
+            return Ok(Some(FileResult::Sent(sent)));
+        }
     }
+    Ok(None)
+}
+
+/// Names as the result of a command, if they fit into one message.
+fn answer(names: Vec<String>, asked: &str) -> Result<FileResult, FileError> {
+    let length: usize = names.iter().map(|it| it.len() + 8).sum();
+    if length > MOST_OF_NAMES {
+        return Err(FileError::TooMany(asked.to_owned()));
+    }
+    Ok(FileResult::Names(names))
+}
+
+fn stat(path: &Path) -> Result<FileStat, FileError> {
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(FileError::Missing(path.to_owned()));
+        }
+        found => found.doing("look at", path)?,
+    };
+    Ok(FileStat {
+        kind: match metadata.file_type() {
+            it if it.is_file() => FileKind::File,
+            it if it.is_dir() => FileKind::Directory,
+            _ => FileKind::Other,
+        },
+        mode: metadata.mode() & 0o7777,
+        size: metadata.len(),
+        modified: metadata.mtime(),
+    })
+}
+
+fn listed(dir: &Path) -> Result<Vec<String>, FileError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).doing("read", dir)? {
+        let name = entry.doing("read", dir)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+        if names.len() > MOST_NAMES {
+            return Err(FileError::TooMany(dir.display().to_string()));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Says whether `path` stays below the base directory by its words alone.
@@ -214,7 +297,7 @@ mod tests {
         let (from, to) = (from.into(), to.into());
         WireFile::Cpdir { from, to }
     }
-    fn stat(path: &str) -> WireFile {
+    fn stat_of(path: &str) -> WireFile {
         WireFile::Stat { path: path.into() }
     }
 
@@ -222,7 +305,7 @@ mod tests {
     fn trees_are_made_copied_found_and_removed() {
         let base = tempfile::tempdir().unwrap();
         let base = base.path();
-        let act = |command: WireFile| carry_out(&command, base);
+        let act = |command: WireFile| carry_out(&command, base, Path::new("/nowhere"));
         act(mkdir("a/b")).unwrap();
         act(mkdir("a/b")).unwrap();
         fs::write(base.join("a/b/file"), "text").unwrap();
@@ -240,15 +323,63 @@ mod tests {
         });
         assert_eq!(times[0], times[1]);
 
-        act(stat("c/b")).unwrap();
+        act(stat_of("c/b")).unwrap();
         act(rmdir("c")).unwrap();
         act(rmdir("c")).unwrap();
-        assert!(matches!(act(stat("c/b")), Err(FileError::Missing(_))));
+        assert!(matches!(act(stat_of("c/b")), Err(FileError::Missing(_))));
         assert!(matches!(act(cpdir("c", "d")), Err(FileError::Missing(_))));
         assert!(matches!(
             act(cpdir("a", "a/x")),
             Err(FileError::Inside { .. })
         ));
+    }
+
+    #[test]
+    fn what_is_found_out_is_a_value() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path();
+        fs::create_dir_all(base.join("a/.d")).unwrap();
+        fs::write(base.join("a/file"), "12345").unwrap();
+        fs::set_permissions(base.join("a/file"), PermissionsExt::from_mode(0o640)).unwrap();
+        let act = |command: WireFile| carry_out(&command, base, Path::new("/nowhere"));
+        let Some(FileResult::Stat(found)) = act(stat_of("a/file")).unwrap() else {
+            panic!("no result")
+        };
+        let expected = (FileKind::File, 0o640, 5);
+        assert_eq!((found.kind, found.mode, found.size), expected);
+        assert!(found.modified > 1_600_000_000);
+        let Some(FileResult::Stat(found)) = act(stat_of("a")).unwrap() else {
+            panic!("no result")
+        };
+        assert_eq!(found.kind, FileKind::Directory);
+        let names = |names: [&str; 2]| Some(FileResult::Names(names.map(str::to_owned).to_vec()));
+        let dir = "a".to_owned();
+        assert_eq!(
+            act(WireFile::Listdir { dir }).unwrap(),
+            names([".d", "file"])
+        );
+        fs::create_dir(base.join("many")).unwrap();
+        for number in 0..2500 {
+            fs::write(base.join(format!("many/{number:0>250}")), "").unwrap();
+        }
+        let dir = "many".to_owned();
+        assert!(matches!(
+            act(WireFile::Listdir { dir }),
+            Err(FileError::TooMany(_))
+        ));
+        let pattern = "many/*".to_owned();
+        assert!(matches!(
+            act(WireFile::Glob { pattern }),
+            Err(FileError::TooMany(_))
+        ));
+        let rmfile = |path: &str| {
+            let path = path.to_owned();
+            act(WireFile::Rmfile { path })
+        };
+        assert_eq!(rmfile("a/file").unwrap(), None);
+        assert!(matches!(rmfile("a/file"), Err(FileError::Missing(_))));
+        assert!(matches!(rmfile("../x"), Err(FileError::Outside(_))));
+        assert!(rmfile("a").is_err(), "a directory is no file");
     }
 
     #[test]
@@ -258,7 +389,7 @@ mod tests {
         for dir in ["a/b/c", "a/b", "a"] {
             fs::set_permissions(base.path().join(dir), PermissionsExt::from_mode(0o000)).unwrap();
         }
-        carry_out(&rmdir("a"), base.path()).unwrap();
+        carry_out(&rmdir("a"), base.path(), Path::new("/nowhere")).unwrap();
         assert!(!base.path().join("a").exists());
     }
 
@@ -270,8 +401,13 @@ mod tests {
         fs::create_dir_all(home.path().join("outside/kept")).unwrap();
         symlink("../outside", base.join("way")).unwrap();
         for path in ["..", "/tmp", "a/../../outside", "way/kept", "way/new"] {
-            for command in [mkdir(path), rmdir(path), cpdir("spool", path), stat(path)] {
-                let error = carry_out(&command, &base).unwrap_err();
+            for command in [
+                mkdir(path),
+                rmdir(path),
+                cpdir("spool", path),
+                stat_of(path),
+            ] {
+                let error = carry_out(&command, &base, Path::new("/nowhere")).unwrap_err();
                 assert!(
                     matches!(error, FileError::Outside(_)),
                     "{command:?}: {error}"
@@ -279,13 +415,13 @@ mod tests {
             }
         }
         for path in ["", ".", "spool", "spool/m"] {
-            let error = carry_out(&rmdir(path), &base).unwrap_err();
+            let error = carry_out(&rmdir(path), &base, Path::new("/nowhere")).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!("path `{path}` belongs to the slave itself")
             );
         }
-        carry_out(&rmdir("way"), &base).unwrap();
+        carry_out(&rmdir("way"), &base, Path::new("/nowhere")).unwrap();
         assert!(!base.join("way").is_symlink(), "the link itself may go");
         assert!(home.path().join("outside/kept").exists());
     }

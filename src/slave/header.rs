@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::environment::Environment;
+use crate::model::Usage;
+use crate::model::signal_name;
 use crate::wire::WireLine;
 use crate::wire::WireShell;
 
@@ -43,7 +45,12 @@ pub(super) fn before(
             let _ = write!(text, " ({what} {} {unit})", secs(limit));
         }
     }
-    text.push_str("\n watching logfiles {}\n argv: ");
+    text.push_str("\n watching logfiles {");
+    for (place, (name, logfile)) in shell.logfiles.iter().enumerate() {
+        let comma = if place > 0 { ", " } else { "" };
+        let _ = write!(text, "{comma}'{}': '{}'", hide(name), hide(&logfile.path));
+    }
+    text.push_str("}\n argv: ");
     listed(&argv(&line), &mut text);
     text.push('\n');
     if shell.log_environ {
@@ -60,7 +67,10 @@ pub(super) fn before(
             shell.initial_stdin.len()
         );
     }
-    text.push_str(" using PTY: False\n");
+    text.push_str(match shell.terms.use_pty {
+        true => " using PTY: True\n",
+        false => " using PTY: False\n",
+    });
     text
 }
 
@@ -82,11 +92,18 @@ pub(super) const LEFTOVERS: &str =
     "the command has ended, but what it started keeps its output open: it is killed\n";
 
 /// What the log says when the command has ended.
-pub(super) fn after(signal: Option<i32>, elapsed: Duration) -> String {
+pub(super) fn after(signal: Option<i32>, usage: &Usage, elapsed: Duration) -> String {
     let mut text = String::new();
     if let Some(signal) = signal {
-        let _ = writeln!(text, "process killed by signal {signal}");
+        let _ = match signal_name(signal) {
+            Some(name) => writeln!(text, "process killed by signal {signal} ({name})"),
+            None => writeln!(text, "process killed by signal {signal}"),
+        };
     }
+    if usage.out_of_memory {
+        text.push_str("the system was out of memory and killed it\n");
+    }
+    let _ = writeln!(text, "usage: {usage}");
     let _ = writeln!(text, "elapsedTime={:.6}", elapsed.as_secs_f64());
     text
 }
@@ -234,11 +251,20 @@ mod tests {
             overtime(Duration::from_millis(500)),
             "command timed out: 0.5 seconds elapsed, attempting to kill\n"
         );
+        let usage = Usage {
+            out_of_memory: true,
+            ..Usage::default()
+        };
+        insta::assert_snapshot!(after(Some(9), &usage, Duration::from_micros(1_234_567)), @"
+        process killed by signal 9 (SIGKILL)
+        the system was out of memory and killed it
+        usage: 0.000 s user, 0.000 s system, 0 bytes memory
+        elapsedTime=1.234567
+        ");
         assert_eq!(
-            after(Some(9), Duration::from_micros(1_234_567)),
-            "process killed by signal 9\nelapsedTime=1.234567\n"
+            after(None, &Usage::default(), Duration::ZERO),
+            "usage: 0.000 s user, 0.000 s system, 0 bytes memory\nelapsedTime=0.000000\n"
         );
-        assert_eq!(after(None, Duration::ZERO), "elapsedTime=0.000000\n");
     }
 
     #[test]

@@ -11,7 +11,10 @@ mod connect;
 mod environment;
 mod facts;
 mod files;
+mod follow;
+mod glob;
 mod header;
+mod launcher;
 mod mask;
 mod order;
 mod received;
@@ -24,6 +27,7 @@ mod spool;
 mod stdio;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod work;
 
 use std::fs;
@@ -37,14 +41,20 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub(crate) use self::launcher::launcher_main;
 pub(crate) use self::runner::runner_main;
 use self::session::Left;
 use self::session::SessionError;
 use self::work::Works;
+use crate::process::cgroup::Group;
 
 /// The first argument that makes this program a runner; the second is the
 /// spool directory of its command.
 pub(crate) const RUNNER_VERB: &str = "__runner";
+
+/// The first argument that makes this program a launcher; the spool directory
+/// of its command and the words of that follow.
+pub(crate) const LAUNCHER_VERB: &str = "__launch";
 
 /// The directory of the base directory that belongs to the slave itself.
 const SPOOL: &str = "spool";
@@ -124,6 +134,19 @@ pub(crate) async fn run_over_stdio(
     }
 }
 
+/// Makes commands in control groups of their own possible, where this process was given
+/// one to itself (a service with `Delegate=yes`). Elsewhere their logs say that it was not.
+fn make_room_for_groups() {
+    let Some(group) = Group::own() else { return };
+    match group.make_room(std::process::id()) {
+        Ok(true) => info!(group = %group.dir().display(), "commands may have limits"),
+        Ok(false) => {}
+        Err(error) => {
+            info!(group = %group.dir().display(), %error, "commands cannot have limits");
+        }
+    }
+}
+
 /// What outlives one attach.
 struct Slave {
     settings: SlaveSettings,
@@ -157,6 +180,7 @@ impl Slave {
             path: named.clone(),
             source,
         };
+        make_room_for_groups();
         let news = spool::make_news(&settings.basedir).map_err(unusable)?;
         // Also open for writing, so that it never ends when the last runner does.
         let mut options = pipe::OpenOptions::new();

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::model::CONTENT;
 use crate::model::Exit;
+use crate::model::Terms;
 use crate::process::tree::ProcessName;
 use crate::wire::WireCommand;
+use crate::wire::WireFile;
 use crate::wire::WireLine;
 use crate::wire::WireShell;
 
@@ -64,6 +67,20 @@ pub(super) struct Begun {
     pub(super) runner: Option<ProcessName>,
     /// What it runs, once it does.
     pub(super) child: Option<ProcessName>,
+    /// The control group in which it runs, if it has one of its own.
+    #[serde(default)]
+    pub(super) group: Option<PathBuf>,
+}
+
+/// The names of a command's logs, in their order.
+pub(super) fn log_names(command: &WireCommand) -> Vec<String> {
+    let mut names = vec![STDIO.to_owned()];
+    match command {
+        WireCommand::Shell(shell) => names.extend(shell.logfiles.keys().cloned()),
+        WireCommand::File(WireFile::Upload(_)) => names.push(CONTENT.to_owned()),
+        WireCommand::File(_) => {}
+    }
+    names
 }
 
 /// How it ended; written last of all.
@@ -74,11 +91,54 @@ pub(super) struct Ended {
     pub(super) logs: BTreeMap<String, u64>,
 }
 
+/// On which terms a launcher starts the command.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Launch {
+    pub(super) terms: Terms,
+    /// The directory of its control group.
+    pub(super) group: Option<PathBuf>,
+}
+
+/// That the command has its terms; what the launcher could not give it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Launched {
+    pub(super) notes: Vec<String>,
+}
+
+/// That the launcher could not become the command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct NotLaunched {
+    /// What it was doing; `None` if all was done but the last.
+    pub(super) doing: Option<String>,
+    errno: Option<i32>,
+    text: String,
+}
+
+impl NotLaunched {
+    pub(super) fn new(doing: Option<&str>, error: &io::Error) -> Self {
+        Self {
+            doing: doing.map(str::to_owned),
+            errno: error.raw_os_error(),
+            text: error.to_string(),
+        }
+    }
+
+    pub(super) fn error(&self) -> io::Error {
+        match self.errno {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => io::Error::other(self.text.clone()),
+        }
+    }
+}
+
 /// What the slave says to a running runner, nine bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
-    /// The master keeps the log up to here.
-    Acknowledged(u64),
+    /// The master keeps the log of this place in their order up to here.
+    Acknowledged {
+        log: u8,
+        offset: u64,
+    },
     Interrupt,
 }
 
@@ -86,19 +146,35 @@ impl Control {
     pub(super) const SIZE: usize = 9;
 
     pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
-        let (kind, number) = match self {
-            Self::Acknowledged(offset) => (b'a', offset),
-            Self::Interrupt => (b'i', 0),
+        let (kind, log, number) = match self {
+            // As it was when there was no other.
+            Self::Acknowledged { log: 0, offset } => (b'a', 0, offset),
+            Self::Acknowledged { log, offset } => (b'l', log, offset),
+            Self::Interrupt => (b'i', 0, 0),
         };
         let mut bytes = [kind; Self::SIZE];
         bytes[1..].copy_from_slice(&number.to_be_bytes());
+        if log > 0 {
+            // No log is as long as this byte would count.
+            bytes[1] = log;
+        }
         bytes
     }
 
     pub(super) fn from_bytes(bytes: [u8; Self::SIZE]) -> Option<Self> {
         let [kind, number @ ..] = bytes;
         match kind {
-            b'a' => Some(Self::Acknowledged(u64::from_be_bytes(number))),
+            b'a' => Some(Self::Acknowledged {
+                log: 0,
+                offset: u64::from_be_bytes(number),
+            }),
+            b'l' => {
+                let [log, offset @ ..] = number;
+                let mut bytes = [0; 8];
+                bytes[1..].copy_from_slice(&offset);
+                let offset = u64::from_be_bytes(bytes);
+                Some(Self::Acknowledged { log, offset })
+            }
             b'i' => Some(Self::Interrupt),
             _ => None,
         }
@@ -127,8 +203,12 @@ impl CommandDir {
         Some(self.0.ancestors().nth(2)?.join("news"))
     }
 
-    pub(super) fn log(&self) -> PathBuf {
-        self.0.join("log.stdio")
+    /// The log of this place in their order.
+    pub(super) fn log(&self, place: usize) -> PathBuf {
+        match place {
+            0 => self.0.join("log.stdio"),
+            _ => self.0.join(format!("log.{place}")),
+        }
     }
 
     /// What the runner says when it fails itself.
@@ -170,6 +250,32 @@ impl CommandDir {
 
     pub(super) fn write_begun(&self, begun: &Begun) -> io::Result<()> {
         write(&self.0.join("begun"), begun)
+    }
+
+    pub(super) fn launch(&self) -> io::Result<Launch> {
+        read(&self.0.join("launch"))
+    }
+
+    pub(super) fn write_launch(&self, launch: &Launch) -> io::Result<()> {
+        write(&self.0.join("launch"), launch)
+    }
+
+    /// `None` while the launcher is at it.
+    pub(super) fn launched(&self) -> io::Result<Option<Launched>> {
+        found(read(&self.0.join("launched")))
+    }
+
+    pub(super) fn write_launched(&self, launched: &Launched) -> io::Result<()> {
+        write(&self.0.join("launched"), launched)
+    }
+
+    /// `None` if it has not failed.
+    pub(super) fn not_launched(&self) -> io::Result<Option<NotLaunched>> {
+        found(read(&self.0.join("unlaunched")))
+    }
+
+    pub(super) fn write_not_launched(&self, failed: &NotLaunched) -> io::Result<()> {
+        write(&self.0.join("unlaunched"), failed)
     }
 
     /// `None` while the command has not ended.
@@ -223,7 +329,12 @@ mod tests {
 
     #[test]
     fn control_messages_survive_the_fifo() {
-        for message in [Control::Interrupt, Control::Acknowledged(u64::MAX - 1)] {
+        let acknowledged = |log, offset| Control::Acknowledged { log, offset };
+        for message in [
+            Control::Interrupt,
+            acknowledged(0, u64::MAX - 1),
+            acknowledged(200, (1 << 56) - 1),
+        ] {
             assert_eq!(Control::from_bytes(message.to_bytes()), Some(message));
         }
         assert_eq!(Control::from_bytes(*b"garbage!!"), None);

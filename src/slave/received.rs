@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::SPOOL;
 use super::files::{Doing, FileError, own_place};
+use crate::wire::Checksum;
 use crate::wire::WireWrite;
 
 /// Writes a piece. Doing it twice is as good as once.
@@ -42,6 +43,7 @@ pub(super) fn write(piece: &WireWrite, basedir: &Path) -> Result<(), FileError> 
     };
     let done = fill(&file, piece, &target).and_then(|()| {
         if piece.is_last {
+            check(&part, piece, &target)?;
             settle(&file, piece.mode, &part).doing("write", &target)?;
             fs::rename(&part, &target).doing("replace", &target)?;
         }
@@ -85,6 +87,19 @@ fn fill(file: &File, piece: &WireWrite, target: &Path) -> Result<(), FileError> 
     file.set_len(piece.offset).doing("write", target)?;
     file.write_all_at(&piece.bytes, piece.offset)
         .doing("write", target)
+}
+
+/// Whether all that has come is what was sent.
+fn check(part: &Path, piece: &WireWrite, target: &Path) -> Result<(), FileError> {
+    let Some(expected) = &piece.sha256 else {
+        return Ok(());
+    };
+    let mut came = File::open(part).doing("read", target)?;
+    let sum = Checksum::of(&mut came).doing("read", target)?;
+    match sum == *expected {
+        true => Ok(()),
+        false => Err(FileError::Garbled(target.to_owned())),
+    }
 }
 
 fn settle(file: &File, mode: Option<u32>, part: &Path) -> io::Result<()> {
@@ -158,6 +173,7 @@ mod tests {
             size: 0,
             is_last,
             version: String::new(),
+            sha256: None,
             mode: None,
         }
     }
@@ -201,6 +217,23 @@ mod tests {
         let long = "n".repeat(255);
         write(piece(&long, 0, "x", true)).unwrap();
         assert!(base.join(long).exists());
+    }
+
+    #[test]
+    fn what_is_not_what_was_sent_does_not_take_the_place_of_the_file() {
+        let base = tempfile::tempdir().unwrap();
+        let with_sum = |offset, bytes, sum: &str| WireWrite {
+            sha256: Some(sum.to_owned()),
+            ..piece("f", offset, bytes, true)
+        };
+        let hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        write(&piece("f", 0, "hel", false), base.path()).unwrap();
+        write(&with_sum(3, "lo", hello), base.path()).unwrap();
+        write(&piece("f", 0, "hex", false), base.path()).unwrap();
+        let error = write(&with_sum(3, "lo", hello), base.path()).unwrap_err();
+        assert!(matches!(error, FileError::Garbled(_)), "{error}");
+        assert_eq!(fs::read_to_string(base.path().join("f")).unwrap(), "hello");
+        assert_eq!(names(base.path()), ["f"]);
     }
 
     #[test]

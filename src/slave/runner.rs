@@ -5,7 +5,9 @@
 //! It is started for every command, so it does nothing that costs time at the
 //! start: no runtime, no threads, no argument parser.
 
+use std::collections::BTreeMap;
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,17 +20,30 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{WaitStatus, getpid, set_child_subreaper, setsid};
 
+use super::LAUNCHER_VERB;
 use super::environment;
+use super::follow::{Follower, Found};
 use super::header;
+use super::launcher;
 use super::mask::{Masks, Stream};
-use super::order::{Begun, CommandDir, Control, Ended, MOST_UNACKNOWLEDGED, Order, STDIO, boot_id};
+use super::order::{
+    Begun, CommandDir, Control, Ended, Launch, MOST_UNACKNOWLEDGED, NotLaunched, Order, STDIO,
+    boot_id,
+};
 use super::runner_log::{News, RunnerLog};
 use super::running::Running;
 use super::work::claim_soon;
 use crate::model::Channel;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::Terms;
+use crate::model::Usage;
 use crate::process::Piped;
+use crate::process::account;
+use crate::process::cgroup::{Group, Limits};
+use crate::process::pty;
+use crate::process::pty::Pty;
+use crate::process::spawn_on_terminal;
 use crate::process::spawn_piped;
 use crate::process::tree;
 use crate::process::tree::ProcessName;
@@ -49,8 +64,18 @@ const LINGER_IN_ALL: Duration = Duration::from_secs(5);
 /// Variables between this program and those that started it.
 const OURS: [&str; 2] = [PASSWORD_VARIABLE, "NOTIFY_SOCKET"];
 
+/// The signal that cannot be caught, and what a shell says of who got it.
+const KILLED: i32 = 9;
+const KILLED_IN_SHELL: i32 = 128 + KILLED;
+
 /// How often is looked whether all that was killed is gone.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often is looked what is new in the files that are followed.
+const FOLLOW: Duration = Duration::from_millis(500);
+
+/// How long a launcher may take before the command's words are listened to.
+const LAUNCH: Duration = Duration::from_secs(10);
 
 /// How often a full disk is tried again.
 const DISK: Duration = Duration::from_secs(1);
@@ -82,6 +107,7 @@ fn carry_out(dir: &CommandDir) -> io::Result<()> {
         boot_id: boot_id(),
         runner: ProcessName::own(),
         child: None,
+        group: None,
     };
     dir.write_begun(&begun)?;
     let order = dir.order()?;
@@ -90,12 +116,11 @@ fn carry_out(dir: &CommandDir) -> io::Result<()> {
     let WireCommand::Shell(shell) = order.command else {
         return Err(io::Error::other("only command lines have a runner"));
     };
-    let news = News::new(dir.news(), order.token);
-    let mut runner = Runner::new(dir, shell, news)?;
+    let mut runner = Runner::new(dir, shell, order.token)?;
     runner.unspent = unspent;
     let exit = match runner.start(&mut begun) {
         Ok(child) => runner.watch(child),
-        Err(exit) => exit,
+        Err(exit) => *exit,
     };
     runner.finish(exit)
 }
@@ -114,21 +139,41 @@ struct Runner<'a> {
     /// Standard output and standard error on their way to the log.
     streams: [Stream; 2],
     log: RunnerLog,
+    /// The files that are logs of their own, in the order of their logs.
+    followers: Vec<Follower>,
+    next_follow: Instant,
+    token: u64,
+    /// What is written to the command.
+    input: Vec<u8>,
     control: OwnedFd,
     heard: Vec<u8>,
     started: Instant,
     acknowledged: u64,
     /// Why the command is being ended, once it is.
     why: Option<ExitCause>,
+    /// Where this process runs, and how many were killed there for want of memory before.
+    group: Option<(Group, u64)>,
+    /// Whether that is the command's alone.
+    has_own_group: bool,
+    /// Where the command looks for programs.
+    path: OsString,
 }
 
 impl<'a> Runner<'a> {
-    fn new(dir: &'a CommandDir, shell: WireShell, news: News) -> io::Result<Self> {
+    fn new(dir: &'a CommandDir, shell: WireShell, token: u64) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let control = rustix::fs::open(dir.control(), flags, Mode::empty())?;
-        let log = RunnerLog::create(&dir.log(), news)?;
+        let log = RunnerLog::create(&dir.log(0), News::new(dir.news(), token))?;
+        let input = match shell.terms.use_pty {
+            true => pty::typed(&shell.initial_stdin),
+            false => shell.initial_stdin.clone(),
+        };
         Ok(Self {
             dir,
+            followers: Vec::new(),
+            next_follow: now(),
+            token,
+            input,
             masks: Masks::new(&shell.secrets),
             shell,
             unspent: None,
@@ -139,17 +184,23 @@ impl<'a> Runner<'a> {
             started: now(),
             acknowledged: 0,
             why: None,
+            has_own_group: false,
+            path: OsString::new(),
+            group: Group::own().map(|it| {
+                let before = it.oom_kills();
+                (it, before)
+            }),
         })
     }
 
     /// Starts the command, or says how it ended without.
-    fn start(&mut self, begun: &mut Begun) -> Result<Running, Exit> {
+    fn start(&mut self, begun: &mut Begun) -> Result<Running, Box<Exit>> {
         let workdir = match self.workdir() {
             Ok(workdir) => workdir,
             Err(error) => {
                 let workdir = &self.shell.workdir;
                 let why = format!("the directory `{workdir}` cannot be made: {error}");
-                return Err(self.not_started(126, why));
+                return Err(Box::new(self.not_started(126, why)));
             }
         };
         // What is between this program and those that started it is not the command's.
@@ -157,50 +208,178 @@ impl<'a> Runner<'a> {
             .filter(|(name, _)| !OURS.iter().any(|it| name == it))
             .collect();
         let env = environment::lay_over(&own, &self.shell.env, &workdir);
+        if let Err(error) = self.begin_to_follow(&workdir) {
+            let why = format!("the slave cannot write its spool: {error}");
+            return Err(Box::new(self.not_started(126, why)));
+        }
         let hide = |text: &str| self.masks.hide(text);
         let before = header::before(&self.shell, &workdir, &env, &hide);
         self.say(before);
         if self.dir.interrupt().exists() {
             self.why = Some(ExitCause::Interrupted);
             self.say(header::INTERRUPTED.to_owned());
-            return Err(self.exit(-1));
+            return Err(Box::new(self.exit(-1)));
         }
-        let argv = header::argv(&self.shell.line);
-        let spawned = spawn_piped(&Piped {
-            argv: &argv,
-            env: &env,
-            dir: &workdir,
-            has_stdin: !self.shell.initial_stdin.is_empty(),
-        });
-        match spawned {
-            Ok(child) => {
-                let running = Running::new(child, self.started);
+        let argv: Vec<OsString> = header::argv(&self.shell.line)
+            .into_iter()
+            .map(OsString::from)
+            .collect();
+        let group = self.own_group()?;
+        begun.group = group.as_ref().map(|it| it.dir().to_owned());
+        match self.spawn(&argv, &env, &workdir, group.as_ref()) {
+            Ok(mut running) => {
+                running.group = group;
                 begun.child = ProcessName::of(running.pid.as_raw_nonzero().get());
                 // Only to end what is left if this runner is killed: not worth failing.
                 let _ = self.dir.write_begun(begun);
+                self.path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+                self.hear_launcher(&mut running);
                 Ok(running)
             }
             Err(error) => {
-                let name = argv.first().map_or("", String::as_str);
-                let path = env.get(std::ffi::OsStr::new("PATH"));
-                let path = path.map(|it| it.display().to_string()).unwrap_or_default();
-                let (code, why) = match error.kind() {
-                    io::ErrorKind::NotFound if name.contains('/') => (
-                        127,
-                        format!("`{name}` is not there, or the interpreter that it names is not"),
-                    ),
-                    io::ErrorKind::NotFound => (
-                        127,
-                        format!("program `{name}` is not found; PATH is `{path}`"),
-                    ),
-                    io::ErrorKind::PermissionDenied => {
-                        (126, format!("`{name}` is not allowed to run: {error}"))
-                    }
-                    _ => (126, format!("`{name}` cannot be started: {error}")),
-                };
-                Err(self.not_started(code, why))
+                self.path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+                let (code, why) = self.no_program(&error);
+                Err(Box::new(self.not_started(code, why)))
             }
         }
+    }
+
+    /// Why the program of the command cannot be started, with the code that shells have for it.
+    fn no_program(&self, error: &io::Error) -> (i32, String) {
+        let argv = header::argv(&self.shell.line);
+        let name = argv.first().map_or("", String::as_str);
+        let path = self.path.display();
+        match error.kind() {
+            io::ErrorKind::NotFound if name.contains('/') => (
+                127,
+                format!("`{name}` is not there, or the interpreter that it names is not"),
+            ),
+            io::ErrorKind::NotFound => (
+                127,
+                format!("program `{name}` is not found; PATH is `{path}`"),
+            ),
+            io::ErrorKind::PermissionDenied => {
+                (126, format!("`{name}` is not allowed to run: {error}"))
+            }
+            _ => (126, format!("`{name}` cannot be started: {error}")),
+        }
+    }
+
+    fn begin_to_follow(&mut self, workdir: &Path) -> io::Result<()> {
+        for (place, logfile) in (1..).zip(self.shell.logfiles.values()) {
+            let news = News::new(self.dir.news(), self.token);
+            let log = RunnerLog::create(&self.dir.log(place), news)?;
+            let path = workdir.join(&logfile.path);
+            self.followers
+                .push(Follower::new(path, logfile.follow, log));
+        }
+        Ok(())
+    }
+
+    /// The control group for the command, if it is to have one and can.
+    fn own_group(&mut self) -> Result<Option<Group>, Box<Exit>> {
+        let wanted = &self.shell.terms.group;
+        if !wanted.is_limited() {
+            return Ok(None);
+        }
+        let limits = Limits {
+            memory: wanted.memory_max,
+            processor: wanted.cpu_max,
+            processes: wanted.pids_max,
+        };
+        let name = self.dir.path().file_name().unwrap_or_default();
+        let name = format!("autobot-{}-{:x}", name.display(), self.token);
+        let made = match &self.group {
+            Some((own, _)) => own.with_limits(&name, &limits),
+            None => Err("the slave's host has no control groups of version 2".to_owned()),
+        };
+        match made {
+            Ok(group) => {
+                self.group = Some((group.clone(), 0));
+                self.has_own_group = true;
+                Ok(Some(group))
+            }
+            Err(why) if wanted.required => {
+                let why = format!("the limits of the command cannot be set: {why}");
+                Err(Box::new(self.not_started(126, why)))
+            }
+            Err(why) => {
+                self.say(format!(
+                    "`memory_max`, `cpu_max` and `pids_max` are not applied: {why}\n"
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    fn spawn(
+        &self,
+        argv: &[OsString],
+        env: &environment::Environment,
+        workdir: &Path,
+        group: Option<&Group>,
+    ) -> io::Result<Running> {
+        let terms = &self.shell.terms;
+        let mut line = argv.to_vec();
+        if terms.has_to_be_launched() {
+            self.dir.write_launch(&Launch {
+                terms: Terms::clone(terms),
+                group: group.map(|it| it.dir().to_owned()),
+            })?;
+            line = vec![
+                OsString::from("/proc/self/exe"),
+                OsString::from(LAUNCHER_VERB),
+                self.dir.path().into(),
+            ];
+            line.extend(launcher::spelled(argv));
+        }
+        let program = Piped {
+            argv: &line,
+            env,
+            dir: workdir,
+            has_stdin: !self.input.is_empty(),
+        };
+        if !terms.use_pty {
+            return Ok(Running::new(spawn_piped(&program)?, None, self.started));
+        }
+        let Pty { ours, theirs } = pty::open()?;
+        let child = spawn_on_terminal(&program, &theirs)?;
+        Ok(Running::new(child, Some(ours), self.started))
+    }
+
+    /// Says what the launcher could not give the command, before that says anything.
+    fn hear_launcher(&mut self, child: &mut Running) {
+        if !self.shell.terms.has_to_be_launched() {
+            return;
+        }
+        let until = now() + LAUNCH;
+        loop {
+            if let Ok(Some(launched)) = self.dir.launched() {
+                for note in launched.notes {
+                    self.say(format!("{note}\n"));
+                }
+                return;
+            }
+            child.reap();
+            if child.status.is_some() || now() > until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// How it ended, if the launcher did not become the command.
+    fn not_launched(&mut self) -> Option<Exit> {
+        if !self.shell.terms.has_to_be_launched() {
+            return None;
+        }
+        let failed: NotLaunched = self.dir.not_launched().ok()??;
+        let error = failed.error();
+        let (code, why) = match failed.doing {
+            Some(doing) => (126, format!("the command cannot {doing}: {error}")),
+            None => self.no_program(&error),
+        };
+        Some(self.not_started(code, why))
     }
 
     fn workdir(&self) -> io::Result<PathBuf> {
@@ -228,6 +407,7 @@ impl<'a> Runner<'a> {
                 // Who cannot speak is not silent.
                 child.last_heard = now;
             }
+            self.follow(&mut child, now);
             self.watch_the_clock(&mut child, now);
             if self.is_over(&mut child, now) {
                 break;
@@ -236,27 +416,103 @@ impl<'a> Runner<'a> {
             self.pump(&mut child, wait);
         }
         self.let_go();
+        self.follow_to_the_end(&mut child);
+        if self.why.is_none()
+            && let Some(exit) = self.not_launched()
+        {
+            return exit;
+        }
         let signal = child.status.and_then(WaitStatus::terminating_signal);
-        let after = header::after(signal, now().duration_since(self.started));
-        self.say(after);
         let code = child.status.and_then(WaitStatus::exit_status).unwrap_or(-1);
-        if self.why.is_some() {
+        let usage = self.usage(&child, signal, code);
+        let after = header::after(signal, &usage, now().duration_since(self.started));
+        self.say(after);
+        let mut exit = if self.why.is_some() {
             // Who was ended did not succeed, whatever it says.
-            return self.exit(if code == 0 { -1 } else { code });
+            self.exit(if code == 0 { -1 } else { code })
+        } else {
+            self.why = signal.map(ExitCause::Signal);
+            self.exit(code)
+        };
+        exit.usage = Some(usage);
+        if let Some(group) = &child.group {
+            group.remove();
         }
-        if let Some(signal) = signal {
-            self.why = Some(ExitCause::Signal(signal));
+        exit
+    }
+
+    /// Looks now and then what is new in the files that are followed.
+    fn follow(&mut self, child: &mut Running, now: Instant) {
+        if now < self.next_follow {
+            return;
         }
-        self.exit(code)
+        self.next_follow = now + FOLLOW;
+        for follower in &mut self.followers {
+            match follower.look(&self.masks) {
+                Found::Nothing => {}
+                Found::Something => child.last_heard = now,
+                Found::More => {
+                    child.last_heard = now;
+                    self.next_follow = now;
+                }
+                // Who cannot speak is not silent.
+                Found::HeldBack => child.last_heard = now,
+            }
+        }
+    }
+
+    /// Takes all that the files have when the command has ended.
+    fn follow_to_the_end(&mut self, child: &mut Running) {
+        loop {
+            let mut is_held_back = false;
+            let mut has_more = false;
+            for follower in &mut self.followers {
+                match follower.look_at_the_end(&self.masks) {
+                    Found::Nothing | Found::Something => {}
+                    Found::More => has_more = true,
+                    Found::HeldBack => is_held_back = true,
+                }
+            }
+            if !has_more && !is_held_back {
+                return;
+            }
+            if !has_more {
+                self.pump(child, Some(DISK));
+            }
+            for follower in &mut self.followers {
+                follower.log.write();
+            }
+        }
+    }
+
+    /// What the command took, with all that it had started.
+    fn usage(&self, child: &Running, signal: Option<i32>, code: i32) -> Usage {
+        let account = account::of_children();
+        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        // Others may run in the same group: somebody was killed there, and it may have been this.
+        let is_killed = self.has_own_group || signal == Some(KILLED) || code == KILLED_IN_SHELL;
+        let peak = child.group.as_ref().and_then(Group::peak_memory);
+        let killed_there = self
+            .group
+            .as_ref()
+            .is_some_and(|(it, before)| it.oom_kills() > *before);
+        Usage {
+            user_ms: millis(account.user),
+            system_ms: millis(account.system),
+            peak_memory: peak.unwrap_or(account.peak_memory),
+            read_bytes: child.traffic.bytes.map(|it| it.0),
+            written_bytes: child.traffic.bytes.map(|it| it.1),
+            out_of_memory: self.why.is_none() && is_killed && killed_there,
+        }
     }
 
     fn exit(&mut self, code: i32) -> Exit {
         let elapsed = now().duration_since(self.started);
-        Exit {
+        Exit::new(
             code,
-            cause: self.why.take().unwrap_or(ExitCause::Exited),
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        }
+            self.why.take().unwrap_or(ExitCause::Exited),
+            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        )
     }
 
     /// Whether the command has to wait: for the master, or for the disk.
@@ -287,7 +543,10 @@ impl<'a> Runner<'a> {
                 self.end(child, ExitCause::Silence, text);
             }
         }
-        if child.asked_to_end.is_some_and(|at| now >= at + GRACE) {
+        let patience = self.shell.terms.kill_after_ms.map(Duration::from_millis);
+        let patience = patience.unwrap_or(GRACE);
+        let asked = child.asked_to_end.and_then(|at| at.checked_add(patience));
+        if asked.is_some_and(|end| now >= end) {
             child.kill();
         }
     }
@@ -300,7 +559,7 @@ impl<'a> Runner<'a> {
         self.say(text);
         self.why = Some(why);
         child.asked_to_end = Some(now());
-        tree::end_descendants(getpid());
+        tree::end_descendants(getpid(), self.shell.terms.signal);
     }
 
     fn is_over(&mut self, child: &mut Running, now: Instant) -> bool {
@@ -340,11 +599,15 @@ impl<'a> Runner<'a> {
                 at_most(end.saturating_duration_since(now));
             }
         }
-        if child.pidfd.is_none() || self.log.owes_news() {
+        let mut logs = self.followers.iter().map(|it| &it.log);
+        if child.pidfd.is_none() || self.log.owes_news() || logs.any(RunnerLog::owes_news) {
             at_most(LOOK);
         }
         if self.log.has_pending() || self.is_held_back() {
             at_most(DISK);
+        }
+        if !self.followers.is_empty() {
+            at_most(self.next_follow.saturating_duration_since(now));
         }
         wait
     }
@@ -389,11 +652,14 @@ impl<'a> Runner<'a> {
                 // Reaped at the start of the next round.
                 Who::Child => {}
                 Who::Control => self.hear_control(child),
-                Who::Stdin => child.feed(&self.shell.initial_stdin),
+                Who::Stdin => child.feed(&self.input),
                 Who::Output(place) => self.read_output(child, place),
             }
         }
         self.log.write();
+        for follower in &mut self.followers {
+            follower.log.write();
+        }
     }
 
     fn read_output(&mut self, child: &mut Running, place: usize) {
@@ -438,8 +704,13 @@ impl<'a> Runner<'a> {
         let messages: Vec<u8> = self.heard.drain(..whole).collect();
         for message in messages.as_chunks().0 {
             match Control::from_bytes(*message) {
-                Some(Control::Acknowledged(offset)) => {
+                Some(Control::Acknowledged { log: 0, offset }) => {
                     self.acknowledged = self.acknowledged.max(offset);
+                }
+                Some(Control::Acknowledged { log, offset }) => {
+                    if let Some(it) = self.followers.get_mut(usize::from(log) - 1) {
+                        it.acknowledged = it.acknowledged.max(offset);
+                    }
                 }
                 Some(Control::Interrupt) if child.status.is_none() => {
                     let text = header::INTERRUPTED.to_owned();
@@ -460,7 +731,12 @@ impl<'a> Runner<'a> {
     fn finish(mut self, exit: Exit) -> io::Result<()> {
         loop {
             self.log.write();
-            if !self.log.has_pending() {
+            let mut is_written = !self.log.has_pending();
+            for follower in &mut self.followers {
+                follower.log.write();
+                is_written &= !follower.log.has_pending();
+            }
+            if is_written {
                 break;
             }
             std::thread::sleep(DISK);
@@ -471,10 +747,12 @@ impl<'a> Runner<'a> {
         {
             std::thread::sleep(DISK);
         }
-        let ended = Ended {
-            exit,
-            logs: [(STDIO.to_owned(), self.log.length())].into(),
-        };
+        let mut logs = BTreeMap::from([(STDIO.to_owned(), self.log.length())]);
+        let names = self.shell.logfiles.keys().cloned();
+        let lengths = self.followers.iter().map(|it| it.log.length());
+        // A command that never began has logs with nothing in them.
+        logs.extend(names.zip(lengths.chain(std::iter::repeat(0))));
+        let ended = Ended { exit, logs };
         while let Err(error) = self.dir.write_ended(&ended) {
             if !self.dir.path().is_dir() {
                 // Somebody has cleared the spool away: nobody wants to know.

@@ -6,14 +6,21 @@ use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, getpid, pidfd_open, wait};
+use rustix::process::{
+    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpid, pidfd_open, wait,
+    waitid,
+};
 
 use super::runner::{GRACE, now};
+use crate::process::account::Traffic;
+use crate::process::cgroup::Group;
 use crate::process::tree;
 
 /// A command that runs.
 pub(super) struct Running {
     pub(super) pid: Pid,
+    /// The control group of its own, if it has one.
+    pub(super) group: Option<Group>,
     pub(super) pidfd: Option<OwnedFd>,
     pub(super) stdin: Option<(OwnedFd, usize)>,
     pub(super) outputs: [Option<OwnedFd>; 2],
@@ -24,13 +31,26 @@ pub(super) struct Running {
     pub(super) last_heard: Instant,
     pub(super) asked_to_end: Option<Instant>,
     pub(super) killed: Option<Instant>,
+    /// What all that has ended had read and written.
+    pub(super) traffic: Traffic,
 }
 
 impl Running {
-    pub(super) fn new(child: Child, started: Instant) -> Self {
+    /// A command that was just started, on our end of a terminal or with pipes.
+    pub(super) fn new(child: Child, terminal: Option<OwnedFd>, started: Instant) -> Self {
         let raw = i32::try_from(child.id()).expect("process numbers are small");
         let pid = Pid::from_raw(raw).expect("no child has the number 0");
-        let stdin = child.stdin.map(OwnedFd::from);
+        let (stdin, outputs) = match terminal {
+            // Both are one; if there is no second handle, nothing is typed.
+            Some(terminal) => (terminal.try_clone().ok(), [Some(terminal), None]),
+            None => {
+                let outputs = [
+                    child.stdout.map(OwnedFd::from),
+                    child.stderr.map(OwnedFd::from),
+                ];
+                (child.stdin.map(OwnedFd::from), outputs)
+            }
+        };
         if let Some(stdin) = &stdin {
             // Without this a program that does not read would stop its runner.
             let _ = rustix::io::ioctl_fionbio(stdin, true);
@@ -40,16 +60,15 @@ impl Running {
             // Old kernels have none; then is looked often.
             pidfd: pidfd_open(pid, PidfdFlags::empty()).ok(),
             stdin: stdin.map(|it| (it, 0)),
-            outputs: [
-                child.stdout.map(OwnedFd::from),
-                child.stderr.map(OwnedFd::from),
-            ],
+            outputs,
+            group: None,
             status: None,
             ended: None,
             is_alone: false,
             last_heard: started,
             asked_to_end: None,
             killed: None,
+            traffic: Traffic::default(),
         }
     }
 
@@ -60,8 +79,18 @@ impl Running {
 
     /// Buries whoever has ended: the command, and what lost its parent.
     pub(super) fn reap(&mut self) {
+        // Somebody is there before the counts are looked at: most looks find nobody.
+        let anybody = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         loop {
-            match wait(WaitOptions::NOHANG) {
+            match waitid(WaitId::All, anybody) {
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return,
+                Err(_) => {
+                    self.is_alone = true;
+                    return;
+                }
+            }
+            match self.traffic.around(|| wait(WaitOptions::NOHANG)) {
                 Ok(Some((pid, status))) if pid == self.pid => {
                     self.status = Some(status);
                     self.ended = Some(now());
@@ -80,6 +109,9 @@ impl Running {
     /// Kills what is left; again at every look, as long as something forks.
     pub(super) fn kill(&mut self) {
         self.killed.get_or_insert_with(now);
+        if let Some(group) = &self.group {
+            group.kill();
+        }
         tree::kill_descendants(getpid(), self.leader());
     }
 

@@ -1,6 +1,7 @@
 //! One command as the session knows it: how far it has come, what the master
 //! has of it, and what is to be said next.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use tracing::warn;
 
-use super::order::{CommandDir, Control, Ended, Order, STDIO};
+use super::order::{CommandDir, Control, Ended, Order, log_names};
 use super::spool::{self, Stage};
 use super::work::Works;
 use crate::model::CommandId;
@@ -17,12 +18,16 @@ use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::wire::FromSlave;
 use crate::wire::WireCommand;
+use crate::wire::WireFile;
 
 /// So much output of a command may be on its way to the master.
 const WINDOW: u64 = 1 << 20;
 
 /// The most that one message carries.
 const PIECE: u64 = 64 << 10;
+
+/// Smaller ones would only be more messages.
+const SMALLEST_PIECE: u64 = 1 << 10;
 
 /// How often a command that nobody began is begun again.
 const TRIES: u32 = 5;
@@ -34,15 +39,11 @@ const TELL_RUNNER: u64 = 1 << 20;
 pub(super) struct ServedCommand {
     pub(super) dir: CommandDir,
     command: WireCommand,
-    log: Option<File>,
-    /// As far as it is known.
-    length: u64,
+    /// In their order; `stdio` is the first.
+    logs: Vec<ServedLog>,
     pub(super) ended: Option<Ended>,
     /// Whether the master has asked for it since it attached.
     is_wanted: bool,
-    sent: u64,
-    acknowledged: u64,
-    told_runner: u64,
     is_end_said: bool,
     /// Whether nobody will ask how it ended.
     pub(super) is_forgotten: bool,
@@ -50,18 +51,86 @@ pub(super) struct ServedCommand {
     tries: u32,
 }
 
-impl ServedCommand {
-    pub(super) fn new(dir: CommandDir, order: Order) -> Self {
+/// One of its logs.
+struct ServedLog {
+    name: String,
+    file: Option<File>,
+    /// As far as it is known.
+    length: u64,
+    sent: u64,
+    acknowledged: u64,
+    told_runner: u64,
+    /// The most that one message carries.
+    piece: u64,
+}
+
+impl ServedLog {
+    fn new(name: String, piece: u64) -> Self {
         Self {
-            dir,
-            command: order.command,
-            log: None,
+            name,
+            piece,
+            file: None,
             length: 0,
-            ended: None,
-            is_wanted: false,
             sent: 0,
             acknowledged: 0,
             told_runner: 0,
+        }
+    }
+
+    /// How long its file is, which may not be there.
+    fn here(&mut self, dir: &CommandDir, place: usize) -> io::Result<u64> {
+        if self.file.is_none() {
+            self.file = match File::open(dir.log(place)) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+        }
+        match &self.file {
+            Some(file) => Ok(file.metadata()?.len()),
+            None => Ok(0),
+        }
+    }
+
+    /// The next piece, with its offset; `None` if there is none or the master must keep
+    /// something first.
+    fn next(&mut self) -> Option<(u64, Bytes)> {
+        let window = (self.acknowledged + WINDOW).saturating_sub(self.sent);
+        let size = self
+            .length
+            .saturating_sub(self.sent)
+            .min(self.piece)
+            .min(window);
+        if size == 0 {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(size).expect("a piece is small")];
+        let read = self.file.as_ref()?.read_at(&mut bytes, self.sent).ok()?;
+        if read == 0 {
+            return None;
+        }
+        bytes.truncate(read);
+        let offset = self.sent;
+        self.sent += read as u64;
+        Some((offset, Bytes::from(bytes)))
+    }
+}
+
+impl ServedCommand {
+    pub(super) fn new(dir: CommandDir, order: Order) -> Self {
+        let names = log_names(&order.command);
+        let piece = match &order.command {
+            WireCommand::File(WireFile::Upload(upload)) => upload.piece,
+            WireCommand::File(_) | WireCommand::Shell(_) => None,
+        };
+        let piece = piece.map_or(PIECE, |it| it.clamp(SMALLEST_PIECE, PIECE));
+        let log = |name| ServedLog::new(name, piece);
+        Self {
+            dir,
+            command: order.command,
+            logs: names.into_iter().map(log).collect(),
+            ended: None,
+            is_wanted: false,
             is_end_said: false,
             is_forgotten: false,
             tries: 0,
@@ -80,15 +149,13 @@ impl ServedCommand {
         }
         if !self.dir.path().is_dir() {
             let why = "its spool was removed by somebody else";
-            self.ended = Some(Ended {
-                exit: Exit {
-                    code: -1,
-                    cause: ExitCause::Lost(why.to_owned()),
-                    elapsed_ms: 0,
-                },
-                logs: [(STDIO.to_owned(), self.sent)].into(),
-            });
-            self.length = self.sent;
+            let mut logs = BTreeMap::new();
+            for log in &mut self.logs {
+                log.length = log.sent;
+                logs.insert(log.name.clone(), log.sent);
+            }
+            let exit = Exit::new(-1, ExitCause::Lost(why.to_owned()), 0);
+            self.ended = Some(Ended { exit, logs });
             return Ok(());
         }
         match spool::stage(&self.dir)? {
@@ -131,50 +198,45 @@ impl ServedCommand {
             // Its log counts when it has ended: it may be written once more.
             return Ok(());
         }
-        if let Some(log) = self.log()? {
-            self.length = log.metadata()?.len();
+        for (place, log) in self.logs.iter_mut().enumerate() {
+            log.length = log.here(&self.dir, place)?;
         }
         Ok(())
     }
 
     fn take_end(&mut self, mut ended: Ended) -> io::Result<()> {
-        let said = ended.logs.get(STDIO).copied().unwrap_or(0);
-        let here = match self.log()? {
-            Some(log) => log.metadata()?.len(),
-            None => 0,
-        };
-        if here < said {
-            // The host went down before all of it was on the disk.
-            let why = format!("its log has {here} bytes of {said}");
-            ended.exit.cause = ExitCause::Lost(why);
-            ended.logs.insert(STDIO.to_owned(), here);
+        for (place, log) in self.logs.iter_mut().enumerate() {
+            let said = ended.logs.get(&log.name).copied().unwrap_or(0);
+            let here = log.here(&self.dir, place)?;
+            if here < said {
+                // The host went down before all of it was on the disk.
+                let why = match place {
+                    0 => format!("its log has {here} bytes of {said}"),
+                    _ => format!("its log `{}` has {here} bytes of {said}", log.name),
+                };
+                ended.exit.cause = ExitCause::Lost(why);
+                ended.logs.insert(log.name.clone(), here);
+            }
+            log.length = here.min(said);
         }
-        self.length = here.min(said);
         self.ended = Some(ended);
         Ok(())
     }
 
-    fn log(&mut self) -> io::Result<Option<&File>> {
-        if self.log.is_none() {
-            self.log = match File::open(self.dir.log()) {
-                Ok(log) => Some(log),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(self.log.as_ref())
-    }
-
-    /// The master has asked for everything from `offset` on.
-    pub(super) fn serve_from(&mut self, offset: u64) {
+    /// The master has asked for everything from these offsets on.
+    pub(super) fn serve_from(&mut self, have: &BTreeMap<String, u64>) {
         self.is_wanted = true;
         self.is_end_said = false;
         self.is_forgotten = false;
-        self.sent = offset;
-        self.acknowledged = offset;
-        self.told_runner = offset;
-        if offset > 0 {
-            self.tell_runner(Control::Acknowledged(offset));
+        for place in 0..self.logs.len() {
+            let log = &mut self.logs[place];
+            let offset = have.get(&log.name).copied().unwrap_or(0);
+            log.sent = offset;
+            log.acknowledged = offset;
+            log.told_runner = offset;
+            if offset > 0 {
+                self.tell_how_far(place, offset);
+            }
         }
         if let Err(error) = self.look_quickly() {
             let dir = self.dir.path().display();
@@ -182,12 +244,23 @@ impl ServedCommand {
         }
     }
 
-    pub(super) fn acknowledge(&mut self, offset: u64) {
+    pub(super) fn acknowledge(&mut self, name: &str, offset: u64) {
+        let Some(place) = self.logs.iter().position(|it| it.name == name) else {
+            return;
+        };
+        let log = &mut self.logs[place];
         // Who acknowledges what was never sent is not believed.
-        self.acknowledged = self.acknowledged.max(offset.min(self.sent));
-        if self.acknowledged >= self.told_runner + TELL_RUNNER {
-            self.told_runner = self.acknowledged;
-            self.tell_runner(Control::Acknowledged(self.acknowledged));
+        log.acknowledged = log.acknowledged.max(offset.min(log.sent));
+        if log.acknowledged >= log.told_runner + TELL_RUNNER {
+            log.told_runner = log.acknowledged;
+            let offset = log.acknowledged;
+            self.tell_how_far(place, offset);
+        }
+    }
+
+    fn tell_how_far(&self, place: usize, offset: u64) {
+        if let Ok(log) = u8::try_from(place) {
+            self.tell_runner(Control::Acknowledged { log, offset });
         }
     }
 
@@ -201,29 +274,21 @@ impl ServedCommand {
 
     /// What it has to say next, if anything.
     pub(super) fn speak(&mut self, id: CommandId) -> Option<FromSlave> {
-        if !self.is_wanted || self.is_end_said {
+        if !self.is_wanted || self.is_end_said || self.is_forgotten {
             return None;
         }
-        if self.sent < self.length {
-            let window = (self.acknowledged + WINDOW).saturating_sub(self.sent);
-            let size = (self.length - self.sent).min(PIECE).min(window);
-            if size == 0 {
-                return None;
+        for log in &mut self.logs {
+            if let Some((offset, bytes)) = log.next() {
+                return Some(FromSlave::Output {
+                    id,
+                    log: log.name.clone(),
+                    offset,
+                    bytes,
+                });
             }
-            let mut bytes = vec![0; usize::try_from(size).expect("a piece is small")];
-            let read = self.log.as_ref()?.read_at(&mut bytes, self.sent).ok()?;
-            if read == 0 {
-                return None;
-            }
-            bytes.truncate(read);
-            let offset = self.sent;
-            self.sent += read as u64;
-            return Some(FromSlave::Output {
-                id,
-                log: STDIO.to_owned(),
-                offset,
-                bytes: Bytes::from(bytes),
-            });
+        }
+        if self.logs.iter().any(|it| it.sent < it.length) {
+            return None;
         }
         let ended = self.ended.as_ref()?;
         self.is_end_said = true;

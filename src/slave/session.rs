@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::Slave;
 use super::facts::facts;
-use super::order::{CommandDir, Control, Order, STDIO, private};
+use super::order::{CommandDir, Control, Order, private};
 use super::served::ServedCommand;
 use super::spool::{self, Spool};
 use super::work::Works;
@@ -271,11 +271,7 @@ impl Served {
             {
                 let why = "the slave no longer has it: its spool was taken away".to_owned();
                 warn!(command = %id, why, "lost");
-                let exit = Exit {
-                    code: -1,
-                    cause: ExitCause::Lost(why),
-                    elapsed_ms: 0,
-                };
+                let exit = Exit::new(-1, ExitCause::Lost(why), 0);
                 let logs = BTreeMap::new();
                 writer.push(&FromSlave::Finished { id, exit, logs })?;
             }
@@ -287,7 +283,7 @@ impl Served {
             } => match self.start(id, lease, command, works) {
                 Ok(()) => {
                     let command = self.commands.get_mut(&id).expect("it was just started");
-                    command.serve_from(have.get(STDIO).copied().unwrap_or(0));
+                    command.serve_from(&have);
                     writer.push(&FromSlave::Started { id })?;
                 }
                 Err(why) => {
@@ -296,8 +292,8 @@ impl Served {
                 }
             },
             FromMaster::Ack { id, log, offset } => {
-                if let Some(command) = self.commands.get_mut(&id).filter(|_| log == STDIO) {
-                    command.acknowledge(offset);
+                if let Some(command) = self.commands.get_mut(&id) {
+                    command.acknowledge(&log, offset);
                 }
             }
             FromMaster::Interrupt { id, lease, why } => self.interrupt(id, lease, &why),

@@ -21,11 +21,15 @@ use crate::model::Channel;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::process::cgroup::Group;
 use crate::process::tree;
 use crate::wire::WireCommand;
 
 /// Builds without commands whose leases are still remembered.
 const LEASES: usize = 256;
+
+/// Their places have to fit into one byte.
+const MOST_LOGFILES: usize = 200;
 
 /// How far a command has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,21 +202,25 @@ pub(super) fn write_lost(dir: &CommandDir, why: &str) -> io::Result<Ended> {
     if let Some(spent) = dir.order().ok().and_then(|it| it.spent()) {
         dir.write_order(&spent)?;
     }
-    let mut log = order::private().create(true).open(dir.log())?;
-    let mut tail = missing_tail(&mut log)?;
-    let line = format!("\nthe command is lost: {why}\n");
-    record::push(Channel::Header, line.as_bytes(), &mut tail);
-    log.seek(io::SeekFrom::End(0))?;
-    log.write_all(&tail)?;
+    let names = dir.order().map(|it| order::log_names(&it.command));
+    let names = names.unwrap_or_else(|_| vec![STDIO.to_owned()]);
+    let mut logs = BTreeMap::new();
+    for (place, name) in names.into_iter().enumerate() {
+        let mut log = order::private().create(true).open(dir.log(place))?;
+        let mut tail = missing_tail(&mut log)?;
+        if place == 0 {
+            let line = format!("\nthe command is lost: {why}\n");
+            record::push(Channel::Header, line.as_bytes(), &mut tail);
+        }
+        log.seek(io::SeekFrom::End(0))?;
+        log.write_all(&tail)?;
+        logs.insert(name, log.metadata()?.len());
+    }
     let cause = ExitCause::Lost(why.to_owned());
     let (code, elapsed_ms) = (-1, 0);
     let ended = Ended {
-        exit: Exit {
-            code,
-            cause,
-            elapsed_ms,
-        },
-        logs: [(STDIO.to_owned(), log.metadata()?.len())].into(),
+        exit: Exit::new(code, cause, elapsed_ms),
+        logs,
     };
     dir.write_ended(&ended)?;
     Ok(ended)
@@ -250,6 +258,10 @@ fn end_leftovers(begun: &Begun) {
     {
         tree::kill_tree(pid);
     }
+    if let Some(group) = begun.group.clone().map(Group::at) {
+        group.kill();
+        group.remove();
+    }
 }
 
 /// Removes what another master's commands left, unless they still run.
@@ -279,6 +291,9 @@ pub(super) fn check(command: &WireCommand) -> Result<(), String> {
         && words.first().is_none_or(String::is_empty)
     {
         return Err("the command line is empty".to_owned());
+    }
+    if shell.logfiles.len() > MOST_LOGFILES || shell.logfiles.contains_key(STDIO) {
+        return Err("the log files of the command cannot be told apart".to_owned());
     }
     let is_absolute = shell.workdir.starts_with('/');
     if !is_absolute && !super::files::is_below(&shell.workdir) {
@@ -365,6 +380,7 @@ mod tests {
             boot_id,
             runner: ProcessName::own(),
             child: None,
+            group: None,
         }
     }
 
@@ -402,9 +418,9 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let spool = Spool::open(base.path(), "one").unwrap();
         let dir = spool.create(id(1), &order()).unwrap();
-        fs::write(dir.log(), b"o\0\0\0\x02hio\0\0\0\x05ab").unwrap();
+        fs::write(dir.log(0), b"o\0\0\0\x02hio\0\0\0\x05ab").unwrap();
         let ended = write_lost(&dir, "gone").unwrap();
-        let log = fs::read(dir.log()).unwrap();
+        let log = fs::read(dir.log(0)).unwrap();
         assert_eq!(ended.logs[STDIO], log.len() as u64);
         let expected = b"o\0\0\0\x02hio\0\0\0\x05ab\0\0\0h\0\0\0\x1b\nthe command is lost: gone\n";
         assert_eq!(log, expected);

@@ -2,6 +2,7 @@
 //! of this process for a file command. Both claim the command first, so that
 //! starting it twice carries it out once.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,11 @@ use super::RUNNER_VERB;
 use super::files;
 use super::order::{self, CommandDir, Ended, STDIO};
 use crate::logs::record;
+use crate::model::CONTENT;
 use crate::model::Channel;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::FileResult;
 use crate::model::Written;
 use crate::process::spawn_detached;
 use crate::wire::WireCommand;
@@ -103,8 +106,10 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
     }
     let mut log = Vec::new();
     let mut code = 0;
-    match files::carry_out(command, basedir) {
-        Ok(()) => {
+    let mut result = None;
+    match files::carry_out(command, basedir, &dir.log(1)) {
+        Ok(found) => {
+            result = found;
             if let WireFile::Write(piece) = command {
                 let written = Written {
                     end: piece.offset + piece.bytes.len() as u64,
@@ -120,16 +125,16 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
             code = 1;
         }
     }
-    std::fs::write(dir.log(), &log)?;
+    std::fs::write(dir.log(0), &log)?;
     let elapsed = started.elapsed();
-    dir.write_ended(&Ended {
-        exit: Exit {
-            code,
-            cause: ExitCause::Exited,
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        },
-        logs: [(STDIO.to_owned(), log.len() as u64)].into(),
-    })
+    let mut logs = BTreeMap::from([(STDIO.to_owned(), log.len() as u64)]);
+    if let Some(FileResult::Sent(sent)) = &result {
+        logs.insert(CONTENT.to_owned(), sent.size);
+    }
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let mut exit = Exit::new(code, ExitCause::Exited, elapsed_ms);
+    exit.result = result;
+    dir.write_ended(&Ended { exit, logs })
 }
 
 /// Claims a command. A slave that only looks how far it has come holds the

@@ -115,11 +115,7 @@ impl Bench {
 
     /// Shows the step that its command ended with `code`, and tells its next move.
     pub(crate) fn ends(&mut self, code: i32, lines: &[Line<'_>]) -> String {
-        let exit = Exit {
-            code,
-            cause: ExitCause::Exited,
-            elapsed_ms: 1,
-        };
+        let exit = Exit::new(code, ExitCause::Exited, 1);
         self.ends_with(&exit, lines)
     }
 
@@ -169,7 +165,7 @@ impl Bench {
                     self.verdict = Some(verdict);
                     return told;
                 }
-                Ok(Move::Send(_)) | Err(_) => return told,
+                Ok(Move::Send(_) | Move::Receive(_)) | Err(_) => return told,
             }
         }
     }
@@ -210,6 +206,10 @@ fn told_of(next: &Result<Move, StepError>) -> String {
             FileCommand::Rmdir { dir } => format!("rmdir {dir}"),
             FileCommand::Cpdir { from, to } => format!("cpdir {from} {to}"),
             FileCommand::Stat { path } => format!("stat {path}"),
+            FileCommand::Glob { pattern } => format!("glob {pattern}"),
+            FileCommand::Listdir { dir } => format!("listdir {dir}"),
+            FileCommand::Rmfile { path } => format!("rmfile {path}"),
+            FileCommand::Upload(it) => format!("upload {}", it.path),
             FileCommand::Write(it) => {
                 let mut told = format!("write {}", it.path);
                 if it.size != it.bytes.len() as u64 {
@@ -234,6 +234,22 @@ fn told_of(next: &Result<Move, StepError>) -> String {
                 "send {} to {} from {}{version}",
                 it.file, it.path, it.offset
             )
+        }
+        Ok(Move::Receive(it)) => {
+            let mut told = format!("receive {} from {}", it.target, it.upload.path);
+            if let Some(most) = it.upload.max_size {
+                told.push_str(&format!(", at most {most}"));
+            }
+            if let Some(anchor) = &it.anchor {
+                told.push_str(&format!(", below {anchor}"));
+            }
+            if let Some(mode) = it.mode {
+                told.push_str(&format!(", mode {mode:o}"));
+            }
+            if it.keep_stamp {
+                told.push_str(", with its times");
+            }
+            told
         }
         Ok(Move::Done(verdict)) => {
             let mut told = format!("{}: {}", verdict.outcome, verdict.text.join(" "));
@@ -300,7 +316,13 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
             result => done(result),
         },
         Command::File(FileCommand::Stat { path }) => done(fs::metadata(basedir.join(path))),
-        Command::File(FileCommand::Write(_)) => panic!("the slave's tests write files"),
+        Command::File(
+            FileCommand::Write(_)
+            | FileCommand::Glob { .. }
+            | FileCommand::Listdir { .. }
+            | FileCommand::Rmfile { .. }
+            | FileCommand::Upload(_),
+        ) => panic!("the slave's tests do that"),
         Command::File(FileCommand::Cpdir { from, to }) => {
             let copied = std::process::Command::new("cp")
                 .args(["-R", "-P", "-p"])
@@ -344,11 +366,7 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
             output.status.code().unwrap_or(-1)
         }
     };
-    let exit = Exit {
-        code,
-        cause: ExitCause::Exited,
-        elapsed_ms: 1,
-    };
+    let exit = Exit::new(code, ExitCause::Exited, 1);
     (exit, Said(said))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::model::Change;
 use crate::model::Channel;
@@ -201,7 +202,7 @@ impl Value for Body {
 }
 
 /// Permissions, in octal as everybody writes them.
-struct Mode(u32);
+pub(super) struct Mode(pub(super) u32);
 
 impl Value for Mode {
     const EXPECTED: &'static str = "permissions in octal, such as `0644`";
@@ -232,7 +233,7 @@ impl Value for Mode {
 
 /// A path that takes properties has a directory before them, in which it stays:
 /// who may set a property must not choose among all files of the master.
-fn check_master_path(path: &Text) -> Result<(), &'static str> {
+pub(super) fn check_master_path(path: &Text) -> Result<(), &'static str> {
     if path.has_references() && !path.head().contains('/') {
         return Err("expected a directory before the first property, as in `files/%(branch)s`");
     }
@@ -346,6 +347,11 @@ impl Running {
             bytes: bytes.get(span).unwrap_or_default().to_vec(),
             size,
             is_last: end == total,
+            sha256: (end == total).then(|| {
+                let total = usize::try_from(total).unwrap_or(bytes.len());
+                let digest = Sha256::digest(bytes.get(..total).unwrap_or_default());
+                digest.iter().map(|it| format!("{it:02x}")).collect()
+            }),
             version: String::new(),
             mode: settings.mode,
         })))
@@ -411,7 +417,7 @@ impl Run for Running {
 }
 
 /// What the slave, or the master on the way to it, says of a failure.
-fn complaint(ended: &Ended<'_>) -> String {
+pub(super) fn complaint(ended: &Ended<'_>) -> String {
     if let ExitCause::NotStarted(why) = &ended.exit.cause {
         return format!("{why}\n");
     }
@@ -426,7 +432,7 @@ fn complaint(ended: &Ended<'_>) -> String {
 }
 
 /// The path as it is meant on the master.
-fn master_path(path: &Text, properties: &Properties) -> Result<String, StepError> {
+pub(super) fn master_path(path: &Text, properties: &Properties) -> Result<String, StepError> {
     let rendered = path.render(properties)?;
     let leaves = path.has_references() && rendered.split('/').any(|part| part == "..");
     if leaves || rendered.is_empty() || rendered.contains('\0') {

@@ -17,6 +17,7 @@ mod compile;
 mod configure;
 mod directory;
 mod download;
+mod file_exists;
 pub(crate) mod git;
 mod line;
 pub(crate) mod mercurial;
@@ -29,9 +30,11 @@ mod settings;
 mod shell;
 mod suppressions;
 pub(crate) mod svn;
+mod terms;
 mod test;
 mod texts;
 mod trigger;
+mod upload;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -50,6 +53,7 @@ use crate::model::Properties;
 use crate::model::RenderError;
 use crate::model::SourceStamp;
 use crate::model::Text;
+use crate::model::Upload;
 use crate::syntax::Keys;
 use crate::syntax::Place;
 use crate::syntax::Referred;
@@ -90,6 +94,9 @@ pub(crate) const KINDS: &[StepKind] = &[
     download::STRING,
     download::JSON,
     download::PROPERTIES,
+    upload::FILE,
+    upload::DIRECTORY,
+    file_exists::KIND,
 ];
 
 /// A step type as the reader, the manual and the tests see it.
@@ -233,7 +240,23 @@ pub(crate) enum Move {
     Trigger(TriggerOrder),
     /// Has the master read a piece of one of its files, and runs the command that writes it.
     Send(Piece),
+    /// Has the slave send something, and the master put it in its place.
+    Receive(Receipt),
     Done(Verdict),
+}
+
+/// What is to come from the slave, and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) upload: Upload,
+    /// Relative to the master's directory, or absolute, or below `~`.
+    pub(crate) target: String,
+    /// The directory that properties in `target` do not lead out of, if it has any.
+    pub(crate) anchor: Option<String>,
+    /// The permissions; the master's usual ones if `None`.
+    pub(crate) mode: Option<u32>,
+    /// Whether it keeps the times that it had on the slave.
+    pub(crate) keep_stamp: bool,
 }
 
 /// A piece of a file of the master, for a file on the slave.

@@ -172,7 +172,8 @@ impl Value for When {
 
 /// `env.NAME = value`; `false` removes a variable.
 pub(crate) fn env(keys: &mut Keys<'_>, key: &str) -> Option<BTreeMap<String, Option<Text>>> {
-    let env = keys.map::<Option<Text>>(key)?;
+    let env: BTreeMap<_, _> = keys.map::<Variable>(key)?;
+    let env: BTreeMap<_, _> = env.into_iter().map(|(name, it)| (name, it.0)).collect();
     let bad = env
         .keys()
         .find(|it| it.is_empty() || it.contains(['=', '\0']));
@@ -188,6 +189,26 @@ pub(crate) fn env(keys: &mut Keys<'_>, key: &str) -> Option<BTreeMap<String, Opt
         return None;
     }
     Some(env)
+}
+
+/// The value of a variable; a list is joined as `PATH` is.
+struct Variable(Option<Text>);
+
+impl Value for Variable {
+    const EXPECTED: &'static str = <Option<Text>>::EXPECTED;
+    const SHAPE: Shape = <Option<Text>>::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let Content::List(parts) = &node.content else {
+            return <Option<Text>>::read(node).map(Self);
+        };
+        let parts: Vec<&str> = parts.iter().map(Node::as_text).collect::<Result<_, _>>()?;
+        let joined = Node {
+            content: Content::Text(parts.join(":")),
+            ..node.clone()
+        };
+        <Option<Text>>::read(&joined).map(Self)
+    }
 }
 
 /// A time limit, which `none` lifts and which may depend on the build.
@@ -235,6 +256,32 @@ impl Value for Words {
                 .collect::<Result<_, _>>()
                 .map(Self),
             _ => Ok(Self(vec![text_with_secrets(node)?])),
+        }
+    }
+}
+
+/// How a directory was packed on its way, where that showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compress {
+    None,
+    Gz,
+    Bz2,
+}
+
+impl Value for Compress {
+    const EXPECTED: &'static str = "`gz`, `bz2` or `none`";
+    const SHAPE: Shape = Shape::Word(&["none", "gz", "bz2"]);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match &node.content {
+            Content::Null => Ok(Self::None),
+            Content::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "none" => Ok(Self::None),
+                "gz" => Ok(Self::Gz),
+                "bz2" => Ok(Self::Bz2),
+                _ => Err(Misread::default()),
+            },
+            _ => Err(Misread::default()),
         }
     }
 }

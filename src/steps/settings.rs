@@ -20,6 +20,7 @@ use super::line::rendered;
 use super::line::shown;
 use super::paths;
 use super::read;
+use super::terms::RunTerms;
 
 /// The common parameters of the shell family.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) want_stdout: bool,
     pub(crate) want_stderr: bool,
     pub(crate) log_environ: bool,
+    pub(crate) terms: RunTerms,
     /// Shown while it runs.
     pub(crate) description: Option<Vec<Text>>,
     /// Shown when it is done.
@@ -52,6 +54,7 @@ impl Default for Settings {
             want_stdout: true,
             want_stderr: true,
             log_environ: true,
+            terms: RunTerms::default(),
             description: None,
             description_done: None,
         }
@@ -76,6 +79,7 @@ impl Settings {
         let want_stdout = keys.or("want_stdout", true);
         let want_stderr = keys.or("want_stderr", true);
         let log_environ = keys.or("log_environ", true);
+        let terms = RunTerms::read(keys);
         let description = read::words(keys, "description");
         let description_done = read::words(keys, "description_done");
         Some(Self {
@@ -86,6 +90,7 @@ impl Settings {
             want_stdout: want_stdout?,
             want_stderr: want_stderr?,
             log_environ: log_environ?,
+            terms: terms?,
             description: description?,
             description_done: description_done?,
         })
@@ -105,6 +110,7 @@ impl Settings {
         shell.want_stdout = self.want_stdout;
         shell.want_stderr = self.want_stderr;
         shell.log_environ = self.log_environ;
+        self.terms.apply(&mut shell, cx)?;
         Ok(shell)
     }
 

@@ -80,11 +80,11 @@ impl TriggerEnd {
             Self::Broken => (BROKEN, ExitCause::Exited),
             Self::NoScheduler(names) => (-1, ExitCause::NotStarted(names.join(BETWEEN))),
         };
-        Exit {
+        Exit::new(
             code,
             cause,
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        }
+            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        )
     }
 
     fn of(exit: &Exit) -> Self {

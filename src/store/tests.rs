@@ -19,6 +19,7 @@ use crate::model::SchedulerName;
 use crate::model::SourceStamp;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
+use crate::model::Usage;
 
 use super::{
     BuildEnd, CommandRow, ConfigFile, NewBuild, NewConfig, Result, Store, StoreError, StoreHandle,
@@ -59,6 +60,17 @@ fn start(builder: &str, requests: &[RequestId]) -> NewBuild {
     }
 }
 
+fn usage() -> Usage {
+    Usage {
+        user_ms: 1200,
+        system_ms: 30,
+        peak_memory: 5 << 20,
+        read_bytes: Some(u64::MAX),
+        written_bytes: None,
+        out_of_memory: true,
+    }
+}
+
 fn end(outcome: Outcome) -> BuildEnd {
     BuildEnd {
         outcome,
@@ -79,6 +91,8 @@ fn step(number: u32) -> StepRecord {
         statistics: vec![],
         urls: vec![],
         hidden: false,
+        usage: None,
+        ended: None,
         logs: vec![],
     }
 }
@@ -257,11 +271,8 @@ async fn a_build_that_is_retried_gives_its_requests_back() {
 async fn a_running_build_can_be_gone_on_with() {
     let (_dir, store) = open();
     let (_, requests) = write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
-    let exit = Exit {
-        code: 0,
-        cause: ExitCause::Exited,
-        elapsed_ms: 5,
-    };
+    let mut exit = Exit::new(0, ExitCause::Exited, 5);
+    exit.usage = Some(usage());
     let ended = CommandRow {
         step: 1,
         index: 0,
@@ -286,6 +297,8 @@ async fn a_running_build_can_be_gone_on_with() {
         let done = StepRecord {
             started: Some(NOW),
             finished: Some(NOW),
+            usage: Some(usage()),
+            ended: Some("exit code 3".into()),
             ..step(0)
         };
         verbs.put_step(build, &done)?;
@@ -326,6 +339,9 @@ async fn a_running_build_can_be_gone_on_with() {
     assert_eq!(found.locks.build[0].to_string(), "cpu counting");
     assert_eq!(found.locks.step[0].to_string(), "a b exclusive");
     assert_eq!(found.steps.len(), 2);
+    assert_eq!(found.steps[0].usage, Some(usage()));
+    assert_eq!(found.steps[0].ended.as_deref(), Some("exit code 3"));
+    assert_eq!(found.steps[1].usage, None);
     assert_eq!(found.steps[1].logs[0].name, "stdio");
     assert_eq!(found.commands, [(ended, Some((exit, 80))), (running, None)]);
     assert_eq!(found.build.properties.text("branch"), Some("main"));

@@ -41,6 +41,7 @@ use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
+use crate::model::Usage;
 use crate::store;
 use crate::store::BuildEnd;
 use crate::store::NewBuild;
@@ -202,6 +203,15 @@ fn step(
             ("bad".into(), "javascript:alert(1)".into()),
         ],
         hidden: false,
+        usage: Some(Usage {
+            user_ms: 61_230,
+            system_ms: 450,
+            peak_memory: 12_900_000,
+            read_bytes: Some(512),
+            written_bytes: None,
+            out_of_memory: false,
+        }),
+        ended: (outcome == Some(Outcome::Failure)).then(|| "signal 11 (SIGSEGV)".into()),
         logs: vec![log],
     }
 }

@@ -1,5 +1,7 @@
 //! One step of a build.
 
+use std::time::Duration;
+
 use axum::extract::Path;
 use axum::extract::State;
 use axum::http::Uri;
@@ -8,8 +10,10 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::model::BuildRecord;
+use crate::model::Bytes;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
+use crate::model::Usage;
 
 use super::app::Shared;
 use super::build;
@@ -29,6 +33,8 @@ pub(super) struct StepView {
     pub(super) started: Option<Moment>,
     pub(super) finished: Option<Moment>,
     pub(super) statistics: Vec<(String, i64)>,
+    pub(super) usage: Option<UsageView>,
+    pub(super) ended: Option<String>,
 }
 
 pub(super) fn view(build: &BuildRecord, step: &StepRecord, now: Timestamp) -> StepView {
@@ -40,6 +46,31 @@ pub(super) fn view(build: &BuildRecord, step: &StepRecord, now: Timestamp) -> St
         started: step.started.map(|it| Moment::new(it, now)),
         finished: step.finished.map(|it| Moment::new(it, now)),
         statistics: step.statistics.clone(),
+        usage: step.usage.as_ref().map(UsageView::new),
+        ended: step.ended.clone(),
+    }
+}
+
+/// What the commands of the step took.
+#[derive(Serialize)]
+pub(super) struct UsageView {
+    processor: String,
+    memory: String,
+    read: Option<String>,
+    written: Option<String>,
+}
+
+impl UsageView {
+    fn new(usage: &Usage) -> Self {
+        let secs = |millis| Duration::from_millis(millis).as_secs_f64();
+        let (user, system) = (secs(usage.user_ms), secs(usage.system_ms));
+        let bytes = |it: u64| Bytes(it).to_string();
+        Self {
+            processor: format!("{user:.2} s, and {system:.2} s in the system"),
+            memory: bytes(usage.peak_memory),
+            read: usage.read_bytes.map(bytes),
+            written: usage.written_bytes.map(bytes),
+        }
     }
 }
 

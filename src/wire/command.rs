@@ -45,6 +45,8 @@ impl From<&Shell> for WireShell {
             initial_stdin: shell.initial_stdin.clone(),
             mask: shell.mask.clone(),
             secrets: shell.secrets.iter().map(WireMask::from).collect(),
+            logfiles: shell.logfiles.clone(),
+            terms: shell.terms.clone(),
         }
     }
 }
@@ -68,6 +70,8 @@ impl From<WireShell> for Shell {
             // They were filled in before the journey.
             holes: Vec::new(),
             secrets: shell.secrets.into_iter().map(Mask::from).collect(),
+            logfiles: shell.logfiles,
+            terms: shell.terms,
         }
     }
 }
@@ -97,6 +101,10 @@ impl From<&FileCommand> for WireFile {
             FileCommand::Rmdir { dir } => Self::Rmdir { dir },
             FileCommand::Cpdir { from, to } => Self::Cpdir { from, to },
             FileCommand::Stat { path } => Self::Stat { path },
+            FileCommand::Glob { pattern } => Self::Glob { pattern },
+            FileCommand::Listdir { dir } => Self::Listdir { dir },
+            FileCommand::Rmfile { path } => Self::Rmfile { path },
+            FileCommand::Upload(it) => Self::Upload(it),
             FileCommand::Write(it) => Self::Write(WireWrite {
                 path: it.path,
                 offset: it.offset,
@@ -104,6 +112,7 @@ impl From<&FileCommand> for WireFile {
                 size: it.size,
                 is_last: it.is_last,
                 version: it.version,
+                sha256: it.sha256,
                 mode: it.mode,
             }),
         }
@@ -117,6 +126,10 @@ impl From<WireFile> for FileCommand {
             WireFile::Rmdir { dir } => Self::Rmdir { dir },
             WireFile::Cpdir { from, to } => Self::Cpdir { from, to },
             WireFile::Stat { path } => Self::Stat { path },
+            WireFile::Glob { pattern } => Self::Glob { pattern },
+            WireFile::Listdir { dir } => Self::Listdir { dir },
+            WireFile::Rmfile { path } => Self::Rmfile { path },
+            WireFile::Upload(it) => Self::Upload(it),
             WireFile::Write(it) => Self::Write(FileWrite {
                 path: it.path,
                 offset: it.offset,
@@ -124,6 +137,7 @@ impl From<WireFile> for FileCommand {
                 size: it.size,
                 is_last: it.is_last,
                 version: it.version,
+                sha256: it.sha256,
                 mode: it.mode,
             }),
         }
@@ -137,6 +151,11 @@ fn to_millis(length: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::IoClass;
+    use crate::model::IoPriority;
+    use crate::model::Logfile;
+    use crate::model::Upload;
+    use crate::model::UploadKind;
 
     #[test]
     fn a_command_is_the_same_after_the_journey() {
@@ -150,13 +169,38 @@ mod tests {
             text: "hunter2".to_owned(),
             shown: "<db>".to_owned(),
         }];
+        let mut limited = Shell::new(ShellLine::Script("make".to_owned()), "b");
+        limited.terms.rlimits = [("nofile".to_owned(), Some(64)), ("as".to_owned(), None)].into();
+        limited.terms.group.cpu_max = Some(1500);
+        limited.terms.ionice = Some(IoPriority {
+            class: IoClass::BestEffort,
+            level: 7,
+        });
+        let logfile = Logfile {
+            path: "out/test.log".to_owned(),
+            follow: true,
+            lazy: false,
+        };
+        limited.logfiles = [("test".to_owned(), logfile)].into();
         let from = "a".to_owned();
         let commands = [
             Command::Shell(shell),
+            Command::Shell(limited),
             Command::Shell(Shell::new(ShellLine::Argv(vec!["true".to_owned()]), ".")),
             Command::File(FileCommand::Mkdir { dir: from.clone() }),
             Command::File(FileCommand::Rmdir { dir: from.clone() }),
             Command::File(FileCommand::Stat { path: from.clone() }),
+            Command::File(FileCommand::Glob {
+                pattern: from.clone(),
+            }),
+            Command::File(FileCommand::Listdir { dir: from.clone() }),
+            Command::File(FileCommand::Rmfile { path: from.clone() }),
+            Command::File(FileCommand::Upload(Upload {
+                path: from.clone(),
+                kind: UploadKind::Directory,
+                max_size: Some(7),
+                piece: None,
+            })),
             Command::File(FileCommand::Write(FileWrite {
                 path: from.clone(),
                 offset: 7,
@@ -164,6 +208,7 @@ mod tests {
                 size: 9,
                 is_last: true,
                 version: "9-1".to_owned(),
+                sha256: Some("ab".to_owned()),
                 mode: Some(0o600),
             })),
             Command::File(FileCommand::Cpdir {
@@ -196,7 +241,7 @@ mod tests {
         let shell = Command::Shell(Shell::new(line, "b"));
         let bytes = rmp_serde::to_vec_named(&WireCommand::from(&shell)).unwrap();
         let has = |word: &str| bytes.windows(word.len()).any(|it| it == word.as_bytes());
-        assert!(!has("secrets") && has("mask"));
+        assert!(!has("secrets") && !has("terms") && !has("logfiles") && has("mask"));
         let wire: WireCommand = rmp_serde::from_slice(&bytes).unwrap();
         assert_eq!(Command::from(wire), shell);
     }

@@ -147,7 +147,7 @@ where
         .send(&FromSlave::Hello {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            features: vec![super::MASKS.to_owned()],
+            features: super::FEATURES.iter().map(ToString::to_string).collect(),
             name: name.to_owned(),
             nonce: slave_nonce.to_vec(),
         })
@@ -415,7 +415,7 @@ mod tests {
         let master = async {
             let lookup = |name: &str| (name == "linux-1").then(|| "secret".to_owned());
             let caller = master_login(&mut reads, &mut writes, lookup).await?;
-            assert_eq!(caller.features, [crate::wire::MASKS]);
+            assert_eq!(caller.features, crate::wire::FEATURES);
             let name = caller.name.clone();
             let heartbeat = Duration::from_secs(20);
             caller.welcome(&mut writes, "store-1", heartbeat).await?;

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::CommandId;
 use crate::model::Exit;
+use crate::model::Logfile;
 use crate::model::Platform;
+use crate::model::Terms;
+use crate::model::Upload;
 
 /// What a slave says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,7 +157,8 @@ pub(crate) enum WireCommand {
     File(WireFile),
 }
 
-/// Only for a slave that says [`MASKS`](super::MASKS) if it has `secrets`.
+/// Only for a slave that says [`MASKS`](super::MASKS) if it has `secrets`, and
+/// [`TERMS`](super::TERMS) if it has `logfiles` or `terms`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct WireShell {
     pub(crate) line: WireLine,
@@ -171,6 +175,11 @@ pub(crate) struct WireShell {
     /// Values of secrets: nothing that holds one is written down before it is masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) secrets: Vec<WireMask>,
+    /// The name of each log has its place in this order: `stdio` is the first, these follow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) logfiles: BTreeMap<String, Logfile>,
+    #[serde(default, skip_serializing_if = "Terms::is_plain")]
+    pub(crate) terms: Box<Terms>,
 }
 
 /// A command that holds secrets shows nothing of itself.
@@ -211,6 +220,11 @@ pub(crate) enum WireFile {
     Cpdir { from: String, to: String },
     Stat { path: String },
     Write(WireWrite),
+    // The others only for a slave that says `FILES`.
+    Glob { pattern: String },
+    Listdir { dir: String },
+    Rmfile { path: String },
+    Upload(Upload),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -222,6 +236,8 @@ pub(crate) struct WireWrite {
     pub(crate) size: u64,
     pub(crate) is_last: bool,
     pub(crate) version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
     pub(crate) mode: Option<u32>,
 }
 

@@ -4,11 +4,14 @@
 //! [`native::FrameReader`] and [`native::FrameWriter`] carry [`FromSlave`] and
 //! [`FromMaster`] over any stream; [`login`] is what both sides do first.
 
+mod checksum;
 mod command;
 pub(crate) mod login;
 mod message;
 pub(crate) mod native;
+pub(crate) mod pack;
 
+pub(crate) use checksum::Checksum;
 pub(crate) use message::{
     CommandState, FromMaster, FromSlave, SlaveFacts, WireCommand, WireFile, WireLine, WireMask,
     WireShell, WireWrite,
@@ -16,6 +19,15 @@ pub(crate) use message::{
 
 /// The feature of a slave that masks secrets in what its commands say.
 pub(crate) const MASKS: &str = "masks";
+
+/// The feature of a slave that runs commands on terms and follows log files.
+pub(crate) const TERMS: &str = "terms";
+
+/// The feature of a slave that sends files and says what it finds out about them.
+pub(crate) const FILES: &str = "files";
+
+/// What this program can do as a slave.
+pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES];
 
 /// The hidden verb by which a master starts a slave whose line is its pipes;
 /// the base directory and the name follow.

@@ -21,5 +21,7 @@ mod reload;
 mod secrets;
 mod stalls;
 mod strangers;
+mod terms;
 mod tls;
 mod triggers;
+mod upload;

@@ -30,6 +30,43 @@ async fn a_command_runs_and_everything_it_says_comes() {
 }
 
 #[tokio::test]
+async fn what_a_command_and_its_children_took_is_told() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let line = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; \
+                head -c 5000000 /dev/zero > big; (cat big > copy); \
+                setsid sh -c 'cat copy > /dev/null' & wait";
+    let exit = master
+        .run(id(0), &Command::Shell(Bench::script(line)))
+        .await;
+    assert_eq!(exited(&exit), (0, ExitCause::Exited));
+    let usage = exit.usage.expect("it is counted");
+    assert!(usage.user_ms + usage.system_ms > 0, "{usage}");
+    assert!(usage.peak_memory > 500_000, "{usage}");
+    let (read, written) = (usage.read_bytes, usage.written_bytes);
+    assert!(
+        read.is_some_and(|it| (15_000_000..16_000_000).contains(&it)),
+        "{usage}"
+    );
+    assert!(
+        written.is_some_and(|it| (15_000_000..16_000_000).contains(&it)),
+        "{usage}"
+    );
+    assert!(!usage.out_of_memory);
+    let said = String::from_utf8(master.said(id(0), Channel::Header)).unwrap();
+    assert!(
+        said.contains(&format!("\nusage: {usage}\nelapsedTime=")),
+        "{said}"
+    );
+
+    let exit = master
+        .run(id(1), &Command::Shell(Bench::script("kill -9 $$")))
+        .await;
+    assert_eq!(exited(&exit), (-1, ExitCause::Signal(9)));
+    assert_eq!(exit.reason(), "signal 9 (SIGKILL)");
+}
+
+#[tokio::test]
 async fn ten_megabytes_come_whole() {
     let bench = Bench::new();
     let mut master = bench.attach().await;
@@ -208,9 +245,9 @@ async fn an_interrupt_ends_the_whole_tree() {
     let exit = master.end_of(id(0)).await;
     assert_eq!(exited(&exit), (-1, ExitCause::Interrupted));
     is_gone(&pid).await;
-    insta::assert_snapshot!(master.header(id(0)).lines().skip(5).collect::<Vec<_>>().join("\n"), @r"
+    insta::assert_snapshot!(master.header(id(0)).lines().skip(5).collect::<Vec<_>>().join("\n"), @"
     command interrupted, attempting to kill
-    process killed by signal 15
+    process killed by signal 15 (SIGTERM)
     elapsedTime=T
     ");
 }
@@ -232,7 +269,7 @@ async fn a_silent_command_and_a_long_one_are_ended_and_the_log_says_why() {
      using PTY: False
 
     command timed out: 0.5 seconds without output, attempting to kill
-    process killed by signal 15
+    process killed by signal 15 (SIGTERM)
     elapsedTime=T
     "#);
 

@@ -4,6 +4,7 @@
 mod commands;
 mod line;
 mod secrets;
+mod terms;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +18,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::session::{Left, SessionError, serve};
-use super::{RUNNER_VERB, Slave, SlaveError, SlaveSettings, runner_main};
+use super::{
+    LAUNCHER_VERB, RUNNER_VERB, Slave, SlaveError, SlaveSettings, launcher_main, runner_main,
+};
 use crate::logs::record;
 use crate::model::BuildId;
 use crate::model::Channel;
@@ -50,6 +53,20 @@ fn this_program_is_also_the__runner() {
         // Not `ExitCode`: the test program would go on to say how it went.
         let _ = runner_main(dir.as_ref());
         std::process::exit(0);
+    }
+}
+
+/// And as `PROGRAM __launch DIR WORDS`, whose words are no part of any name.
+#[test]
+#[expect(non_snake_case, reason = "the launcher's verb has two underscores")]
+fn this_program_is_also_the__launch() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|it| it == LAUNCHER_VERB)
+        && let Some(dir) = args.next()
+    {
+        let words: Vec<_> = args.collect();
+        let _ = launcher_main(dir.as_ref(), &words);
+        std::process::exit(127);
     }
 }
 
@@ -114,6 +131,7 @@ impl Bench {
             task,
             commands: Vec::new(),
             logs: BTreeMap::new(),
+            side: BTreeMap::new(),
             is_acknowledging: true,
         };
         let FromSlave::Attached { facts, commands } = master.hear().await else {
@@ -159,6 +177,8 @@ struct Master {
     task: JoinHandle<Result<Left, SessionError>>,
     commands: Vec<CommandState>,
     logs: BTreeMap<CommandId, Vec<u8>>,
+    /// The logs besides `stdio`.
+    side: BTreeMap<(CommandId, String), Vec<u8>>,
     is_acknowledging: bool,
 }
 
@@ -176,12 +196,17 @@ impl Master {
     }
 
     async fn start(&mut self, id: CommandId, lease: u64, command: &Command) {
-        let have = self.logs.get(&id).map_or(0, |log| log.len() as u64);
+        let stdio = self.logs.get(&id).map_or(0, |log| log.len() as u64);
+        let side = self.side.iter().filter(|((it, _), _)| *it == id);
+        let mut have: BTreeMap<String, u64> = side
+            .map(|((_, name), log)| (name.clone(), log.len() as u64))
+            .collect();
+        have.insert("stdio".to_owned(), stdio);
         self.say(FromMaster::Start {
             id,
             lease,
             command: command.into(),
-            have: [("stdio".to_owned(), have)].into(),
+            have,
         })
         .await;
     }
@@ -206,7 +231,10 @@ impl Master {
         else {
             return Some(message);
         };
-        let kept = self.logs.entry(id).or_default();
+        let kept = match log.as_str() {
+            "stdio" => self.logs.entry(id).or_default(),
+            _ => self.side.entry((id, log.clone())).or_default(),
+        };
         assert_eq!(offset, kept.len() as u64, "no gap and nothing twice");
         kept.extend_from_slice(&bytes);
         let offset = kept.len() as u64;
@@ -233,13 +261,28 @@ impl Master {
             panic!("not finished");
         };
         assert_eq!(ended, id);
-        let kept = self.logs.get(&id).map_or(0, |log| log.len() as u64);
-        assert_eq!(logs, [("stdio".to_owned(), kept)].into());
+        for (name, length) in logs {
+            let kept = match name.as_str() {
+                "stdio" => self.logs.get(&id),
+                _ => self.side.get(&(id, name.clone())),
+            };
+            assert_eq!(kept.map_or(0, |log| log.len() as u64), length, "{name}");
+        }
         exit
     }
 
     fn said(&self, id: CommandId, wanted: Channel) -> Vec<u8> {
-        let mut log = self.logs.get(&id).map_or(&[][..], Vec::as_slice);
+        Self::said_in(self.logs.get(&id), wanted)
+    }
+
+    /// What stands in a log besides `stdio`.
+    fn side_said(&self, id: CommandId, name: &str) -> String {
+        let log = self.side.get(&(id, name.to_owned()));
+        String::from_utf8(Self::said_in(log, Channel::Stdout)).unwrap()
+    }
+
+    fn said_in(log: Option<&Vec<u8>>, wanted: Channel) -> Vec<u8> {
+        let mut log = log.map_or(&[][..], Vec::as_slice);
         let mut reader = record::Reader::new();
         let mut said = Vec::new();
         while let Some((channel, bytes)) = reader.next(&mut log).unwrap() {
@@ -260,6 +303,7 @@ impl Master {
         let text = String::from_utf8(self.said(id, Channel::Header)).unwrap();
         let lines = text
             .lines()
+            .filter(|line| !line.starts_with("usage: "))
             .map(|line| match line.split_once("elapsedTime=") {
                 Some(_) => "elapsedTime=T".to_owned(),
                 None => match line.strip_prefix(" in dir ") {

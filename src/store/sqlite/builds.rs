@@ -182,8 +182,9 @@ impl Sqlite {
             .collect();
         self.db
             .prepare_cached(
-                "INSERT OR REPLACE INTO steps VALUES \
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                "INSERT OR REPLACE INTO steps (build, number, name, started, finished, outcome, \
+                 text, build_text, statistics, urls, hidden, logs, usage, ended) VALUES \
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 build.0,
@@ -198,6 +199,8 @@ impl Sqlite {
                 to_json(&step.urls),
                 step.hidden,
                 to_json(&logs),
+                step.usage.as_ref().map(to_json),
+                step.ended,
             ])?;
         Ok(())
     }
@@ -452,7 +455,7 @@ impl Sqlite {
     pub(super) fn select_steps(&self, build: BuildId) -> Result<Vec<StepRecord>> {
         let mut select = self.db.prepare_cached(
             "SELECT number, name, started, finished, outcome, text, build_text, statistics, urls, \
-             hidden, logs FROM steps WHERE build = ?1 ORDER BY number",
+             hidden, logs, usage, ended FROM steps WHERE build = ?1 ORDER BY number",
         )?;
         let rows = select.query_map([build.0], |row| Ok(step(row)))?;
         rows.map(|row| row?).collect()
@@ -505,6 +508,7 @@ fn build(row: &Row<'_>) -> Result<BuildRecord> {
 
 fn step(row: &Row<'_>) -> Result<StepRecord> {
     let logs: Vec<(String, String, bool)> = from_json(text(row, 10)?)?;
+    let usage: Option<String> = row.get(11)?;
     Ok(StepRecord {
         number: row.get(0)?,
         name: row.get(1)?,
@@ -516,6 +520,8 @@ fn step(row: &Row<'_>) -> Result<StepRecord> {
         statistics: from_json(text(row, 7)?)?,
         urls: from_json(text(row, 8)?)?,
         hidden: row.get(9)?,
+        usage: usage.as_deref().map(from_json).transpose()?,
+        ended: row.get(12)?,
         logs: logs
             .into_iter()
             .map(|(name, file, complete)| LogRecord {

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("triggered.sql"),
     include_str!("locks_and_numbers.sql"),
     include_str!("configs.sql"),
+    include_str!("usage.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);
@@ -224,6 +225,7 @@ mod tests {
              INSERT INTO builds (builder, number, slave, reason, repository, project, properties,
                                  blame, text, started, finished, outcome, lease, fingerprint)
              VALUES ('a', 0, 's1', 'because', '', '', '{}', '[]', '[]', 1, 2, 0, 7, 'print');
+             INSERT INTO steps VALUES (1, 0, 'shell', 1, 2, 0, '[]', '[]', '[]', '[]', 0, '[]');
              PRAGMA user_version = 1;",
         )
         .expect("rows");
@@ -247,6 +249,8 @@ mod tests {
         let build = sqlite.build(&BuilderName::from("a"), 0);
         let build = build.expect("readable").expect("kept");
         assert_eq!((build.config, build.slave.as_str()), (None, "s1"));
+        let steps = sqlite.steps(build.id).expect("kept");
+        assert_eq!((steps.len(), &steps[0].usage), (1, &None));
         assert!(sqlite.recent_configs(9).expect("a table").is_empty());
         assert_eq!(sqlite.config(ConfigId(1)).expect("a table"), None);
     }

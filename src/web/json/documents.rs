@@ -1,5 +1,7 @@
 //! The JSON documents, key by key as clients of Buildbot 0.8.5 know them.
 
+use std::time::Duration;
+
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -14,6 +16,7 @@ use crate::model::RequestRecord;
 use crate::model::SourceStamp;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
+use crate::model::Usage;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -173,6 +176,8 @@ impl World {
             "statistics": statistics,
             "urls": urls,
             "logs": self.logs(key, step),
+            "usage": step.usage.as_ref().map(usage),
+            "ended": step.ended,
         })
     }
 
@@ -263,6 +268,17 @@ pub(super) fn change(change: &Change) -> Value {
         "project": change.project,
         "files": files,
         "properties": properties,
+    })
+}
+
+fn usage(usage: &Usage) -> Value {
+    json!({
+        "user": Duration::from_millis(usage.user_ms).as_secs_f64(),
+        "system": Duration::from_millis(usage.system_ms).as_secs_f64(),
+        "peakMemory": usage.peak_memory,
+        "bytesRead": usage.read_bytes,
+        "bytesWritten": usage.written_bytes,
+        "outOfMemory": usage.out_of_memory,
     })
 }
 
