@@ -13,8 +13,8 @@
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
 //! [`expr`] (conditions), [`locks`] (who may build while who else does),
-//! [`process`] (children well run), [`xml`] (what some of them print), [`cores`]
-//! (long lists, by all cores at once) and the clock;
+//! [`process`] (children well run), [`ssh`] (other hosts), [`xml`] (what some
+//! programs print), [`cores`] (long lists, by all cores at once) and the clock;
 //! above them [`config`], [`scaffold`], [`client`] and [`cli`].
 //! `tests/rooms.rs` says which room may name which.
 
@@ -36,6 +36,7 @@ mod scaffold;
 mod schedulers;
 mod secrets;
 mod slave;
+mod ssh;
 mod steps;
 mod store;
 mod syntax;

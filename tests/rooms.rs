@@ -23,6 +23,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("factories", &["model", "syntax", "expr", "steps"]),
     // Who hears what is a rule over outcomes; the texts are templates.
     ("reporters", &["model", "syntax", "expr"]),
+    // A proxy command is a child; and it knows nothing of slaves.
+    ("ssh", &["process"]),
     ("xml", &[]),
     ("steps", &["model", "syntax", "expr", "xml", "locks"]),
     // Reads its own settings, as steps and factories do, and what `svn` prints.
@@ -58,6 +60,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "expr",
             "secrets",
             "process",
+            // It starts slaves on other hosts.
+            "ssh",
             "steps",
             "locks",
             "schedulers",

@@ -33,6 +33,9 @@ struct SharedArgs {
     /// Password of the slave
     #[arg(long, default_value = "passwd")]
     passwd: String,
+    /// A file that holds the password, so that no list of processes shows it
+    #[arg(long, value_name = "FILE", conflicts_with = "passwd")]
+    passwd_file: Option<PathBuf>,
     /// Port where the master waits for slaves
     #[arg(long, value_name = "PORT", default_value_t = 9010, value_parser = port)]
     slaveport: u16,
@@ -140,7 +143,7 @@ pub(super) fn pair(args: &CreatePair) -> Done {
     }
     let output = the_output(args.output.as_deref())?;
     let master = master_variables(&args.shared, &args.only)?;
-    let slave = slave_variables(&args.shared, &args.master);
+    let slave = slave_variables(&args.shared, &args.master)?;
     master.check()?;
     slave.check()?;
     write(&Plan::pair(&master, &slave), output)?;
@@ -163,7 +166,7 @@ pub(super) fn master(args: &CreateMaster) -> Done {
 
 /// Makes a slave.
 pub(super) fn slave(args: &CreateSlave) -> Done {
-    let variables = slave_variables(&args.shared, &args.master);
+    let variables = slave_variables(&args.shared, &args.master)?;
     slave_of(&variables, &args.output)
 }
 
@@ -289,7 +292,7 @@ fn master_variables(
     Ok(MasterVariables {
         slave: shared.slave.clone(),
         os: only.os.clone(),
-        password: shared.passwd.clone(),
+        password: shared.password()?,
         slaveport: shared.slaveport,
         htmlport: only.htmlport,
         publichtmlport: Some(only.publichtmlport),
@@ -346,14 +349,26 @@ fn section_lines(name: &str) -> Vec<String> {
     lines.map(|line| format!("# {line}")).collect()
 }
 
-fn slave_variables(shared: &SharedArgs, master: &str) -> SlaveVariables {
-    SlaveVariables {
+fn slave_variables(shared: &SharedArgs, master: &str) -> Result<SlaveVariables, Failure> {
+    Ok(SlaveVariables {
         master: master.to_owned(),
         slaveport: shared.slaveport,
         name: shared.slave.clone(),
-        password: shared.passwd.clone(),
+        password: shared.password()?,
         host: this_machine(),
         ..SlaveVariables::default()
+    })
+}
+
+impl SharedArgs {
+    fn password(&self) -> Result<String, Failure> {
+        let Some(file) = &self.passwd_file else {
+            return Ok(self.passwd.clone());
+        };
+        let read = std::fs::read_to_string(file).map_err(|error| {
+            Failure::because(format!("failed to read `{}`", file.display()), &error)
+        });
+        Ok(read?.trim_end_matches('\n').to_owned())
     }
 }
 
@@ -480,7 +495,7 @@ mod tests {
         assert_eq!(master, MasterVariables::default());
         let slave = SlaveVariables {
             host: SlaveVariables::default().host,
-            ..slave_variables(&args.shared, &args.master)
+            ..slave_variables(&args.shared, &args.master).expect("no file")
         };
         assert_eq!(slave, SlaveVariables::default());
     }

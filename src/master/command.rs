@@ -372,6 +372,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::master::crew::Beginnings;
+    use crate::master::fleet::Fleet;
     use crate::model::BuildId;
     use crate::model::Command;
     use crate::model::Shell;
@@ -390,6 +391,7 @@ mod tests {
             core: mpsc::channel(1).0,
             returns: mpsc::unbounded_channel().0,
             plan: Arc::new(config::load(dir).expect("a plan")),
+            fleet: Fleet::new(BTreeMap::new()),
             stop: CancellationToken::new(),
         })
     }
