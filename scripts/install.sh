@@ -120,6 +120,7 @@ rust_is_new_enough() {
 missing_packages() {
     c_works || echo gcc libc6-dev
     has pkg-config || echo pkg-config
+    pkg-config --exists openssl 2>/dev/null || echo libssl-dev
     has git || echo git
     has make || echo make
     rust_is_new_enough || {
@@ -133,6 +134,10 @@ translated() {
     for package in "$@"; do
         case $manager:$package in
             dnf:libc6-dev) echo glibc-devel ;;
+            dnf:libssl-dev) echo openssl-devel ;;
+            pacman:libssl-dev) echo openssl ;;
+            zypper:libssl-dev) echo libopenssl-devel ;;
+            apk:libssl-dev) echo openssl-dev ;;
             dnf:pkg-config) echo pkgconf-pkg-config ;;
             pacman:libc6-dev) echo glibc ;;
             pacman:pkg-config) echo pkgconf ;;

@@ -33,9 +33,13 @@ install_packages() {
     missing=
     for pair in git:git hg:mercurial svn:subversion make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
-        chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv; do
+        chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
+        ssh-agent:openssh-client; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
+    # No user's path has it.
+    [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+    pkg-config --exists openssl 2>/dev/null || missing="$missing libssl-dev"
     [ -n "$missing" ] || return 0
     has apt-get || { echo "install these first:$missing" >&2; exit 1; }
     say "installing$missing"

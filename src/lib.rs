@@ -13,9 +13,9 @@
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
 //! [`expr`] (conditions), [`locks`] (who may build while who else does),
-//! [`process`] (children well run), [`xml`] (what some of them print), [`tls`]
-//! (a line that nobody else can read), [`cores`] (long lists, by all cores at
-//! once) and the clock;
+//! [`process`] (children well run), [`ssh`] (other hosts), [`xml`] (what some
+//! programs print), [`tls`] (a line that nobody else can read), [`cores`] (long
+//! lists, by all cores at once) and the clock;
 //! above them [`config`], [`scaffold`], [`client`] and [`cli`].
 //! `tests/rooms.rs` says which room may name which.
 
@@ -37,6 +37,7 @@ mod scaffold;
 mod schedulers;
 mod secrets;
 mod slave;
+mod ssh;
 mod steps;
 mod store;
 mod syntax;

@@ -23,6 +23,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("factories", &["model", "syntax", "expr", "steps"]),
     // Who hears what is a rule over outcomes; the texts are templates.
     ("reporters", &["model", "syntax", "expr"]),
+    // A proxy command is a child; and it knows nothing of slaves.
+    ("ssh", &["process"]),
     ("xml", &[]),
     // Certificates and the two ends of TLS; what is wrong with one has a day in it.
     ("tls", &["model", "clock"]),
@@ -62,6 +64,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "expr",
             "secrets",
             "process",
+            // It starts slaves on other hosts.
+            "ssh",
             "steps",
             "locks",
             "schedulers",

@@ -58,6 +58,8 @@ pub(super) enum Verb {
     Config(ConfigArgs),
     /// Say what runs
     Status(DirsArgs),
+    /// Show the key of a slave's host and, if it is the right one, have the master know it
+    SshTrust(SshTrustArgs),
     /// Look for mistakes in a configuration
     Checkconfig(CheckArgs),
     /// Say what a change would build, and by which rules; or why a build ran, or a request waits
@@ -168,6 +170,18 @@ pub(super) struct ConfigRollbackArgs {
     /// Overwrite files that changed since the last configuration was applied
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SshTrustArgs {
+    /// The slave, which has `launch = ssh`
+    pub(super) slave: String,
+    /// Take the key if it is this one, without asking: `SHA256:…`
+    #[arg(long, value_name = "SHA256")]
+    pub(super) fingerprint: Option<String>,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

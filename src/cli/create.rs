@@ -35,6 +35,9 @@ struct SharedArgs {
     /// Password of the slave
     #[arg(long, default_value = "passwd")]
     passwd: String,
+    /// A file that holds the password, so that no list of processes shows it
+    #[arg(long, value_name = "FILE", conflicts_with = "passwd")]
+    passwd_file: Option<PathBuf>,
     /// Port where the master waits for slaves
     #[arg(long, value_name = "PORT", default_value_t = 9010, value_parser = port)]
     slaveport: u16,
@@ -307,7 +310,7 @@ fn master_variables(
     Ok(MasterVariables {
         slave: shared.slave.clone(),
         os: only.os.clone(),
-        password: shared.passwd.clone(),
+        password: shared.password()?,
         slaveport: shared.slaveport,
         htmlport: only.htmlport,
         publichtmlport: Some(only.publichtmlport),
@@ -376,7 +379,7 @@ fn slave_variables(
         master: master.to_owned(),
         slaveport: shared.slaveport,
         name: shared.slave.clone(),
-        password: shared.passwd.clone(),
+        password: shared.password()?,
         host: this_machine(),
         ..SlaveVariables::default()
     })
@@ -390,6 +393,18 @@ fn authority_in(file: &Path) -> Result<String, Failure> {
     })?;
     fs::read_to_string(file)
         .map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))
+}
+
+impl SharedArgs {
+    fn password(&self) -> Result<String, Failure> {
+        let Some(file) = &self.passwd_file else {
+            return Ok(self.passwd.clone());
+        };
+        let read = fs::read_to_string(file).map_err(|error| {
+            Failure::because(format!("failed to read `{}`", file.display()), &error)
+        });
+        Ok(read?.trim_end_matches('\n').to_owned())
+    }
 }
 
 /// `NAME, SYSTEM RELEASE on MACHINE`.
@@ -515,7 +530,8 @@ mod tests {
         assert_eq!(master, MasterVariables::default());
         let slave = SlaveVariables {
             host: SlaveVariables::default().host,
-            ..slave_variables(&args.shared, &args.master, &SlaveTlsArgs::default()).unwrap()
+            ..slave_variables(&args.shared, &args.master, &SlaveTlsArgs::default())
+                .expect("no file")
         };
         assert_eq!(slave, SlaveVariables::default());
     }

@@ -25,6 +25,7 @@ mod rollback;
 mod rooms;
 mod schema;
 mod slave_ini;
+mod ssh;
 mod start;
 mod status;
 mod terminal;
@@ -36,7 +37,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::slave;
-use crate::wire::STDIO_VERB;
+use crate::wire::{ATTACH_VERB, DISMISS_VERB, HOST_VERB, STDIO_VERB};
 
 /// Runs the program: reads the arguments, does the work, prints the error.
 pub fn main() -> ExitCode {
@@ -52,6 +53,11 @@ pub fn main() -> ExitCode {
         [_, verb, dir, name] if verb == STDIO_VERB => {
             start::slave_over_stdio(dir.into(), &name.to_string_lossy())
         }
+        [_, verb, dir, name] if verb == HOST_VERB => ssh::host(dir.into(), &name.to_string_lossy()),
+        [_, verb, dir, name] if verb == ATTACH_VERB => {
+            ssh::attach(dir.as_ref(), &name.to_string_lossy())
+        }
+        [_, verb, dir, _] if verb == DISMISS_VERB => ssh::dismiss(dir.as_ref()),
         _ => programs::run(args),
     };
     match done {

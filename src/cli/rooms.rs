@@ -103,10 +103,9 @@ pub(super) async fn run_slave(
         .map_err(|error| Failure::from(error).text())
 }
 
-/// Runs a slave whose master speaks through standard input and output, and
-/// gave it a password for this one line.
-pub(super) async fn run_over_stdio(basedir: PathBuf, name: String) -> Result<(), String> {
-    let settings = SlaveSettings {
+/// The settings of a slave that does not dial.
+pub(super) fn kept_slave(basedir: PathBuf, name: String) -> Result<SlaveSettings, String> {
+    Ok(SlaveSettings {
         basedir,
         host: String::new(),
         port: 0,
@@ -117,14 +116,20 @@ pub(super) async fn run_over_stdio(basedir: PathBuf, name: String) -> Result<(),
         keepalive: None,
         umask: None,
         program: program()?,
-    };
+    })
+}
+
+/// Runs a slave whose master speaks through standard input and output, and
+/// gave it a password for this one line.
+pub(super) async fn run_over_stdio(basedir: PathBuf, name: String) -> Result<(), String> {
+    let settings = kept_slave(basedir, name)?;
     slave::run_over_stdio(settings, CancellationToken::new())
         .await
         .map_err(|error| Failure::from(error).text())
 }
 
 /// This program, which is the runner too.
-fn program() -> Result<PathBuf, String> {
+pub(super) fn program() -> Result<PathBuf, String> {
     env::current_exe().map_err(|error| format!("failed to find this program: {error}"))
 }
 

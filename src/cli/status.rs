@@ -59,16 +59,33 @@ fn detail_lines(status: &Value) -> Vec<String> {
     };
     status
         .iter()
-        .filter_map(|(key, value)| {
-            let value = match value {
-                Value::String(text) => text.clone(),
-                Value::Number(_) | Value::Bool(_) => value.to_string(),
-                Value::Array(items) => items.len().to_string(),
-                Value::Null | Value::Object(_) => return None,
+        .flat_map(|(key, value)| {
+            let told = match (key.as_str(), value) {
+                ("slaves", Value::Array(slaves)) => phases(slaves),
+                _ => Vec::new(),
             };
-            Some(format!("{}: {value}", key.replace('_', " ")))
+            detail_line(key, value).into_iter().chain(told)
         })
         .collect()
+}
+
+/// Of the slaves that the master starts and that are not here: how they are doing.
+fn phases(slaves: &[Value]) -> Vec<String> {
+    let told = slaves.iter().filter_map(|it| {
+        let (name, phase) = (it.get("name")?.as_str()?, it.get("phase")?.as_str()?);
+        Some(format!("slave {name} {phase}"))
+    });
+    told.collect()
+}
+
+fn detail_line(key: &str, value: &Value) -> Option<String> {
+    let value = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        Value::Array(items) => items.len().to_string(),
+        Value::Null | Value::Object(_) => return None,
+    };
+    Some(format!("{}: {value}", key.replace('_', " ")))
 }
 
 #[cfg(test)]
@@ -79,7 +96,7 @@ mod tests {
     fn a_status_is_shown_line_by_line() {
         let status = serde_json::json!({
             "version": "0.2.0", "started": "2026-03-01T12:00:00+01:00",
-            "slaves": ["a", "b"], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
+            "slaves": [{"name": "a", "phase": null}, {"name": "b", "phase": "is being started"}], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
         });
         assert_eq!(
             detail_lines(&status),
@@ -87,6 +104,7 @@ mod tests {
                 "version: 0.2.0",
                 "started: 2026-03-01T12:00:00+01:00",
                 "slaves: 2",
+                "slave b is being started",
                 "waiting requests: 3"
             ]
         );

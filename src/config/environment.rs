@@ -6,9 +6,11 @@
 
 use std::env;
 use std::error::Error as _;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ use rustix::fs::access;
 
 use super::Launch;
 use super::Plan;
+use super::SlavePlan;
+use super::SshLaunch;
 use super::TlsUse;
 use crate::syntax::Code;
 use crate::syntax::Problem;
@@ -98,8 +102,13 @@ fn check_directories(plan: &Plan, problems: &mut Problems) {
         }
     }
     for slave in &plan.slaves {
-        let Launch::Local { basedir } = &slave.launch else {
-            continue;
+        let basedir = match &slave.launch {
+            Launch::Local { basedir } => basedir,
+            Launch::Ssh(launch) => {
+                check_key(plan, slave, launch, problems);
+                continue;
+            }
+            Launch::None | Launch::Command(_) => continue,
         };
         if let Err(why) = can_write(basedir) {
             let what = format!(
@@ -177,6 +186,34 @@ fn check_certificate(plan: &Plan, problems: &mut Problems) {
         let what = format!("the key `{}` may be read by others", path.display());
         problems.note(warn("tls_key", what, "`chmod 600` keeps it to its owner"));
     }
+}
+
+/// The key that logs the master in to another host is there, and nobody else's to read.
+fn check_key(plan: &Plan, slave: &SlavePlan, launch: &SshLaunch, problems: &mut Problems) {
+    let Some(key) = &launch.key_file else { return };
+    let (why, help) = match File::open(key).and_then(|it| it.metadata()) {
+        Ok(file) if !file.is_file() => ("it is no file".to_owned(), None),
+        Ok(file) if file.mode() & 0o077 != 0 => (
+            format!(
+                "others may read it, its mode is {:04o}",
+                file.mode() & 0o7777
+            ),
+            Some(format!("`chmod 600 {}` keeps it secret", key.display())),
+        ),
+        Ok(_) => return,
+        Err(error) => (error.to_string(), None),
+    };
+    let (name, key) = (&slave.name, key.display());
+    let what = format!("the key `{key}` of slave `{name}` cannot be used: {why}");
+    let problem = Problem::warning(Code::Environment, what);
+    let problem = match plan.origins.slaves.get(name.as_str()) {
+        Some(origin) => problem.at(&origin.place),
+        None => problem,
+    };
+    let help = help.unwrap_or_else(|| {
+        "`key_file = …` names a private key; without it the keys of the ssh agent are used".into()
+    });
+    problems.note(problem.help(help));
 }
 
 /// Whether files can be made in a directory, or it can be made itself.
@@ -306,5 +343,39 @@ mod tests {
         "#);
         let slave = SLAVE.replace("factories", "launch = local\nfactories");
         assert_eq!(said(&format!("{NO_PORTS}{slave}"), false), "");
+    }
+
+    #[test]
+    fn the_key_of_a_slave_on_another_host_must_be_readable_and_private() {
+        let slave = |key: &str| {
+            let keys = format!("launch = ssh\nhost = far\nkey_file = {key}\nfactories");
+            format!("{NO_PORTS}{}", SLAVE.replace("factories", &keys))
+        };
+        insta::assert_snapshot!(said(&slave("nowhere/key"), false), @"
+        warning[environment]: the key `DIR/nowhere/key` of slave `s` cannot be used: No such file or directory (os error 2)
+         --> master.ini:4:2
+          |
+        4 | [slave:s]
+          |  ^^^^^^^
+          |
+          = help: `key_file = …` names a private key; without it the keys of the ssh agent are used
+        ");
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = dir.path().join("key");
+        let text = slave(&key.display().to_string());
+        fs::write(&key, "secret").expect("written");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("a mode");
+        let told = said(&text, false).replace(&key.display().to_string(), "KEY");
+        insta::assert_snapshot!(told, @"
+        warning[environment]: the key `KEY` of slave `s` cannot be used: others may read it, its mode is 0644
+         --> master.ini:4:2
+          |
+        4 | [slave:s]
+          |  ^^^^^^^
+          |
+          = help: `chmod 600 KEY` keeps it secret
+        ");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
+        assert_eq!(said(&text, false), "");
     }
 }

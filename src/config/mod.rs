@@ -20,6 +20,7 @@ mod fuzz;
 mod generate;
 mod horizons;
 mod known;
+mod launch;
 mod line;
 mod links;
 mod log_limits;
@@ -91,6 +92,7 @@ pub(crate) use files::stored_name;
 pub use fuzz::fuzz_config;
 pub(crate) use horizons::Horizons;
 pub(crate) use known::Known;
+pub(crate) use launch::{CommandLaunch, Launch, OnDemand, SshLaunch};
 pub(crate) use line::LinePlan;
 pub(crate) use line::TlsUse;
 pub(crate) use log_limits::LogLimits;
@@ -196,6 +198,10 @@ pub(crate) struct SlavePlan {
     /// Overrides what the slave says of itself: `linux`, `win` or `mac`.
     pub(crate) os: Option<String>,
     pub(crate) launch: Launch,
+    /// Set if it is started only when a build needs it.
+    pub(crate) on_demand: Option<OnDemand>,
+    /// How long it may take to be here when it was started.
+    pub(crate) missing_timeout: Duration,
     /// Builds at once; `None` is no limit.
     pub(crate) max_builds: Option<u32>,
     /// Words that it can be chosen by.
@@ -207,15 +213,6 @@ pub(crate) struct SlavePlan {
     /// Held for each of its builds.
     pub(crate) locks: LockUses,
     pub(crate) properties: Properties,
-}
-
-/// Who starts a slave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Launch {
-    /// It dials in.
-    None,
-    /// The master starts it as a child with this base directory and talks over its pipes.
-    Local { basedir: PathBuf },
 }
 
 /// A builder: which factory on which slaves.

@@ -18,6 +18,7 @@ use crate::locks::LockKind;
 use crate::locks::LockUses;
 use crate::model::Platform;
 use crate::model::Properties;
+use crate::syntax::CommandText;
 use crate::syntax::Place;
 
 /// What `checkconfig --show` prints.
@@ -254,6 +255,38 @@ fn slave(plan: &Plan, it: &SlavePlan) -> Item {
             item.key("launch", "local");
             item.key("basedir", basedir.display().to_string());
         }
+        Launch::Command(it) => {
+            item.key("launch", "command");
+            item.key("start_command", said(&it.start));
+            item.some("stop_command", it.stop.as_ref().map(said));
+            item.some("status_command", it.status.as_ref().map(said));
+            for (name, value) in &it.env {
+                let value = value.as_ref().map(ToString::to_string);
+                item.key(&format!("launch_env.{name}"), value);
+            }
+            item.some("master_host", it.master_host.clone());
+        }
+        Launch::Ssh(it) => {
+            item.key("launch", "ssh");
+            item.key("host", it.host.clone());
+            item.key("port", it.port);
+            item.some("user", it.user.clone());
+            item.some(
+                "key_file",
+                it.key_file.as_ref().map(|it| it.display().to_string()),
+            );
+            item.key("known_hosts", it.known_hosts.display().to_string());
+            item.some("proxy_command", it.proxy_command.clone());
+            item.key("basedir", it.basedir.clone());
+        }
+    }
+    if it.launch != Launch::None {
+        item.key("missing_timeout", span(it.missing_timeout));
+        if let Some(on_demand) = it.on_demand {
+            item.key("on_demand", true);
+            let waits = on_demand.build_wait_timeout.map_or("none".into(), span);
+            item.key("build_wait_timeout", waits);
+        }
     }
     item.some("max_builds", it.max_builds);
     item.list("tags", &it.tags);
@@ -264,6 +297,14 @@ fn slave(plan: &Plan, it: &SlavePlan) -> Item {
     item.locks(&it.locks);
     item.properties(&it.properties);
     item
+}
+
+/// A command as the file has it.
+fn said(command: &CommandText) -> Json {
+    match command {
+        CommandText::Argv(words) => words.iter().map(ToString::to_string).collect(),
+        CommandText::Script(line) => Json::String(line.to_string()),
+    }
 }
 
 fn builder(plan: &Plan, it: &BuilderPlan) -> Item {
@@ -567,6 +608,7 @@ password = hunter6
         [slave:two]
         launch = local
         basedir = /nonexistent/slaves/two
+        missing_timeout = 1200s
         timeout_factor = 1.0
         property.x = 1
 

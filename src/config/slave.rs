@@ -1,10 +1,11 @@
 //! The keys of `[slave:NAME]`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::Launch;
 use super::SlavePlan;
+use super::launch;
+use super::launch::Launching;
 use super::master;
 use super::matrix;
 use crate::locks::LockUses;
@@ -35,11 +36,23 @@ pub(super) struct Slave {
 }
 
 /// The keys that may also stand in `[:master:]`, as [`plain`](crate::syntax::plain) spells them.
-pub(super) const COMMON: [&str; 9] = [
+pub(super) const COMMON: [&str; 21] = [
     "password",
     "factories",
     "os",
     "launch",
+    "ondemand",
+    "buildwaittimeout",
+    "missingtimeout",
+    "startcommand",
+    "stopcommand",
+    "statuscommand",
+    "launchenv",
+    "masterhost",
+    "user",
+    "keyfile",
+    "knownhosts",
+    "proxycommand",
     "maxbuilds",
     "tags",
     "has",
@@ -52,7 +65,7 @@ pub(super) struct Common {
     password: Option<Option<SecretText>>,
     factories: Option<Vec<(String, Place)>>,
     os: Option<Option<Os>>,
-    launch: Option<LaunchWord>,
+    launch: Launching,
     max_builds: Option<Option<AtLeastOne>>,
     tags: Option<Vec<String>>,
     has: Option<BTreeMap<String, Vec<String>>>,
@@ -65,7 +78,7 @@ impl Common {
         self.password.is_some()
             && self.factories.is_some()
             && self.os.is_some()
-            && self.launch.is_some()
+            && self.launch.is_good()
             && self.max_builds.is_some()
             && self.tags.is_some()
             && self.has.is_some()
@@ -80,7 +93,7 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
         password: keys.optional("password"),
         factories: keys.or("factories", Vec::new()),
         os: keys.optional("os"),
-        launch: keys.or("launch", LaunchWord::None),
+        launch: launch::read(keys),
         max_builds: keys.optional("max_builds"),
         tags: keys.or("tags", Vec::new()),
         has: keys.map("has"),
@@ -89,11 +102,16 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
     }
 }
 
-/// Two slaves of the master's own cannot work in one directory.
+/// Two slaves that the master starts cannot work in one directory.
 pub(super) fn check_basedirs(slaves: &[Slave], problems: &mut Problems) {
     let local = |slave: &Slave| match &slave.plan.as_ref()?.launch {
-        Launch::Local { basedir } => Some(basedir.clone()),
-        Launch::None => None,
+        Launch::Local { basedir } => Some(basedir.display().to_string()),
+        Launch::Ssh(it) => {
+            let user = it.user.as_deref().map(|it| format!("{it}@"));
+            let user = user.unwrap_or_default();
+            Some(format!("{user}{}:{}/{}", it.host, it.port, it.basedir))
+        }
+        Launch::None | Launch::Command(_) => None,
     };
     for (index, slave) in slaves.iter().enumerate() {
         let Some(basedir) = local(slave) else {
@@ -109,7 +127,7 @@ pub(super) fn check_basedirs(slaves: &[Slave], problems: &mut Problems) {
             );
             let problem = Problem::error(Code::SharedDirectory, what)
                 .at(&slave.place)
-                .label(format!("`{}` is taken", basedir.display()))
+                .label(format!("`{basedir}` is taken"))
                 .also(&earlier.place, "by this");
             problems.note(problem);
         }
@@ -120,21 +138,12 @@ pub(super) fn check_basedirs(slaves: &[Slave], problems: &mut Problems) {
 pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
     let place = keys.header().clone();
     let mut common = read_common(keys);
-    let basedir = keys.optional::<PathBuf>("basedir");
     let properties = master::properties(keys, "BuildSlave");
+    let launched = common.launch.of_slave(keys, name, properties.as_ref());
     if matches!(common.password, Some(None)) {
         let problem = Problem::error(Code::MissingKey, format!("slave `{name}` has no password"))
             .at(&place)
             .label("expected `password = …` in this section or in [:master:]");
-        keys.note(problem);
-    }
-    if common.launch == Some(LaunchWord::None) && keys.has("basedir") {
-        let problem = Problem::error(
-            Code::BadValue,
-            format!("bad value for `basedir` in {}", keys.title()),
-        )
-        .at(&keys.place("basedir"))
-        .label("the slave says itself where it works, unless `launch = local`");
         keys.note(problem);
     }
     let factories = common.factories.take();
@@ -146,17 +155,14 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
         }
     }
     let plan = || {
-        let launch = match common.launch? {
-            LaunchWord::None => Launch::None,
-            LaunchWord::Local => Launch::Local {
-                basedir: basedir?.unwrap_or_else(|| place.source.dir.join("slaves").join(name)),
-            },
-        };
+        let launched = launched?;
         Some(SlavePlan {
             name: SlaveName::from(name),
             password: common.password??,
             os: common.os?.map(|it| it.0.to_owned()),
-            launch,
+            launch: launched.launch,
+            on_demand: launched.on_demand,
+            missing_timeout: launched.missing_timeout,
             max_builds: common.max_builds?.map(|it| it.0),
             tags: tags.clone()?,
             has: has.clone()?,
@@ -186,25 +192,6 @@ impl Value for Os {
         let all = ["linux", "win", "mac"];
         let found = all.into_iter().find(|it| *it == text);
         found.map(Self).ok_or_else(Misread::default)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LaunchWord {
-    None,
-    Local,
-}
-
-impl Value for LaunchWord {
-    const EXPECTED: &'static str = "`none` (the slave dials in) or `local` (the master starts it)";
-    const SHAPE: Shape = Shape::Word(&["none", "local"]);
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        match node.as_text()? {
-            "none" => Ok(Self::None),
-            "local" => Ok(Self::Local),
-            _ => Err(Misread::default()),
-        }
     }
 }
 

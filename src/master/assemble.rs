@@ -16,6 +16,7 @@ use crate::master::begin;
 use crate::master::core::{Core, Event, Ticket};
 use crate::master::crew::{Beginnings, Crew};
 use crate::master::dispatch;
+use crate::master::fleet::Fleet;
 use crate::master::handle::MasterHandle;
 use crate::master::holding::LockDesk;
 use crate::master::pages::{Access, Door, Pages};
@@ -111,8 +112,11 @@ pub(super) async fn put_together(
         path: plan.master.database.clone(),
         source,
     })?;
-    let known = store.write(|verbs| Ok((verbs.identity()?, verbs.unfinished_builds()?)));
-    let (identity, unfinished) = known.await?;
+    let known = store.write(|verbs| {
+        let fleet = Fleet::read(verbs)?;
+        Ok((verbs.identity()?, verbs.unfinished_builds()?, fleet))
+    });
+    let (identity, unfinished, fleet) = known.await?;
 
     let (tell_core, inbox) = mpsc::channel(INBOX);
     let (returns, returned) = mpsc::unbounded_channel();
@@ -124,9 +128,13 @@ pub(super) async fn put_together(
         core: tell_core,
         returns: returns.clone(),
         plan: Arc::clone(&plan),
+        fleet: Fleet::new(fleet),
         stop: stop.clone(),
     });
     let mut core = Core::new(Arc::clone(&plan), unfinished.len() as u64);
+    for (slave, phase) in crew.fleet.phases() {
+        core.handle(Event::SlavePhase { slave, phase });
+    }
 
     let mut resumed = Vec::new();
     // Before any slave can come: what they say about these builds finds its listener.

@@ -500,6 +500,7 @@ pub(crate) async fn stopped(stop: &mut Option<watch::Receiver<Option<String>>>) 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use tokio::sync::mpsc;
@@ -508,6 +509,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::master::crew::Beginnings;
+    use crate::master::fleet::Fleet;
     use crate::model::BuildId;
     use crate::model::Command;
     use crate::model::FileCommand;
@@ -530,6 +532,7 @@ mod tests {
             core: mpsc::channel(1).0,
             returns: mpsc::unbounded_channel().0,
             plan: Arc::new(config::load(dir).expect("a plan")),
+            fleet: Fleet::new(BTreeMap::new()),
             stop: CancellationToken::new(),
         })
     }

@@ -3,6 +3,9 @@
 //! a clock. Events are hints and the store is the truth: `Pending` brings a
 //! fresh reading at every tick, so a fact that was missed costs a delay.
 
+#[path = "core_wanted.rs"]
+mod wanted;
+
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use crate::config::{BuilderOrder, BuilderPlan, MergeRequests, Plan, Rank};
 use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
 use crate::locks::{Busy, Claim, LockHeld, Locks, Owner};
+use crate::master::phase::Phase;
 use crate::master::subjects;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
@@ -30,6 +34,11 @@ pub(crate) enum Event {
     },
     SlaveAttached(SlaveName),
     SlaveDetached(SlaveName),
+    /// How a slave that the master starts is doing.
+    SlavePhase {
+        slave: SlaveName,
+        phase: Phase,
+    },
     /// Everybody who is here, freshly looked at.
     SlavesPresent(Vec<SlaveName>),
     /// Everything that waits, freshly read, oldest first.
@@ -80,6 +89,12 @@ pub(crate) struct Core {
     builders: HashMap<BuilderName, Known>,
     slaves: HashMap<SlaveName, Arc<SlavePlan>>,
     attached: HashMap<SlaveName, Seat>,
+    /// Of those that the master starts.
+    phases: HashMap<SlaveName, Phase>,
+    /// Requests that wait for a slave to be started for them.
+    waits_for: BTreeMap<RequestId, SlaveName>,
+    /// The builders of these requests.
+    reserved: HashMap<SlaveName, BTreeSet<BuilderName>>,
     /// What waits, by builder.
     queues: BTreeMap<BuilderName, Queue>,
     running: BTreeMap<Ticket, Running>,
@@ -124,9 +139,32 @@ struct Running {
     slave_locks: Option<LockHeld>,
 }
 
+/// How busy a slave is that can take a build; the least is taken first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Load {
+    ready: Ready,
+    running: usize,
+    /// The last ticket that it was given.
+    last_used: u64,
+}
+
+/// How soon a slave can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ready {
+    Here,
+    /// It is being started, or expected back.
+    Coming,
+    /// It must be started.
+    Down,
+}
+
 /// Why a slave cannot take a build.
 enum Unable<'a> {
     NotConnected,
+    /// It is stopped, or could not be started.
+    Phase(&'a Phase),
+    /// Others wait for it to be started.
+    Reserved,
     Building(Ticket, &'a Running),
     Locked(Busy),
     Unknown,
@@ -151,6 +189,9 @@ impl Core {
             builders: HashMap::new(),
             slaves: HashMap::new(),
             attached: HashMap::new(),
+            phases: HashMap::new(),
+            waits_for: BTreeMap::new(),
+            reserved: HashMap::new(),
             queues: BTreeMap::new(),
             running: BTreeMap::new(),
             taken: HashSet::new(),
@@ -177,6 +218,7 @@ impl Core {
             Event::SlaveDetached(slave) => {
                 self.attached.remove(&slave);
             }
+            Event::SlavePhase { slave, phase } => self.take_in_phase(slave, phase),
             Event::SlavesPresent(here) => {
                 let here: HashSet<SlaveName> = here.into_iter().collect();
                 self.attached.retain(|name, _| here.contains(name));
@@ -286,7 +328,7 @@ impl Core {
             };
             let mut reason = match (chosen, head) {
                 (Ok(_), None) => "next_build takes no request for now".into(),
-                (Ok(slave), Some(_)) => format!("is about to be built on slave {slave}"),
+                (Ok(slave), Some(_)) => self.explain_wake(slave),
                 (Err(wait), _) => self.explain(builder, &wait),
             };
             let head = head.map(|it| it.id);
@@ -300,6 +342,10 @@ impl Core {
                         format!("waits behind request {head} of this builder")
                     }
                     _ => reason.clone(),
+                };
+                let why = match self.waits_for.get(&request.id) {
+                    Some(slave) => self.explain_wake(slave),
+                    None => why,
                 };
                 reasons.insert(request.id, why);
             }
@@ -331,7 +377,12 @@ impl Core {
 
     fn explain_slave(&self, slave: &SlaveName, unable: &Unable<'_>) -> String {
         match unable {
-            Unable::NotConnected => format!("slave {slave} is not connected"),
+            Unable::NotConnected => match self.phases.get(slave) {
+                Some(phase) => format!("slave {slave} {phase}"),
+                None => format!("slave {slave} is not connected"),
+            },
+            Unable::Phase(phase) => format!("slave {slave} {phase}"),
+            Unable::Reserved => format!("slave {slave} is being started for others"),
             Unable::Unknown => format!("slave {slave} is not in the configuration"),
             Unable::Full(most) => {
                 format!("slave {slave} has its {most} builds at once (max_builds)")
@@ -425,19 +476,24 @@ impl Core {
     fn dispatch(&mut self) -> Vec<Assignment> {
         let mut assignments = Vec::new();
         self.queues.retain(|_, queue| !queue.is_empty());
+        self.waits_for.clear();
+        self.reserved.clear();
         if self.queues.is_empty() || self.room().is_empty() {
             return assignments;
         }
         let mut troubles = Vec::new();
         let mut turns = self.turns(&mut troubles);
         let mut room: Vec<SlaveName> = self.room().into_iter().cloned().collect();
+        let mut waiting = Vec::new();
         while let Some((rank, _, builder)) = turns.pop_first() {
             if room.is_empty() {
                 break;
             }
-            let Some(assignment) = self.assign(&builder, &room, &mut troubles) else {
-                continue;
-            };
+            match self.assign(&builder, &room, &mut troubles) {
+                Some(Given::Slave(assignment)) => assignments.push(*assignment),
+                Some(Given::Promise(requests)) => waiting.extend(requests),
+                None => continue,
+            }
             // A lock of this slave may be one of others too.
             room.retain(|it| self.has_room(it).is_ok());
             let next = self.queues.get(&builder).and_then(|it| it.keys().next());
@@ -449,8 +505,9 @@ impl Core {
                 };
                 turns.extend(turn);
             }
-            assignments.push(assignment);
         }
+        // They stay where they stood: whichever slave is free first takes them.
+        self.enqueue(waiting);
         for trouble in troubles {
             if self.troubles.insert(trouble.clone()) {
                 self.untold.push(trouble);
@@ -507,7 +564,7 @@ impl Core {
         name: &BuilderName,
         room: &[SlaveName],
         troubles: &mut Vec<String>,
-    ) -> Option<Assignment> {
+    ) -> Option<Given> {
         let known = self.builders.get(name)?;
         let builder = Arc::clone(&known.plan);
         let queue = self.queues.get(name)?;
@@ -515,6 +572,9 @@ impl Core {
         let head = choose_request(&builder, queue, troubles)?;
         let requests = merged(&builder, head, queue, troubles);
         let slave = slave.clone();
+        if !self.attached.contains_key(&slave) {
+            return Some(Given::Promise(self.promise(&slave, requests)));
+        }
         let ticket = Ticket(self.last_ticket + 1);
         let uses = self.slaves.get(&slave)?.locks.clone();
         let slave_locks = if uses.is_empty() {
@@ -539,13 +599,13 @@ impl Core {
                 queue.remove(&(request.submitted, request.id));
             }
         }
-        Some(Assignment {
+        Some(Given::Slave(Box::new(Assignment {
             ticket,
             builder,
             config: self.config,
             slave,
             requests,
-        })
+        })))
     }
 
     /// The slaves that could take one more build of some builder, in file order.
@@ -575,16 +635,16 @@ impl Core {
         if let SlaveOrder(Some(rule)) = &builder.next_slave {
             let ranked: Result<Vec<_>, String> = able
                 .iter()
-                .map(|((running, last_used), name)| {
-                    let seen = subjects::slave(&self.slaves[*name], *running, *last_used);
+                .map(|(load, name)| {
+                    let seen = subjects::slave(&self.slaves[*name], load.running, load.last_used);
                     let rank = rule.rank(SlaveOrder::THING, seen)?;
-                    Ok(rank.map(|rank| (rank, (*running, *last_used), *name)))
+                    Ok(rank.map(|rank| (rank, *load, *name)))
                 })
                 .collect();
             match ranked {
                 Ok(ranked) => {
                     let best = ranked.into_iter().flatten().min_by(|a, b| {
-                        let key = |it: &(Rank, (usize, u64), &SlaveName)| (it.0.clone(), it.1);
+                        let key = |it: &(Rank, Load, &SlaveName)| (it.0.clone(), it.1);
                         key(a).cmp(&key(b))
                     });
                     let refused = || Wait::RefusedSlaves(able.iter().map(|it| it.1).collect());
@@ -602,11 +662,7 @@ impl Core {
 
     /// How busy the slave is, and when it last got a build; or why it can take none of this
     /// builder.
-    fn can_build(
-        &self,
-        builder: &BuilderName,
-        slave: &SlaveName,
-    ) -> Result<(usize, u64), Unable<'_>> {
+    fn can_build(&self, builder: &BuilderName, slave: &SlaveName) -> Result<Load, Unable<'_>> {
         let load = self.load.get(slave);
         let mut builds = load
             .into_iter()
@@ -615,30 +671,43 @@ impl Core {
         let same = builds.find(|(_, it)| it.builder == *builder);
         match (self.has_room(slave), same) {
             // What it is doing says more than how much that is.
-            (Ok(_) | Err(Unable::Full(_) | Unable::Locked(_)), Some((ticket, same))) => {
-                Err(Unable::Building(ticket, same))
-            }
+            (
+                Ok(_) | Err(Unable::Full(_) | Unable::Locked(_) | Unable::Reserved),
+                Some((ticket, same)),
+            ) => Err(Unable::Building(ticket, same)),
+            (load, _) if self.is_reserved(slave, builder) => load.and(Err(Unable::Reserved)),
             (load, _) => load,
         }
     }
 
     /// How busy the slave is, and when it last got a build; or why it can take none at all.
-    fn has_room(&self, slave: &SlaveName) -> Result<(usize, u64), Unable<'_>> {
-        let Some(seat) = self.attached.get(slave) else {
-            return Err(Unable::NotConnected);
-        };
+    fn has_room(&self, slave: &SlaveName) -> Result<Load, Unable<'_>> {
+        let (ready, last_used) = self.readiness(slave)?;
         let Some(plan) = self.slaves.get(slave) else {
             return Err(Unable::Unknown);
         };
         let running = self.load.get(slave).map_or(0, BTreeSet::len);
+        let promised = self.reserved.get(slave).map_or(0, BTreeSet::len);
         match plan.max_builds {
             Some(most) if running >= most as usize => Err(Unable::Full(most)),
+            Some(most) if running + promised >= most as usize => Err(Unable::Reserved),
             _ => match self.locks.look(slave, plan.locks.as_slice()) {
-                Ok(()) => Ok((running, seat.last_used)),
+                Ok(()) => Ok(Load {
+                    ready,
+                    running: running + promised,
+                    last_used,
+                }),
                 Err(busy) => Err(Unable::Locked(busy)),
             },
         }
     }
+}
+
+/// What a builder gets.
+enum Given {
+    Slave(Box<Assignment>),
+    /// These requests wait for a slave that is started for them.
+    Promise(Vec<RequestRecord>),
 }
 
 /// The request that is built next: the oldest, unless `next_build` says otherwise.

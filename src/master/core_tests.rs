@@ -26,7 +26,7 @@ pub(in crate::master) fn plan(builders: &[(&str, &[&str])], max_builds: Option<u
     Arc::new(plan_of(&text))
 }
 
-fn request(id: i64, builder: &str, changes: &[i64]) -> RequestRecord {
+pub(in crate::master) fn request(id: i64, builder: &str, changes: &[i64]) -> RequestRecord {
     RequestRecord {
         id: RequestId(id),
         buildset: BuildsetId(id),
@@ -47,7 +47,7 @@ fn request(id: i64, builder: &str, changes: &[i64]) -> RequestRecord {
 }
 
 /// Assignments as `builder on slave: requests`.
-fn shown(assignments: &[Assignment]) -> Vec<String> {
+pub(in crate::master) fn shown(assignments: &[Assignment]) -> Vec<String> {
     assignments
         .iter()
         .map(|it| {
@@ -62,11 +62,11 @@ fn shown(assignments: &[Assignment]) -> Vec<String> {
         .collect()
 }
 
-fn attached(core: &mut Core, slave: &str) -> Vec<String> {
+pub(in crate::master) fn attached(core: &mut Core, slave: &str) -> Vec<String> {
     shown(&core.handle(Event::SlaveAttached(slave.into())))
 }
 
-fn ended(core: &mut Core, ticket: u64) -> Vec<String> {
+pub(in crate::master) fn ended(core: &mut Core, ticket: u64) -> Vec<String> {
     shown(&core.handle(Event::BuildEnded {
         ticket: Ticket(ticket),
     }))

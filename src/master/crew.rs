@@ -14,8 +14,10 @@ use tracing::error;
 use crate::config::Plan;
 use crate::master::core::Event;
 use crate::master::core::Ticket;
+use crate::master::fleet::Fleet;
 use crate::master::handle::SourceView;
 use crate::master::holding::{Returns, Turn, line};
+use crate::master::phase::Phase;
 use crate::master::slaves::Slaves;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -40,6 +42,12 @@ pub(crate) enum ToCore {
     },
     /// A build no longer stands in line.
     LeftLine,
+    /// Gives a slave no more builds, if nothing needs it; answers whether that is so.
+    Retire {
+        slave: SlaveName,
+        phase: Phase,
+        tell: oneshot::Sender<bool>,
+    },
 }
 
 /// A build that is running in this process.
@@ -60,6 +68,8 @@ pub(crate) struct Crew {
     pub(crate) identity: String,
     pub(crate) started: Timestamp,
     pub(crate) slaves: Slaves,
+    /// Those that the master starts.
+    pub(crate) fleet: Fleet,
     pub(crate) status: broadcast::Sender<Arc<Status>>,
     /// Marked when a change was stored: schedulers wake and read.
     pub(crate) changes: watch::Sender<()>,
@@ -93,6 +103,7 @@ pub(crate) struct Beginnings {
     pub(crate) core: mpsc::Sender<ToCore>,
     pub(crate) returns: Returns,
     pub(crate) plan: Arc<Plan>,
+    pub(crate) fleet: Fleet,
     pub(crate) stop: CancellationToken,
 }
 
@@ -107,6 +118,7 @@ impl Crew {
             identity: it.identity,
             started: it.started,
             slaves: Slaves::default(),
+            fleet: it.fleet,
             status: broadcast::Sender::new(STATUS_BUFFER),
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),
@@ -211,6 +223,14 @@ impl Crew {
     /// Tells the core that a build no longer listens for its turn.
     pub(crate) async fn left_line(&self) {
         drop(self.core.send(ToCore::LeftLine).await);
+    }
+
+    /// See [`Crew::retire`].
+    pub(super) async fn ask_to_retire(&self, slave: &SlaveName, phase: Phase) -> bool {
+        let (tell, told) = oneshot::channel();
+        let slave = slave.clone();
+        drop(self.core.send(ToCore::Retire { slave, phase, tell }).await);
+        told.await.unwrap_or(false)
     }
 
     /// Asks the core why requests wait.

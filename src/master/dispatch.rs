@@ -54,6 +54,13 @@ pub(crate) async fn run(
                     desk.serve(&mut core);
                     carry_out(&crew, core.handle(Event::LocksMoved));
                 }
+                Some(ToCore::Retire { slave, phase, tell }) => {
+                    let is_retired = core.retire(&slave, phase);
+                    if tell.send(is_retired).is_err() && is_retired {
+                        // Who asked has been stopped; whoever comes next says how it is.
+                        warn!(%slave, "a slave takes no builds, and nobody stops it");
+                    }
+                }
                 // Who asked may have gone away.
                 Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
                 None => return,
@@ -61,6 +68,12 @@ pub(crate) async fn run(
         }
         // An end may have freed a lock, and a new plan may have raised a count.
         desk.serve(&mut core);
+        let wanted = core.wanted();
+        crew.fleet.wanted.send_if_modified(|it| {
+            let is_new = *it != wanted;
+            *it = wanted;
+            is_new
+        });
         for trouble in core.troubles() {
             warn!("{trouble}");
         }

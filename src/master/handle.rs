@@ -13,6 +13,7 @@ use crate::config::ValidationPlan;
 use crate::config::WholePattern;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
 use crate::master::reload::Fixtures;
 use crate::model::BuildKey;
@@ -73,6 +74,10 @@ pub(crate) enum Denied {
 pub(crate) struct SlaveView {
     pub(crate) name: SlaveName,
     pub(crate) connected: bool,
+    /// How it is doing, if the master starts it and it is not connected.
+    pub(crate) phase: Option<Phase>,
+    /// A build that needs it starts it.
+    pub(crate) on_demand: bool,
     pub(crate) admin: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) access_uri: Option<String>,
@@ -139,10 +144,13 @@ impl MasterHandle {
                     .iter()
                     .filter(|it| it.slaves.contains(&slave.name));
                 let connected = seat.session.is_some_and(|it| !it.closed.is_cancelled());
+                let phase = self.crew.fleet.phase(&slave.name).filter(|_| !connected);
                 SlaveView {
                     name: slave.name.clone(),
                     connected,
                     line: seat.line.filter(|_| connected),
+                    phase,
+                    on_demand: slave.on_demand.is_some(),
                     admin: info("admin"),
                     host: info("host"),
                     access_uri: info("access_uri"),

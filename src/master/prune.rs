@@ -184,6 +184,7 @@ mod tests {
             core,
             returns,
             plan: Arc::new(config::load(dir).expect("a configuration")),
+            fleet: crate::master::fleet::Fleet::new(std::collections::BTreeMap::new()),
             stop: tokio_util::sync::CancellationToken::new(),
         })
     }

@@ -13,12 +13,13 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config;
-use crate::config::{Difference, Launch, Plan, SchedulerPlan, SlavePlan, SourcePlan};
+use crate::config::{Difference, Plan, SchedulerPlan, SlavePlan, SourcePlan};
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::effects::{Work, effects};
 use crate::master::handle::MasterHandle;
-use crate::master::launch::{self, Launched};
+use crate::master::keeper::{self, Launched};
+use crate::master::launch;
 use crate::master::listeners::Listeners;
 use crate::master::pages::Pages;
 use crate::master::reader::Reader;
@@ -205,10 +206,13 @@ impl Standing {
     }
 
     fn launch(&mut self, crew: &Arc<Crew>, plan: &Plan) {
-        let wanted = plan.slaves.iter().filter_map(|it| Launched::of(it));
+        let left = crew.fleet.left_over(plan).into_iter();
+        let left = left.map(|(name, means)| Launched::left(name, means));
+        // What is started anew under the same name stops first what was there.
+        let wanted = left.chain(plan.slaves.iter().filter_map(|it| Launched::of(it)));
         let wanted = wanted.map(|it| (it.name.to_string(), it));
         self.launched.replace(wanted, crew, |it, stop| {
-            launch::keep_slave(Arc::clone(crew), it, stop)
+            keeper::keep(Arc::clone(crew), it, stop)
         });
     }
 
@@ -232,11 +236,11 @@ fn leaving<'a>(old: &'a Plan, new: &Plan) -> Vec<(&'a SlavePlan, String)> {
         let name = &slave.name;
         let why = match stay.get(name) {
             None => format!("slave `{name}` left the configuration"),
-            Some(new) if new.launch != slave.launch => {
+            Some(new) if !new.launch.is_same(&slave.launch) => {
                 format!("slave `{name}` is started another way")
             }
             // Those that the master starts have a password of their own for each line.
-            Some(new) if slave.launch == Launch::None && new.password != slave.password => {
+            Some(new) if slave.launch.dials_in() && new.password != slave.password => {
                 format!("slave `{name}` has another password")
             }
             Some(_) => return None,
@@ -329,6 +333,24 @@ fn changes_since_the_last(
     Ok(Some(lines))
 }
 
+/// What a task is started with.
+trait Settings: Clone {
+    /// Whether the task that was started with `other` may go on.
+    fn is_kept_by(&self, other: &Self) -> bool;
+}
+
+impl<T: PartialEq> Settings for Arc<T> {
+    fn is_kept_by(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+impl Settings for Launched {
+    fn is_kept_by(&self, other: &Self) -> bool {
+        Self::is_kept_by(self, other)
+    }
+}
+
 impl<T> Default for Group<T> {
     fn default() -> Self {
         Self {
@@ -338,7 +360,7 @@ impl<T> Default for Group<T> {
     }
 }
 
-impl<T: PartialEq + Clone> Group<T> {
+impl<T: Settings> Group<T> {
     /// Stops those that left or changed, starts those that are new. The successor of one that
     /// is stopping begins when that has ended: they share a state and a directory.
     fn replace<F>(
@@ -353,7 +375,9 @@ impl<T: PartialEq + Clone> Group<T> {
         self.leaving.retain(|_, ended| !ended.is_cancelled());
         let leaving = &mut self.leaving;
         self.standing.retain(|name, it| {
-            let stays = wanted.get(name).is_some_and(|new| *new == it.settings);
+            let stays = wanted
+                .get(name)
+                .is_some_and(|new| new.is_kept_by(&it.settings));
             if !stays {
                 it.stop.cancel();
                 // Whom it waits for itself has ended before it.

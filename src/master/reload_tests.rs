@@ -30,6 +30,8 @@ use crate::wire::login::{LoginError, slave_login};
 use crate::wire::native::{FrameReader, FrameWriter};
 use crate::wire::{FromMaster, FromSlave, SlaveFacts, WireCommand, WireLine};
 
+#[path = "keeper_tests.rs"]
+mod keeper;
 #[path = "line_tests.rs"]
 mod line;
 #[path = "walk_tests.rs"]

@@ -460,7 +460,17 @@ impl Guest {
 pub(super) fn password_of(crew: &Crew, name: &str) -> Option<String> {
     let plan = crew.plan();
     let slave = plan.slaves.iter().find(|it| it.name.as_str() == name)?;
-    if slave.launch != Launch::None {
+    let is_expected = match &slave.launch {
+        Launch::None => true,
+        Launch::Command(_) => crew.fleet.is_expected(&slave.name),
+        // Nobody else can speak under its name.
+        Launch::Local { .. } | Launch::Ssh(_) => false,
+    };
+    if !is_expected {
+        info!(
+            slave = name,
+            "a slave dials in that the master has not started"
+        );
         return None;
     }
     match slave.password.reveal(&plan.secrets) {

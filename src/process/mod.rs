@@ -9,11 +9,21 @@ mod line;
 pub(crate) mod pty;
 mod run;
 mod spawn;
+mod told;
 pub(crate) mod tree;
 
 pub(crate) use line::spawn_line;
 pub(crate) use run::Output;
 pub(crate) use run::{RunError, run};
 pub(crate) use spawn::{
-    Piped, ask, become_program, spawn_detached, spawn_on_terminal, spawn_piped,
+    Piped, ask, become_program, spawn_detached, spawn_on_terminal, spawn_piped, spawn_proxy,
 };
+pub(crate) use told::{Telling, Told};
+
+/// Makes a file anew that only its owner may read.
+pub(crate) fn private_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    options.mode(0o600).open(path)
+}

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-use rustix::fd::OwnedFd;
 
 /// A program that is read through pipes or a terminal.
 #[derive(Clone, Copy, Debug)]
@@ -110,5 +109,18 @@ pub(crate) fn spawn_detached(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(stderr)
+        .spawn()
+}
+
+/// Starts a shell line whose standard input and output are one socket, as the
+/// leader of its own process group.
+#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+pub(crate) fn spawn_proxy(line: &str, socket: OwnedFd, stderr: File) -> io::Result<Child> {
+    Command::new("/bin/sh")
+        .args(["-c", line])
+        .stdin(Stdio::from(socket.try_clone()?))
+        .stdout(Stdio::from(socket))
+        .stderr(stderr)
+        .process_group(0)
         .spawn()
 }

@@ -64,6 +64,15 @@ pub(crate) fn kill_tree(leader: Pid) {
     let _ = kill_process(leader, Signal::KILL);
 }
 
+/// Kills a process that is known by its name, with its group and all of its descendants.
+pub(crate) fn kill_named(name: ProcessName) {
+    if name.is_alive()
+        && let Some(pid) = Pid::from_raw(name.pid)
+    {
+        kill_tree(pid);
+    }
+}
+
 /// Everything alive that descends from `root`, children before grandchildren.
 pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();

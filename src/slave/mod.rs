@@ -3,7 +3,8 @@
 //! it, the spool on the disk remembers it, and the next attach meets it again.
 //! The slave does not know what a build is for.
 //!
-//! - [`run`] dials and stays; [`run_over_stdio`] talks to whoever started it.
+//! - [`run`] dials and stays; [`run_over_stdio`] talks to whoever started it;
+//!   [`run_at_socket`] stays and waits for those whom [`attach`] leads to it.
 //! - `session` is one attach, `spool` what is on the disk, `runner` the
 //!   process that carries out one command ([`runner_main`]).
 
@@ -14,6 +15,7 @@ mod files;
 mod follow;
 mod glob;
 mod header;
+mod host;
 mod launcher;
 mod mask;
 mod order;
@@ -41,6 +43,7 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub(crate) use self::host::{attach, dismiss, run_at_socket};
 pub(crate) use self::launcher::launcher_main;
 pub(crate) use self::runner::runner_main;
 use self::session::Left;

@@ -207,7 +207,14 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
         .iter()
         .map(|it| {
             let running: Vec<_> = it.running.iter().map(ToString::to_string).collect();
-            json!({ "name": it.name, "connected": it.connected, "running": running })
+            let phase = it.phase.as_ref().map(ToString::to_string);
+            json!({
+                "name": it.name,
+                "connected": it.connected,
+                "on_demand": it.on_demand,
+                "phase": phase,
+                "running": running,
+            })
         })
         .collect();
     let sources: Vec<Value> = app

@@ -104,11 +104,11 @@ pub(super) fn state(building: bool, connected: usize) -> &'static str {
     }
 }
 
-/// How many of a builder's slaves are here.
+/// How many of a builder's slaves are here, or would be if it had something to do.
 pub(super) fn connected(builder: &BuilderName, slaves: &[SlaveView]) -> usize {
     slaves
         .iter()
-        .filter(|it| it.connected && it.builders.contains(builder))
+        .filter(|it| (it.connected || it.on_demand) && it.builders.contains(builder))
         .count()
 }
 

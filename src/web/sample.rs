@@ -478,6 +478,8 @@ impl Desk for SampleDesk {
         let slave = |name: &str, connected| SlaveView {
             name: name.into(),
             connected,
+            phase: None,
+            on_demand: false,
             admin: connected.then(|| "Ines <ines@test>\n".into()),
             host: connected.then(|| "a <small> board".into()),
             access_uri: connected.then(|| "ssh://otter".into()),

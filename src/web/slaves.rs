@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::master::handle::SlaveView;
+use crate::master::phase::Phase;
 use crate::model::BuildRecord;
 use crate::model::Timestamp;
 
@@ -28,6 +29,8 @@ pub(super) struct SlaveLine {
     pub(super) url: String,
     pub(super) connected: bool,
     pub(super) state: &'static str,
+    /// How it is doing, if the master starts it.
+    pub(super) phase: Option<String>,
     pub(super) admin: Option<String>,
     pub(super) host: Option<String>,
     pub(super) access_url: Option<String>,
@@ -60,11 +63,15 @@ impl SlaveLine {
             name: slave.name.to_string(),
             url: links::slave(slave.name.as_str()),
             connected: slave.connected,
-            state: match (slave.connected, slave.running.is_empty()) {
-                (false, _) => "offline",
-                (true, true) => "idle",
-                (true, false) => "building",
+            state: match (slave.connected, slave.running.is_empty(), &slave.phase) {
+                (false, _, Some(Phase::Down)) if slave.on_demand => "resting",
+                (false, _, Some(Phase::Starting { .. })) => "starting",
+                (false, _, Some(Phase::Stopping { .. })) => "stopping",
+                (false, _, _) => "offline",
+                (true, true, _) => "idle",
+                (true, false, _) => "building",
             },
+            phase: slave.phase.as_ref().map(|it| format!("It {it}.")),
             admin: trimmed(&slave.admin),
             host: trimmed(&slave.host),
             access_url: slave.access_uri.as_deref().and_then(links::outside),
@@ -170,6 +177,42 @@ pub(super) async fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slave_that_the_master_starts_says_how_it_is_doing() {
+        let check = |connected, phase, state: &str, said: Option<&str>| {
+            let view = SlaveView {
+                name: "s".into(),
+                connected,
+                line: None,
+                nonsense: None,
+                phase,
+                on_demand: true,
+                admin: None,
+                host: None,
+                access_uri: None,
+                version: None,
+                os: None,
+                builders: Vec::new(),
+                running: Vec::new(),
+                last_heard: None,
+                connects: 0,
+            };
+            let line = SlaveLine::new(&view, Timestamp(0));
+            assert_eq!((line.state, line.phase.as_deref()), (state, said));
+        };
+        check(true, None, "idle", None);
+        check(false, None, "offline", None);
+        let said = "It is not started; a build that needs it starts it.";
+        check(false, Some(Phase::Down), "resting", Some(said));
+        let (why, until) = ("no machine".to_owned(), Timestamp(0));
+        let said = format!(
+            "It failed: no machine; it is tried again at {}.",
+            clock::iso(until)
+        );
+        let failed = Phase::Failed { why, until };
+        check(false, Some(failed), "offline", Some(&said));
+    }
 
     #[test]
     fn slaves_sort_as_people_count() {

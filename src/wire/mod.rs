@@ -33,5 +33,15 @@ pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES];
 /// the base directory and the name follow.
 pub(crate) const STDIO_VERB: &str = "__slave";
 
-/// Where such a slave finds its password, which is good for this one line.
+/// The hidden verb that stays as a slave and waits for its master at a socket; the base
+/// directory and the name follow, as behind the next two.
+pub(crate) const HOST_VERB: &str = "__host";
+
+/// The hidden verb whose standard input and output lead to such a slave.
+pub(crate) const ATTACH_VERB: &str = "__attach";
+
+/// The hidden verb that ends such a slave.
+pub(crate) const DISMISS_VERB: &str = "__dismiss";
+
+/// Where a slave of [`STDIO_VERB`] finds its password, which is good for this one line.
 pub(crate) const PASSWORD_VARIABLE: &str = "AUTOBOT_SLAVE_PASSWORD";

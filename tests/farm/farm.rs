@@ -20,6 +20,8 @@ pub(crate) struct Farm {
     pub(crate) slaveport: u16,
     master: Option<Child>,
     slaves: Vec<Child>,
+    /// For the master.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Farm {
@@ -37,6 +39,7 @@ impl Farm {
             slaveport,
             master: None,
             slaves: Vec::new(),
+            env: Vec::new(),
         };
         fs::create_dir(farm.master_dir()).expect("a directory");
         farm.write_ini(ini);
@@ -70,6 +73,7 @@ impl Farm {
         let child = Command::new(AUTOBOT)
             .args(["start", "--nodaemon"])
             .arg(self.master_dir())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
@@ -301,7 +305,7 @@ fn http(port: u16, request: &str) -> Option<(u16, String)> {
     Some((status, body.to_owned()))
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     listeners.map(|it| it.local_addr().expect("bound").port())
 }

@@ -144,8 +144,16 @@ fn open_log(dir: &Path, attached: Attached) -> Done {
     if attached == Attached::Foreground {
         return log_to_stderr();
     }
-    let path = dir.join(LOG);
-    let log = LogFile::open(&path, true).map_err(|error| {
+    log_into(&dir.join(LOG), true)
+}
+
+/// Logs to a file that does not fill the disk.
+pub(in crate::cli) fn log_to(path: &Path) -> Done {
+    log_into(path, false)
+}
+
+fn log_into(path: &Path, carries_stdio: bool) -> Done {
+    let log = LogFile::open(path, carries_stdio).map_err(|error| {
         Failure::because(format!("failed to open `{}`", path.display()), &error)
     })?;
     tracing_subscriber::fmt()

@@ -14,6 +14,7 @@ mod stop;
 
 pub(super) use body::Attached;
 pub(super) use body::Signal;
+pub(super) use body::log_to;
 pub(super) use body::log_to_stderr;
 pub(super) use body::run;
 pub(super) use launch::launch;

@@ -408,3 +408,30 @@ fn a_database_without_settings_is_told_with_the_line_that_wants_them() {
        |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this has no value
     ");
 }
+
+#[test]
+fn machines_may_be_started_in_every_way() {
+    let text = include_str!("../../../config/elastic.ini");
+    let plan = good("master.ini", text);
+    let mut told = String::new();
+    for slave in &plan.slaves {
+        let way = match &slave.launch {
+            Launch::None => "dials in".to_owned(),
+            Launch::Local { .. } => "is a child".to_owned(),
+            Launch::Command(_) => "by commands".to_owned(),
+            Launch::Ssh(it) => format!("on {} as {:?} in {}", it.host, it.user, it.basedir),
+        };
+        let on_demand = slave.on_demand.map(|it| it.build_wait_timeout);
+        let missing = slave.missing_timeout;
+        told.push_str(&format!(
+            "{}: {way}, {on_demand:?}, {missing:?}\n",
+            slave.name
+        ));
+    }
+    insta::assert_snapshot!(told, @r#"
+    here: is a child, None, 1200s
+    attic: on attic.example.org as Some("ci") in autobot-attic, Some(Some(3600s)), 1200s
+    rented-1: by commands, Some(Some(600s)), 900s
+    rented-2: by commands, Some(Some(0ns)), 900s
+    "#);
+}

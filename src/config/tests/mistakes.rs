@@ -10,7 +10,7 @@ use crate::syntax::Problems;
 
 #[test]
 fn every_mistake_of_a_file_is_told_in_one_run() {
-    let text = "[:master:]\nfactories = foo baz\nslaveprot = 1\nhtmlport = web\nmax_builds = 0\nbuilders = os\nbase_url = ci.example.org\npoll_interval = 0\n[:mastre:]\n[slvae:x]\n[lock:db]\n[:web:]\n[gizmo:x]\n[slave:]\n[slave:../x]\n[_template]\n[slave:a]\nfactories = foo fooo nothing\nos = windows\npasswrod = x\nlaunch = ssh\n[slave:b]\npassword =\nbasedir = x\n[foo]\nbar = 1\nbra = 2\n[fo]\n[z]\ntype = vsc\nanything = 1\n[mine]\ncategroy = x\n";
+    let text = "[:master:]\nfactories = foo baz\nslaveprot = 1\nhtmlport = web\nmax_builds = 0\nbuilders = os\nbase_url = ci.example.org\npoll_interval = 0\n[:mastre:]\n[slvae:x]\n[lock:db]\n[:web:]\n[gizmo:x]\n[slave:]\n[slave:../x]\n[_template]\n[slave:a]\nfactories = foo fooo nothing\nos = windows\npasswrod = x\nlaunch = sssh\n[slave:b]\npassword =\nbasedir = x\n[foo]\nbar = 1\nbra = 2\n[fo]\n[z]\ntype = vsc\nanything = 1\n[mine]\ncategroy = x\n";
     insta::assert_snapshot!(problems(text), @"
     error[unknown-factory]: unknown factory `baz`
       --> master.ini:2:17
@@ -130,8 +130,8 @@ fn every_mistake_of_a_file_is_told_in_one_run() {
     error[bad-value]: bad value for `launch` in [slave:a]
       --> master.ini:21:10
        |
-    21 | launch = ssh
-       |          ^^^ expected `none` (the slave dials in) or `local` (the master starts it)
+    21 | launch = sssh
+       |          ^^^^ expected `none` (the slave dials in), or how the master starts it: `local`, `command` or `ssh`
 
     error[bad-value]: bad value for `password` in [slave:b]
       --> master.ini:23:11
@@ -143,7 +143,7 @@ fn every_mistake_of_a_file_is_told_in_one_run() {
       --> master.ini:24:11
        |
     24 | basedir = x
-       |           ^ the slave says itself where it works, unless `launch = local`
+       |           ^ the slave says itself where it works, unless `launch` is `local` or `ssh`
 
     error[unknown-key]: unknown key `bra` in [foo]
       --> master.ini:27:1
@@ -995,4 +995,113 @@ fn the_ten_mistakes_that_buildbot_does_not_place() {
        |                    ^^^^^^^^^ did you mean `packages`?
     "#);
     assert_eq!(all.matches("error[").count(), 20);
+}
+
+#[test]
+fn what_contradicts_how_a_slave_is_launched_is_told() {
+    let text = "[:master:]\nhtmlport = none\npassword = x\nfactories = a\nuser = ci\n\
+                [slave:dials]\non_demand = yes\nhost = far\nmissing_timeout = 5\nbasedir = x\n\
+                [slave:local]\nlaunch = local\nbuild_wait_timeout = 5\nstart_command = true\n\
+                [slave:cloud]\nlaunch = command\nstop_command = true\nbasedir = x\n\
+                [slave:batch]\nlaunch = command\nstart_command = run %(slavname)s %(memory)s %(x:-y)s\n\
+                property.memory = 4\n\
+                [slave:far]\nlaunch = ssh\nkey_file = k\nstatus_command = true\n\
+                [slave:odd]\nlaunch = ssh\nhost = -oProxyCommand=x\nport = 0\nbasedir = ~other\n\
+                [slave:one]\nlaunch = ssh\nhost = far\nbasedir = b\n\
+                [slave:two]\nlaunch = ssh\nhost = far\nbasedir = b\n\
+                [a]\ntype = foo\nbar = 1\n";
+    insta::assert_snapshot!(problems(text), @"
+    error[bad-value]: bad value for `on_demand` in [slave:dials]
+     --> master.ini:7:13
+      |
+    7 | on_demand = yes
+      |             ^^^ the slave dials in by itself; `launch = …` says how the master starts it
+
+    error[bad-value]: bad value for `host` in [slave:dials]
+     --> master.ini:8:8
+      |
+    8 | host = far
+      |        ^^^ only `launch = ssh` reads it
+
+    error[bad-value]: bad value for `missing_timeout` in [slave:dials]
+     --> master.ini:9:19
+      |
+    9 | missing_timeout = 5
+      |                   ^ the slave dials in when it likes
+
+    error[bad-value]: bad value for `basedir` in [slave:dials]
+      --> master.ini:10:11
+       |
+    10 | basedir = x
+       |           ^ the slave says itself where it works, unless `launch` is `local` or `ssh`
+
+    error[bad-value]: bad value for `build_wait_timeout` in [slave:local]
+      --> master.ini:13:22
+       |
+    13 | build_wait_timeout = 5
+       |                      ^ only a slave with `on_demand = yes` is stopped when it has nothing to do
+
+    error[bad-value]: bad value for `start_command` in [slave:local]
+      --> master.ini:14:17
+       |
+    14 | start_command = true
+       |                 ^^^^ only `launch = command` reads it
+
+    error[missing-key]: `start_command` is missing in [slave:cloud]
+      --> master.ini:16:10
+       |
+    16 | launch = command
+       |          ^^^^^^^ `launch = command` needs it
+
+    error[bad-value]: bad value for `basedir` in [slave:cloud]
+      --> master.ini:18:11
+       |
+    18 | basedir = x
+       |           ^ the slave says itself where it works, unless `launch` is `local` or `ssh`
+
+    error[unknown-name]: nothing sets the property `slavname`
+      --> master.ini:21:23
+       |
+    21 | start_command = run %(slavname)s %(memory)s %(x:-y)s
+       |                       ^^^^^^^^ did you mean `slavename`?
+
+    error[missing-key]: `host` is missing in [slave:far]
+      --> master.ini:24:10
+       |
+    24 | launch = ssh
+       |          ^^^ `launch = ssh` needs it
+
+    error[bad-value]: bad value for `status_command` in [slave:far]
+      --> master.ini:26:18
+       |
+    26 | status_command = true
+       |                  ^^^^ only `launch = command` reads it
+
+    error[bad-value]: bad value for `host` in [slave:odd]
+      --> master.ini:29:8
+       |
+    29 | host = -oProxyCommand=x
+       |        ^^^^^^^^^^^^^^^^ expected a name or address, without spaces
+
+    error[bad-value]: bad value for `port` in [slave:odd]
+      --> master.ini:30:8
+       |
+    30 | port = 0
+       |        ^ expected a port, from 1 to 65535
+
+    error[bad-value]: bad value for `basedir` in [slave:odd]
+      --> master.ini:31:11
+       |
+    31 | basedir = ~other
+       |           ^^^^^^ expected a directory on that host, absolute or relative to its home
+
+    error[shared-directory]: slave `two` would work in the base directory of slave `one`
+      --> master.ini:36:2
+       |
+    32 | [slave:one]
+       |  --------- by this
+    ...
+    36 | [slave:two]
+       |  ^^^^^^^^^ `ci@far:22/b` is taken
+    ");
 }
