@@ -278,6 +278,17 @@ fn every_text_comes_back_from_ini() {
 }
 
 #[test]
+fn what_is_done_to_a_list_keeps_its_order() {
+    let ini = "[:master:]\ntags +:= [{\"a\": \"b\"}]\ntags -= c\n";
+    insta::assert_snapshot!(toml(ini), @r#"
+    [master]
+    "tags +" = [{ a = "b" }]
+    "tags -" = ["c"]
+    "#);
+    settles(ini, Spelling::Ini);
+}
+
+#[test]
 fn what_a_spelling_has_no_words_for_is_told() {
     let check = |text: &str, from, expected: &[(&str, &str)]| {
         let shown = refused(text, from);

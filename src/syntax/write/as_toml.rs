@@ -35,7 +35,7 @@ pub(crate) fn toml(sections: &[Written], problems: &mut Problems) -> String {
             }
             let content = sayable(&item);
             if let Content::List(all) = &content
-                && item.name.is_none()
+                && item.goes_behind(&section.items)
                 && let Some(tables) = tables(all)
             {
                 let head = key(&spelled(&item.head, item.op));

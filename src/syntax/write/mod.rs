@@ -56,6 +56,13 @@ impl Item {
         }
     }
 
+    /// Whether it may stand behind all others of its section, if it is a list of tables.
+    fn goes_behind(&self, others: &[Self]) -> bool {
+        // What is done to a list is done in the order in which it stands.
+        let is_edit_too = |it: &Self| it.op != self.op && it.key() == self.key();
+        self.name.is_none() && !others.iter().any(is_edit_too)
+    }
+
     fn cannot(&self, spelling: &str, why: &str) -> Problem {
         let what = format!("{spelling} cannot say `{}` as it stands here", self.key());
         let problem = Problem::error(Code::CannotConvert, what);
@@ -238,7 +245,7 @@ fn ordered(items: &[Item]) -> Vec<&Item> {
         }
     }
     let is_last = |it: &&Item| match typed(&it.value.content, it.shape) {
-        Content::List(all) => it.name.is_none() && tables(&all).is_some(),
+        Content::List(all) => it.goes_behind(items) && tables(&all).is_some(),
         _ => false,
     };
     let (last, mut first): (Vec<_>, Vec<_>) = grouped.into_iter().partition(is_last);
