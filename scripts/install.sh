@@ -197,6 +197,19 @@ fi
 
 # --- build --------------------------------------------------------------------
 
+# OpenSSL goes into the program where the system has it in that form: the program is also
+# brought to hosts that may have none, and each command starts a small process of it.
+static_openssl() {
+    has pkg-config || return 0
+    archive=$("${CC:-cc}" -print-file-name=libcrypto.a 2>/dev/null) || return 0
+    [ -f "$archive" ] || return 0
+    OPENSSL_STATIC=1
+    OPENSSL_LIB_DIR=$(dirname "$archive")
+    OPENSSL_INCLUDE_DIR=$(pkg-config --variable=includedir openssl)
+    export OPENSSL_STATIC OPENSSL_LIB_DIR OPENSSL_INCLUDE_DIR
+}
+
+static_openssl
 say "building"
 cd "$source_dir"
 cargo build --release --locked --bin autobot

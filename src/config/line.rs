@@ -42,8 +42,8 @@ impl Default for LinePlan {
             key: None,
             heartbeat: Duration::from_mins(1),
             login_timeout: Duration::from_secs(30),
-            max_strangers: 200,
-            max_strangers_per_address: 50,
+            max_strangers: 2000,
+            max_strangers_per_address: 1000,
             max_failed_logins: 20,
         }
     }
