@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::config::{BuilderOrder, BuilderPlan, MergeRequests, Plan, Rank};
 use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
 use crate::locks::{Busy, Claim, LockHeld, Locks, Owner};
+use crate::master::pauses::Pause;
 use crate::master::phase::Phase;
 use crate::master::subjects;
 use crate::model::BuildKey;
@@ -38,6 +39,11 @@ pub(crate) enum Event {
     SlavePhase {
         slave: SlaveName,
         phase: Phase,
+    },
+    /// Somebody said that a slave takes no new builds; `None`: that it does again.
+    SlavePaused {
+        slave: SlaveName,
+        pause: Option<Pause>,
     },
     /// Everybody who is here, freshly looked at.
     SlavesPresent(Vec<SlaveName>),
@@ -91,6 +97,8 @@ pub(crate) struct Core {
     attached: HashMap<SlaveName, Seat>,
     /// Of those that the master starts.
     phases: HashMap<SlaveName, Phase>,
+    /// Those that take no new builds because somebody said so.
+    pauses: HashMap<SlaveName, Pause>,
     /// Requests that wait for a slave to be started for them.
     waits_for: BTreeMap<RequestId, SlaveName>,
     /// The builders of these requests.
@@ -163,6 +171,8 @@ enum Unable<'a> {
     NotConnected,
     /// It is stopped, or could not be started.
     Phase(&'a Phase),
+    /// Somebody said so.
+    Paused(&'a Pause),
     /// Others wait for it to be started.
     Reserved,
     Building(Ticket, &'a Running),
@@ -190,6 +200,7 @@ impl Core {
             slaves: HashMap::new(),
             attached: HashMap::new(),
             phases: HashMap::new(),
+            pauses: HashMap::new(),
             waits_for: BTreeMap::new(),
             reserved: HashMap::new(),
             queues: BTreeMap::new(),
@@ -219,6 +230,11 @@ impl Core {
                 self.attached.remove(&slave);
             }
             Event::SlavePhase { slave, phase } => self.take_in_phase(slave, phase),
+            Event::SlavePaused {
+                slave,
+                pause: Some(pause),
+            } => drop(self.pauses.insert(slave, pause)),
+            Event::SlavePaused { slave, pause: None } => drop(self.pauses.remove(&slave)),
             Event::SlavesPresent(here) => {
                 let here: HashSet<SlaveName> = here.into_iter().collect();
                 self.attached.retain(|name, _| here.contains(name));
@@ -382,6 +398,7 @@ impl Core {
                 None => format!("slave {slave} is not connected"),
             },
             Unable::Phase(phase) => format!("slave {slave} {phase}"),
+            Unable::Paused(pause) => format!("slave {slave} {pause}"),
             Unable::Reserved => format!("slave {slave} is being started for others"),
             Unable::Unknown => format!("slave {slave} is not in the configuration"),
             Unable::Full(most) => {

@@ -46,6 +46,9 @@ impl Core {
 
     /// How soon the slave can begin, and when it last got a build.
     pub(super) fn readiness(&self, slave: &SlaveName) -> Result<(Ready, u64), Unable<'_>> {
+        if let Some(pause) = self.pauses.get(slave) {
+            return Err(Unable::Paused(pause));
+        }
         let phase = self.phases.get(slave);
         let seat = self.attached.get(slave);
         match (phase, seat) {
@@ -114,6 +117,7 @@ mod tests {
     use crate::config::plan_of;
     use crate::master::core::tests::{attached, ended, request, shown};
     use crate::master::core::{Event, Ticket};
+    use crate::master::pauses::Pause;
     use crate::model::RequestId;
     use crate::model::Timestamp;
 
@@ -226,6 +230,26 @@ mod tests {
         );
         phase(&mut core, "d2", Phase::Down);
         assert_eq!(wanted(&core), ["d2"]);
+    }
+
+    #[test]
+    fn a_paused_slave_is_not_started() {
+        let mut core = core("d1", "");
+        let slave = SlaveName::from("d1");
+        let pause = Pause {
+            since: SINCE,
+            by: None,
+            reason: None,
+        };
+        let pause = Some(pause);
+        core.handle(Event::SlavePaused { slave, pause });
+        wait(&mut core, &[(1, "a")]);
+        assert_eq!(wanted(&core), Vec::<String>::new());
+        let said = why(&core, 1);
+        assert!(said.starts_with("slave d1 is paused since 19"), "{said}");
+        let (slave, pause) = (SlaveName::from("d1"), None);
+        core.handle(Event::SlavePaused { slave, pause });
+        assert_eq!(wanted(&core), ["d1"]);
     }
 
     #[test]

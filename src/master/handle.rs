@@ -13,6 +13,7 @@ use crate::config::ValidationPlan;
 use crate::config::WholePattern;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::pauses::Pause;
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
 use crate::master::reload::Fixtures;
@@ -57,6 +58,8 @@ pub(crate) struct Force {
 pub(crate) enum Denied {
     #[error("there is no builder `{0}`")]
     NoBuilder(String),
+    #[error("there is no slave `{0}`")]
+    NoSlave(String),
     #[error("there is no build {0}")]
     NoBuild(String),
     #[error("{0}")]
@@ -65,6 +68,8 @@ pub(crate) enum Denied {
     Finished(BuildKey),
     #[error("request {0} is not waiting")]
     NotWaiting(RequestId),
+    #[error("slave {0} is not paused")]
+    NotPaused(SlaveName),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -76,6 +81,8 @@ pub(crate) struct SlaveView {
     pub(crate) connected: bool,
     /// How it is doing, if the master starts it and it is not connected.
     pub(crate) phase: Option<Phase>,
+    /// That it takes no new builds because somebody said so.
+    pub(crate) pause: Option<Pause>,
     /// A build that needs it starts it.
     pub(crate) on_demand: bool,
     pub(crate) admin: Option<String>,
@@ -150,6 +157,7 @@ impl MasterHandle {
                     connected,
                     line: seat.line.filter(|_| connected),
                     phase,
+                    pause: self.crew.pauses.of(&slave.name),
                     on_demand: slave.on_demand.is_some(),
                     admin: info("admin"),
                     host: info("host"),
@@ -289,6 +297,40 @@ impl MasterHandle {
         self.crew.tell_core(Event::RequestGone(request)).await;
         self.crew.tell(Status::RequestFinished { request, builder });
         Ok(())
+    }
+
+    /// Gives a slave no new builds from now on, until [`Self::unpause`]; what it builds goes
+    /// on. Who pauses it again gives a newer reason.
+    ///
+    /// # Errors
+    /// An unknown slave, or longer words than a page shows.
+    pub(crate) async fn pause(
+        &self,
+        slave: &SlaveName,
+        by: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<Pause, Denied> {
+        if !self.plan().slaves.iter().any(|it| it.name == *slave) {
+            return Err(Denied::NoSlave(slave.to_string()));
+        }
+        let pause = Pause::new(clock::now(), by, reason).map_err(Denied::BadInput)?;
+        self.crew.set_pause(slave, Some(pause.clone())).await?;
+        Ok(pause)
+    }
+
+    /// Gives a slave builds again, also one that the configuration has no longer.
+    ///
+    /// # Errors
+    /// It is not there, or not paused.
+    pub(crate) async fn unpause(&self, slave: &SlaveName) -> Result<(), Denied> {
+        if self.crew.set_pause(slave, None).await? {
+            return Ok(());
+        }
+        if self.plan().slaves.iter().any(|it| it.name == *slave) {
+            Err(Denied::NotPaused(slave.clone()))
+        } else {
+            Err(Denied::NoSlave(slave.to_string()))
+        }
     }
 
     /// Reads the configuration again. `Ok` says what was added, changed, removed and kept,

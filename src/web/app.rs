@@ -173,6 +173,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/changes/{id}", get(changes::page))
         .route("/buildslaves", get(slaves::list))
         .route("/buildslaves/{slave}", get(slaves::page))
+        .route("/buildslaves/{slave}/pause", post(actions::pause))
+        .route("/buildslaves/{slave}/unpause", post(actions::unpause))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
         .route("/json", get(json::root))

@@ -23,6 +23,7 @@ use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::pauses::Pause;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
@@ -37,6 +38,7 @@ use crate::model::NewChange;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RequestId;
+use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::StepRecord;
@@ -479,6 +481,7 @@ impl Desk for SampleDesk {
             name: name.into(),
             connected,
             phase: None,
+            pause: None,
             on_demand: false,
             admin: connected.then(|| "Ines <ines@test>\n".into()),
             host: connected.then(|| "a <small> board".into()),
@@ -498,6 +501,11 @@ impl Desk for SampleDesk {
             number: 6,
         }];
         let mut eel = slave("<eel>", true);
+        eel.pause = Some(Pause {
+            since: at(clock::now(), 120),
+            by: Some("<ann>".into()),
+            reason: Some("a <new> disk".into()),
+        });
         eel.nonsense = Some((at(clock::now(), 60), "a log named `<b>`".into()));
         vec![slave("newt", false), otter, eel]
     }
@@ -560,6 +568,35 @@ impl Desk for SampleDesk {
     fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>> {
         Box::pin(async move {
             self.ask(format!("cancel {request}"));
+            Ok(())
+        })
+    }
+
+    fn pause<'a>(
+        &'a self,
+        slave: &'a SlaveName,
+        by: Option<&'a str>,
+        reason: Option<&'a str>,
+    ) -> Answer<'a, Result<Pause, Denied>> {
+        Box::pin(async move {
+            if !self.slaves().iter().any(|it| it.name == *slave) {
+                return Err(Denied::NoSlave(slave.to_string()));
+            }
+            self.ask(format!("pause {slave} {by:?} {reason:?}"));
+            Ok(Pause {
+                since: Timestamp(0),
+                by: by.map(Into::into),
+                reason: reason.map(Into::into),
+            })
+        })
+    }
+
+    fn unpause<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            if slave.as_str() == "newt" {
+                return Err(Denied::NotPaused(slave.clone()));
+            }
+            self.ask(format!("unpause {slave}"));
             Ok(())
         })
     }

@@ -31,6 +31,7 @@ pub(super) struct SlaveLine {
     pub(super) state: &'static str,
     /// How it is doing, if the master starts it.
     pub(super) phase: Option<String>,
+    pub(super) pause: Option<PauseLine>,
     pub(super) admin: Option<String>,
     pub(super) host: Option<String>,
     pub(super) access_url: Option<String>,
@@ -42,6 +43,14 @@ pub(super) struct SlaveLine {
     pub(super) connects: usize,
     pub(super) line: Option<String>,
     pub(super) nonsense: Option<Nonsense>,
+}
+
+/// That a slave takes no new builds, since when, and who said so.
+#[derive(Serialize)]
+pub(super) struct PauseLine {
+    pub(super) since: Moment,
+    pub(super) by: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// Why a slave was cut off.
@@ -72,6 +81,11 @@ impl SlaveLine {
                 (true, false, _) => "building",
             },
             phase: slave.phase.as_ref().map(|it| format!("It {it}.")),
+            pause: slave.pause.as_ref().map(|it| PauseLine {
+                since: Moment::new(it.since, now),
+                by: it.by.clone(),
+                reason: it.reason.clone(),
+            }),
             admin: trimmed(&slave.admin),
             host: trimmed(&slave.host),
             access_url: slave.access_uri.as_deref().and_then(links::outside),
@@ -187,6 +201,7 @@ mod tests {
                 line: None,
                 nonsense: None,
                 phase,
+                pause: None,
                 on_demand: true,
                 admin: None,
                 host: None,

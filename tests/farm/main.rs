@@ -17,6 +17,7 @@ mod launched;
 mod limits;
 mod locks;
 mod pages;
+mod pauses;
 mod proxy;
 mod reload;
 mod secrets;
