@@ -1,6 +1,7 @@
 //! Where the command line meets the rooms that it runs, and nothing else: a
 //! master, a slave, a runner, the store of a new master, the factories.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::Path;
 use std::path::PathBuf;
@@ -92,6 +93,7 @@ pub(super) async fn run_slave(
         max_delay: ini.max_delay,
         keepalive: ini.keepalive,
         umask: ini.umask,
+        capabilities: ini.capabilities,
         program: program()?,
     };
     let stop = CancellationToken::new();
@@ -115,6 +117,7 @@ pub(super) fn kept_slave(basedir: PathBuf, name: String) -> Result<SlaveSettings
         max_delay: Duration::ZERO,
         keepalive: None,
         umask: None,
+        capabilities: BTreeMap::new(),
         program: program()?,
     })
 }

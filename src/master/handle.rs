@@ -21,6 +21,7 @@ use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
+use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::Properties;
 use crate::model::RequestId;
@@ -90,6 +91,12 @@ pub(crate) struct SlaveView {
     pub(crate) access_uri: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) os: Option<String>,
+    /// What it has, as it said the last time.
+    pub(crate) machine: Machine,
+    /// The version of its system.
+    pub(crate) kernel: Option<String>,
+    /// What programs there say of themselves, by name.
+    pub(crate) capabilities: BTreeMap<String, String>,
     /// Builders configured for it, in order.
     pub(crate) builders: Vec<BuilderName>,
     pub(crate) running: Vec<BuildKey>,
@@ -167,6 +174,9 @@ impl MasterHandle {
                         .os
                         .clone()
                         .or_else(|| facts.map(|it| it.platform.os.clone())),
+                    machine: facts.map(|it| it.machine.clone()).unwrap_or_default(),
+                    kernel: facts.map(|it| it.platform.version.clone()),
+                    capabilities: facts.map(|it| it.capabilities.clone()).unwrap_or_default(),
                     builders: serves.map(|it| it.name.clone()).collect(),
                     running: running.remove(&slave.name).unwrap_or_default(),
                     last_heard: seat.last_heard,

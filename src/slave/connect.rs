@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::Slave;
 use super::SlaveSettings;
+use super::capability;
 use super::session::{self, Left, SessionError};
 use crate::tls::{Refused, Trust, TrustError};
 use crate::wire::login::LoginError;
@@ -24,6 +25,11 @@ const DIAL: Duration = Duration::from_secs(30);
 pub(super) async fn stay_connected(slave: &mut Slave, stop: &CancellationToken) {
     let mut backoff = Backoff::new(slave.settings.max_delay);
     loop {
+        let asking = capability::ask(&slave.settings.capabilities, &slave.settings.basedir);
+        slave.capabilities = tokio::select! {
+            () = stop.cancelled() => return,
+            told = asking => told,
+        };
         let dialled = tokio::select! {
             () = stop.cancelled() => return,
             dialled = dial(&slave.settings) => dialled,

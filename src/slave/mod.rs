@@ -8,6 +8,7 @@
 //! - `session` is one attach, `spool` what is on the disk, `runner` the
 //!   process that carries out one command ([`runner_main`]).
 
+mod capability;
 mod connect;
 mod environment;
 mod facts;
@@ -32,6 +33,7 @@ mod tests;
 mod upload;
 mod work;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -78,6 +80,8 @@ pub(crate) struct SlaveSettings {
     /// heartbeats of the protocol do not depend on it.
     pub(crate) keepalive: Option<Duration>,
     pub(crate) umask: Option<u32>,
+    /// Command lines whose first line of output the master is told.
+    pub(crate) capabilities: BTreeMap<String, String>,
     /// This program, which is also the runner.
     pub(crate) program: PathBuf,
 }
@@ -158,6 +162,8 @@ struct Slave {
     works: Works,
     /// Somebody waits for the first welcome.
     greeted: Option<Box<dyn FnOnce() + Send>>,
+    /// What programs of this machine say of themselves.
+    capabilities: BTreeMap<String, String>,
     _only_one: File,
 }
 
@@ -194,6 +200,7 @@ impl Slave {
             news: news.map_err(unusable)?,
             settings,
             greeted: None,
+            capabilities: BTreeMap::new(),
             _only_one: only_one,
         })
     }

@@ -27,6 +27,7 @@ use crate::model::ExitCause;
 use crate::wire::CommandState;
 use crate::wire::FromMaster;
 use crate::wire::FromSlave;
+use crate::wire::SlaveFacts;
 use crate::wire::WireCommand;
 use crate::wire::login::{LoginError, slave_login};
 use crate::wire::native::{FrameReader, FrameWriter, WireError};
@@ -84,7 +85,10 @@ where
     }
     let mut served = Served::open(slave, &welcome.master).map_err(SessionError::Spool)?;
     writer.push(&FromSlave::Attached {
-        facts: facts(&slave.settings.basedir),
+        facts: SlaveFacts {
+            capabilities: slave.capabilities.clone(),
+            ..facts(&slave.settings.basedir)
+        },
         commands: served.states(),
     })?;
     info!(

@@ -33,6 +33,7 @@ use crate::model::ChangeId;
 use crate::model::Channel;
 use crate::model::ConfigId;
 use crate::model::LogRecord;
+use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
@@ -488,6 +489,12 @@ impl Desk for SampleDesk {
             access_uri: connected.then(|| "ssh://otter".into()),
             version: connected.then(|| "0.2.0".into()),
             os: connected.then(|| "linux".into()),
+            machine: Machine {
+                cores: Some(8),
+                ..Machine::default()
+            },
+            kernel: Some("6.12 <rc1>".into()),
+            capabilities: BTreeMap::from([("<git>".into(), "git version <2>".into())]),
             builders: builders.clone(),
             running: Vec::new(),
             last_heard: connected.then(|| at(clock::now(), 3)),

@@ -339,6 +339,13 @@ async fn a_slave_is_paused_and_the_page_says_since_when_by_whom_and_why() {
     }
     let page = get(&router, "/buildslaves/%3Ceel%3E").await.body;
     assert!(page.contains("/unpause\"") && !page.contains("/pause\""));
+    for told in [
+        "linux 6.12 &lt;rc1&gt;",
+        "<dt>Machine</dt><dd>8 cores</dd>",
+        "<dt>&lt;git&gt;</dt><dd>git version &lt;2&gt;</dd>",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
     let page = get(&router, "/buildslaves/newt").await.body;
     assert!(page.contains("/pause\"") && !page.contains("/unpause\""));
     let known = get(&router, "/json/slaves/%3Ceel%3E").await.body;

@@ -10,6 +10,7 @@
 mod commands;
 mod download;
 mod durable;
+mod facts;
 mod farm;
 mod hello;
 mod journey;

@@ -91,6 +91,7 @@ impl Bench {
             max_delay: Duration::from_secs(300),
             keepalive: None,
             umask: None,
+            capabilities: BTreeMap::new(),
             program: std::env::current_exe().unwrap(),
         }
     }
