@@ -17,6 +17,7 @@ use super::exit::Failure;
 use super::place::Base;
 use super::place::Kind;
 use super::slave_ini;
+use super::slave_ini::AllowShutdown;
 use crate::config;
 use crate::factories;
 use crate::master;
@@ -83,6 +84,7 @@ pub(super) async fn run_slave(
     signals: mpsc::Receiver<Signal>,
 ) -> Result<(), String> {
     let ini = slave_ini::load(&dir).map_err(|problems| problems.render(false))?;
+    let going = CancellationToken::new();
     let settings = SlaveSettings {
         basedir: dir,
         host: ini.host,
@@ -94,11 +96,18 @@ pub(super) async fn run_slave(
         keepalive: ini.keepalive,
         umask: ini.umask,
         capabilities: ini.capabilities,
+        going: going.clone(),
+        watches_stamp: ini.allow_shutdown == Some(AllowShutdown::File),
         program: program()?,
     };
     let stop = CancellationToken::new();
-    tokio::spawn(hand_on(signals, stop.clone(), || {
-        info!("slave.ini is read when the slave is started");
+    let obeys = ini.allow_shutdown == Some(AllowShutdown::Signal);
+    tokio::spawn(hand_on(signals, stop.clone(), move || {
+        if obeys {
+            going.cancel();
+        } else {
+            info!("slave.ini is read when the slave is started");
+        }
     }));
     slave::run(settings, stop, on_ready)
         .await
@@ -118,6 +127,8 @@ pub(super) fn kept_slave(basedir: PathBuf, name: String) -> Result<SlaveSettings
         keepalive: None,
         umask: None,
         capabilities: BTreeMap::new(),
+        going: CancellationToken::new(),
+        watches_stamp: false,
         program: program()?,
     })
 }

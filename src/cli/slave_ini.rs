@@ -39,6 +39,8 @@ pub(super) struct SlaveIni {
     pub(super) max_delay: Duration,
     pub(super) keepalive: Option<Duration>,
     pub(super) umask: Option<u32>,
+    /// What asks it to end when its builds have, besides the master.
+    pub(super) allow_shutdown: Option<AllowShutdown>,
     /// Command lines by the name of what they ask for.
     pub(super) capabilities: BTreeMap<String, String>,
 }
@@ -77,6 +79,7 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
         let max_delay = keys.or("max_delay", Duration::from_mins(5));
         let keepalive = keys.or("keepalive", Some(Duration::from_mins(10)));
         let umask = keys.optional::<Umask>("umask");
+        let allow_shutdown = keys.optional::<AllowShutdown>("allow_shutdown");
         let capabilities = keys.placed_map::<String>("capability");
         let tls = keys.optional::<bool>("tls");
         let authority = keys.optional::<PathBuf>("tls_ca");
@@ -112,6 +115,7 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
                 max_delay: max_delay?,
                 keepalive: keepalive?,
                 umask: umask?.map(|Umask(it)| it),
+                allow_shutdown: allow_shutdown?,
                 capabilities: capabilities?
                     .into_iter()
                     .map(|(name, (_, line))| (name, line))
@@ -186,6 +190,27 @@ impl Value for HostAndPort {
     }
 }
 
+/// What asks a slave to end when its builds have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AllowShutdown {
+    /// SIGHUP.
+    Signal,
+    /// A newer `shutdown.stamp` in its base directory.
+    File,
+}
+
+impl Value for AllowShutdown {
+    const EXPECTED: &'static str = "`signal` or `file`";
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match node.as_text()?.trim() {
+            "signal" => Ok(Self::Signal),
+            "file" => Ok(Self::File),
+            _ => Err(Misread::default()),
+        }
+    }
+}
+
 /// A file mode mask.
 struct Umask(u32);
 
@@ -242,6 +267,7 @@ mod tests {
                 max_delay: Duration::from_mins(5),
                 keepalive: Some(Duration::from_mins(10)),
                 umask: Some(0o027),
+                allow_shutdown: None,
                 capabilities: BTreeMap::new(),
             })
         );
@@ -280,6 +306,25 @@ mod tests {
     }
 
     const LINES: &str = "[:slave:]\nmaster = ci.test\nname = a\npassword = b\n";
+
+    #[test]
+    fn a_slave_may_be_asked_to_end_by_a_signal_or_a_file() {
+        let asked = |more: &str| {
+            let slave = read(&format!("{LINES}{more}"), Path::new("/base"));
+            slave.map(|it| it.allow_shutdown)
+        };
+        assert_eq!(asked(""), Ok(None));
+        assert_eq!(
+            asked("allow_shutdown = signal\n"),
+            Ok(Some(AllowShutdown::Signal))
+        );
+        assert_eq!(
+            asked("allow_shutdown = file\n"),
+            Ok(Some(AllowShutdown::File))
+        );
+        let told = problems(&format!("{LINES}allow_shutdown = yes\n"));
+        assert!(told.contains("expected `signal` or `file`"), "{told}");
+    }
 
     #[test]
     fn capabilities_are_command_lines_by_name_and_not_too_many() {

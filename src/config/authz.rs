@@ -80,9 +80,9 @@ impl Action {
             | Self::StopBuild
             | Self::CancelPendingBuild
             | Self::Reload
-            | Self::PauseSlave => true,
-            Self::GracefulShutdown
-            | Self::ForceAllBuilds
+            | Self::PauseSlave
+            | Self::GracefulShutdown => true,
+            Self::ForceAllBuilds
             | Self::PingBuilder
             | Self::StopAllBuilds
             | Self::StopChange

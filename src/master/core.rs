@@ -40,6 +40,8 @@ pub(crate) enum Event {
         slave: SlaveName,
         phase: Phase,
     },
+    /// A slave is to end when its builds have; until it comes anew.
+    SlaveLeaves(SlaveName),
     /// Somebody said that a slave takes no new builds; `None`: that it does again.
     SlavePaused {
         slave: SlaveName,
@@ -135,6 +137,18 @@ struct Known {
 struct Seat {
     /// The last ticket that it was given: idle slaves take turns.
     last_used: u64,
+    leaving: Leaving,
+}
+
+/// How far a slave is on its way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Leaving {
+    #[default]
+    No,
+    /// It takes no new builds.
+    Asked,
+    /// Its builds are done, and it was told to end.
+    Told,
 }
 
 #[derive(Debug)]
@@ -171,6 +185,8 @@ enum Unable<'a> {
     NotConnected,
     /// It is stopped, or could not be started.
     Phase(&'a Phase),
+    /// It ends when its builds have.
+    Leaving,
     /// Somebody said so.
     Paused(&'a Pause),
     /// Others wait for it to be started.
@@ -224,7 +240,15 @@ impl Core {
                 self.take_in_plan(plan);
             }
             Event::SlaveAttached(slave) => {
-                self.attached.entry(slave).or_default();
+                // Who comes anew does not want to go any more.
+                self.attached.entry(slave).or_default().leaving = Leaving::No;
+            }
+            Event::SlaveLeaves(slave) => {
+                if let Some(seat) = self.attached.get_mut(&slave)
+                    && seat.leaving == Leaving::No
+                {
+                    seat.leaving = Leaving::Asked;
+                }
             }
             Event::SlaveDetached(slave) => {
                 self.attached.remove(&slave);
@@ -398,6 +422,7 @@ impl Core {
                 None => format!("slave {slave} is not connected"),
             },
             Unable::Phase(phase) => format!("slave {slave} {phase}"),
+            Unable::Leaving => format!("slave {slave} shuts down when its builds are done"),
             Unable::Paused(pause) => format!("slave {slave} {pause}"),
             Unable::Reserved => format!("slave {slave} is being started for others"),
             Unable::Unknown => format!("slave {slave} is not in the configuration"),

@@ -551,3 +551,28 @@ fn another_slave_builds_what_a_paused_one_does_not() {
     core.handle(Event::Pending(vec![request(1, "a", &[])]));
     assert_eq!(attached(&mut core, "s2"), ["a on s2: 1"]);
 }
+
+#[test]
+fn a_slave_that_shuts_down_ends_its_builds_takes_no_other_and_is_told_once() {
+    let mut core = Core::new(plan(&[("a", &["s1"]), ("b", &["s1"])], None), 0);
+    core.handle(Event::Pending(vec![request(1, "a", &[])]));
+    attached(&mut core, "s1");
+    let s1 = SlaveName::from("s1");
+    core.handle(Event::SlaveLeaves(s1.clone()));
+    let more = vec![request(2, "b", &[])];
+    assert!(core.handle(Event::RequestsAdded(more)).is_empty());
+    assert_eq!(
+        core.why_waiting()[&RequestId(2)],
+        "slave s1 shuts down when its builds are done"
+    );
+    assert_eq!(core.dismissals(), []);
+    // A look at who is here does not forget it.
+    core.handle(Event::SlavesPresent(vec![s1.clone()]));
+    assert_eq!(ended(&mut core, 1), Vec::<String>::new());
+    assert_eq!(core.dismissals(), std::slice::from_ref(&s1));
+    assert_eq!(core.dismissals(), []);
+    // It is asked once more, and still there.
+    core.handle(Event::SlaveLeaves(s1));
+    assert_eq!(core.dismissals(), []);
+    assert_eq!(attached(&mut core, "s1"), ["b on s1: 2"]);
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Core, Ready, Unable};
+use super::{Core, Leaving, Ready, Unable};
 use crate::config::Launch;
 use crate::master::phase::Phase;
 use crate::model::BuilderName;
@@ -19,6 +19,19 @@ impl Core {
             .filter(|it| self.is_on_demand(it))
             .cloned()
             .collect()
+    }
+
+    /// The slaves that are to end and have nothing more to do; each is named once.
+    pub(crate) fn dismissals(&mut self) -> Vec<SlaveName> {
+        let load = &self.load;
+        let idle = self.attached.iter_mut().filter(|(name, seat)| {
+            seat.leaving == Leaving::Asked && load.get(*name).is_none_or(BTreeSet::is_empty)
+        });
+        idle.map(|(name, seat)| {
+            seat.leaving = Leaving::Told;
+            name.clone()
+        })
+        .collect()
     }
 
     /// Gives a slave no more builds, because it is about to be stopped; `false` if it is needed.
@@ -53,6 +66,7 @@ impl Core {
         let seat = self.attached.get(slave);
         match (phase, seat) {
             (Some(phase @ Phase::Stopping { .. }), _) => Err(Unable::Phase(phase)),
+            (_, Some(seat)) if seat.leaving != Leaving::No => Err(Unable::Leaving),
             (_, Some(seat)) => Ok((Ready::Here, seat.last_used)),
             _ if !self.is_on_demand(slave) => Err(Unable::NotConnected),
             (Some(Phase::Starting { .. } | Phase::Up { .. }), None) => Ok((Ready::Coming, 0)),

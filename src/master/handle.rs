@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use tracing::info;
 
 use crate::clock;
+use crate::config::Launch;
 use crate::config::Plan;
 use crate::config::ValidationPlan;
 use crate::config::WholePattern;
@@ -69,6 +70,13 @@ pub(crate) enum Denied {
     Finished(BuildKey),
     #[error("request {0} is not waiting")]
     NotWaiting(RequestId),
+    #[error("slave {0} is not connected")]
+    NotConnected(SlaveName),
+    #[error(
+        "slave {0} is started by the master, which would start it again; a slave that is paused \
+         takes no builds"
+    )]
+    Kept(SlaveName),
     #[error("slave {0} is not paused")]
     NotPaused(SlaveName),
     #[error(transparent)]
@@ -82,8 +90,12 @@ pub(crate) struct SlaveView {
     pub(crate) connected: bool,
     /// How it is doing, if the master starts it and it is not connected.
     pub(crate) phase: Option<Phase>,
+    /// It ends when its builds have.
+    pub(crate) shuts_down: bool,
     /// That it takes no new builds because somebody said so.
     pub(crate) pause: Option<Pause>,
+    /// The master starts it.
+    pub(crate) kept: bool,
     /// A build that needs it starts it.
     pub(crate) on_demand: bool,
     pub(crate) admin: Option<String>,
@@ -157,14 +169,18 @@ impl MasterHandle {
                     .builders
                     .iter()
                     .filter(|it| it.slaves.contains(&slave.name));
-                let connected = seat.session.is_some_and(|it| !it.closed.is_cancelled());
+                let session = seat.session.filter(|it| !it.closed.is_cancelled());
+                let connected = session.is_some();
+                let shuts_down = session.is_some_and(|it| it.shuts_down.is_cancelled());
                 let phase = self.crew.fleet.phase(&slave.name).filter(|_| !connected);
                 SlaveView {
                     name: slave.name.clone(),
                     connected,
                     line: seat.line.filter(|_| connected),
                     phase,
+                    shuts_down,
                     pause: self.crew.pauses.of(&slave.name),
+                    kept: slave.launch != Launch::None,
                     on_demand: slave.on_demand.is_some(),
                     admin: info("admin"),
                     host: info("host"),
@@ -326,6 +342,27 @@ impl MasterHandle {
         let pause = Pause::new(clock::now(), by, reason).map_err(Denied::BadInput)?;
         self.crew.set_pause(slave, Some(pause.clone())).await?;
         Ok(pause)
+    }
+
+    /// Gives a slave no new builds, and has it end when it has none; it takes builds again when
+    /// somebody starts it.
+    ///
+    /// # Errors
+    /// It is not there, not connected, or kept by the master.
+    pub(crate) async fn shut_down(&self, slave: &SlaveName) -> Result<(), Denied> {
+        let plan = self.plan();
+        let Some(known) = plan.slaves.iter().find(|it| it.name == *slave) else {
+            return Err(Denied::NoSlave(slave.to_string()));
+        };
+        if known.launch != Launch::None {
+            return Err(Denied::Kept(slave.clone()));
+        }
+        let Some(session) = self.crew.slaves.session(slave) else {
+            return Err(Denied::NotConnected(slave.clone()));
+        };
+        info!(%slave, "slave is to be shut down when its builds are done");
+        self.crew.shut_down_slave(slave, &session).await;
+        Ok(())
     }
 
     /// Gives a slave builds again, also one that the configuration has no longer.

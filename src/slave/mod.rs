@@ -27,6 +27,7 @@ mod running;
 mod served;
 mod session;
 mod spool;
+mod stamp;
 mod stdio;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub(crate) use self::launcher::launcher_main;
 pub(crate) use self::runner::runner_main;
 use self::session::Left;
 use self::session::SessionError;
+use self::stamp::Stamp;
 use self::work::Works;
 use crate::process::cgroup::Group;
 
@@ -82,6 +84,10 @@ pub(crate) struct SlaveSettings {
     pub(crate) umask: Option<u32>,
     /// Command lines whose first line of output the master is told.
     pub(crate) capabilities: BTreeMap<String, String>,
+    /// Cancelled when the slave is to end as soon as its builds have.
+    pub(crate) going: CancellationToken,
+    /// Whether a newer `shutdown.stamp` in the base directory does that.
+    pub(crate) watches_stamp: bool,
     /// This program, which is also the runner.
     pub(crate) program: PathBuf,
 }
@@ -121,7 +127,14 @@ pub(crate) async fn run(
 ) -> Result<(), SlaveError> {
     let mut slave = Slave::new(settings)?;
     slave.greeted = Some(greeted);
+    let stamp = slave.settings.watches_stamp.then(|| {
+        let stamp = Stamp::of(&slave.settings.basedir);
+        tokio::spawn(stamp.watch(slave.settings.going.clone()))
+    });
     connect::stay_connected(&mut slave, &stop).await;
+    if let Some(stamp) = stamp {
+        stamp.abort();
+    }
     slave.end().await;
     Ok(())
 }
@@ -164,6 +177,8 @@ struct Slave {
     greeted: Option<Box<dyn FnOnce() + Send>>,
     /// What programs of this machine say of themselves.
     capabilities: BTreeMap<String, String>,
+    /// Whether it has asked a master to let it go.
+    has_asked: bool,
     _only_one: File,
 }
 
@@ -201,6 +216,7 @@ impl Slave {
             settings,
             greeted: None,
             capabilities: BTreeMap::new(),
+            has_asked: false,
             _only_one: only_one,
         })
     }

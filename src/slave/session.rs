@@ -97,6 +97,8 @@ where
         "attached"
     );
 
+    let going = slave.settings.going.clone();
+    let mut has_asked = false;
     let mut pulse = Pulse::new(welcome.heartbeat);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,6 +116,12 @@ where
                     Some(FromMaster::Shutdown) => return Ok(Left::Dismissed),
                     Some(message) => served.hear(message, &mut slave.works, &mut writer)?,
                 }
+            }
+            () = going.cancelled(), if !has_asked => {
+                info!("asks the master to be let go when its builds are done");
+                writer.push(&FromSlave::GracefulShutdown)?;
+                has_asked = true;
+                slave.has_asked = true;
             }
             flushed = writer.flush(), if writer.waiting() > 0 => flushed?,
             readable = slave.news.readable() => {

@@ -143,6 +143,20 @@ pub(super) async fn unpause(
     }))
 }
 
+pub(super) async fn shut_down(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Path(slave): Path<String>,
+) -> Result<Response, Failure> {
+    app.permit(Action::GracefulShutdown)?;
+    let name = SlaveName::from(slave.as_str());
+    app.desk.shut_down(&name).await?;
+    let done = json!({ "slave": slave, "shuts_down": true });
+    Ok(answer(&headers, &done, || {
+        format!("../{}", links::quote(&slave))
+    }))
+}
+
 fn read(posted: Posted) -> Result<Fields, Failure> {
     match posted {
         Ok(Form(fields)) => Ok(fields),

@@ -175,6 +175,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/buildslaves/{slave}", get(slaves::page))
         .route("/buildslaves/{slave}/pause", post(actions::pause))
         .route("/buildslaves/{slave}/unpause", post(actions::unpause))
+        .route("/buildslaves/{slave}/shutdown", post(actions::shut_down))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
         .route("/json", get(json::root))

@@ -58,6 +58,7 @@ pub(super) trait Desk: Send + Sync {
         reason: Option<&'a str>,
     ) -> Answer<'a, Result<Pause, Denied>>;
     fn unpause<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>>;
+    fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>>;
     fn reload(&self) -> Answer<'_, Result<String, String>>;
 }
 
@@ -129,6 +130,10 @@ impl Desk for MasterHandle {
 
     fn unpause<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
         Box::pin(MasterHandle::unpause(self, slave))
+    }
+
+    fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(MasterHandle::shut_down(self, slave))
     }
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {

@@ -482,6 +482,8 @@ impl Desk for SampleDesk {
             name: name.into(),
             connected,
             phase: None,
+            shuts_down: false,
+            kept: false,
             pause: None,
             on_demand: false,
             admin: connected.then(|| "Ines <ines@test>\n".into()),
@@ -508,6 +510,7 @@ impl Desk for SampleDesk {
             number: 6,
         }];
         let mut eel = slave("<eel>", true);
+        eel.shuts_down = true;
         eel.pause = Some(Pause {
             since: at(clock::now(), 120),
             by: Some("<ann>".into()),
@@ -604,6 +607,16 @@ impl Desk for SampleDesk {
                 return Err(Denied::NotPaused(slave.clone()));
             }
             self.ask(format!("unpause {slave}"));
+            Ok(())
+        })
+    }
+
+    fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            if slave.as_str() == "newt" {
+                return Err(Denied::NotConnected(slave.clone()));
+            }
+            self.ask(format!("shut down {slave}"));
             Ok(())
         })
     }

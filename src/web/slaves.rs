@@ -35,6 +35,9 @@ pub(super) struct SlaveLine {
     pub(super) state: &'static str,
     /// How it is doing, if the master starts it.
     pub(super) phase: Option<String>,
+    pub(super) shuts_down: bool,
+    /// Whether the master starts it.
+    pub(super) kept: bool,
     pub(super) pause: Option<PauseLine>,
     pub(super) admin: Option<String>,
     pub(super) host: Option<String>,
@@ -90,6 +93,8 @@ impl SlaveLine {
                 (true, false, _) => "building",
             },
             phase: slave.phase.as_ref().map(|it| format!("It {it}.")),
+            shuts_down: slave.shuts_down,
+            kept: slave.kept,
             pause: slave.pause.as_ref().map(|it| PauseLine {
                 since: Moment::new(it.since, now),
                 by: it.by.clone(),
@@ -249,6 +254,8 @@ mod tests {
                 line: None,
                 nonsense: None,
                 phase,
+                shuts_down: false,
+                kept: true,
                 pause: None,
                 on_demand: true,
                 admin: None,

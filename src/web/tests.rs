@@ -359,6 +359,34 @@ async fn a_slave_is_paused_and_the_page_says_since_when_by_whom_and_why() {
 }
 
 #[tokio::test]
+async fn a_slave_is_shut_down_once_and_the_page_says_so() {
+    let (desk, router) = full().await;
+    let answer = post(&router, "/buildslaves/otter/shutdown", &[], "").await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "../otter")
+    );
+    assert_eq!(
+        *desk.asked.lock().expect("not poisoned"),
+        ["shut down otter"]
+    );
+    let answer = post(&router, "/buildslaves/newt/shutdown", &[JSON], "").await;
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (409, r#"{"error":"slave newt is not connected"}"#)
+    );
+    for (slave, has_form, has_note) in [
+        ("otter", true, false),
+        ("newt", false, false),
+        ("%3Ceel%3E", false, true),
+    ] {
+        let page = get(&router, &format!("/buildslaves/{slave}")).await.body;
+        assert_eq!(page.contains("/shutdown\""), has_form, "{slave}");
+        assert_eq!(page.contains("It shuts down when"), has_note, "{slave}");
+    }
+}
+
+#[tokio::test]
 async fn builds_are_stopped_and_requests_cancelled() {
     let (desk, router) = full().await;
     let answer = post(
@@ -449,7 +477,7 @@ async fn the_public_port_only_shows() {
 }
 
 /// Every address that acts, with a form that it would take, and the key that refuses it.
-const ACTIONS: [(&str, &str, &str); 5] = [
+const ACTIONS: [(&str, &str, &str); 6] = [
     ("/builders/hello/force", "", "force_build"),
     (
         "/builders/hello/cancelbuild",
@@ -459,6 +487,7 @@ const ACTIONS: [(&str, &str, &str); 5] = [
     ("/builders/hello/builds/6/stop", "", "stop_build"),
     ("/api/reload", "", "reload"),
     ("/buildslaves/otter/pause", "comments=x", "pause_slave"),
+    ("/buildslaves/otter/shutdown", "", "graceful_shutdown"),
 ];
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod pauses;
 mod proxy;
 mod reload;
 mod secrets;
+mod shutdown;
 mod ssh;
 mod stalls;
 mod strangers;

@@ -92,6 +92,8 @@ impl Bench {
             keepalive: None,
             umask: None,
             capabilities: BTreeMap::new(),
+            going: CancellationToken::new(),
+            watches_stamp: false,
             program: std::env::current_exe().unwrap(),
         }
     }
