@@ -46,6 +46,8 @@ mod web;
 mod wire;
 mod xml;
 
+use tokio_util::sync::CancellationToken;
+
 pub use cli::main;
 #[doc(hidden)]
 pub use config::fuzz_config;
@@ -117,9 +119,15 @@ pub fn run_slaves(
                 keepalive: None,
                 umask: None,
                 program: std::env::current_exe().map_err(|error| error.to_string())?,
+                capabilities: std::collections::BTreeMap::new(),
+                going: CancellationToken::new(),
+                watches_stamp: false,
             };
-            let stop = tokio_util::sync::CancellationToken::new();
-            slaves.spawn(slave::run(settings, stop, Box::new(|| {})));
+            slaves.spawn(slave::run(
+                settings,
+                CancellationToken::new(),
+                Box::new(|| {}),
+            ));
         }
         match slaves.join_next().await {
             Some(Ok(Err(error))) => Err(error.to_string()),

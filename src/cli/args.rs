@@ -58,6 +58,8 @@ pub(super) enum Verb {
     Config(ConfigArgs),
     /// Say what runs
     Status(DirsArgs),
+    /// Pause a slave, so that it takes no new builds, or end that
+    Slave(SlaveArgs),
     /// Show the key of a slave's host and, if it is the right one, have the master know it
     SshTrust(SshTrustArgs),
     /// Look for mistakes in a configuration
@@ -170,6 +172,39 @@ pub(super) struct ConfigRollbackArgs {
     /// Overwrite files that changed since the last configuration was applied
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SlaveArgs {
+    #[command(subcommand)]
+    pub(super) verb: SlaveVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SlaveVerb {
+    /// Give a slave no new builds; what it builds goes on
+    Pause(SlavePauseArgs),
+    /// Give it builds again
+    Unpause(SlaveUnpauseArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SlavePauseArgs {
+    /// The slave
+    pub(super) slave: String,
+    /// Why, for others to read
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SlaveUnpauseArgs {
+    /// The slave
+    pub(super) slave: String,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
 }
 
 #[derive(Debug, Args)]

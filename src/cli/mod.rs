@@ -25,6 +25,7 @@ mod rollback;
 mod rooms;
 mod schema;
 mod slave_ini;
+mod slaves;
 mod ssh;
 mod start;
 mod status;

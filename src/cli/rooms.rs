@@ -1,6 +1,7 @@
 //! Where the command line meets the rooms that it runs, and nothing else: a
 //! master, a slave, a runner, the store of a new master, the factories.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::Path;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use super::exit::Failure;
 use super::place::Base;
 use super::place::Kind;
 use super::slave_ini;
+use super::slave_ini::AllowShutdown;
 use crate::config;
 use crate::factories;
 use crate::master;
@@ -82,6 +84,7 @@ pub(super) async fn run_slave(
     signals: mpsc::Receiver<Signal>,
 ) -> Result<(), String> {
     let ini = slave_ini::load(&dir).map_err(|problems| problems.render(false))?;
+    let going = CancellationToken::new();
     let settings = SlaveSettings {
         basedir: dir,
         host: ini.host,
@@ -92,11 +95,19 @@ pub(super) async fn run_slave(
         max_delay: ini.max_delay,
         keepalive: ini.keepalive,
         umask: ini.umask,
+        capabilities: ini.capabilities,
+        going: going.clone(),
+        watches_stamp: ini.allow_shutdown == Some(AllowShutdown::File),
         program: program()?,
     };
     let stop = CancellationToken::new();
-    tokio::spawn(hand_on(signals, stop.clone(), || {
-        info!("slave.ini is read when the slave is started");
+    let obeys = ini.allow_shutdown == Some(AllowShutdown::Signal);
+    tokio::spawn(hand_on(signals, stop.clone(), move || {
+        if obeys {
+            going.cancel();
+        } else {
+            info!("slave.ini is read when the slave is started");
+        }
     }));
     slave::run(settings, stop, on_ready)
         .await
@@ -115,6 +126,9 @@ pub(super) fn kept_slave(basedir: PathBuf, name: String) -> Result<SlaveSettings
         max_delay: Duration::ZERO,
         keepalive: None,
         umask: None,
+        capabilities: BTreeMap::new(),
+        going: CancellationToken::new(),
+        watches_stamp: false,
         program: program()?,
     })
 }

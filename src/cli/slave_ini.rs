@@ -1,5 +1,6 @@
 //! Reads `slave.ini`: where the master is, and how this slave introduces itself.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fs;
 use std::path::Path;
@@ -24,6 +25,9 @@ use crate::tls::TrustError;
 /// Its section.
 const SECTION: &str = ":slave:";
 
+/// They run at once, before every call.
+const MOST_CAPABILITIES: usize = 50;
+
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SlaveIni {
@@ -35,6 +39,10 @@ pub(super) struct SlaveIni {
     pub(super) max_delay: Duration,
     pub(super) keepalive: Option<Duration>,
     pub(super) umask: Option<u32>,
+    /// What asks it to end when its builds have, besides the master.
+    pub(super) allow_shutdown: Option<AllowShutdown>,
+    /// Command lines by the name of what they ask for.
+    pub(super) capabilities: BTreeMap<String, String>,
 }
 
 /// Reads the file of the slave in `dir`.
@@ -71,6 +79,8 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
         let max_delay = keys.or("max_delay", Duration::from_mins(5));
         let keepalive = keys.or("keepalive", Some(Duration::from_mins(10)));
         let umask = keys.optional::<Umask>("umask");
+        let allow_shutdown = keys.optional::<AllowShutdown>("allow_shutdown");
+        let capabilities = keys.placed_map::<String>("capability");
         let tls = keys.optional::<bool>("tls");
         let authority = keys.optional::<PathBuf>("tls_ca");
         let tls_name = keys.optional::<String>("tls_name");
@@ -78,6 +88,14 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
         let placed = placed.filter(|it| keys.has(it));
         places = placed.map(|it| (it, keys.place(it))).collect();
         keys.finish();
+        let asked = capabilities.iter().flat_map(BTreeMap::values);
+        if let Some((place, _)) = asked.clone().nth(MOST_CAPABILITIES) {
+            let count = asked.count();
+            let what = format!("{count} capabilities are more than {MOST_CAPABILITIES}");
+            let problem = Problem::error(Code::BadValue, what).at(place);
+            let help = "each is a command that runs before every call of the master";
+            problems.note(problem.help(help));
+        }
         slave = (|| {
             let HostAndPort(host, port) = master?;
             let (authority, tls_name) = (authority?, tls_name?);
@@ -97,6 +115,11 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
                 max_delay: max_delay?,
                 keepalive: keepalive?,
                 umask: umask?.map(|Umask(it)| it),
+                allow_shutdown: allow_shutdown?,
+                capabilities: capabilities?
+                    .into_iter()
+                    .map(|(name, (_, line))| (name, line))
+                    .collect(),
             })
         })();
     }
@@ -167,6 +190,27 @@ impl Value for HostAndPort {
     }
 }
 
+/// What asks a slave to end when its builds have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AllowShutdown {
+    /// SIGHUP.
+    Signal,
+    /// A newer `shutdown.stamp` in its base directory.
+    File,
+}
+
+impl Value for AllowShutdown {
+    const EXPECTED: &'static str = "`signal` or `file`";
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match node.as_text()?.trim() {
+            "signal" => Ok(Self::Signal),
+            "file" => Ok(Self::File),
+            _ => Err(Misread::default()),
+        }
+    }
+}
+
 /// A file mode mask.
 struct Umask(u32);
 
@@ -223,6 +267,8 @@ mod tests {
                 max_delay: Duration::from_mins(5),
                 keepalive: Some(Duration::from_mins(10)),
                 umask: Some(0o027),
+                allow_shutdown: None,
+                capabilities: BTreeMap::new(),
             })
         );
     }
@@ -260,6 +306,52 @@ mod tests {
     }
 
     const LINES: &str = "[:slave:]\nmaster = ci.test\nname = a\npassword = b\n";
+
+    #[test]
+    fn a_slave_may_be_asked_to_end_by_a_signal_or_a_file() {
+        let asked = |more: &str| {
+            let slave = read(&format!("{LINES}{more}"), Path::new("/base"));
+            slave.map(|it| it.allow_shutdown)
+        };
+        assert_eq!(asked(""), Ok(None));
+        assert_eq!(
+            asked("allow_shutdown = signal\n"),
+            Ok(Some(AllowShutdown::Signal))
+        );
+        assert_eq!(
+            asked("allow_shutdown = file\n"),
+            Ok(Some(AllowShutdown::File))
+        );
+        let told = problems(&format!("{LINES}allow_shutdown = yes\n"));
+        assert!(told.contains("expected `signal` or `file`"), "{told}");
+    }
+
+    #[test]
+    fn capabilities_are_command_lines_by_name_and_not_too_many() {
+        let more = "capability.git = git --version\ncapability.Free Disk = df -h / | tail -1\n";
+        let slave = read(&format!("{LINES}{more}"), Path::new("/base")).unwrap();
+        let told: Vec<_> = slave.capabilities.into_iter().collect();
+        assert_eq!(
+            told,
+            [
+                ("Free Disk".to_owned(), "df -h / | tail -1".to_owned()),
+                ("git".to_owned(), "git --version".to_owned())
+            ]
+        );
+        let many = |count: usize| {
+            let lines = (0..count).map(|it| format!("capability.c{it} = true\n"));
+            read(
+                &format!("{LINES}{}", lines.collect::<String>()),
+                Path::new("/base"),
+            )
+        };
+        assert!(many(50).is_ok());
+        let told = many(51).unwrap_err().render(false);
+        assert!(
+            told.contains("51 capabilities are more than 50") && told.contains("slave.ini:"),
+            "{told}"
+        );
+    }
 
     #[test]
     fn who_names_an_authority_wants_tls() {

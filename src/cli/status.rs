@@ -69,13 +69,15 @@ fn detail_lines(status: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Of the slaves that the master starts and that are not here: how they are doing.
+/// Of the slaves that the master starts and that are not here: how they are doing; of those that
+/// are paused: since when, by whom and why.
 fn phases(slaves: &[Value]) -> Vec<String> {
     let told = slaves.iter().filter_map(|it| {
-        let (name, phase) = (it.get("name")?.as_str()?, it.get("phase")?.as_str()?);
-        Some(format!("slave {name} {phase}"))
+        let name = it.get("name")?.as_str()?;
+        let told = ["phase", "pause"].map(|key| it.get(key).and_then(Value::as_str));
+        Some(told.map(|it| it.map(|it| format!("slave {name} {it}"))))
     });
-    told.collect()
+    told.flatten().flatten().collect()
 }
 
 fn detail_line(key: &str, value: &Value) -> Option<String> {
@@ -96,15 +98,18 @@ mod tests {
     fn a_status_is_shown_line_by_line() {
         let status = serde_json::json!({
             "version": "0.2.0", "started": "2026-03-01T12:00:00+01:00",
-            "slaves": [{"name": "a", "phase": null}, {"name": "b", "phase": "is being started"}], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
+            "slaves": [{"name": "a", "phase": null}, {"name": "b", "phase": "is being started", "pause": "is paused since noon by ann"},
+                {"name": "c", "pause": "is paused since noon: new disk"}], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
         });
         assert_eq!(
             detail_lines(&status),
             [
                 "version: 0.2.0",
                 "started: 2026-03-01T12:00:00+01:00",
-                "slaves: 2",
+                "slaves: 3",
                 "slave b is being started",
+                "slave b is paused since noon by ann",
+                "slave c is paused since noon: new disk",
                 "waiting requests: 3"
             ]
         );

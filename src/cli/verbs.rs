@@ -22,6 +22,7 @@ use super::kinds;
 use super::log;
 use super::reconfig;
 use super::schema;
+use super::slaves;
 use super::ssh;
 use super::start;
 use super::status;
@@ -46,6 +47,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Reconfig(args) => wait_for(reconfig::run(&args)),
         Verb::Config(args) => wait_for(config::run(&args)),
         Verb::Status(args) => wait_for(status::run(&args)),
+        Verb::Slave(args) => wait_for(slaves::run(&args)),
         Verb::SshTrust(args) => ssh::trust(&args),
         Verb::Checkconfig(args) => checkconfig::check(&args),
         Verb::Explain(args) => explain::run(&args),

@@ -13,6 +13,8 @@ pub(crate) use http::ClientError;
 pub(crate) use views::BuildView;
 pub(crate) use views::BuilderView;
 pub(crate) use views::Forced;
+pub(crate) use views::MasterView;
+pub(crate) use views::Paused;
 pub(crate) use views::RequestState;
 pub(crate) use views::RequestView;
 pub(crate) use views::StepView;

@@ -18,6 +18,26 @@ pub(crate) struct BuilderView {
     pub(crate) name: String,
 }
 
+/// A master, of which only its slaves are needed here.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct MasterView {
+    pub(crate) slaves: Vec<SlaveView>,
+}
+
+/// A slave, of which only the name is needed here.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct SlaveView {
+    pub(crate) name: String,
+}
+
+/// The answer to a pause, or to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Paused {
+    pub(crate) slave: String,
+    /// Continues a sentence that begins with the slave; `None`: it is not paused.
+    pub(crate) pause: Option<String>,
+}
+
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

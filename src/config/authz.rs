@@ -29,6 +29,7 @@ pub(crate) enum Action {
     StopBuild,
     CancelPendingBuild,
     Reload,
+    PauseSlave,
     GracefulShutdown,
     ForceAllBuilds,
     PingBuilder,
@@ -39,11 +40,12 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::ForceBuild,
         Self::StopBuild,
         Self::CancelPendingBuild,
         Self::Reload,
+        Self::PauseSlave,
         Self::GracefulShutdown,
         Self::ForceAllBuilds,
         Self::PingBuilder,
@@ -60,6 +62,7 @@ impl Action {
             Self::StopBuild => "stop_build",
             Self::CancelPendingBuild => "cancel_pending_build",
             Self::Reload => "reload",
+            Self::PauseSlave => "pause_slave",
             Self::GracefulShutdown => "graceful_shutdown",
             Self::ForceAllBuilds => "force_all_builds",
             Self::PingBuilder => "ping_builder",
@@ -73,9 +76,13 @@ impl Action {
     /// Whether the pages of this version can do it.
     const fn exists(self) -> bool {
         match self {
-            Self::ForceBuild | Self::StopBuild | Self::CancelPendingBuild | Self::Reload => true,
-            Self::GracefulShutdown
-            | Self::ForceAllBuilds
+            Self::ForceBuild
+            | Self::StopBuild
+            | Self::CancelPendingBuild
+            | Self::Reload
+            | Self::PauseSlave
+            | Self::GracefulShutdown => true,
+            Self::ForceAllBuilds
             | Self::PingBuilder
             | Self::StopAllBuilds
             | Self::StopChange

@@ -20,6 +20,7 @@ use crate::master::fleet::Fleet;
 use crate::master::handle::MasterHandle;
 use crate::master::holding::LockDesk;
 use crate::master::pages::{Access, Door, Pages};
+use crate::master::pauses::Pauses;
 use crate::master::prune;
 use crate::master::reload::Fixtures;
 use crate::store::{StoreError, StoreHandle};
@@ -114,9 +115,10 @@ pub(super) async fn put_together(
     })?;
     let known = store.write(|verbs| {
         let fleet = Fleet::read(verbs)?;
-        Ok((verbs.identity()?, verbs.unfinished_builds()?, fleet))
+        let pauses = Pauses::read(verbs)?;
+        Ok((verbs.identity()?, verbs.unfinished_builds()?, fleet, pauses))
     });
-    let (identity, unfinished, fleet) = known.await?;
+    let (identity, unfinished, fleet, pauses) = known.await?;
 
     let (tell_core, inbox) = mpsc::channel(INBOX);
     let (returns, returned) = mpsc::unbounded_channel();
@@ -129,11 +131,17 @@ pub(super) async fn put_together(
         returns: returns.clone(),
         plan: Arc::clone(&plan),
         fleet: Fleet::new(fleet),
+        pauses,
         stop: stop.clone(),
     });
     let mut core = Core::new(Arc::clone(&plan), unfinished.len() as u64);
     for (slave, phase) in crew.fleet.phases() {
         core.handle(Event::SlavePhase { slave, phase });
+    }
+
+    for (slave, pause) in crew.pauses.all() {
+        let pause = Some(pause);
+        core.handle(Event::SlavePaused { slave, pause });
     }
 
     let mut resumed = Vec::new();

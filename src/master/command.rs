@@ -533,6 +533,7 @@ mod tests {
             returns: mpsc::unbounded_channel().0,
             plan: Arc::new(config::load(dir).expect("a plan")),
             fleet: Fleet::new(BTreeMap::new()),
+            pauses: crate::master::pauses::Pauses::default(),
             stop: CancellationToken::new(),
         })
     }

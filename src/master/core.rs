@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::config::{BuilderOrder, BuilderPlan, MergeRequests, Plan, Rank};
 use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
 use crate::locks::{Busy, Claim, LockHeld, Locks, Owner};
+use crate::master::pauses::Pause;
 use crate::master::phase::Phase;
 use crate::master::subjects;
 use crate::model::BuildKey;
@@ -38,6 +39,13 @@ pub(crate) enum Event {
     SlavePhase {
         slave: SlaveName,
         phase: Phase,
+    },
+    /// A slave is to end when its builds have; until it comes anew.
+    SlaveLeaves(SlaveName),
+    /// Somebody said that a slave takes no new builds; `None`: that it does again.
+    SlavePaused {
+        slave: SlaveName,
+        pause: Option<Pause>,
     },
     /// Everybody who is here, freshly looked at.
     SlavesPresent(Vec<SlaveName>),
@@ -91,6 +99,8 @@ pub(crate) struct Core {
     attached: HashMap<SlaveName, Seat>,
     /// Of those that the master starts.
     phases: HashMap<SlaveName, Phase>,
+    /// Those that take no new builds because somebody said so.
+    pauses: HashMap<SlaveName, Pause>,
     /// Requests that wait for a slave to be started for them.
     waits_for: BTreeMap<RequestId, SlaveName>,
     /// The builders of these requests.
@@ -127,6 +137,18 @@ struct Known {
 struct Seat {
     /// The last ticket that it was given: idle slaves take turns.
     last_used: u64,
+    leaving: Leaving,
+}
+
+/// How far a slave is on its way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Leaving {
+    #[default]
+    No,
+    /// It takes no new builds.
+    Asked,
+    /// Its builds are done, and it was told to end.
+    Told,
 }
 
 #[derive(Debug)]
@@ -163,6 +185,10 @@ enum Unable<'a> {
     NotConnected,
     /// It is stopped, or could not be started.
     Phase(&'a Phase),
+    /// It ends when its builds have.
+    Leaving,
+    /// Somebody said so.
+    Paused(&'a Pause),
     /// Others wait for it to be started.
     Reserved,
     Building(Ticket, &'a Running),
@@ -190,6 +216,7 @@ impl Core {
             slaves: HashMap::new(),
             attached: HashMap::new(),
             phases: HashMap::new(),
+            pauses: HashMap::new(),
             waits_for: BTreeMap::new(),
             reserved: HashMap::new(),
             queues: BTreeMap::new(),
@@ -213,12 +240,25 @@ impl Core {
                 self.take_in_plan(plan);
             }
             Event::SlaveAttached(slave) => {
-                self.attached.entry(slave).or_default();
+                // Who comes anew does not want to go any more.
+                self.attached.entry(slave).or_default().leaving = Leaving::No;
+            }
+            Event::SlaveLeaves(slave) => {
+                if let Some(seat) = self.attached.get_mut(&slave)
+                    && seat.leaving == Leaving::No
+                {
+                    seat.leaving = Leaving::Asked;
+                }
             }
             Event::SlaveDetached(slave) => {
                 self.attached.remove(&slave);
             }
             Event::SlavePhase { slave, phase } => self.take_in_phase(slave, phase),
+            Event::SlavePaused {
+                slave,
+                pause: Some(pause),
+            } => drop(self.pauses.insert(slave, pause)),
+            Event::SlavePaused { slave, pause: None } => drop(self.pauses.remove(&slave)),
             Event::SlavesPresent(here) => {
                 let here: HashSet<SlaveName> = here.into_iter().collect();
                 self.attached.retain(|name, _| here.contains(name));
@@ -382,6 +422,8 @@ impl Core {
                 None => format!("slave {slave} is not connected"),
             },
             Unable::Phase(phase) => format!("slave {slave} {phase}"),
+            Unable::Leaving => format!("slave {slave} shuts down when its builds are done"),
+            Unable::Paused(pause) => format!("slave {slave} {pause}"),
             Unable::Reserved => format!("slave {slave} is being started for others"),
             Unable::Unknown => format!("slave {slave} is not in the configuration"),
             Unable::Full(most) => {

@@ -503,3 +503,76 @@ fn a_resumed_build_holds_the_lock_of_its_slave_again() {
     assert_eq!(shown(&none), Vec::<String>::new());
     assert_eq!(ended(&mut core, 1), ["b on s2: 1"]);
 }
+
+fn paused(core: &mut Core, slave: &str, pause: Option<Pause>) -> Vec<String> {
+    let slave = slave.into();
+    shown(&core.handle(Event::SlavePaused { slave, pause }))
+}
+
+fn new_disk() -> Option<Pause> {
+    Some(Pause {
+        since: Timestamp(0),
+        by: Some("ann".into()),
+        reason: Some("new disk".into()),
+    })
+}
+
+#[test]
+fn a_paused_slave_keeps_its_build_and_takes_no_other_until_it_is_unpaused() {
+    let mut core = Core::new(plan(&[("a", &["s1"]), ("b", &["s1"])], None), 0);
+    core.handle(Event::Pending(vec![request(1, "a", &[])]));
+    assert_eq!(attached(&mut core, "s1"), ["a on s1: 1"]);
+
+    paused(&mut core, "s1", new_disk());
+    let more = vec![request(2, "b", &[])];
+    assert_eq!(
+        shown(&core.handle(Event::RequestsAdded(more))),
+        Vec::<String>::new()
+    );
+    let why = core.why_waiting()[&RequestId(2)].clone();
+    assert!(
+        why.starts_with("slave s1 is paused since 1970-01-01T"),
+        "{why}"
+    );
+    assert!(why.ends_with(" by ann: new disk"), "{why}");
+    assert_eq!(ended(&mut core, 1), Vec::<String>::new());
+    // That it comes anew changes nothing.
+    core.handle(Event::SlaveDetached("s1".into()));
+    assert_eq!(attached(&mut core, "s1"), Vec::<String>::new());
+
+    assert_eq!(paused(&mut core, "s1", None), ["b on s1: 2"]);
+}
+
+#[test]
+fn another_slave_builds_what_a_paused_one_does_not() {
+    let mut core = Core::new(plan(&[("a", &["s1", "s2"])], None), 0);
+    paused(&mut core, "s1", new_disk());
+    attached(&mut core, "s1");
+    core.handle(Event::Pending(vec![request(1, "a", &[])]));
+    assert_eq!(attached(&mut core, "s2"), ["a on s2: 1"]);
+}
+
+#[test]
+fn a_slave_that_shuts_down_ends_its_builds_takes_no_other_and_is_told_once() {
+    let mut core = Core::new(plan(&[("a", &["s1"]), ("b", &["s1"])], None), 0);
+    core.handle(Event::Pending(vec![request(1, "a", &[])]));
+    attached(&mut core, "s1");
+    let s1 = SlaveName::from("s1");
+    core.handle(Event::SlaveLeaves(s1.clone()));
+    let more = vec![request(2, "b", &[])];
+    assert!(core.handle(Event::RequestsAdded(more)).is_empty());
+    assert_eq!(
+        core.why_waiting()[&RequestId(2)],
+        "slave s1 shuts down when its builds are done"
+    );
+    assert_eq!(core.dismissals(), []);
+    // A look at who is here does not forget it.
+    core.handle(Event::SlavesPresent(vec![s1.clone()]));
+    assert_eq!(ended(&mut core, 1), Vec::<String>::new());
+    assert_eq!(core.dismissals(), std::slice::from_ref(&s1));
+    assert_eq!(core.dismissals(), []);
+    // It is asked once more, and still there.
+    core.handle(Event::SlaveLeaves(s1));
+    assert_eq!(core.dismissals(), []);
+    assert_eq!(attached(&mut core, "s1"), ["b on s1: 2"]);
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Core, Ready, Unable};
+use super::{Core, Leaving, Ready, Unable};
 use crate::config::Launch;
 use crate::master::phase::Phase;
 use crate::model::BuilderName;
@@ -19,6 +19,19 @@ impl Core {
             .filter(|it| self.is_on_demand(it))
             .cloned()
             .collect()
+    }
+
+    /// The slaves that are to end and have nothing more to do; each is named once.
+    pub(crate) fn dismissals(&mut self) -> Vec<SlaveName> {
+        let load = &self.load;
+        let idle = self.attached.iter_mut().filter(|(name, seat)| {
+            seat.leaving == Leaving::Asked && load.get(*name).is_none_or(BTreeSet::is_empty)
+        });
+        idle.map(|(name, seat)| {
+            seat.leaving = Leaving::Told;
+            name.clone()
+        })
+        .collect()
     }
 
     /// Gives a slave no more builds, because it is about to be stopped; `false` if it is needed.
@@ -46,10 +59,14 @@ impl Core {
 
     /// How soon the slave can begin, and when it last got a build.
     pub(super) fn readiness(&self, slave: &SlaveName) -> Result<(Ready, u64), Unable<'_>> {
+        if let Some(pause) = self.pauses.get(slave) {
+            return Err(Unable::Paused(pause));
+        }
         let phase = self.phases.get(slave);
         let seat = self.attached.get(slave);
         match (phase, seat) {
             (Some(phase @ Phase::Stopping { .. }), _) => Err(Unable::Phase(phase)),
+            (_, Some(seat)) if seat.leaving != Leaving::No => Err(Unable::Leaving),
             (_, Some(seat)) => Ok((Ready::Here, seat.last_used)),
             _ if !self.is_on_demand(slave) => Err(Unable::NotConnected),
             (Some(Phase::Starting { .. } | Phase::Up { .. }), None) => Ok((Ready::Coming, 0)),
@@ -114,6 +131,7 @@ mod tests {
     use crate::config::plan_of;
     use crate::master::core::tests::{attached, ended, request, shown};
     use crate::master::core::{Event, Ticket};
+    use crate::master::pauses::Pause;
     use crate::model::RequestId;
     use crate::model::Timestamp;
 
@@ -226,6 +244,26 @@ mod tests {
         );
         phase(&mut core, "d2", Phase::Down);
         assert_eq!(wanted(&core), ["d2"]);
+    }
+
+    #[test]
+    fn a_paused_slave_is_not_started() {
+        let mut core = core("d1", "");
+        let slave = SlaveName::from("d1");
+        let pause = Pause {
+            since: SINCE,
+            by: None,
+            reason: None,
+        };
+        let pause = Some(pause);
+        core.handle(Event::SlavePaused { slave, pause });
+        wait(&mut core, &[(1, "a")]);
+        assert_eq!(wanted(&core), Vec::<String>::new());
+        let said = why(&core, 1);
+        assert!(said.starts_with("slave d1 is paused since 19"), "{said}");
+        let (slave, pause) = (SlaveName::from("d1"), None);
+        core.handle(Event::SlavePaused { slave, pause });
+        assert_eq!(wanted(&core), ["d1"]);
     }
 
     #[test]

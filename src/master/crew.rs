@@ -17,6 +17,7 @@ use crate::master::core::Ticket;
 use crate::master::fleet::Fleet;
 use crate::master::handle::SourceView;
 use crate::master::holding::{Returns, Turn, line};
+use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
 use crate::master::slaves::Slaves;
 use crate::model::BuildId;
@@ -70,6 +71,8 @@ pub(crate) struct Crew {
     pub(crate) slaves: Slaves,
     /// Those that the master starts.
     pub(crate) fleet: Fleet,
+    /// Those that somebody has paused.
+    pub(crate) pauses: Pauses,
     pub(crate) status: broadcast::Sender<Arc<Status>>,
     /// Marked when a change was stored: schedulers wake and read.
     pub(crate) changes: watch::Sender<()>,
@@ -104,6 +107,7 @@ pub(crate) struct Beginnings {
     pub(crate) returns: Returns,
     pub(crate) plan: Arc<Plan>,
     pub(crate) fleet: Fleet,
+    pub(crate) pauses: Pauses,
     pub(crate) stop: CancellationToken,
 }
 
@@ -119,6 +123,7 @@ impl Crew {
             started: it.started,
             slaves: Slaves::default(),
             fleet: it.fleet,
+            pauses: it.pauses,
             status: broadcast::Sender::new(STATUS_BUFFER),
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),

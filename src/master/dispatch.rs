@@ -74,6 +74,9 @@ pub(crate) async fn run(
             *it = wanted;
             is_new
         });
+        for slave in core.dismissals() {
+            crew.dismiss_slave(&slave);
+        }
         for trouble in core.troubles() {
             warn!("{trouble}");
         }

@@ -8,11 +8,13 @@ use tokio::sync::broadcast;
 use tracing::info;
 
 use crate::clock;
+use crate::config::Launch;
 use crate::config::Plan;
 use crate::config::ValidationPlan;
 use crate::config::WholePattern;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::pauses::Pause;
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
 use crate::master::reload::Fixtures;
@@ -20,6 +22,7 @@ use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
+use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::Properties;
 use crate::model::RequestId;
@@ -57,6 +60,8 @@ pub(crate) struct Force {
 pub(crate) enum Denied {
     #[error("there is no builder `{0}`")]
     NoBuilder(String),
+    #[error("there is no slave `{0}`")]
+    NoSlave(String),
     #[error("there is no build {0}")]
     NoBuild(String),
     #[error("{0}")]
@@ -65,6 +70,15 @@ pub(crate) enum Denied {
     Finished(BuildKey),
     #[error("request {0} is not waiting")]
     NotWaiting(RequestId),
+    #[error("slave {0} is not connected")]
+    NotConnected(SlaveName),
+    #[error(
+        "slave {0} is started by the master, which would start it again; a slave that is paused \
+         takes no builds"
+    )]
+    Kept(SlaveName),
+    #[error("slave {0} is not paused")]
+    NotPaused(SlaveName),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -76,6 +90,12 @@ pub(crate) struct SlaveView {
     pub(crate) connected: bool,
     /// How it is doing, if the master starts it and it is not connected.
     pub(crate) phase: Option<Phase>,
+    /// It ends when its builds have.
+    pub(crate) shuts_down: bool,
+    /// That it takes no new builds because somebody said so.
+    pub(crate) pause: Option<Pause>,
+    /// The master starts it.
+    pub(crate) kept: bool,
     /// A build that needs it starts it.
     pub(crate) on_demand: bool,
     pub(crate) admin: Option<String>,
@@ -83,6 +103,12 @@ pub(crate) struct SlaveView {
     pub(crate) access_uri: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) os: Option<String>,
+    /// What it has, as it said the last time.
+    pub(crate) machine: Machine,
+    /// The version of its system.
+    pub(crate) kernel: Option<String>,
+    /// What programs there say of themselves, by name.
+    pub(crate) capabilities: BTreeMap<String, String>,
     /// Builders configured for it, in order.
     pub(crate) builders: Vec<BuilderName>,
     pub(crate) running: Vec<BuildKey>,
@@ -143,13 +169,18 @@ impl MasterHandle {
                     .builders
                     .iter()
                     .filter(|it| it.slaves.contains(&slave.name));
-                let connected = seat.session.is_some_and(|it| !it.closed.is_cancelled());
+                let session = seat.session.filter(|it| !it.closed.is_cancelled());
+                let connected = session.is_some();
+                let shuts_down = session.is_some_and(|it| it.shuts_down.is_cancelled());
                 let phase = self.crew.fleet.phase(&slave.name).filter(|_| !connected);
                 SlaveView {
                     name: slave.name.clone(),
                     connected,
                     line: seat.line.filter(|_| connected),
                     phase,
+                    shuts_down,
+                    pause: self.crew.pauses.of(&slave.name),
+                    kept: slave.launch != Launch::None,
                     on_demand: slave.on_demand.is_some(),
                     admin: info("admin"),
                     host: info("host"),
@@ -159,6 +190,9 @@ impl MasterHandle {
                         .os
                         .clone()
                         .or_else(|| facts.map(|it| it.platform.os.clone())),
+                    machine: facts.map(|it| it.machine.clone()).unwrap_or_default(),
+                    kernel: facts.map(|it| it.platform.version.clone()),
+                    capabilities: facts.map(|it| it.capabilities.clone()).unwrap_or_default(),
                     builders: serves.map(|it| it.name.clone()).collect(),
                     running: running.remove(&slave.name).unwrap_or_default(),
                     last_heard: seat.last_heard,
@@ -289,6 +323,61 @@ impl MasterHandle {
         self.crew.tell_core(Event::RequestGone(request)).await;
         self.crew.tell(Status::RequestFinished { request, builder });
         Ok(())
+    }
+
+    /// Gives a slave no new builds from now on, until [`Self::unpause`]; what it builds goes
+    /// on. Who pauses it again gives a newer reason.
+    ///
+    /// # Errors
+    /// An unknown slave, or longer words than a page shows.
+    pub(crate) async fn pause(
+        &self,
+        slave: &SlaveName,
+        by: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<Pause, Denied> {
+        if !self.plan().slaves.iter().any(|it| it.name == *slave) {
+            return Err(Denied::NoSlave(slave.to_string()));
+        }
+        let pause = Pause::new(clock::now(), by, reason).map_err(Denied::BadInput)?;
+        self.crew.set_pause(slave, Some(pause.clone())).await?;
+        Ok(pause)
+    }
+
+    /// Gives a slave no new builds, and has it end when it has none; it takes builds again when
+    /// somebody starts it.
+    ///
+    /// # Errors
+    /// It is not there, not connected, or kept by the master.
+    pub(crate) async fn shut_down(&self, slave: &SlaveName) -> Result<(), Denied> {
+        let plan = self.plan();
+        let Some(known) = plan.slaves.iter().find(|it| it.name == *slave) else {
+            return Err(Denied::NoSlave(slave.to_string()));
+        };
+        if known.launch != Launch::None {
+            return Err(Denied::Kept(slave.clone()));
+        }
+        let Some(session) = self.crew.slaves.session(slave) else {
+            return Err(Denied::NotConnected(slave.clone()));
+        };
+        info!(%slave, "slave is to be shut down when its builds are done");
+        self.crew.shut_down_slave(slave, &session).await;
+        Ok(())
+    }
+
+    /// Gives a slave builds again, also one that the configuration has no longer.
+    ///
+    /// # Errors
+    /// It is not there, or not paused.
+    pub(crate) async fn unpause(&self, slave: &SlaveName) -> Result<(), Denied> {
+        if self.crew.set_pause(slave, None).await? {
+            return Ok(());
+        }
+        if self.plan().slaves.iter().any(|it| it.name == *slave) {
+            Err(Denied::NotPaused(slave.clone()))
+        } else {
+            Err(Denied::NoSlave(slave.to_string()))
+        }
     }
 
     /// Reads the configuration again. `Ok` says what was added, changed, removed and kept,

@@ -1,17 +1,20 @@
 //! How the master lets go of a slave that the configuration no longer has, or
 //! lets in by another way: its builds end as lost, its commands are told to
-//! stop, and then its line is cut.
+//! stop, and then its line is cut. And how a slave goes that is asked to: when
+//! its builds are done.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time;
+use tracing::info;
 
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::slaves::Session;
 use crate::model::BuildId;
 use crate::model::SlaveName;
+use crate::model::Status;
 use crate::wire::FromMaster;
 
 /// How long a slave that is let go may take to hear that its commands are to stop.
@@ -42,6 +45,27 @@ impl Crew {
             let said = crew.say_farewell(&session, &lost);
             drop(time::timeout(LAST_WORDS, said).await);
             session.closed.cancel();
+        });
+    }
+
+    /// Gives the slave no new builds on this line, and tells it to end when it has none.
+    pub(super) async fn shut_down_slave(&self, name: &SlaveName, session: &Session) {
+        session.shuts_down.cancel();
+        self.tell_core(Event::SlaveLeaves(name.clone())).await;
+        let slave = name.clone();
+        self.tell(Status::SlaveChanged { slave });
+    }
+
+    /// Tells a slave to end that is to and has nothing more to do.
+    pub(super) fn dismiss_slave(self: &Arc<Self>, name: &SlaveName) {
+        // One that has come anew meanwhile is not meant.
+        let session = self.slaves.session(name);
+        let Some(session) = session.filter(|it| it.shuts_down.is_cancelled()) else {
+            return;
+        };
+        info!(slave = %name, "slave has no builds and is told to end");
+        self.supervise(format!("dismissal of slave {name}"), async move {
+            session.say(FromMaster::Shutdown).await;
         });
     }
 

@@ -27,6 +27,7 @@ mod listeners;
 mod lock_walk;
 mod output;
 mod pages;
+pub(crate) mod pauses;
 pub(crate) mod phase;
 mod ports;
 mod properties;

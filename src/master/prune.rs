@@ -185,6 +185,7 @@ mod tests {
             returns,
             plan: Arc::new(config::load(dir).expect("a configuration")),
             fleet: crate::master::fleet::Fleet::new(std::collections::BTreeMap::new()),
+            pauses: crate::master::pauses::Pauses::default(),
             stop: tokio_util::sync::CancellationToken::new(),
         })
     }

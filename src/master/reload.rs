@@ -277,21 +277,28 @@ async fn work(crew: &Crew, difference: &Difference, old: &Plan, new: &Plan) -> W
 }
 
 /// Keeps the plan's files; gives their number.
-async fn write_down(crew: &Crew, plan: &Plan, changes: Option<Vec<String>>) -> Stored<ConfigId> {
-    let files = plan.files.iter().map(|it| ConfigFile {
-        name: config::stored_name(&crew.dir, it),
-        text: it.text.clone(),
-    });
-    let files: Vec<_> = files.collect();
-    let parts = files.iter().map(|it| (it.name.as_str(), it.text.as_str()));
-    let hash = config::hash(parts);
+async fn write_down(
+    crew: &Crew,
+    plan: &Arc<Plan>,
+    changes: Option<Vec<String>>,
+) -> Stored<ConfigId> {
     let count = |count: usize, noun: &str| match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
     };
     let slaves = count(plan.slaves.len(), "slave");
     let first = format!("first: {slaves}, {}", count(plan.builders.len(), "builder"));
+    let (dir, plan) = (crew.dir.clone(), Arc::clone(plan));
     let kept = crew.store.write(move |verbs| {
+        // Long texts are copied where they are written: every thread keeps some of the memory
+        // that it once needed.
+        let files = plan.files.iter().map(|it| ConfigFile {
+            name: config::stored_name(&dir, it),
+            text: it.text.clone(),
+        });
+        let files: Vec<_> = files.collect();
+        let parts = files.iter().map(|it| (it.name.as_str(), it.text.as_str()));
+        let hash = config::hash(parts);
         let mut summary = match changes {
             Some(changes) => changes,
             None => changes_since_the_last(verbs, &files)?.unwrap_or_else(|| vec![first]),

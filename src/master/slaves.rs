@@ -75,6 +75,8 @@ pub(crate) struct Session {
     heard: Arc<AtomicU64>,
     /// Cancelled when the line is gone.
     pub(crate) closed: CancellationToken,
+    /// Cancelled when the slave is to end as soon as its builds have.
+    pub(crate) shuts_down: CancellationToken,
     /// Cancelled when the master will cut the line: nothing new is begun there.
     pub(crate) leaving: CancellationToken,
 }
@@ -235,6 +237,7 @@ impl Slaves {
             nonsense: Arc::default(),
             heard: Arc::default(),
             closed: CancellationToken::new(),
+            shuts_down: CancellationToken::new(),
             leaving: CancellationToken::new(),
         };
         let mut seats = self.seats();
@@ -633,6 +636,10 @@ where
         crew.slaves.heard(name, session);
         if let Err(why) = session.judge(&message) {
             return LineEnd::Nonsense(why);
+        }
+        if message == FromSlave::GracefulShutdown {
+            info!(slave = %name, "slave wants to be let go when its builds are done");
+            crew.shut_down_slave(name, session).await;
         }
         hear(crew, session, message).await;
     }

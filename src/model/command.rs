@@ -366,6 +366,20 @@ pub(crate) enum ExitCause {
     Lost(String),
 }
 
+/// What a slave has, as far as it can be found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Machine {
+    /// That it may use.
+    pub(crate) cores: Option<u32>,
+    /// Bytes.
+    pub(crate) memory: Option<u64>,
+    /// Bytes that are free where its base directory is.
+    pub(crate) disk_free: Option<u64>,
+    /// As it calls itself: `Debian GNU/Linux 13 (trixie)`.
+    pub(crate) distribution: Option<String>,
+}
+
 /// What a slave runs on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Platform {

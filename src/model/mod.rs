@@ -21,8 +21,8 @@ mod usage;
 pub(crate) use build::{BuildKey, BuildRecord, LogRecord, RequestRecord, StepRecord};
 pub(crate) use change::{Change, NewChange};
 pub(crate) use command::{
-    Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Platform,
-    SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
+    Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Machine,
+    Platform, SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
 };
 pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
 pub(crate) use ids::{

@@ -1,6 +1,7 @@
 //! Dialling the master, again and again: quickly at first, then more slowly,
 //! never all slaves at once, and without ever giving up.
 
+use std::future;
 use std::io;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 
 use super::Slave;
 use super::SlaveSettings;
+use super::capability;
 use super::session::{self, Left, SessionError};
 use crate::tls::{Refused, Trust, TrustError};
 use crate::wire::login::LoginError;
@@ -23,9 +25,17 @@ const DIAL: Duration = Duration::from_secs(30);
 /// the master dismisses the slave.
 pub(super) async fn stay_connected(slave: &mut Slave, stop: &CancellationToken) {
     let mut backoff = Backoff::new(slave.settings.max_delay);
+    let going = slave.settings.going.clone();
     loop {
+        let asking = capability::ask(&slave.settings.capabilities, &slave.settings.basedir);
+        slave.capabilities = tokio::select! {
+            () = stop.cancelled() => return,
+            () = told_to_go(&going, slave.has_asked) => return,
+            told = asking => told,
+        };
         let dialled = tokio::select! {
             () = stop.cancelled() => return,
+            () = told_to_go(&going, slave.has_asked) => return,
             dialled = dial(&slave.settings) => dialled,
         };
         match dialled {
@@ -80,9 +90,20 @@ pub(super) async fn stay_connected(slave: &mut Slave, stop: &CancellationToken) 
         info!(secs = delay.as_secs_f64(), "dials again later");
         tokio::select! {
             () = stop.cancelled() => return,
+            () = told_to_go(&going, slave.has_asked) => return,
             () = sleep(delay) => {}
         }
     }
+}
+
+/// Comes back when a slave may end at once that nobody is connected with. One that has asked
+/// its master has builds there: it comes back to them, and asks again.
+async fn told_to_go(going: &CancellationToken, has_asked: bool) {
+    if has_asked {
+        return future::pending().await;
+    }
+    going.cancelled().await;
+    info!("this slave is not connected, so it ends at once");
 }
 
 /// A line to the master.

@@ -5,12 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use super::order::boot_id;
+use crate::model::Machine;
 use crate::model::Platform;
 use crate::wire::SlaveFacts;
 
 /// The most of one file of `info/`, and of all of them.
 const FILE: usize = 16 << 10;
 const ALL: usize = 256 << 10;
+/// The most of the distribution's name, in characters.
+const NAME: usize = 100;
 
 /// Reads the facts anew: `info/` may have been edited.
 pub(super) fn facts(basedir: &Path) -> SlaveFacts {
@@ -20,6 +23,8 @@ pub(super) fn facts(basedir: &Path) -> SlaveFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         platform: platform(),
         boot_id: boot_id(),
+        machine: machine(basedir),
+        capabilities: BTreeMap::new(),
     }
 }
 
@@ -41,6 +46,37 @@ fn info(dir: &Path) -> BTreeMap<String, String> {
         info.insert(name, String::from_utf8_lossy(&content).into_owned());
     }
     info
+}
+
+fn machine(basedir: &Path) -> Machine {
+    let cores = std::thread::available_parallelism().ok();
+    let disk = rustix::fs::statvfs(basedir).ok();
+    Machine {
+        cores: cores.and_then(|it| u32::try_from(it.get()).ok()),
+        memory: text("/proc/meminfo").as_deref().and_then(memory),
+        disk_free: disk.map(|it| it.f_bavail.saturating_mul(it.f_frsize)),
+        distribution: text("/etc/os-release").as_deref().and_then(distribution),
+    }
+}
+
+fn text(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// Bytes, of what `/proc/meminfo` says.
+fn memory(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|it| it.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// The name for people in `os-release`, where values may be quoted as a shell has it.
+fn distribution(text: &str) -> Option<String> {
+    let value = text
+        .lines()
+        .find_map(|it| it.strip_prefix("PRETTY_NAME="))?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    (!value.is_empty()).then(|| value.chars().take(NAME).collect())
 }
 
 fn platform() -> Platform {
@@ -76,5 +112,26 @@ mod tests {
         assert_eq!(facts.info.len(), 2);
         assert_eq!(facts.platform.os, "linux");
         assert!(!facts.boot_id.is_empty());
+        let machine = facts.machine;
+        assert!(machine.cores.is_some_and(|it| it > 0), "{machine:?}");
+        assert!(machine.memory.is_some_and(|it| it > 1 << 20), "{machine:?}");
+        assert!(machine.disk_free.is_some(), "{machine:?}");
+    }
+
+    #[test]
+    fn what_the_system_says_of_itself_is_understood_or_left_out() {
+        assert_eq!(
+            memory("MemFree: 1 kB\nMemTotal:       16265428 kB\n"),
+            Some(16_265_428 << 10)
+        );
+        assert_eq!(memory("MemTotal: many kB\n"), None);
+        assert_eq!(memory(&format!("MemTotal: {} kB\n", u64::MAX)), None);
+        let told = |text: &str| distribution(text);
+        assert_eq!(
+            told("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\n"),
+            Some("Debian GNU/Linux 13 (trixie)".into())
+        );
+        assert_eq!(told("PRETTY_NAME=Arch\n"), Some("Arch".into()));
+        assert_eq!(told("PRETTY_NAME=\"\"\nNAME=x\n"), None);
     }
 }

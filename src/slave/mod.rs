@@ -8,6 +8,7 @@
 //! - `session` is one attach, `spool` what is on the disk, `runner` the
 //!   process that carries out one command ([`runner_main`]).
 
+mod capability;
 mod connect;
 mod environment;
 mod facts;
@@ -26,12 +27,14 @@ mod running;
 mod served;
 mod session;
 mod spool;
+mod stamp;
 mod stdio;
 #[cfg(test)]
 mod tests;
 mod upload;
 mod work;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -48,6 +51,7 @@ pub(crate) use self::launcher::launcher_main;
 pub(crate) use self::runner::runner_main;
 use self::session::Left;
 use self::session::SessionError;
+use self::stamp::Stamp;
 use self::work::Works;
 use crate::process::cgroup::Group;
 
@@ -78,6 +82,12 @@ pub(crate) struct SlaveSettings {
     /// heartbeats of the protocol do not depend on it.
     pub(crate) keepalive: Option<Duration>,
     pub(crate) umask: Option<u32>,
+    /// Command lines whose first line of output the master is told.
+    pub(crate) capabilities: BTreeMap<String, String>,
+    /// Cancelled when the slave is to end as soon as its builds have.
+    pub(crate) going: CancellationToken,
+    /// Whether a newer `shutdown.stamp` in the base directory does that.
+    pub(crate) watches_stamp: bool,
     /// This program, which is also the runner.
     pub(crate) program: PathBuf,
 }
@@ -117,7 +127,14 @@ pub(crate) async fn run(
 ) -> Result<(), SlaveError> {
     let mut slave = Slave::new(settings)?;
     slave.greeted = Some(greeted);
+    let stamp = slave.settings.watches_stamp.then(|| {
+        let stamp = Stamp::of(&slave.settings.basedir);
+        tokio::spawn(stamp.watch(slave.settings.going.clone()))
+    });
     connect::stay_connected(&mut slave, &stop).await;
+    if let Some(stamp) = stamp {
+        stamp.abort();
+    }
     slave.end().await;
     Ok(())
 }
@@ -158,6 +175,10 @@ struct Slave {
     works: Works,
     /// Somebody waits for the first welcome.
     greeted: Option<Box<dyn FnOnce() + Send>>,
+    /// What programs of this machine say of themselves.
+    capabilities: BTreeMap<String, String>,
+    /// Whether it has asked a master to let it go.
+    has_asked: bool,
     _only_one: File,
 }
 
@@ -194,6 +215,8 @@ impl Slave {
             news: news.map_err(unusable)?,
             settings,
             greeted: None,
+            capabilities: BTreeMap::new(),
+            has_asked: false,
             _only_one: only_one,
         })
     }

@@ -27,6 +27,7 @@ use crate::model::ExitCause;
 use crate::wire::CommandState;
 use crate::wire::FromMaster;
 use crate::wire::FromSlave;
+use crate::wire::SlaveFacts;
 use crate::wire::WireCommand;
 use crate::wire::login::{LoginError, slave_login};
 use crate::wire::native::{FrameReader, FrameWriter, WireError};
@@ -84,7 +85,10 @@ where
     }
     let mut served = Served::open(slave, &welcome.master).map_err(SessionError::Spool)?;
     writer.push(&FromSlave::Attached {
-        facts: facts(&slave.settings.basedir),
+        facts: SlaveFacts {
+            capabilities: slave.capabilities.clone(),
+            ..facts(&slave.settings.basedir)
+        },
         commands: served.states(),
     })?;
     info!(
@@ -93,6 +97,8 @@ where
         "attached"
     );
 
+    let going = slave.settings.going.clone();
+    let mut has_asked = false;
     let mut pulse = Pulse::new(welcome.heartbeat);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,6 +116,12 @@ where
                     Some(FromMaster::Shutdown) => return Ok(Left::Dismissed),
                     Some(message) => served.hear(message, &mut slave.works, &mut writer)?,
                 }
+            }
+            () = going.cancelled(), if !has_asked => {
+                info!("asks the master to be let go when its builds are done");
+                writer.push(&FromSlave::GracefulShutdown)?;
+                has_asked = true;
+                slave.has_asked = true;
             }
             flushed = writer.flush(), if writer.waiting() > 0 => flushed?,
             readable = slave.news.readable() => {

@@ -1,4 +1,4 @@
-//! What a visitor can do: ask for a build, stop one, cancel a request. A
+//! What a visitor can do: ask for a build, stop one, cancel a request, pause a slave. A
 //! browser is sent on to the page about it; who asked for JSON gets JSON.
 
 use axum::Form;
@@ -18,6 +18,7 @@ use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::Properties;
 use crate::model::RequestId;
+use crate::model::SlaveName;
 
 use super::app::Shared;
 use super::app::redirect;
@@ -108,6 +109,52 @@ pub(super) async fn stop(
         .await?;
     let done = json!({ "stopped": key.to_string() });
     Ok(answer(&headers, &done, || format!("../{}", key.number)))
+}
+
+pub(super) async fn pause(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Path(slave): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    app.permit(Action::PauseSlave)?;
+    let fields = read(posted)?;
+    let why = field(&fields, "comments").or_else(|| field(&fields, "reason"));
+    let name = SlaveName::from(slave.as_str());
+    let by = field(&fields, "username");
+    let pause = app.desk.pause(&name, by, why).await?;
+    let done = json!({ "slave": slave, "pause": pause.to_string() });
+    Ok(answer(&headers, &done, || {
+        format!("../{}", links::quote(&slave))
+    }))
+}
+
+pub(super) async fn unpause(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Path(slave): Path<String>,
+) -> Result<Response, Failure> {
+    app.permit(Action::PauseSlave)?;
+    let name = SlaveName::from(slave.as_str());
+    app.desk.unpause(&name).await?;
+    let done = json!({ "slave": slave, "pause": null });
+    Ok(answer(&headers, &done, || {
+        format!("../{}", links::quote(&slave))
+    }))
+}
+
+pub(super) async fn shut_down(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Path(slave): Path<String>,
+) -> Result<Response, Failure> {
+    app.permit(Action::GracefulShutdown)?;
+    let name = SlaveName::from(slave.as_str());
+    app.desk.shut_down(&name).await?;
+    let done = json!({ "slave": slave, "shuts_down": true });
+    Ok(answer(&headers, &done, || {
+        format!("../{}", links::quote(&slave))
+    }))
 }
 
 fn read(posted: Posted) -> Result<Fields, Failure> {

@@ -208,11 +208,13 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
         .map(|it| {
             let running: Vec<_> = it.running.iter().map(ToString::to_string).collect();
             let phase = it.phase.as_ref().map(ToString::to_string);
+            let pause = it.pause.as_ref().map(ToString::to_string);
             json!({
                 "name": it.name,
                 "connected": it.connected,
                 "on_demand": it.on_demand,
                 "phase": phase,
+                "pause": pause,
                 "running": running,
             })
         })

@@ -14,10 +14,12 @@ use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::pauses::Pause;
 use crate::model::BuildKey;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
 use crate::model::RequestId;
+use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
 use crate::store::Store;
@@ -49,6 +51,14 @@ pub(super) trait Desk: Send + Sync {
         reason: &'a str,
     ) -> Answer<'a, Result<(), Denied>>;
     fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>>;
+    fn pause<'a>(
+        &'a self,
+        slave: &'a SlaveName,
+        by: Option<&'a str>,
+        reason: Option<&'a str>,
+    ) -> Answer<'a, Result<Pause, Denied>>;
+    fn unpause<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>>;
+    fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>>;
     fn reload(&self) -> Answer<'_, Result<String, String>>;
 }
 
@@ -107,6 +117,23 @@ impl Desk for MasterHandle {
 
     fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>> {
         Box::pin(MasterHandle::cancel_request(self, request))
+    }
+
+    fn pause<'a>(
+        &'a self,
+        slave: &'a SlaveName,
+        by: Option<&'a str>,
+        reason: Option<&'a str>,
+    ) -> Answer<'a, Result<Pause, Denied>> {
+        Box::pin(MasterHandle::pause(self, slave, by, reason))
+    }
+
+    fn unpause<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(MasterHandle::unpause(self, slave))
+    }
+
+    fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(MasterHandle::shut_down(self, slave))
     }
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {

@@ -82,9 +82,14 @@ impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::NoBuilder(name) => Self::NotFound(format!("builder `{name}`")),
+            Denied::NoSlave(name) => Self::NotFound(format!("slave `{name}`")),
             Denied::NoBuild(build) => Self::NotFound(format!("build `{build}`")),
             Denied::BadInput(what) => Self::BadRequest(what),
-            Denied::Finished(_) | Denied::NotWaiting(_) => Self::Conflict(denied.to_string()),
+            Denied::Finished(_)
+            | Denied::NotWaiting(_)
+            | Denied::NotPaused(_)
+            | Denied::NotConnected(_)
+            | Denied::Kept(_) => Self::Conflict(denied.to_string()),
             Denied::Store(error) => Self::Store(error),
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Frame {
     pub(super) can_force: bool,
     pub(super) can_stop: bool,
     pub(super) can_cancel: bool,
+    pub(super) can_pause: bool,
+    pub(super) can_shut_down: bool,
     pub(super) drawn: String,
     /// Since when the configuration on the disk has mistakes.
     pub(super) config_bad_since: Option<String>,
@@ -46,6 +48,8 @@ impl Frame {
             can_force: permits(Action::ForceBuild),
             can_stop: permits(Action::StopBuild),
             can_cancel: permits(Action::CancelPendingBuild),
+            can_pause: permits(Action::PauseSlave),
+            can_shut_down: permits(Action::GracefulShutdown),
             drawn: clock::iso(now),
             config_bad_since: None,
         }

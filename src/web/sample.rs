@@ -23,6 +23,7 @@ use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::pauses::Pause;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
@@ -32,11 +33,13 @@ use crate::model::ChangeId;
 use crate::model::Channel;
 use crate::model::ConfigId;
 use crate::model::LogRecord;
+use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RequestId;
+use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::StepRecord;
@@ -479,12 +482,21 @@ impl Desk for SampleDesk {
             name: name.into(),
             connected,
             phase: None,
+            shuts_down: false,
+            kept: false,
+            pause: None,
             on_demand: false,
             admin: connected.then(|| "Ines <ines@test>\n".into()),
             host: connected.then(|| "a <small> board".into()),
             access_uri: connected.then(|| "ssh://otter".into()),
             version: connected.then(|| "0.2.0".into()),
             os: connected.then(|| "linux".into()),
+            machine: Machine {
+                cores: Some(8),
+                ..Machine::default()
+            },
+            kernel: Some("6.12 <rc1>".into()),
+            capabilities: BTreeMap::from([("<git>".into(), "git version <2>".into())]),
             builders: builders.clone(),
             running: Vec::new(),
             last_heard: connected.then(|| at(clock::now(), 3)),
@@ -498,6 +510,12 @@ impl Desk for SampleDesk {
             number: 6,
         }];
         let mut eel = slave("<eel>", true);
+        eel.shuts_down = true;
+        eel.pause = Some(Pause {
+            since: at(clock::now(), 120),
+            by: Some("<ann>".into()),
+            reason: Some("a <new> disk".into()),
+        });
         eel.nonsense = Some((at(clock::now(), 60), "a log named `<b>`".into()));
         vec![slave("newt", false), otter, eel]
     }
@@ -560,6 +578,45 @@ impl Desk for SampleDesk {
     fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>> {
         Box::pin(async move {
             self.ask(format!("cancel {request}"));
+            Ok(())
+        })
+    }
+
+    fn pause<'a>(
+        &'a self,
+        slave: &'a SlaveName,
+        by: Option<&'a str>,
+        reason: Option<&'a str>,
+    ) -> Answer<'a, Result<Pause, Denied>> {
+        Box::pin(async move {
+            if !self.slaves().iter().any(|it| it.name == *slave) {
+                return Err(Denied::NoSlave(slave.to_string()));
+            }
+            self.ask(format!("pause {slave} {by:?} {reason:?}"));
+            Ok(Pause {
+                since: Timestamp(0),
+                by: by.map(Into::into),
+                reason: reason.map(Into::into),
+            })
+        })
+    }
+
+    fn unpause<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            if slave.as_str() == "newt" {
+                return Err(Denied::NotPaused(slave.clone()));
+            }
+            self.ask(format!("unpause {slave}"));
+            Ok(())
+        })
+    }
+
+    fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            if slave.as_str() == "newt" {
+                return Err(Denied::NotConnected(slave.clone()));
+            }
+            self.ask(format!("shut down {slave}"));
             Ok(())
         })
     }

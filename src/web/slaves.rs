@@ -10,6 +10,7 @@ use crate::clock;
 use crate::master::handle::SlaveView;
 use crate::master::phase::Phase;
 use crate::model::BuildRecord;
+use crate::model::Machine;
 use crate::model::Timestamp;
 
 use super::app::Shared;
@@ -21,6 +22,9 @@ use super::words::Moment;
 
 /// Builds on a slave's page.
 const BUILDS: usize = 20;
+/// Capabilities that are shown, and the characters of each.
+const CAPABILITIES: usize = 50;
+const SHOWN: usize = 200;
 
 /// A slave in a table.
 #[derive(Serialize)]
@@ -31,17 +35,34 @@ pub(super) struct SlaveLine {
     pub(super) state: &'static str,
     /// How it is doing, if the master starts it.
     pub(super) phase: Option<String>,
+    pub(super) shuts_down: bool,
+    /// Whether the master starts it.
+    pub(super) kept: bool,
+    pub(super) pause: Option<PauseLine>,
     pub(super) admin: Option<String>,
     pub(super) host: Option<String>,
     pub(super) access_url: Option<String>,
     pub(super) version: Option<String>,
     pub(super) os: Option<String>,
+    /// What it has: `8 cores, 15.6 GiB of memory`.
+    pub(super) machine: String,
+    pub(super) kernel: Option<String>,
+    pub(super) distribution: Option<String>,
+    pub(super) capabilities: Vec<(String, String)>,
     pub(super) builders: Vec<Link>,
     pub(super) running: Vec<Link>,
     pub(super) last_heard: Option<Moment>,
     pub(super) connects: usize,
     pub(super) line: Option<String>,
     pub(super) nonsense: Option<Nonsense>,
+}
+
+/// That a slave takes no new builds, since when, and who said so.
+#[derive(Serialize)]
+pub(super) struct PauseLine {
+    pub(super) since: Moment,
+    pub(super) by: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// Why a slave was cut off.
@@ -72,11 +93,27 @@ impl SlaveLine {
                 (true, false, _) => "building",
             },
             phase: slave.phase.as_ref().map(|it| format!("It {it}.")),
+            shuts_down: slave.shuts_down,
+            kept: slave.kept,
+            pause: slave.pause.as_ref().map(|it| PauseLine {
+                since: Moment::new(it.since, now),
+                by: it.by.clone(),
+                reason: it.reason.clone(),
+            }),
             admin: trimmed(&slave.admin),
             host: trimmed(&slave.host),
             access_url: slave.access_uri.as_deref().and_then(links::outside),
             version: trimmed(&slave.version),
             os: trimmed(&slave.os),
+            machine: machine(&slave.machine),
+            kernel: trimmed(&slave.kernel).map(|it| short(&it)),
+            distribution: trimmed(&slave.machine.distribution).map(|it| short(&it)),
+            capabilities: slave
+                .capabilities
+                .iter()
+                .take(CAPABILITIES)
+                .map(|(name, said)| (short(name), short(said)))
+                .collect(),
             builders: slave
                 .builders
                 .iter()
@@ -91,6 +128,36 @@ impl SlaveLine {
                 why: why.clone(),
             }),
         }
+    }
+}
+
+/// What of it is known, in words.
+fn machine(it: &Machine) -> String {
+    let cores = it.cores.map(|it| match it {
+        1 => "1 core".to_owned(),
+        _ => format!("{it} cores"),
+    });
+    let memory = it.memory.map(|it| format!("{} of memory", gibibytes(it)));
+    let disk = it
+        .disk_free
+        .map(|it| format!("{} free for builds when it came", gibibytes(it)));
+    let known = [cores, memory, disk].into_iter().flatten();
+    known.collect::<Vec<_>>().join(", ")
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "one digit behind the point is shown"
+)]
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// What a slave says may be as long as it likes; the page stays a page.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -187,12 +254,18 @@ mod tests {
                 line: None,
                 nonsense: None,
                 phase,
+                shuts_down: false,
+                kept: true,
+                pause: None,
                 on_demand: true,
                 admin: None,
                 host: None,
                 access_uri: None,
                 version: None,
                 os: None,
+                machine: Machine::default(),
+                kernel: None,
+                capabilities: std::collections::BTreeMap::new(),
                 builders: Vec::new(),
                 running: Vec::new(),
                 last_heard: None,
@@ -212,6 +285,27 @@ mod tests {
         );
         let failed = Phase::Failed { why, until };
         check(false, Some(failed), "offline", Some(&said));
+    }
+
+    #[test]
+    fn a_machine_is_told_as_far_as_it_is_known_and_no_slave_makes_the_page_long() {
+        let mut it = Machine {
+            cores: Some(8),
+            memory: Some(16_265_428 << 10),
+            disk_free: Some(0),
+            distribution: None,
+        };
+        let free = "0.0 GiB free for builds when it came";
+        assert_eq!(machine(&it), format!("8 cores, 15.5 GiB of memory, {free}"));
+        it.cores = Some(1);
+        it.memory = None;
+        assert_eq!(machine(&it), format!("1 core, {free}"));
+        assert_eq!(machine(&Machine::default()), "");
+        assert_eq!(short(&"é".repeat(SHOWN)), "é".repeat(SHOWN));
+        assert_eq!(
+            short(&"é".repeat(SHOWN + 1)),
+            format!("{}…", "é".repeat(SHOWN))
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::Request;
 use http_body_util::BodyExt;
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
@@ -298,6 +299,94 @@ async fn a_forced_build_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn a_slave_is_paused_and_the_page_says_since_when_by_whom_and_why() {
+    let (desk, router) = full().await;
+    let answer = post(&router, "/buildslaves/newt/pause", &[], "comments=new+disk").await;
+    let to = answer.header("location").to_owned();
+    assert_eq!((answer.status, &*to), (302, "../newt"));
+    let form = "username=ann&comments=";
+    let answer = post(&router, "/buildslaves/newt/pause", &[JSON], form).await;
+    assert_eq!(answer.status, 200);
+    let told = r#"{"slave":"newt","pause":"is paused since 1970-01-01T"#;
+    assert!(answer.body.starts_with(told), "{}", answer.body);
+    let answer = post(&router, "/buildslaves/%3Ceel%3E/unpause", &[JSON], "").await;
+    assert_eq!(answer.body, r#"{"slave":"<eel>","pause":null}"#);
+    let asked = desk.asked.lock().expect("not poisoned").clone();
+    assert_eq!(
+        asked,
+        [
+            r#"pause newt None Some("new disk")"#,
+            r#"pause newt Some("ann") None"#,
+            "unpause <eel>"
+        ]
+    );
+
+    for (path, status, error) in [
+        ("newt/unpause", 409, "slave newt is not paused"),
+        ("x/pause", 404, "there is no slave `x`"),
+    ] {
+        let answer = post(&router, &format!("/buildslaves/{path}"), &[JSON], "").await;
+        let told = json!({ "error": error }).to_string();
+        assert_eq!((answer.status, answer.body), (status, told));
+    }
+
+    for path in ["/buildslaves", "/buildslaves/%3Ceel%3E"] {
+        let page = get(&router, path).await.body;
+        assert!(
+            page.contains("by &lt;ann&gt;: a &lt;new&gt; disk"),
+            "{page}"
+        );
+    }
+    let page = get(&router, "/buildslaves/%3Ceel%3E").await.body;
+    assert!(page.contains("/unpause\"") && !page.contains("/pause\""));
+    for told in [
+        "linux 6.12 &lt;rc1&gt;",
+        "<dt>Machine</dt><dd>8 cores</dd>",
+        "<dt>&lt;git&gt;</dt><dd>git version &lt;2&gt;</dd>",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let page = get(&router, "/buildslaves/newt").await.body;
+    assert!(page.contains("/pause\"") && !page.contains("/unpause\""));
+    let known = get(&router, "/json/slaves/%3Ceel%3E").await.body;
+    let known: serde_json::Value = serde_json::from_str(&known).expect("JSON");
+    let paused = &known["paused"];
+    assert_eq!(
+        (&paused["by"], &paused["reason"]),
+        (&json!("<ann>"), &json!("a <new> disk"))
+    );
+    assert!(paused["since"].is_number(), "{paused}");
+}
+
+#[tokio::test]
+async fn a_slave_is_shut_down_once_and_the_page_says_so() {
+    let (desk, router) = full().await;
+    let answer = post(&router, "/buildslaves/otter/shutdown", &[], "").await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "../otter")
+    );
+    assert_eq!(
+        *desk.asked.lock().expect("not poisoned"),
+        ["shut down otter"]
+    );
+    let answer = post(&router, "/buildslaves/newt/shutdown", &[JSON], "").await;
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (409, r#"{"error":"slave newt is not connected"}"#)
+    );
+    for (slave, has_form, has_note) in [
+        ("otter", true, false),
+        ("newt", false, false),
+        ("%3Ceel%3E", false, true),
+    ] {
+        let page = get(&router, &format!("/buildslaves/{slave}")).await.body;
+        assert_eq!(page.contains("/shutdown\""), has_form, "{slave}");
+        assert_eq!(page.contains("It shuts down when"), has_note, "{slave}");
+    }
+}
+
+#[tokio::test]
 async fn builds_are_stopped_and_requests_cancelled() {
     let (desk, router) = full().await;
     let answer = post(
@@ -388,7 +477,7 @@ async fn the_public_port_only_shows() {
 }
 
 /// Every address that acts, with a form that it would take, and the key that refuses it.
-const ACTIONS: [(&str, &str, &str); 4] = [
+const ACTIONS: [(&str, &str, &str); 6] = [
     ("/builders/hello/force", "", "force_build"),
     (
         "/builders/hello/cancelbuild",
@@ -397,6 +486,8 @@ const ACTIONS: [(&str, &str, &str); 4] = [
     ),
     ("/builders/hello/builds/6/stop", "", "stop_build"),
     ("/api/reload", "", "reload"),
+    ("/buildslaves/otter/pause", "comments=x", "pause_slave"),
+    ("/buildslaves/otter/shutdown", "", "graceful_shutdown"),
 ];
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::Logfile;
+use crate::model::Machine;
 use crate::model::Platform;
 use crate::model::Terms;
 use crate::model::Upload;
@@ -139,6 +140,11 @@ pub(crate) struct SlaveFacts {
     pub(crate) platform: Platform,
     /// Changes when the host is restarted: what ran before is gone.
     pub(crate) boot_id: String,
+    #[serde(default)]
+    pub(crate) machine: Machine,
+    /// First lines of what programs there say of themselves, by name.
+    #[serde(default)]
+    pub(crate) capabilities: BTreeMap<String, String>,
 }
 
 /// A command in a slave's spool.

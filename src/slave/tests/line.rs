@@ -17,6 +17,69 @@ async fn a_master_that_is_silent_is_asked_and_then_given_up() {
 }
 
 #[tokio::test]
+async fn a_slave_that_is_to_go_asks_and_ends_when_it_is_told() {
+    let bench = Bench::new();
+    let settings = bench.settings();
+    settings.going.cancel();
+    let mut master = bench.attach_as(settings, 60).await;
+    assert_eq!(master.hear().await, FromSlave::GracefulShutdown);
+    master.say(FromMaster::Shutdown).await;
+    assert_eq!(master.task.await.unwrap().unwrap(), Left::Dismissed);
+}
+
+#[tokio::test]
+async fn a_slave_that_has_asked_comes_back_over_a_lost_line_and_asks_again() {
+    let bench = Bench::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = bench.settings();
+    settings.host = "127.0.0.1".to_owned();
+    settings.port = listener.local_addr().unwrap().port();
+    settings.max_delay = Duration::from_millis(20);
+    let going = settings.going.clone();
+    let stop = CancellationToken::new();
+    let slave = tokio::spawn(super::super::run(settings, stop, Box::new(|| ())));
+    let calls = async {
+        for turn in 0..2 {
+            let (read, write) = listener.accept().await.unwrap().0.into_split();
+            let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+            let lookup = |_: &str| Some("secret".to_owned());
+            let caller = master_login(&mut reader, &mut writer, lookup).await;
+            let heartbeat = Duration::from_secs(60);
+            let welcome = caller.unwrap();
+            let welcome = welcome.welcome(&mut writer, "store", heartbeat);
+            welcome.await.unwrap();
+            let attached: Option<FromSlave> = reader.next().await.unwrap();
+            assert!(matches!(attached, Some(FromSlave::Attached { .. })));
+            going.cancel();
+            let asked: Option<FromSlave> = reader.next().await.unwrap();
+            assert_eq!(asked, Some(FromSlave::GracefulShutdown));
+            if turn == 1 {
+                writer.send(&FromMaster::Shutdown).await.unwrap();
+            }
+        }
+    };
+    timeout(LONG, calls).await.expect("the slave calls again");
+    let ended = timeout(LONG, slave).await.expect("it ends");
+    ended.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_slave_that_is_not_connected_goes_at_once() {
+    let bench = Bench::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = bench.settings();
+    settings.host = "127.0.0.1".to_owned();
+    settings.port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let going = settings.going.clone();
+    let stop = CancellationToken::new();
+    let slave = tokio::spawn(super::super::run(settings, stop, Box::new(|| ())));
+    going.cancel();
+    let ended = timeout(LONG, slave).await.expect("it ends");
+    ended.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn garbage_from_the_master_ends_the_line_and_not_the_slave() {
     let bench = Bench::new();
     let mut master = bench.attach().await;

@@ -91,6 +91,9 @@ impl Bench {
             max_delay: Duration::from_secs(300),
             keepalive: None,
             umask: None,
+            capabilities: BTreeMap::new(),
+            going: CancellationToken::new(),
+            watches_stamp: false,
             program: std::env::current_exe().unwrap(),
         }
     }

@@ -105,6 +105,10 @@ impl World {
                 numbers.push(build.key.number.into());
             }
         }
+        let paused = slave
+            .pause
+            .as_ref()
+            .map(|it| json!({ "since": secs(Some(it.since)), "by": it.by, "reason": it.reason }));
         Ok(json!({
             "name": slave.name,
             "connected": slave.connected,
@@ -112,6 +116,7 @@ impl World {
             "admin": slave.admin,
             "access_uri": slave.access_uri,
             "version": slave.version,
+            "paused": paused,
             "runningBuilds": running,
             "builders": builders,
         }))

@@ -1,0 +1,51 @@
+//! A slave that ends when its builds have.
+
+use std::fs;
+
+use crate::farm::{Farm, sh, text};
+
+#[test]
+fn a_slave_that_is_asked_by_a_signal_ends_after_its_build_and_takes_no_other() {
+    let mut farm = Farm::new("");
+    let gate = farm.path("gate").display().to_string();
+    sh(&farm.path(""), "mkfifo", &[&gate]);
+    farm.write_ini(&format!(
+        "[slave:linux]\npassword = secret\nfactories = slow quick\n\
+         [slow]\ntype = shell\ncommands = cat {gate}\n\
+         [quick]\ntype = shell\ncommands = true\n"
+    ));
+    farm.start_master();
+    let master = format!("127.0.0.1:{}", farm.slaveport);
+    let more = "password = secret\nallow_shutdown = signal\n";
+    farm.start_slave_at("linux", &master, more);
+    let forced = farm.autobot(&["force", "slow-linux"]);
+    assert!(forced.status.success(), "{}", text(&forced));
+    farm.wait("the build", |farm| {
+        let build = farm.json("/json/builders/slow-linux/builds/0")?;
+        build["currentStep"].is_object().then_some(())
+    });
+
+    farm.signal_slave("HUP");
+    farm.wait("the word on the page", |farm| {
+        let page = farm.get("/buildslaves/linux")?.1;
+        page.contains("It shuts down when its builds are done")
+            .then_some(())
+    });
+    let forced = farm.autobot(&["force", "quick-linux", "--json"]);
+    let forced: serde_json::Value = serde_json::from_slice(&forced.stdout).expect("JSON");
+    let request = format!("/api/requests/{}", forced["request"]);
+    farm.wait("why the request waits", |farm| {
+        let waits = farm.json(&request)?;
+        (waits["why"] == "slave linux shuts down when its builds are done").then_some(())
+    });
+    assert!(!farm.slave_output("linux").contains("slave ended"));
+
+    fs::write(&gate, "through\n").expect("somebody reads");
+    assert_eq!(farm.wait_builds("slow-linux", 1)["results"], 0);
+    farm.wait("the slave's end", |farm| {
+        let said = farm.slave_output("linux");
+        said.contains("slave ended").then_some(())
+    });
+    farm.start_slave_in("linux");
+    assert_eq!(farm.wait_builds("quick-linux", 1)["results"], 0);
+}
