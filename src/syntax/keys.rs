@@ -7,8 +7,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::ops::Range;
 
 use super::Code;
 use super::Content;
@@ -24,6 +22,8 @@ use super::Section;
 use super::Shape;
 use super::Value;
 use super::problem::nearest;
+use super::questions::Asked;
+use super::questions::Questions;
 use super::words;
 use crate::model::references;
 
@@ -81,79 +81,6 @@ pub(crate) struct Keys<'a> {
     problems: &'a mut Problems,
 }
 
-/// The questions in their order, a question that is asked again too. Hardly anybody looks at
-/// them, and there are many: so they are not yet [`Asked`].
-#[derive(Clone, Default)]
-pub(crate) struct Questions {
-    /// All names, one behind the other.
-    names: String,
-    all: Vec<Question>,
-}
-
-#[derive(Clone)]
-struct Question {
-    /// The bytes of its names, with [`BETWEEN`] between them.
-    names: Range<usize>,
-    shape: Shape,
-    required: bool,
-}
-
-/// Stands in no name.
-const BETWEEN: char = '\0';
-
-impl Questions {
-    fn with_room() -> Self {
-        Self {
-            names: String::with_capacity(320),
-            all: Vec::with_capacity(24),
-        }
-    }
-
-    fn add<'a>(&mut self, names: impl Iterator<Item = &'a str>, shape: Shape, required: bool) {
-        let start = self.names.len();
-        for name in names {
-            if self.names.len() > start {
-                self.names.push(BETWEEN);
-            }
-            self.names.push_str(name);
-        }
-        self.all.push(Question {
-            names: start..self.names.len(),
-            shape,
-            required,
-        });
-    }
-
-    /// Adds those of another.
-    fn extend(&mut self, more: &Self) {
-        let start = self.names.len();
-        self.names.push_str(&more.names);
-        self.all.extend(more.all.iter().map(|it| Question {
-            names: start + it.names.start..start + it.names.end,
-            ..it.clone()
-        }));
-    }
-
-    /// Each question once.
-    pub(crate) fn list(&self) -> Vec<Asked> {
-        let mut seen = BTreeSet::new();
-        let mut list = Vec::new();
-        for it in &self.all {
-            let mut names = self.names[it.names.clone()].split(BETWEEN);
-            let name = names.next().unwrap_or_default();
-            if seen.insert(name) {
-                list.push(Asked {
-                    name: name.to_owned(),
-                    older: names.map(str::to_owned).collect(),
-                    shape: it.shape,
-                    required: it.required,
-                });
-            }
-        }
-        list
-    }
-}
-
 /// A property that a text refers to, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Referred {
@@ -161,17 +88,6 @@ pub(crate) struct Referred {
     pub(crate) place: Place,
     /// Whether the text says what stands there if the property is not set.
     pub(crate) has_default: bool,
-}
-
-/// A question: what the reader of a section knows about a key.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Asked {
-    /// As the program spells it; `NAME.` of a map is asked without the dot.
-    pub(crate) name: String,
-    /// Other names that it goes by.
-    pub(crate) older: Vec<String>,
-    pub(crate) shape: Shape,
-    pub(crate) required: bool,
 }
 
 struct Layer<'a> {
