@@ -29,6 +29,9 @@ use super::read::Retry;
 use super::settings::TIMEOUT;
 use super::settings::environment;
 
+/// Where the kept checkout of the method `copy` lies, in the builder's directory.
+pub(super) const KEPT: &str = "source";
+
 /// Without its source no step makes sense.
 pub(super) const FLAGS: Flags = Flags {
     halt_on_failure: true,

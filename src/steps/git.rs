@@ -47,9 +47,6 @@ pub(crate) const METHODS: &[(&str, Mode)] = &[
 /// The branch of a repository that nobody says otherwise about.
 const BRANCH: &str = "master";
 
-/// Where the kept checkout of the method `copy` lies, in the builder's directory.
-const KEPT: &str = "source";
-
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Git {
     pub(crate) checkout: Checkout,
@@ -148,7 +145,7 @@ impl Running {
         let (work, jobs) = match checkout.mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => (tree.clone(), vec![Job::Look]),
             Mode::Clobber | Mode::Export => (tree.clone(), vec![Job::RemoveWork, Job::Clone]),
-            Mode::Copy => (KEPT.to_owned(), vec![Job::RemoveTree, Job::Look]),
+            Mode::Copy => (checkout::KEPT.to_owned(), vec![Job::RemoveTree, Job::Look]),
         };
         let mut plan = Plan::new([Job::Version], checkout.retry);
         plan.jobs.extend(jobs);

@@ -60,9 +60,6 @@ pub(crate) const METHODS: &[(&str, Mode)] = &[
     ("export", Mode::Export),
 ];
 
-/// Where the kept checkout of the method `copy` lies, in the builder's directory.
-const KEPT: &str = "source";
-
 /// What stands for the branch in a base URL; otherwise it goes behind.
 const BRANCH: &str = "%BRANCH%";
 
@@ -375,7 +372,7 @@ impl Running {
         let tree = step.checkout.tree(cx)?;
         let mode = step.checkout.mode;
         let work = match mode {
-            Mode::Copy => KEPT.to_owned(),
+            Mode::Copy => checkout::KEPT.to_owned(),
             Mode::Incremental | Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
                 tree.clone()
             }
