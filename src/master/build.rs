@@ -290,7 +290,11 @@ impl Build {
                 None => Ok(0),
             };
             if retries.is_ok_and(|so_far| so_far >= RETRIES) {
-                let why = format!("it was given back {RETRIES} times already");
+                let why = self
+                    .properties
+                    .text("retry_reason")
+                    .unwrap_or("it was lost");
+                let why = format!("{why}; its request was given back {RETRIES} times already");
                 self.properties.set_runtime("retry_reason", why, "Build");
                 self.course.give_up();
             }

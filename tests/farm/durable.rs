@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::farm::{Farm, text};
+use crate::farm::{Farm, sh, text};
 
 /// Prints numbered lines until the file `go` is in the work directory.
 const COUNTING: &str = "n=0; while [ ! -e go ]; do n=$((n+1)); echo line $n; sleep 0.01; done; \
@@ -146,6 +146,41 @@ fn a_slave_that_stays_away_gives_its_build_back_and_it_is_built_again() {
         1,
         "the first command was ended: {ran}"
     );
+}
+
+#[test]
+fn a_request_that_was_given_back_three_times_ends_over_kills_of_the_master() {
+    let mut farm = Farm::new("");
+    let gate = farm.path("gate").display().to_string();
+    sh(&farm.path(""), "mkfifo", &[&gate]);
+    farm.write_ini(&format!(
+        "lost_timeout = 1\n[slave:linux]\npassword = secret\nfactories = slow\n\
+         [slow]\ntype = shell\ncommands = cat {gate}\n"
+    ));
+    farm.start_master();
+    farm.start_slave("linux");
+    let forced = farm.autobot(&["force", "slow-linux", "--json"]);
+    let forced: Value = serde_json::from_slice(&forced.stdout).expect("JSON");
+    for number in 0..4 {
+        farm.wait("the build", |farm| {
+            let build = farm.json(&format!("/json/builders/slow-linux/builds/{number}"))?;
+            build["currentStep"].is_object().then_some(())
+        });
+        farm.kill_slave();
+        let ended = farm.wait_builds("slow-linux", number + 1);
+        let expected = if number < 3 { 5 } else { 4 };
+        assert_eq!(ended["results"], expected, "{number}: {ended:#}");
+        farm.kill_master();
+        farm.start_master();
+        farm.start_slave_in("linux");
+    }
+    let request = farm.json(&format!("/api/requests/{}", forced["request"]));
+    let request = request.expect("a request");
+    assert_eq!(request["state"], "complete", "{request:#}");
+    assert_eq!(request["outcome"], "exception", "{request:#}");
+    let (_, page) = farm.get("/builders/slow-linux/builds/3").expect("a page");
+    let why = "slave linux was away for 1.0 s; its request was given back 3 times already";
+    assert!(page.contains(why), "{page}");
 }
 
 #[test]
