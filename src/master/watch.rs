@@ -46,6 +46,7 @@ impl Watched {
             // What a program prints is no file.
             .filter(|it| !config::is_printed(&it.name))
             .map(|it| (config::path_of(it), print(it.text.as_bytes())))
+            .chain(certificates(plan))
             .collect();
         let mut dirs = BTreeSet::from([dir.to_owned(), dir.join("factories")]);
         let mut names: BTreeSet<PathBuf> = files.keys().cloned().collect();
@@ -85,6 +86,14 @@ impl Watched {
         let mut files = self.files.iter();
         files.any(|(path, print)| texts.get(path) != Some(&Some(*print)))
     }
+}
+
+/// The certificate of the port for slaves and its key: what they hold is not in the plan, and is
+/// read with every reload.
+fn certificates(plan: &Plan) -> impl Iterator<Item = (PathBuf, u64)> {
+    let line = &plan.master.line;
+    let files = [&line.certificate, &line.key].into_iter().flatten();
+    files.filter_map(|it| Some((it.clone(), print(&fs::read(it).ok()?))))
 }
 
 /// Whether a file may be part of a configuration; editors keep their own beside it.
@@ -227,6 +236,26 @@ mod tests {
         assert_ne!(watched.texts(), seen, "it may belong to it");
         write("master.ini", "two");
         assert!(watched.is_behind(&watched.texts()));
+    }
+
+    #[test]
+    fn a_certificate_that_is_renewed_counts() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).expect("written");
+            path
+        };
+        let mut plan = config::plan_of("[:master:]\nslaveport = none\nhtmlport = none\n");
+        plan.files.clear();
+        plan.master.line.certificate = Some(write("server.pem", "one"));
+        plan.master.line.key = Some(write("server.key", "one"));
+        let watched = Watched::of(dir.path(), &plan);
+        assert!(!watched.is_behind(&watched.texts()));
+        write("server.key", "two");
+        assert!(watched.is_behind(&watched.texts()));
+        let both = ["server.pem", "server.key"].map(|it| dir.path().join(it));
+        assert!(both.iter().all(|it| watched.names.contains(it)));
     }
 
     #[tokio::test]
