@@ -37,6 +37,7 @@ install_packages() {
         ssh-agent:openssh-client; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
+    python3 -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"
     # No user's path has it.
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
     pkg-config --exists openssl 2>/dev/null || missing="$missing libssl-dev"

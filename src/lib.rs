@@ -13,7 +13,7 @@
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
 //! [`expr`] (conditions), [`locks`] (who may build while who else does),
-//! [`process`] (children well run), [`ssh`] (other hosts), [`xml`] (what some
+//! [`process`] (children well run), [`mail`] (a letter and its relay), [`ssh`] (other hosts), [`xml`] (what some
 //! programs print), [`tls`] (a line that nobody else can read), [`cores`] (long
 //! lists, by all cores at once) and the clock;
 //! above them [`config`], [`scaffold`], [`client`] and [`cli`].
@@ -29,6 +29,7 @@ mod expr;
 mod factories;
 mod locks;
 mod logs;
+mod mail;
 mod master;
 mod model;
 mod process;

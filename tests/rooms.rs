@@ -21,8 +21,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // It reads its own sections, and rules about changes are expressions.
     ("schedulers", &["model", "syntax", "expr"]),
     ("factories", &["model", "syntax", "expr", "steps"]),
-    // Who hears what is a rule over outcomes; the texts are templates.
-    ("reporters", &["model", "syntax", "expr"]),
+    // A mail and its relay; a password is of the files that it stands in.
+    ("mail", &["model", "syntax"]),
+    // Who hears what is a rule over outcomes; the texts are templates. A target that mails says
+    // how it does.
+    ("reporters", &["model", "syntax", "expr", "mail"]),
     // A proxy command is a child; and it knows nothing of slaves.
     ("ssh", &["process"]),
     ("xml", &[]),
@@ -66,6 +69,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "process",
             // It starts slaves on other hosts.
             "ssh",
+            // It tells that one of them is missing.
+            "mail",
             "steps",
             "locks",
             "schedulers",

@@ -70,11 +70,13 @@ fn detail_lines(status: &Value) -> Vec<String> {
 }
 
 /// Of the slaves that the master starts and that are not here: how they are doing; of those that
-/// are paused: since when, by whom and why.
+/// are paused: since when, by whom and why; of those that
+/// are missing: since when; of those with a planned downtime: until when.
 fn phases(slaves: &[Value]) -> Vec<String> {
     let told = slaves.iter().filter_map(|it| {
         let name = it.get("name")?.as_str()?;
-        let told = ["phase", "pause"].map(|key| it.get(key).and_then(Value::as_str));
+        let told = ["phase", "pause", "shutdown", "downtime", "missing"]
+            .map(|key| it.get(key).and_then(Value::as_str));
         Some(told.map(|it| it.map(|it| format!("slave {name} {it}"))))
     });
     told.flatten().flatten().collect()
@@ -99,7 +101,7 @@ mod tests {
         let status = serde_json::json!({
             "version": "0.2.0", "started": "2026-03-01T12:00:00+01:00",
             "slaves": [{"name": "a", "phase": null}, {"name": "b", "phase": "is being started", "pause": "is paused since noon by ann"},
-                {"name": "c", "pause": "is paused since noon: new disk"}], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
+                {"name": "c", "pause": "is paused since noon: new disk", "downtime": "has a planned downtime until noon", "shutdown": "shuts down when its builds are done", "missing": "is missing since noon"}], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
         });
         assert_eq!(
             detail_lines(&status),
@@ -110,6 +112,9 @@ mod tests {
                 "slave b is being started",
                 "slave b is paused since noon by ann",
                 "slave c is paused since noon: new disk",
+                "slave c shuts down when its builds are done",
+                "slave c has a planned downtime until noon",
+                "slave c is missing since noon",
                 "waiting requests: 3"
             ]
         );

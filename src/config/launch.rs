@@ -121,7 +121,7 @@ pub(super) struct Launching {
     word: Option<LaunchWord>,
     on_demand: Option<bool>,
     build_wait_timeout: Option<Patience>,
-    missing_timeout: Option<Duration>,
+    missing_timeout: Option<Option<Absence>>,
     start: Option<Option<CommandText>>,
     stop: Option<Option<CommandText>>,
     status: Option<Option<CommandText>>,
@@ -160,7 +160,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Launching {
             "build_wait_timeout",
             Patience(Some(Duration::from_mins(10))),
         ),
-        missing_timeout: keys.or("missing_timeout", Duration::from_mins(20)),
+        missing_timeout: keys.optional("missing_timeout"),
         start: keys.optional("start_command"),
         stop: keys.optional("stop_command"),
         status: keys.optional("status_command"),
@@ -177,7 +177,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Launching {
 pub(super) struct Launched {
     pub(super) launch: Launch,
     pub(super) on_demand: Option<OnDemand>,
-    pub(super) missing_timeout: Duration,
+    pub(super) missing_timeout: Option<Duration>,
 }
 
 impl Launching {
@@ -206,9 +206,6 @@ impl Launching {
         if !on_demand && keys.has("build_wait_timeout") {
             let why = "only a slave with `on_demand = yes` is stopped when it has nothing to do";
             keys.wrong("build_wait_timeout", why);
-        }
-        if word == LaunchWord::None && keys.has("missing_timeout") {
-            keys.wrong("missing_timeout", "the slave dials in when it likes");
         }
         let launch = match word {
             LaunchWord::None => Launch::None,
@@ -273,7 +270,11 @@ impl Launching {
         Some(Launched {
             on_demand: (on_demand && word != LaunchWord::None)
                 .then_some(OnDemand { build_wait_timeout }),
-            missing_timeout: self.missing_timeout?,
+            missing_timeout: match (self.missing_timeout?, word) {
+                (Some(Absence(it)), _) => it,
+                (None, LaunchWord::None) => Some(Duration::from_hours(1)),
+                (None, _) => Some(Duration::from_mins(20)),
+            },
             launch,
         })
     }
@@ -361,6 +362,20 @@ impl Value for Patience {
             return Ok(Self(None));
         }
         Option::<Duration>::read(node).map(Self)
+    }
+}
+
+/// How long a slave may be away before that is told; nothing at all is for ever, as Buildbot
+/// has it.
+struct Absence(Option<Duration>);
+
+impl Value for Absence {
+    const EXPECTED: &'static str = "a duration such as `1h`; `0` or `none` for ever";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Duration);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let read = Option::<Duration>::read(node)?;
+        Ok(Self(read.filter(|it| !it.is_zero())))
     }
 }
 

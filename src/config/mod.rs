@@ -11,6 +11,7 @@ mod catalogue;
 mod convert;
 mod derive;
 mod diff;
+mod downtime;
 mod environment;
 pub(crate) mod explain;
 mod extends;
@@ -81,6 +82,7 @@ pub(crate) use catalogue::Catalogue;
 pub(crate) use convert::Spelling;
 pub(crate) use diff::Difference;
 pub(crate) use diff::needs_restart;
+pub(crate) use downtime::Downtime;
 pub(crate) use environment::cannot_listen;
 pub(crate) use environment::check as check_environment;
 pub(crate) use environment::tls_identity;
@@ -200,8 +202,12 @@ pub(crate) struct SlavePlan {
     pub(crate) launch: Launch,
     /// Set if it is started only when a build needs it.
     pub(crate) on_demand: Option<OnDemand>,
-    /// How long it may take to be here when it was started.
-    pub(crate) missing_timeout: Duration,
+    /// How long it may be away, also when it was started; `None` is for ever.
+    pub(crate) missing_timeout: Option<Duration>,
+    /// Mail addresses of those who are told when it is away for longer.
+    pub(crate) notify_on_missing: Vec<String>,
+    /// When it is planned that it takes no new builds.
+    pub(crate) downtime: Downtime,
     /// Builds at once; `None` is no limit.
     pub(crate) max_builds: Option<u32>,
     /// Words that it can be chosen by.

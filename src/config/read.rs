@@ -130,6 +130,7 @@ fn plan(
         })
         .collect();
     slave::check_basedirs(&slaves, problems);
+    slave::check_port(&slaves, master.as_ref().map(|it| &it.plan), problems);
     let mut factories = Factories::of(sections.take(Kind::Factory));
     let wanted = resolve(&slaves, &mut factories, catalogue, problems);
     let mut built = builders::drafts(
@@ -153,10 +154,11 @@ fn plan(
         main, &slaves, &factories, &wanted, &built, catalogue, problems,
     );
     let candidates: Vec<_> = read.iter().map(builders::Built::as_candidate).collect();
-    let status = sections
+    let status: Vec<_> = sections
         .of(Kind::Status)
         .filter_map(|it| status::read(it, &candidates, &built.broken, problems))
         .collect();
+    slave::check_notices(&slaves, &status, problems);
     let users = read_users(&sections, problems);
     let web = single(&sections, Kind::Web, web::read, problems);
     let authz = single(&sections, Kind::Authz, authz::read, problems);

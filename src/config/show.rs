@@ -280,13 +280,17 @@ fn slave(plan: &Plan, it: &SlavePlan) -> Item {
             item.key("basedir", it.basedir.clone());
         }
     }
-    if it.launch != Launch::None {
-        item.key("missing_timeout", span(it.missing_timeout));
-        if let Some(on_demand) = it.on_demand {
-            item.key("on_demand", true);
-            let waits = on_demand.build_wait_timeout.map_or("none".into(), span);
-            item.key("build_wait_timeout", waits);
-        }
+    if let Some(on_demand) = it.on_demand {
+        item.key("on_demand", true);
+        let waits = on_demand.build_wait_timeout.map_or("none".into(), span);
+        item.key("build_wait_timeout", waits);
+    }
+    let missing = it.missing_timeout.map_or("none".into(), span);
+    item.key("missing_timeout", missing);
+    item.list("notify_on_missing", &it.notify_on_missing);
+    if !it.downtime.is_empty() {
+        item.key("downtime", it.downtime.said().join(", "));
+        item.some("time_zone", it.downtime.zone_name());
     }
     item.some("max_builds", it.max_builds);
     item.list("tags", &it.tags);
@@ -599,6 +603,7 @@ password = hunter6
         [slave:one]
         os = linux
         launch = none
+        missing_timeout = 3600s
         tags = fast
         has.python = 3.11 3.12
         timeout_factor = 1.0

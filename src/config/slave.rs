@@ -1,15 +1,21 @@
 //! The keys of `[slave:NAME]`.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::Downtime;
 use super::Launch;
+use super::MasterPlan;
 use super::SlavePlan;
+use super::StatusPlan;
 use super::launch;
 use super::launch::Launching;
 use super::master;
 use super::matrix;
 use crate::locks::LockUses;
 use crate::model::SlaveName;
+use crate::reporters::Addresses;
 use crate::secrets::SecretText;
 use crate::syntax::Code;
 use crate::syntax::Keys;
@@ -27,6 +33,10 @@ pub(super) struct Slave {
     pub(super) place: Place,
     /// `None` if something is wrong with it.
     pub(super) plan: Option<SlavePlan>,
+    /// Where it says who is told that it is missing.
+    told_at: Option<Place>,
+    /// Where it says who starts it.
+    launched_at: Place,
     /// `None` if the list cannot be read.
     pub(super) factories: Option<Vec<(String, Place)>>,
     /// Words that it can be chosen by.
@@ -36,7 +46,7 @@ pub(super) struct Slave {
 }
 
 /// The keys that may also stand in `[:master:]`, as [`plain`](crate::syntax::plain) spells them.
-pub(super) const COMMON: [&str; 21] = [
+pub(super) const COMMON: [&str; 22] = [
     "password",
     "factories",
     "os",
@@ -44,6 +54,7 @@ pub(super) const COMMON: [&str; 21] = [
     "ondemand",
     "buildwaittimeout",
     "missingtimeout",
+    "notifyonmissing",
     "startcommand",
     "stopcommand",
     "statuscommand",
@@ -66,6 +77,7 @@ pub(super) struct Common {
     factories: Option<Vec<(String, Place)>>,
     os: Option<Option<Os>>,
     launch: Launching,
+    notify_on_missing: Option<Addresses>,
     max_builds: Option<Option<AtLeastOne>>,
     tags: Option<Vec<String>>,
     has: Option<BTreeMap<String, Vec<String>>>,
@@ -79,6 +91,7 @@ impl Common {
             && self.factories.is_some()
             && self.os.is_some()
             && self.launch.is_good()
+            && self.notify_on_missing.is_some()
             && self.max_builds.is_some()
             && self.tags.is_some()
             && self.has.is_some()
@@ -94,6 +107,7 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
         factories: keys.or("factories", Vec::new()),
         os: keys.optional("os"),
         launch: launch::read(keys),
+        notify_on_missing: keys.or("notify_on_missing", Addresses::default()),
         max_builds: keys.optional("max_builds"),
         tags: keys.or("tags", Vec::new()),
         has: keys.map("has"),
@@ -134,6 +148,48 @@ pub(super) fn check_basedirs(slaves: &[Slave], problems: &mut Problems) {
     }
 }
 
+/// A slave that commands start dials in, so there must be a port for that.
+pub(super) fn check_port(slaves: &[Slave], master: Option<&MasterPlan>, problems: &mut Problems) {
+    if master.is_none_or(|it| it.slaveport.is_some()) {
+        return;
+    }
+    for slave in slaves {
+        let plan = slave.plan.as_ref();
+        if plan.is_some_and(|it| matches!(it.launch, Launch::Command(_))) {
+            let what = format!("slave `{}` cannot dial in when it is started", slave.name);
+            let problem = Problem::warning(Code::NoEffect, what)
+                .at(&slave.launched_at)
+                .label("`slaveport = none` in [:master:] lets nobody in")
+                .help("with `launch = local` or `ssh` no port is needed");
+            problems.note(problem);
+        }
+    }
+}
+
+/// Who is to hear of missing slaves hears by the first status target that is a mail.
+pub(super) fn check_notices(slaves: &[Slave], status: &[Arc<StatusPlan>], problems: &mut Problems) {
+    if status.iter().any(|it| it.settings.post().is_some()) {
+        return;
+    }
+    let mut told = BTreeSet::new();
+    for slave in slaves {
+        let plan = slave.plan.as_ref();
+        let is_wanted = plan.is_some_and(|it| !it.notify_on_missing.is_empty());
+        // One line of the master's section may be of many slaves.
+        let Some(place) = slave.told_at.as_ref().filter(|_| is_wanted) else {
+            continue;
+        };
+        if told.insert((place.source.name.clone(), place.span().start)) {
+            let what = "nobody is told when a slave is missing";
+            let problem = Problem::warning(Code::NoEffect, what)
+                .at(place)
+                .label("no status target sends mails")
+                .help("`[status:mail]` with `fromaddr` and `relayhost` says how they are sent");
+            problems.note(problem);
+        }
+    }
+}
+
 /// Reads a slave's section; what is wrong with it is noted.
 pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
     let place = keys.header().clone();
@@ -146,6 +202,19 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
             .label("expected `password = …` in this section or in [:master:]");
         keys.note(problem);
     }
+    let told = common.notify_on_missing.take();
+    if told.as_ref().is_some_and(|it| !it.0.is_empty())
+        && launched
+            .as_ref()
+            .is_some_and(|it| it.missing_timeout.is_none())
+        && keys.has("notify_on_missing")
+    {
+        let why = "`missing_timeout` says that the slave may be away for ever";
+        keys.without_effect("notify_on_missing", why);
+    }
+    let told_at = keys.set_at("notify_on_missing");
+    let launched_at = keys.place("launch");
+    let downtime = Downtime::read(keys);
     let factories = common.factories.take();
     let (tags, has) = (common.tags.take(), common.has.take());
     for (what, values) in has.iter().flatten() {
@@ -163,6 +232,8 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
             launch: launched.launch,
             on_demand: launched.on_demand,
             missing_timeout: launched.missing_timeout,
+            notify_on_missing: told?.0,
+            downtime: downtime?,
             max_builds: common.max_builds?.map(|it| it.0),
             tags: tags.clone()?,
             has: has.clone()?,
@@ -175,6 +246,8 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
         name: SlaveName::from(name),
         plan: plan(),
         place,
+        told_at,
+        launched_at,
         factories,
         tags: tags.unwrap_or_default(),
         has: has.unwrap_or_default(),

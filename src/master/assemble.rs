@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config;
+use crate::master::absences::Absences;
 use crate::master::begin;
 use crate::master::core::{Core, Event, Ticket};
 use crate::master::crew::{Beginnings, Crew};
@@ -19,6 +20,7 @@ use crate::master::dispatch;
 use crate::master::fleet::Fleet;
 use crate::master::handle::MasterHandle;
 use crate::master::holding::LockDesk;
+use crate::master::notices;
 use crate::master::pages::{Access, Door, Pages};
 use crate::master::pauses::Pauses;
 use crate::master::prune;
@@ -115,10 +117,10 @@ pub(super) async fn put_together(
     })?;
     let known = store.write(|verbs| {
         let fleet = Fleet::read(verbs)?;
-        let pauses = Pauses::read(verbs)?;
-        Ok((verbs.identity()?, verbs.unfinished_builds()?, fleet, pauses))
+        let kept = (Pauses::read(verbs)?, Absences::read(verbs)?);
+        Ok((verbs.identity()?, verbs.unfinished_builds()?, fleet, kept))
     });
-    let (identity, unfinished, fleet, pauses) = known.await?;
+    let (identity, unfinished, fleet, (pauses, absences)) = known.await?;
 
     let (tell_core, inbox) = mpsc::channel(INBOX);
     let (returns, returned) = mpsc::unbounded_channel();
@@ -132,9 +134,11 @@ pub(super) async fn put_together(
         plan: Arc::clone(&plan),
         fleet: Fleet::new(fleet),
         pauses,
+        absences,
         stop: stop.clone(),
     });
     let mut core = Core::new(Arc::clone(&plan), unfinished.len() as u64);
+    dispatch::look_at_clock(&mut core);
     for (slave, phase) in crew.fleet.phases() {
         core.handle(Event::SlavePhase { slave, phase });
     }
@@ -190,6 +194,7 @@ pub(super) async fn put_together(
         stop.child_token(),
     );
     crew.supervise("control socket".into(), control);
+    crew.supervise("notices".into(), notices::run(Arc::clone(&crew)));
     crew.supervise("pruning".into(), prune::run(Arc::clone(&crew)));
     Ok(handle)
 }

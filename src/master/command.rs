@@ -534,6 +534,7 @@ mod tests {
             plan: Arc::new(config::load(dir).expect("a plan")),
             fleet: Fleet::new(BTreeMap::new()),
             pauses: crate::master::pauses::Pauses::default(),
+            absences: crate::master::absences::Absences::default(),
             stop: CancellationToken::new(),
         })
     }

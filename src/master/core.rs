@@ -3,6 +3,8 @@
 //! a clock. Events are hints and the store is the truth: `Pending` brings a
 //! fresh reading at every tick, so a fact that was missed costs a delay.
 
+#[path = "core_downtimes.rs"]
+mod downtimes;
 #[path = "core_wanted.rs"]
 mod wanted;
 
@@ -10,6 +12,9 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
+use self::downtimes::Down;
 use crate::config::{BuilderOrder, BuilderPlan, MergeRequests, Plan, Rank};
 use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
 use crate::locks::{Busy, Claim, LockHeld, Locks, Owner};
@@ -24,6 +29,7 @@ use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SlaveName;
 use crate::model::Timestamp;
+use crate::schedulers::Zone;
 
 /// A fact.
 #[derive(Debug)]
@@ -101,6 +107,11 @@ pub(crate) struct Core {
     phases: HashMap<SlaveName, Phase>,
     /// Those that take no new builds because somebody said so.
     pauses: HashMap<SlaveName, Pause>,
+    /// What the clock showed when it was looked at last, and where it hangs.
+    clock: Timestamp,
+    zone: Zone,
+    /// Of the slaves with planned downtimes.
+    downtimes: HashMap<SlaveName, Down>,
     /// Requests that wait for a slave to be started for them.
     waits_for: BTreeMap<RequestId, SlaveName>,
     /// The builders of these requests.
@@ -189,6 +200,8 @@ enum Unable<'a> {
     Leaving,
     /// Somebody said so.
     Paused(&'a Pause),
+    /// It is planned.
+    Downtime(&'a str),
     /// Others wait for it to be started.
     Reserved,
     Building(Ticket, &'a Running),
@@ -217,6 +230,9 @@ impl Core {
             attached: HashMap::new(),
             phases: HashMap::new(),
             pauses: HashMap::new(),
+            clock: Timestamp(0),
+            zone: Zone::from(TimeZone::UTC),
+            downtimes: HashMap::new(),
             waits_for: BTreeMap::new(),
             reserved: HashMap::new(),
             queues: BTreeMap::new(),
@@ -424,6 +440,7 @@ impl Core {
             Unable::Phase(phase) => format!("slave {slave} {phase}"),
             Unable::Leaving => format!("slave {slave} shuts down when its builds are done"),
             Unable::Paused(pause) => format!("slave {slave} {pause}"),
+            Unable::Downtime(words) => format!("slave {slave} has a {words}"),
             Unable::Reserved => format!("slave {slave} is being started for others"),
             Unable::Unknown => format!("slave {slave} is not in the configuration"),
             Unable::Full(most) => {
@@ -478,6 +495,8 @@ impl Core {
         // Other rules may have the same troubles for other reasons.
         self.troubles.clear();
         self.plan = plan;
+        self.downtimes.clear();
+        self.look_at_downtimes();
     }
 
     fn enqueue(&mut self, requests: Vec<RequestRecord>) {

@@ -62,6 +62,9 @@ impl Core {
         if let Some(pause) = self.pauses.get(slave) {
             return Err(Unable::Paused(pause));
         }
+        if let Some(words) = self.downtime(slave) {
+            return Err(Unable::Downtime(words));
+        }
         let phase = self.phases.get(slave);
         let seat = self.attached.get(slave);
         match (phase, seat) {

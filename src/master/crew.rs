@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::config::Plan;
+use crate::master::absences::Absences;
 use crate::master::core::Event;
 use crate::master::core::Ticket;
 use crate::master::fleet::Fleet;
@@ -73,6 +74,8 @@ pub(crate) struct Crew {
     pub(crate) fleet: Fleet,
     /// Those that somebody has paused.
     pub(crate) pauses: Pauses,
+    /// Those that are away.
+    pub(crate) absences: Absences,
     pub(crate) status: broadcast::Sender<Arc<Status>>,
     /// Marked when a change was stored: schedulers wake and read.
     pub(crate) changes: watch::Sender<()>,
@@ -108,6 +111,7 @@ pub(crate) struct Beginnings {
     pub(crate) plan: Arc<Plan>,
     pub(crate) fleet: Fleet,
     pub(crate) pauses: Pauses,
+    pub(crate) absences: Absences,
     pub(crate) stop: CancellationToken,
 }
 
@@ -124,6 +128,7 @@ impl Crew {
             slaves: Slaves::default(),
             fleet: it.fleet,
             pauses: it.pauses,
+            absences: it.absences,
             status: broadcast::Sender::new(STATUS_BUFFER),
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),

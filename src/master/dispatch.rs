@@ -7,11 +7,13 @@ use tokio::sync::mpsc;
 use tokio::time::{self, MissedTickBehavior};
 use tracing::warn;
 
+use crate::clock;
 use crate::locks::LockHeld;
 use crate::master::begin;
 use crate::master::core::{Assignment, Core, Event};
 use crate::master::crew::{Crew, ToCore};
 use crate::master::holding::LockDesk;
+use crate::schedulers::Zone;
 
 /// How often everything that waits is read afresh: what a lost hint costs at most.
 const TICK: Duration = Duration::from_secs(10);
@@ -31,6 +33,7 @@ pub(crate) async fn run(
             // Rare first: a full inbox must not starve the fresh reading.
             biased;
             _ = tick.tick() => {
+                look_at_clock(&mut core);
                 let here = Event::SlavesPresent(crew.slaves.present());
                 carry_out(&crew, core.handle(here));
                 // Read outside the loop's turn would be no fresher: claims go through it.
@@ -40,17 +43,22 @@ pub(crate) async fn run(
                 }
             }
             Some(held) = returned.recv() => {
+                look_at_clock(&mut core);
                 core.return_locks(held);
                 // Who stands in line goes first.
                 desk.serve(&mut core);
                 carry_out(&crew, core.handle(Event::LocksMoved));
             }
             said = inbox.recv() => match said {
-                Some(ToCore::Event(event)) => carry_out(&crew, core.handle(event)),
+                Some(ToCore::Event(event)) => {
+                    look_at_clock(&mut core);
+                    carry_out(&crew, core.handle(event));
+                }
                 Some(ToCore::Lock { ticket, uses, tell }) => {
                     desk.ask(&mut core, ticket, &uses, tell);
                 }
                 Some(ToCore::LeftLine) => {
+                    look_at_clock(&mut core);
                     desk.serve(&mut core);
                     carry_out(&crew, core.handle(Event::LocksMoved));
                 }
@@ -81,6 +89,10 @@ pub(crate) async fn run(
             warn!("{trouble}");
         }
     }
+}
+
+pub(super) fn look_at_clock(core: &mut Core) {
+    core.set_clock(clock::now(), &Zone::from(clock::zone()));
 }
 
 fn carry_out(crew: &Arc<Crew>, assignments: Vec<Assignment>) {

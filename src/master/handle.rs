@@ -10,8 +10,10 @@ use tracing::info;
 use crate::clock;
 use crate::config::Launch;
 use crate::config::Plan;
+use crate::config::SlavePlan;
 use crate::config::ValidationPlan;
 use crate::config::WholePattern;
+use crate::master::absences::Missing;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::pauses::Pause;
@@ -30,6 +32,7 @@ use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::Timestamp;
+use crate::schedulers::Zone;
 use crate::store::StoreError;
 use crate::store::StoreHandle;
 
@@ -94,6 +97,12 @@ pub(crate) struct SlaveView {
     pub(crate) shuts_down: bool,
     /// That it takes no new builds because somebody said so.
     pub(crate) pause: Option<Pause>,
+    /// What is planned, and where the clock hangs: `sun 02:00-04:00 (Europe/Berlin)`.
+    pub(crate) downtimes: Option<String>,
+    /// The downtime that lasts now, and its end in words.
+    pub(crate) downtime: Option<(Timestamp, String)>,
+    /// That it is away, and should not be.
+    pub(crate) missing: Option<Missing>,
     /// The master starts it.
     pub(crate) kept: bool,
     /// A build that needs it starts it.
@@ -130,6 +139,13 @@ pub(crate) struct SourceView {
     pub(crate) last_poll: Option<Timestamp>,
 }
 
+/// What is planned for a slave, as its section says it.
+fn downtimes(slave: &SlavePlan) -> Option<String> {
+    let downtime = &slave.downtime;
+    let zone = downtime.zone_name().map(|it| format!(" ({it})"));
+    (!downtime.is_empty()).then(|| downtime.said().join(", ") + zone.as_deref().unwrap_or_default())
+}
+
 impl MasterHandle {
     pub(crate) fn new(crew: Arc<Crew>, fixtures: Arc<Fixtures>) -> Self {
         Self { crew, fixtures }
@@ -157,7 +173,8 @@ impl MasterHandle {
     /// The configured slaves, in file order.
     pub(crate) fn slaves(&self) -> Vec<SlaveView> {
         let plan = self.plan();
-        let recent = clock::now().0 - CONNECTS_WITHIN_SECS * 1000;
+        let (now, zone) = (clock::now(), Zone::from(clock::zone()));
+        let recent = now.0 - CONNECTS_WITHIN_SECS * 1000;
         let mut running = self.crew.running_by_slave();
         plan.slaves
             .iter()
@@ -180,6 +197,12 @@ impl MasterHandle {
                     phase,
                     shuts_down,
                     pause: self.crew.pauses.of(&slave.name),
+                    downtimes: downtimes(slave),
+                    downtime: slave
+                        .downtime
+                        .until(now, &zone)
+                        .map(|until| (until, slave.downtime.words(until, &zone))),
+                    missing: self.crew.absences.missing(slave).filter(|_| !connected),
                     kept: slave.launch != Launch::None,
                     on_demand: slave.on_demand.is_some(),
                     admin: info("admin"),

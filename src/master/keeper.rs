@@ -302,7 +302,7 @@ impl Keeper {
 
     /// Looks at who is here until there is a reason to stop the slave.
     async fn watch(&self, slave: &SlavePlan, is_up: bool) -> End {
-        let mut deadline = Some(Instant::now() + slave.missing_timeout);
+        let mut deadline = slave.missing_timeout.map(|it| Instant::now() + it);
         let mut was_here = false;
         loop {
             let session = tokio::select! {
@@ -345,9 +345,10 @@ impl Keeper {
             let patience = self.crew.plan().master.lost_timeout;
             return End::Gone(format!("it was away for {}", clock::human(patience)));
         }
+        let patience = slave.missing_timeout.unwrap_or_default();
         let mut why = format!(
             "it was not here within {} (missing_timeout)",
-            clock::human(slave.missing_timeout)
+            clock::human(patience)
         );
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = last.as_ref() {

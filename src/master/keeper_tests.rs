@@ -218,7 +218,8 @@ async fn a_reload_keeps_a_started_slave_and_stops_it_by_the_new_command() {
     let (command, _) = slave.begin().await;
     let new = on_demand("build_wait_timeout = 0").replace(">> stopped", ">> ended");
     let told = bench.apply(&new).await;
-    assert_eq!(told[0], "changed slave `s1`: launch");
+    let is_change = |it: &String| it == "changed slave `s1`: launch";
+    assert!(told.iter().any(is_change), "{told:#?}");
     slave.finish(command).await;
     assert_eq!(bench.ended("a-s1", 0).await.outcome, Some(Outcome::Success));
     mark(&bench, "ended").await;

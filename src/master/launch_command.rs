@@ -24,6 +24,7 @@ use crate::model::Text;
 use crate::model::hide;
 use crate::process::Told;
 use crate::syntax::CommandText;
+use crate::syntax::LONGEST_DURATION;
 use crate::wire::FromMaster;
 
 /// Below the master's directory: the commands' logs, and passwords while slaves are started.
@@ -53,7 +54,8 @@ pub(super) async fn start(
         starter: running.telling.name(),
     };
     crew.write_slave(&slave.name, Some(record.clone())).await;
-    running.end(slave.missing_timeout).await?;
+    let patience = slave.missing_timeout.unwrap_or(LONGEST_DURATION);
+    running.end(patience).await?;
     let starter = None;
     let over = Record { starter, ..record };
     // Who attaches meanwhile is written down as being up.

@@ -3,6 +3,7 @@
 //! decision is in the store before its effect leaves the process.
 //! [`assemble`] puts it together.
 
+pub(crate) mod absences;
 mod assemble;
 mod begin;
 mod build;
@@ -25,6 +26,7 @@ pub(crate) mod launch_ssh;
 mod leave;
 mod listeners;
 mod lock_walk;
+mod notices;
 mod output;
 mod pages;
 pub(crate) mod pauses;

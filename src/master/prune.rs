@@ -186,6 +186,7 @@ mod tests {
             plan: Arc::new(config::load(dir).expect("a configuration")),
             fleet: crate::master::fleet::Fleet::new(std::collections::BTreeMap::new()),
             pauses: crate::master::pauses::Pauses::default(),
+            absences: crate::master::absences::Absences::default(),
             stop: tokio_util::sync::CancellationToken::new(),
         })
     }

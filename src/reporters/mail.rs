@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::expr::Template;
+use crate::mail::Post;
+use crate::mail::Relay;
 use crate::model::Outcome;
 use crate::syntax::Code;
 use crate::syntax::HiddenText;
@@ -39,7 +41,9 @@ mode = problem
 extra_recipients = builds@example.org
 lookup = example.org
 subject = {{ builder }}: {{ result }}",
-    missing: Some("mails are not sent by this version"),
+    missing: Some(
+        "mails about builds are not sent by this version, only those about missing slaves",
+    ),
     read: |keys, selection| read(keys, selection).map(|it| Arc::new(it) as Arc<dyn Settings>),
 };
 
@@ -429,6 +433,20 @@ fn once_at(address: &str) -> String {
 }
 
 impl Settings for Mail {
+    fn post(&self) -> Option<Post> {
+        let login = self.smtp_user.clone().zip(self.smtp_password.clone());
+        Some(Post {
+            from: self.fromaddr.clone(),
+            reply_to: self.reply_to.clone(),
+            relay: Relay {
+                host: self.relayhost.clone(),
+                port: self.smtp_port,
+                login,
+                use_tls: self.use_tls,
+            },
+        })
+    }
+
     fn describe(&self) -> String {
         let modes: Vec<_> = self.modes.iter().map(|it| it.as_str()).collect();
         let mut whom = self.extra_recipients.clone();

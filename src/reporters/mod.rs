@@ -23,6 +23,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::mail::Post;
 use crate::syntax::Keys;
 
 pub(crate) use event::Event;
@@ -31,6 +32,7 @@ pub(crate) use event::Verdict;
 pub(crate) use event::What;
 pub(crate) use read::read;
 use selection::Selection;
+pub(crate) use values::Addresses;
 
 /// Every kind of status target, in the order of the manual.
 pub(crate) const KINDS: &[ReporterKind] = &[mail::KIND, irc::KIND, http_push::KIND, gerrit::KIND];
@@ -57,6 +59,11 @@ pub(crate) trait Settings: Any + fmt::Debug + Send + Sync {
 
     /// Whether `event` is told, why, and to whom.
     fn hears(&self, event: &Event) -> Verdict;
+
+    /// How mails are sent, if this is a target that mails.
+    fn post(&self) -> Option<Post> {
+        None
+    }
 
     /// Whether `other` is of the same kind and says the same, passwords too.
     fn is_same(&self, other: &dyn Settings) -> bool;

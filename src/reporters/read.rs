@@ -50,7 +50,7 @@ pub(crate) fn read(keys: &mut Keys<'_>) -> Option<Read> {
             true => keys.place("type"),
             false => keys.header().clone(),
         };
-        let what = format!("{} has no effect", keys.title());
+        let what = format!("{} tells nothing about builds", keys.title());
         let problem = Problem::warning(Code::NoEffect, what);
         keys.note(problem.at(&place).label(missing));
     }

@@ -85,15 +85,15 @@ fn every_kind_reads_its_example_and_says_once_that_nothing_is_sent() {
 fn what_is_missing_is_shown_under_the_type_or_the_section() {
     let (_, problems) = try_read("x", "type = mail\nfromaddr = a@b.org");
     insta::assert_snapshot!(problems.render(false), @"
-    warning[no-effect]: [status:x] has no effect
+    warning[no-effect]: [status:x] tells nothing about builds
      --> master.ini:2:8
       |
     2 | type = mail
-      |        ^^^^ mails are not sent by this version
+      |        ^^^^ mails about builds are not sent by this version, only those about missing slaves
     ");
     let (_, problems) = try_read("irc", "host = h\nnick = n\nchannels = #c");
     insta::assert_snapshot!(problems.render(false), @"
-    warning[no-effect]: [status:irc] has no effect
+    warning[no-effect]: [status:irc] tells nothing about builds
      --> master.ini:1:2
       |
     1 | [status:irc]

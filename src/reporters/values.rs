@@ -57,7 +57,7 @@ impl Value for Address {
 
 /// Mail addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Addresses(pub(super) Vec<String>);
+pub(crate) struct Addresses(pub(crate) Vec<String>);
 
 impl Value for Addresses {
     const EXPECTED: &'static str = "mail addresses, those with blanks in quotes";

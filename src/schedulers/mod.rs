@@ -24,6 +24,8 @@ mod read;
 mod times;
 mod tree_stable;
 mod triggerable;
+mod windows;
+mod zone;
 
 use std::fmt;
 use std::future::Future;
@@ -50,6 +52,8 @@ pub(crate) use force::Force;
 pub(crate) use on_changes::following;
 pub(crate) use read::Read;
 pub(crate) use read::read;
+pub(crate) use windows::Windows;
+pub(crate) use zone::Zone;
 
 /// Every kind of scheduler, in the order of the manual.
 pub(crate) const KINDS: &[SchedulerKind] = &[

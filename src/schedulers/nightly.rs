@@ -12,10 +12,7 @@ use crate::model::SchedulerName;
 use crate::model::Timestamp;
 use crate::syntax::Code;
 use crate::syntax::Keys;
-use crate::syntax::Misread;
-use crate::syntax::Node;
 use crate::syntax::Problem;
-use crate::syntax::Value;
 
 use super::Filter;
 use super::Now;
@@ -30,6 +27,7 @@ use super::filter::Name;
 use super::times::Field;
 use super::times::Times;
 use super::tree_stable::Waiting;
+use super::zone::Zone;
 
 pub(super) const KIND: SchedulerKind = SchedulerKind {
     name: "nightly",
@@ -49,19 +47,6 @@ struct Nightly {
     zone: Option<Zone>,
     /// Which changes it hears of; nothing if it builds whether there are any or not.
     if_changed: Option<Filter>,
-}
-
-/// A time zone by its name.
-#[derive(Clone, Debug, PartialEq)]
-struct Zone(TimeZone);
-
-impl Value for Zone {
-    const EXPECTED: &'static str = "a time zone such as `Europe/Berlin` or `UTC`";
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        let zone = TimeZone::get(node.as_text()?);
-        zone.map(Self).map_err(|_| Misread::default())
-    }
 }
 
 const FIELDS: [&str; 5] = ["minute", "hour", "day_of_month", "month", "day_of_week"];
@@ -153,7 +138,7 @@ impl Settings for Nightly {
     }
 
     fn begin(&self, name: &SchedulerName, zone: &TimeZone) -> Box<dyn Scheduler> {
-        let zone = self.zone.as_ref().map_or(zone, |it| &it.0);
+        let zone = self.zone.as_ref().map_or(zone, Zone::as_zone);
         Box::new(Alarm {
             settings: self.clone(),
             name: name.clone(),

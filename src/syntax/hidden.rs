@@ -10,6 +10,13 @@ use super::Value;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct HiddenText(String);
 
+impl HiddenText {
+    /// The text, for who spends it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for HiddenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")

@@ -209,12 +209,16 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
             let running: Vec<_> = it.running.iter().map(ToString::to_string).collect();
             let phase = it.phase.as_ref().map(ToString::to_string);
             let pause = it.pause.as_ref().map(ToString::to_string);
+            let missing = it.missing.as_ref().map(ToString::to_string);
             json!({
                 "name": it.name,
                 "connected": it.connected,
                 "on_demand": it.on_demand,
                 "phase": phase,
                 "pause": pause,
+                "missing": missing,
+                "shutdown": it.shuts_down.then_some("shuts down when its builds are done"),
+                "downtime": it.downtime.as_ref().map(|it| format!("has a {}", it.1)),
                 "running": running,
             })
         })

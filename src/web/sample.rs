@@ -19,6 +19,8 @@ use crate::config::MasterPlan;
 use crate::config::Plan;
 use crate::config::ValidationPlan;
 use crate::logs::record;
+use crate::master::absences::Missing;
+use crate::master::absences::Trouble;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::SlaveView;
@@ -485,6 +487,9 @@ impl Desk for SampleDesk {
             shuts_down: false,
             kept: false,
             pause: None,
+            missing: None,
+            downtimes: None,
+            downtime: None,
             on_demand: false,
             admin: connected.then(|| "Ines <ines@test>\n".into()),
             host: connected.then(|| "a <small> board".into()),
@@ -517,7 +522,19 @@ impl Desk for SampleDesk {
             reason: Some("a <new> disk".into()),
         });
         eel.nonsense = Some((at(clock::now(), 60), "a log named `<b>`".into()));
-        vec![slave("newt", false), otter, eel]
+        otter.downtimes = Some("<sun> 02:00-04:00".into());
+        let until = at(clock::now(), -600);
+        otter.downtime = Some((until, "planned downtime until <noon>".into()));
+        let mut newt = slave("newt", false);
+        newt.missing = Some(Missing {
+            since: at(clock::now(), 7200),
+            told: Some(at(clock::now(), 3600)),
+            trouble: Some(Trouble {
+                why: "<bo@test> is unknown".into(),
+                again: None,
+            }),
+        });
+        vec![newt, otter, eel]
     }
 
     fn sources(&self) -> Vec<SourceView> {

@@ -39,6 +39,11 @@ pub(super) struct SlaveLine {
     /// Whether the master starts it.
     pub(super) kept: bool,
     pub(super) pause: Option<PauseLine>,
+    pub(super) missing: Option<MissingLine>,
+    /// The downtime that lasts now.
+    pub(super) downtime: Option<String>,
+    /// Those that are planned.
+    pub(super) downtimes: Option<String>,
     pub(super) admin: Option<String>,
     pub(super) host: Option<String>,
     pub(super) access_url: Option<String>,
@@ -63,6 +68,15 @@ pub(super) struct PauseLine {
     pub(super) since: Moment,
     pub(super) by: Option<String>,
     pub(super) reason: Option<String>,
+}
+
+/// That a slave is missing, since when, and who knows.
+#[derive(Serialize)]
+pub(super) struct MissingLine {
+    pub(super) since: Moment,
+    pub(super) told: Option<Moment>,
+    /// Why a mail about it could not be sent.
+    pub(super) trouble: Option<String>,
 }
 
 /// Why a slave was cut off.
@@ -99,6 +113,13 @@ impl SlaveLine {
                 since: Moment::new(it.since, now),
                 by: it.by.clone(),
                 reason: it.reason.clone(),
+            }),
+            downtime: slave.downtime.as_ref().map(|it| it.1.clone()),
+            downtimes: slave.downtimes.clone(),
+            missing: slave.missing.as_ref().map(|it| MissingLine {
+                since: Moment::new(it.since, now),
+                told: it.told.map(|it| Moment::new(it, now)),
+                trouble: it.trouble.as_ref().map(ToString::to_string),
             }),
             admin: trimmed(&slave.admin),
             host: trimmed(&slave.host),
@@ -257,6 +278,9 @@ mod tests {
                 shuts_down: false,
                 kept: true,
                 pause: None,
+                missing: None,
+                downtimes: None,
+                downtime: None,
                 on_demand: true,
                 admin: None,
                 host: None,

@@ -359,6 +359,38 @@ async fn a_slave_is_paused_and_the_page_says_since_when_by_whom_and_why() {
 }
 
 #[tokio::test]
+async fn a_slave_that_is_missing_or_has_a_planned_downtime_says_so() {
+    let (_, router) = full().await;
+    for path in ["/buildslaves", "/buildslaves/newt"] {
+        let page = get(&router, path).await.body;
+        for told in [
+            ", told ",
+            "a mail about it could not be sent: &lt;bo@test&gt; is unknown",
+        ] {
+            assert!(page.contains(told), "{told}: {page}");
+        }
+    }
+    let page = get(&router, "/buildslaves/otter").await.body;
+    let told = "planned downtime until &lt;noon&gt;; planned: &lt;sun&gt; 02:00-04:00";
+    assert!(page.contains(told), "{page}");
+    let known = async |name: &str| {
+        let known = get(&router, &format!("/json/slaves/{name}")).await.body;
+        serde_json::from_str::<serde_json::Value>(&known).expect("JSON")
+    };
+    let newt = known("newt").await;
+    assert!(newt["missing"]["since"].is_number(), "{newt}");
+    assert!(newt["missing"]["told"].is_number(), "{newt}");
+    let otter = known("otter").await;
+    assert!(otter["missing"].is_null() && otter["downtime"].is_number());
+    assert_eq!(otter["machine"]["cores"], 8);
+    let status = get(&router, "/api/status").await.body;
+    assert!(
+        status.contains("has a planned downtime until <noon>"),
+        "{status}"
+    );
+}
+
+#[tokio::test]
 async fn a_slave_is_shut_down_once_and_the_page_says_so() {
     let (desk, router) = full().await;
     let answer = post(&router, "/buildslaves/otter/shutdown", &[], "").await;

@@ -11,7 +11,17 @@ fn a_slave_tells_what_it_is_and_what_its_programs_say() {
     farm.start_slave_at("linux", &master, more);
     let page = farm.wait("the slave", |farm| {
         let slave = farm.json("/json/slaves/linux")?;
-        (slave["connected"] == true).then(|| farm.get("/buildslaves/linux").expect("a page").1)
+        let said = &slave["capabilities"]["gone"];
+        assert!(
+            said.is_null() || said == "failed with exit code 4",
+            "{slave:#}"
+        );
+        assert!(
+            said.is_null() || slave["machine"]["cores"].is_number(),
+            "{slave:#}"
+        );
+        (slave["connected"] == true && !said.is_null())
+            .then(|| farm.get("/buildslaves/linux").expect("a page").1)
     });
     let place = farm.path("linux").canonicalize().expect("it is there");
     for told in [

@@ -168,8 +168,8 @@ fn a_farm_has_templates_a_matrix_locks_and_tests() {
     let plan = good("master.toml", FARM);
     insta::assert_snapshot!(warnings(&plan), @"
     master.toml:169:7: [user.ann] has no effect
-    master.toml:174:9: [status.mail] has no effect
-    master.toml:181:8: [status.chat] has no effect
+    master.toml:174:9: [status.mail] tells nothing about builds
+    master.toml:181:8: [status.chat] tells nothing about builds
     ");
     insta::assert_snapshot!(told(&plan), @"
     slave linux-1 [linux] compiler: gcc
@@ -210,7 +210,7 @@ fn django_has_the_ten_builders_that_its_slaves_can_build() {
     master.ini:100:16: `ping_builder` has no effect
     master.ini:101:21: `graceful_shutdown` needs a login
     master.ini:102:18: `clean_shutdown` has no effect
-    master.ini:104:2: [status:irc] has no effect
+    master.ini:104:2: [status:irc] tells nothing about builds
     ");
     insta::assert_snapshot!(told(&plan), @"
     slave bs1 [] database: sqlite3, python: 2.4 2.5 2.6, system: ubuntu-9.10
@@ -429,9 +429,9 @@ fn machines_may_be_started_in_every_way() {
         ));
     }
     insta::assert_snapshot!(told, @r#"
-    here: is a child, None, 1200s
-    attic: on attic.example.org as Some("ci") in autobot-attic, Some(Some(3600s)), 1200s
-    rented-1: by commands, Some(Some(600s)), 900s
-    rented-2: by commands, Some(Some(0ns)), 900s
+    here: is a child, None, Some(1200s)
+    attic: on attic.example.org as Some("ci") in autobot-attic, Some(Some(3600s)), Some(1200s)
+    rented-1: by commands, Some(Some(600s)), Some(900s)
+    rented-2: by commands, Some(Some(0ns)), Some(900s)
     "#);
 }

@@ -1023,12 +1023,6 @@ fn what_contradicts_how_a_slave_is_launched_is_told() {
     8 | host = far
       |        ^^^ only `launch = ssh` reads it
 
-    error[bad-value]: bad value for `missing_timeout` in [slave:dials]
-     --> master.ini:9:19
-      |
-    9 | missing_timeout = 5
-      |                   ^ the slave dials in when it likes
-
     error[bad-value]: bad value for `basedir` in [slave:dials]
       --> master.ini:10:11
        |
@@ -1103,5 +1097,89 @@ fn what_contradicts_how_a_slave_is_launched_is_told() {
     ...
     36 | [slave:two]
        |  ^^^^^^^^^ `ci@far:22/b` is taken
+    ");
+}
+
+#[test]
+fn a_slave_that_nobody_hears_of_and_one_that_cannot_dial_in_are_told() {
+    let text = "[:master:]\nhtmlport = none\nslaveport = none\n\
+                notify_on_missing = ann@example.org\npassword = x\nfactories = hello\n\
+                [slave:a]\n[slave:b]\n\
+                [slave:c]\nlaunch = command\nstart_command = true\n\
+                [slave:d]\nmissing_timeout = 0\nnotify_on_missing = bo@example.org bo\n\
+                [slave:e]\nmissing_timeout = 0\nnotify_on_missing = bo@example.org\ntime_zone = UTC\n\
+                [slave:f]\ndowntime = sun 02:00-04:00, son 02:00-04:00\ntime_zone = Mars\n";
+    insta::assert_snapshot!(problems(text), @"
+    warning[no-effect]: nobody is told when a slave is missing
+     --> master.ini:4:21
+      |
+    4 | notify_on_missing = ann@example.org
+      |                     ^^^^^^^^^^^^^^^ no status target sends mails
+      |
+     ::: master.ini:7:2
+      |
+    7 | [slave:a]
+      |  ^^^^^^^ [slave:a] takes it from here
+      |
+      = help: `[status:mail]` with `fromaddr` and `relayhost` says how they are sent
+
+    error[unknown-factory]: unknown factory `hello`
+     --> master.ini:6:13
+      |
+    6 | factories = hello
+      |             ^^^^^
+      |
+     ::: master.ini:7:2
+      |
+    7 | [slave:a]
+      |  ^^^^^^^ [slave:a] takes it from here
+      |
+      = help: there are `foo`, `mine`, `vcs`
+
+    warning[no-effect]: slave `c` cannot dial in when it is started
+      --> master.ini:10:10
+       |
+    10 | launch = command
+       |          ^^^^^^^ `slaveport = none` in [:master:] lets nobody in
+       |
+       = help: with `launch = local` or `ssh` no port is needed
+
+    error[bad-value]: bad value for `notify_on_missing` in [slave:d]
+      --> master.ini:14:36
+       |
+    14 | notify_on_missing = bo@example.org bo
+       |                                    ^^ expected a mail address such as `ann@example.org` or `Ann <ann@example.org>`; one with blanks stands in quotes
+
+    warning[no-effect]: `notify_on_missing` has no effect
+      --> master.ini:17:21
+       |
+    17 | notify_on_missing = bo@example.org
+       |                     ^^^^^^^^^^^^^^ `missing_timeout` says that the slave may be away for ever
+
+    warning[no-effect]: nobody is told when a slave is missing
+      --> master.ini:17:21
+       |
+    17 | notify_on_missing = bo@example.org
+       |                     ^^^^^^^^^^^^^^ no status target sends mails
+       |
+       = help: `[status:mail]` with `fromaddr` and `relayhost` says how they are sent
+
+    warning[no-effect]: `time_zone` has no effect
+      --> master.ini:18:13
+       |
+    18 | time_zone = UTC
+       |             ^^^ only `downtime` is of a time zone
+
+    error[bad-value]: bad value for `downtime` in [slave:f]
+      --> master.ini:20:29
+       |
+    20 | downtime = sun 02:00-04:00, son 02:00-04:00
+       |                             ^^^ expected a day: `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`
+
+    error[bad-value]: bad value for `time_zone` in [slave:f]
+      --> master.ini:21:13
+       |
+    21 | time_zone = Mars
+       |             ^^^^ expected a time zone such as `Europe/Berlin` or `UTC`
     ");
 }

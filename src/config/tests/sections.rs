@@ -8,6 +8,7 @@ use crate::config::Action;
 use crate::config::Permission;
 use crate::config::authz;
 use crate::config::metrics;
+use crate::config::slave;
 use crate::config::users;
 use crate::config::web;
 use crate::syntax::Keys;
@@ -341,6 +342,7 @@ fn the_sections_of_the_manual_are_good() {
                 Some(("", "web:")) => web::read(&mut keys).is_some(),
                 Some(("", "authz:")) => authz::read(&mut keys).is_some(),
                 Some(("user", name)) => users::read(name, &mut keys).is_some(),
+                Some(("slave", name)) => slave::read(name, &mut keys).plan.is_some(),
                 Some(("status", _)) => crate::reporters::read(&mut keys).is_some(),
                 _ => panic!("{}", section.name),
             };

@@ -109,6 +109,14 @@ impl World {
             .pause
             .as_ref()
             .map(|it| json!({ "since": secs(Some(it.since)), "by": it.by, "reason": it.reason }));
+        let missing = slave.missing.as_ref().map(|it| {
+            let trouble = it.trouble.as_ref().map(ToString::to_string);
+            json!({
+                "since": secs(Some(it.since)),
+                "told": it.told.map(|it| secs(Some(it))),
+                "trouble": trouble,
+            })
+        });
         Ok(json!({
             "name": slave.name,
             "connected": slave.connected,
@@ -117,6 +125,20 @@ impl World {
             "access_uri": slave.access_uri,
             "version": slave.version,
             "paused": paused,
+            "missing": missing,
+            "shuts_down": slave.shuts_down,
+            "on_demand": slave.on_demand,
+            "phase": slave.phase.as_ref().map(ToString::to_string),
+            "machine": {
+                "os": slave.os,
+                "kernel": slave.kernel,
+                "distribution": slave.machine.distribution,
+                "cores": slave.machine.cores,
+                "memory": slave.machine.memory,
+                "disk_free": slave.machine.disk_free,
+            },
+            "capabilities": slave.capabilities,
+            "downtime": slave.downtime.as_ref().map(|it| secs(Some(it.0))),
             "runningBuilds": running,
             "builders": builders,
         }))
