@@ -186,6 +186,8 @@ pub(super) enum SlaveVerb {
     Pause(SlavePauseArgs),
     /// Give it builds again
     Unpause(SlaveUnpauseArgs),
+    /// End a slave that dials in when its builds are done
+    Shutdown(SlaveShutdownArgs),
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +203,14 @@ pub(super) struct SlavePauseArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SlaveUnpauseArgs {
+    /// The slave
+    pub(super) slave: String,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SlaveShutdownArgs {
     /// The slave
     pub(super) slave: String,
     #[command(flatten)]

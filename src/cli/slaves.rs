@@ -1,4 +1,5 @@
-//! `autobot slave`: pauses a slave of a running master, and ends that.
+//! `autobot slave`: pauses a slave of a running master, ends that, or ends the slave when its
+//! builds are done.
 
 use std::env;
 
@@ -6,6 +7,7 @@ use anstream::println;
 
 use super::args::SlaveArgs;
 use super::args::SlavePauseArgs;
+use super::args::SlaveShutdownArgs;
 use super::args::SlaveUnpauseArgs;
 use super::args::SlaveVerb;
 use super::exit::Done;
@@ -15,6 +17,7 @@ use crate::client::Client;
 use crate::client::ClientError;
 use crate::client::MasterView;
 use crate::client::Paused;
+use crate::client::ShutsDown;
 use crate::client::encode;
 use crate::syntax;
 
@@ -22,6 +25,7 @@ pub(super) async fn run(args: &SlaveArgs) -> Done {
     match &args.verb {
         SlaveVerb::Pause(args) => pause(args).await,
         SlaveVerb::Unpause(args) => unpause(args).await,
+        SlaveVerb::Shutdown(args) => shut_down(args).await,
     }
 }
 
@@ -39,6 +43,18 @@ async fn pause(args: &SlavePauseArgs) -> Done {
 async fn unpause(args: &SlaveUnpauseArgs) -> Done {
     let client = force::client(&args.master)?;
     tell(&client, &args.slave, "unpause", &[]).await
+}
+
+async fn shut_down(args: &SlaveShutdownArgs) -> Done {
+    let client = force::client(&args.master)?;
+    let path = format!("/buildslaves/{}/shutdown", encode(&args.slave));
+    match client.post::<ShutsDown>(&path, &[]).await {
+        Ok(done) => {
+            println!("slave {} shuts down when its builds are done", done.slave);
+            Ok(())
+        }
+        Err(error) => Err(refused(&client, &args.slave, error).await),
+    }
 }
 
 async fn tell(client: &Client, slave: &str, verb: &str, fields: &[(&str, &str)]) -> Done {

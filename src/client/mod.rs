@@ -17,4 +17,5 @@ pub(crate) use views::MasterView;
 pub(crate) use views::Paused;
 pub(crate) use views::RequestState;
 pub(crate) use views::RequestView;
+pub(crate) use views::ShutsDown;
 pub(crate) use views::StepView;

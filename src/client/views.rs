@@ -38,6 +38,12 @@ pub(crate) struct Paused {
     pub(crate) pause: Option<String>,
 }
 
+/// The answer to a slave's shutdown.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct ShutsDown {
+    pub(crate) slave: String,
+}
+
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

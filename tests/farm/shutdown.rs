@@ -49,3 +49,35 @@ fn a_slave_that_is_asked_by_a_signal_ends_after_its_build_and_takes_no_other() {
     farm.start_slave_in("linux");
     assert_eq!(farm.wait_builds("quick-linux", 1)["results"], 0);
 }
+
+#[test]
+fn the_command_line_ends_a_slave_or_says_what_is_in_the_way() {
+    let mut farm = Farm::new(
+        "[slave:linux]\npassword = secret\nfactories = hi\n[hi]\ntype = shell\ncommands = true\n",
+    );
+    farm.start_master();
+    let slip = farm.autobot(&["slave", "shutdown", "linus"]);
+    assert!(!slip.status.success());
+    let said = text(&slip);
+    assert!(said.contains("did you mean `linux`?"), "{said}");
+    let away = farm.autobot(&["slave", "shutdown", "linux"]);
+    assert!(!away.status.success());
+    let said = text(&away);
+    assert!(said.contains("slave linux is not connected"), "{said}");
+
+    farm.start_slave("linux");
+    farm.wait("the slave", |farm| {
+        let slave = farm.json("/json/slaves/linux")?;
+        assert_eq!(slave["shuts_down"], false, "{slave:#}");
+        (slave["connected"] == true).then_some(())
+    });
+    let told = farm.autobot(&["slave", "shutdown", "linux"]);
+    assert_eq!(
+        text(&told),
+        "slave linux shuts down when its builds are done\n"
+    );
+    farm.wait("the slave's end", |farm| {
+        let said = farm.slave_output("linux");
+        said.contains("slave ended").then_some(())
+    });
+}
