@@ -8,6 +8,10 @@ use crate::model::Timestamp;
 /// Reads the wall clock.
 #[expect(clippy::disallowed_methods, reason = "this is the place that asks")]
 pub(crate) fn now() -> Timestamp {
+    #[cfg(test)]
+    if let Some(lent) = bench::now() {
+        return lent;
+    }
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
@@ -53,5 +57,32 @@ pub(crate) fn human(length: Duration) -> String {
         1..60 => format!("{}.{} s", secs, length.subsec_millis() / 100),
         60..3600 => format!("{} min {:02} s", secs / 60, secs % 60),
         _ => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
+    }
+}
+
+/// Wall time that goes as the paused time of a runtime does.
+#[cfg(test)]
+pub(crate) mod bench {
+    use std::cell::Cell;
+
+    use tokio::time::Instant;
+
+    use crate::model::Timestamp;
+
+    thread_local! {
+        /// Which instant was which wall time.
+        static LENT: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+    }
+
+    /// From now on the wall clock of this thread shows `at` and what has gone by of the
+    /// runtime's time since.
+    pub(crate) fn lend(at: Timestamp) {
+        LENT.set(Some((Instant::now(), at)));
+    }
+
+    pub(super) fn now() -> Option<Timestamp> {
+        let (instant, at) = LENT.get()?;
+        let since = i64::try_from(instant.elapsed().as_millis()).expect("not that long");
+        Some(Timestamp(at.0 + since))
     }
 }

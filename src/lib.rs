@@ -42,6 +42,8 @@ mod ssh;
 mod steps;
 mod store;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod web;
 mod wire;

@@ -105,6 +105,8 @@ impl LogFile {
     /// # Errors
     /// The disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        bench::is_safe(&self.file, self.length);
         self.file.sync_data()
     }
 }
@@ -120,6 +122,48 @@ pub(crate) fn write_whole(path: &Path, channel: Channel, text: &str) -> io::Resu
         fs::create_dir_all(dir)?;
     }
     fs::write(path, bytes)
+}
+
+/// What a power cut leaves of the logs of this thread.
+#[cfg(test)]
+pub(crate) mod bench {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+    use std::fs::{self, File};
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+
+    thread_local! {
+        /// How much of each file was made safe, by the number of the file.
+        static SAFE: RefCell<HashMap<u64, u64>> = RefCell::default();
+    }
+
+    pub(super) fn is_safe(file: &File, length: u64) {
+        let number = file.metadata().expect("an open file").ino();
+        SAFE.with_borrow_mut(|it| it.insert(number, length));
+    }
+
+    /// Cuts the logs below `dir` off: of what was not made safe, as much is left as `kept` says.
+    pub(crate) fn lose_power(dir: &Path, kept: &mut dyn FnMut(u64) -> u64) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                lose_power(&path, kept);
+                continue;
+            }
+            let metadata = entry.metadata().expect("a file");
+            let safe = SAFE.with_borrow(|it| it.get(&metadata.ino()).copied());
+            let safe = safe.unwrap_or(0).min(metadata.len());
+            let left = safe + kept(metadata.len() - safe);
+            match left {
+                0 => fs::remove_file(&path).expect("removed"),
+                _ => {
+                    let file = File::options().write(true).open(&path);
+                    file.and_then(|it| it.set_len(left)).expect("cut");
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -223,6 +223,8 @@ pub(crate) async fn take_up(
     };
     let mut build = Build::enter(crew, facts, Arc::clone(builder), Arc::clone(slave));
     build.properties = was.build.properties.clone();
+    let open = was.commands.last().filter(|it| it.end.is_none());
+    build.set_open(open.map(|it| build.command_id(it.at)));
     if let Some(reason) = &was.stop_reason
         && let Some(live) = crew.live().get(&build.key)
     {
@@ -247,6 +249,7 @@ impl Build {
                 slave: slave.name.clone(),
                 stop,
                 left,
+                open: None,
             },
         );
         Self {
@@ -273,7 +276,6 @@ impl Build {
             left: left_heard,
             stopped: false,
             due: Vec::new(),
-            open: None,
             postscripts: Vec::new(),
             forgettable: Vec::new(),
             news: Vec::new(),

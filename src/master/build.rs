@@ -42,7 +42,7 @@ use crate::model::Status;
 use crate::model::StepRecord;
 use crate::steps::Flags;
 use crate::steps::StepPlan;
-use crate::store::{BuildEnd, Result, Store, UnfinishedBuild};
+use crate::store::{BuildEnd, CommandRow, Result, Store, UnfinishedBuild};
 use crate::wire::FromMaster;
 
 /// A build that was given back this often ends as an exception.
@@ -87,8 +87,6 @@ pub(crate) struct Build {
     /// Set when the stop has been taken in: what always runs is not stopped again.
     pub(super) stopped: bool,
     pub(super) due: Vec<Write>,
-    /// The command that the slave may still be running.
-    pub(super) open: Option<CommandId>,
     /// Lines for logs that stand there only after what is due is written down.
     pub(super) postscripts: Vec<(PathBuf, String)>,
     /// Commands whose ends are due: their slaves may forget them after that.
@@ -141,19 +139,6 @@ impl Build {
         // As it was begun: that is what is ended if it cannot be gone on with.
         self.records.clone_from(&was.steps);
         self.course = Course::new(was.steps.iter().map(|_| Flags::NONE));
-        self.open = was
-            .commands
-            .last()
-            .filter(|(_, end)| end.is_none())
-            .map(|(row, _)| {
-                let (build, step, index, attempt) = (self.id, row.step, row.index, row.attempt);
-                CommandId {
-                    build,
-                    step,
-                    index,
-                    attempt,
-                }
-            });
         let Some(session) = self.session_or_lost().await else {
             return self.end().await;
         };
@@ -325,15 +310,31 @@ impl Build {
         }
         self.flush().await;
         // A command that was given up must not run on beside the build that comes next.
-        if let Some(id) = self.open.take()
+        let open = self.crew.live().remove(&self.key).and_then(|it| it.open);
+        if let Some(id) = open
             && let Some(session) = self.crew.slaves.session(&self.slave.name)
         {
             let (lease, why) = (self.lease, "its build is over".to_owned());
             session.say(FromMaster::Interrupt { id, lease, why }).await;
             session.say(FromMaster::Forget { id }).await;
         }
-        self.crew.live().remove(&self.key);
         info!(build = %self.key, outcome = %outcome, "build finished");
+    }
+
+    /// Which command the slave may be running from now on.
+    pub(super) fn set_open(&self, open: Option<CommandId>) {
+        if let Some(live) = self.crew.live().get_mut(&self.key) {
+            live.open = open;
+        }
+    }
+
+    pub(super) fn command_id(&self, at: CommandRow) -> CommandId {
+        CommandId {
+            build: self.id,
+            step: at.step,
+            index: at.index,
+            attempt: at.attempt,
+        }
     }
 
     pub(super) fn due(
@@ -367,7 +368,11 @@ impl Build {
             }
         }
         for (path, line) in self.postscripts.drain(..) {
-            let written = LogFile::open(&path).and_then(|mut log| log.add_header(&line));
+            let written = LogFile::open(&path).and_then(|mut log| {
+                // The rest of a record that was cut in the middle will not come any more.
+                log.cut(log.whole())?;
+                log.add_header(&line)
+            });
             if let Err(error) = written {
                 warn!(log = %path.display(), reason = %error, "failed to end a log");
             }

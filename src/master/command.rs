@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{self, Instant};
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use crate::clock;
 use crate::logs::append::LogFile;
+use crate::master::build::WRITE_PAUSE;
 use crate::master::crew::Crew;
 use crate::master::receive::{KeepError, Receiver};
 use crate::master::side_logs::SideLogs;
 use crate::master::slaves::{News, Session};
+use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::CONTENT;
 use crate::model::CommandId;
@@ -25,6 +27,7 @@ use crate::model::Mask;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::hide;
+use crate::store::{CommandRow, Store, StoreError};
 use crate::wire::native;
 use crate::wire::{FILES, MASKS, TERMS, WireFile};
 use crate::wire::{FromMaster, WireCommand};
@@ -47,6 +50,9 @@ pub(crate) struct CommandLine<'a> {
     pub(crate) key: &'a BuildKey,
     pub(crate) slave: &'a SlaveName,
     pub(crate) id: CommandId,
+    pub(crate) row: CommandRow,
+    /// The spool in which a slave was given it first: in another one it is not begun again.
+    pub(crate) spool: Option<String>,
     pub(crate) lease: u64,
     pub(crate) command: WireCommand,
     /// What hides the secrets in it. Its slave masks what it prints; this is for the words
@@ -191,6 +197,10 @@ impl CommandLine<'_> {
         if let Err(error) = native::fits(&begin) {
             return Line::Refused(error.to_string());
         }
+        if let Err(why) = self.give(session).await {
+            session.forget_route(self.id);
+            return Line::Lost(why);
+        }
         if !session.say(begin).await {
             return self.leave(session);
         }
@@ -279,6 +289,45 @@ impl CommandLine<'_> {
                 Some(News::Refused { why }) => return Line::Refused(hide(&why, self.masks)),
             }
         }
+    }
+
+    /// Writes down who is given the command, before it is. `Err`: it may have run in a spool
+    /// that is gone, and nobody will ever know.
+    async fn give(&mut self, session: &Session) -> Result<(), String> {
+        if matches!(self.command, WireCommand::File(_)) {
+            // Done twice, it is done.
+            return Ok(());
+        }
+        let here = session.facts.spool();
+        match &self.spool {
+            Some(known) if *known == here || session.has_brought(self.id) => Ok(()),
+            Some(_) => {
+                let slave = self.slave;
+                Err(format!(
+                    "slave {slave} no longer has it: its host was restarted, or its spool was \
+                     taken away"
+                ))
+            }
+            None => {
+                let (build, row, spool) = (self.id.build, self.row, here.clone());
+                while let Err(error) = self.write_spool(build, row, spool.clone()).await {
+                    warn!(command = %self.id, reason = %error, "a command waits for the database");
+                    time::sleep(WRITE_PAUSE).await;
+                }
+                self.spool = Some(here);
+                Ok(())
+            }
+        }
+    }
+
+    async fn write_spool(
+        &self,
+        build: BuildId,
+        row: CommandRow,
+        spool: String,
+    ) -> Result<(), StoreError> {
+        let writing = move |verbs: &mut dyn Store| verbs.give_command(build, row, &spool);
+        self.crew.store.write(writing).await
     }
 
     /// Keeps a piece of what is sent; `false` if some is missing before it. `Err`: no more
@@ -384,9 +433,10 @@ impl CommandLine<'_> {
             // Given up before it was in its place.
             content.discard();
         }
-        // A slave whose host broke down may know less of the log than is kept here.
+        // A slave whose host broke down may know less of the log than is kept here, of which
+        // the last record may be torn.
         let end = match exit.cause {
-            ExitCause::Lost(_) => end.max(log.whole()),
+            ExitCause::Lost(_) => log.whole(),
             _ => end,
         };
         settle(log, end, &trailer(&exit));
@@ -546,7 +596,7 @@ mod tests {
         let slave = SlaveName::from("old");
         let (say, mut said) = mpsc::channel(8);
         let facts = SlaveFacts::default();
-        crew.slaves.sit_down(&slave, facts, Vec::new(), say);
+        crew.slaves.sit_down(&slave, facts, Vec::new(), &[], say);
         let masks = [Mask {
             text: "hunter2".into(),
             shown: "<db>".into(),
@@ -586,6 +636,13 @@ mod tests {
             key: &key,
             slave: &slave,
             id,
+            row: CommandRow {
+                step: 0,
+                index: 0,
+                attempt: 0,
+                log_start: 0,
+            },
+            spool: None,
             lease: 1,
             command: WireCommand::from(&Command::Shell(shell)),
             masks: &masks,

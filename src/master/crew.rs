@@ -23,6 +23,7 @@ use crate::master::phase::Phase;
 use crate::master::slaves::Slaves;
 use crate::model::BuildId;
 use crate::model::BuildKey;
+use crate::model::CommandId;
 use crate::model::ConfigId;
 use crate::model::LockUse;
 use crate::model::RequestId;
@@ -30,6 +31,7 @@ use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
 use crate::store::StoreHandle;
+use crate::wire::CommandState;
 
 /// What is said to the core's loop.
 pub(crate) enum ToCore {
@@ -60,6 +62,8 @@ pub(crate) struct Live {
     pub(crate) stop: watch::Sender<Option<String>>,
     /// Says why its slave will not be heard of again.
     pub(crate) left: watch::Sender<Option<String>>,
+    /// The command that the slave may still be running.
+    pub(crate) open: Option<CommandId>,
 }
 
 /// Shared by every task of the master.
@@ -187,6 +191,15 @@ impl Crew {
     /// Whether a task of this process drives the build.
     pub(crate) fn is_live(&self, build: BuildId) -> bool {
         self.live().values().any(|it| it.id == build)
+    }
+
+    /// Whether nobody will ask how a command in the spool of a slave ended: its build is over,
+    /// or has gone on with another one. Its slave may not have heard that.
+    pub(crate) fn is_over(&self, command: &CommandState) -> bool {
+        match self.live().values().find(|it| it.id == command.id.build) {
+            Some(live) => command.finished && live.open != Some(command.id),
+            None => true,
+        }
     }
 
     /// The running builds of each slave, in order of their names.

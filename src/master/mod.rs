@@ -6,6 +6,8 @@
 pub(crate) mod absences;
 mod assemble;
 mod begin;
+#[cfg(test)]
+pub(crate) mod bench;
 mod build;
 mod command;
 mod conduct;

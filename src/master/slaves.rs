@@ -1,7 +1,7 @@
 //! Who is here: a session for each slave that has logged in, and the way
 //! from a frame to the build that waits for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -65,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) facts: Arc<SlaveFacts>,
     /// What it says that it can do.
     features: Arc<[String]>,
+    /// What was in its spool when it came.
+    brought: Arc<HashSet<CommandId>>,
     say: mpsc::Sender<FromMaster>,
     routes: Arc<Mutex<HashMap<CommandId, mpsc::Sender<News>>>>,
     /// What it was given, and what it may say of that.
@@ -85,6 +87,11 @@ impl Session {
     /// Whether the slave can do what came later than the first slaves.
     pub(crate) fn can(&self, feature: &str) -> bool {
         self.features.iter().any(|it| it == feature)
+    }
+
+    /// Whether the slave came with this command.
+    pub(crate) fn has_brought(&self, id: CommandId) -> bool {
+        self.brought.contains(&id)
     }
 
     /// Says something; `false` if the line is gone.
@@ -217,6 +224,7 @@ impl Slaves {
         name: &SlaveName,
         facts: SlaveFacts,
         features: Vec<String>,
+        commands: &[CommandState],
         say: mpsc::Sender<FromMaster>,
     ) -> Session {
         let now = clock::now();
@@ -231,6 +239,7 @@ impl Slaves {
             number,
             facts: Arc::clone(&facts),
             features: features.into(),
+            brought: Arc::new(commands.iter().map(|it| it.id).collect()),
             say,
             routes: Arc::default(),
             conduct: Arc::default(),
@@ -549,7 +558,7 @@ where
         Err(why) => return LineEnd::Nonsense(why),
     };
     let (say, outbox) = mpsc::channel(OUTBOX);
-    let session = crew.slaves.sit_down(&name, facts, features, say);
+    let session = crew.slaves.sit_down(&name, facts, features, &commands, say);
     session.conduct().take_up(conduct);
     // A reload during the login has not seen this line; from here on it does.
     if !is_known() {
@@ -565,7 +574,7 @@ where
     );
     info!(slave = %name, host = session.facts.platform.hostname, from, "slave attached");
     crew.slaves.came_from(&name, from);
-    for command in commands.iter().filter(|it| !crew.is_live(it.id.build)) {
+    for command in commands.iter().filter(|it| crew.is_over(it)) {
         dismiss(&session, command).await;
     }
     crew.tell_core(Event::SlaveAttached(name.clone())).await;

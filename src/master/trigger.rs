@@ -38,7 +38,7 @@ impl Build {
     ) -> Exit {
         let begun = Instant::now();
         // Nothing of it runs at the slave.
-        self.open = None;
+        self.set_open(None);
         let (wanted, unknown) = self.look_up(&order.schedulers);
         if !unknown.is_empty() && !matches!(self.fates(step).await.as_deref(), Ok([_, ..])) {
             let names: Vec<_> = unknown.iter().map(|it| format!("`{it}`")).collect();

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time;
 use tracing::warn;
 
@@ -214,6 +215,8 @@ impl Build {
                 return verdict;
             }
             let was = earlier.next();
+            let is_met_again = was.is_some();
+            let mut spool = was.as_ref().and_then(|it| it.spool.clone());
             let row = was.as_ref().map_or(
                 CommandRow {
                     step,
@@ -221,14 +224,14 @@ impl Build {
                     attempt: 0,
                     log_start: log.len(),
                 },
-                |(row, _)| *row,
+                |was| was.at,
             );
             // What an earlier command was given is masked from here on too.
             let revealed = match &said {
                 Move::Run(command) => Some(self.reveal(command)),
                 Move::Trigger(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
             };
-            if let Some((_, Some((exit, end)))) = was {
+            if let Some((exit, end)) = was.and_then(|it| it.end) {
                 self.records[index].tally(&exit);
                 last = Some((exit, LogSlice::new(&path, row.log_start, end)));
                 place += 1;
@@ -244,7 +247,12 @@ impl Build {
                 (None, _) => None,
             };
             let build = self.id;
-            self.due(move |verbs| verbs.start_command(build, row));
+            if !is_met_again {
+                let session = self.crew.slaves.session(&self.slave.name);
+                spool = session.map(|it| it.facts.spool());
+                let spool = spool.clone();
+                self.due(move |verbs| verbs.start_command(build, row, spool.as_deref()));
+            }
             let mut receipt = None;
             let command = match said {
                 Move::Receive(it) => {
@@ -272,12 +280,7 @@ impl Build {
                 Err(_) => Vec::new(),
             };
             self.flush().await;
-            let id = CommandId {
-                build,
-                step,
-                index: place,
-                attempt: row.attempt,
-            };
+            let id = self.command_id(row);
             let content = match receipt {
                 Some(receipt) => self.open_content(receipt, id).await.map(Some),
                 None => Ok(None),
@@ -285,11 +288,14 @@ impl Build {
             let command = command.and_then(|command| Ok((command, content?)));
             let finish = match command {
                 Ok((command, content)) => {
+                    self.set_open(Some(id));
                     let line = CommandLine {
                         crew: &self.crew,
                         key: &self.key,
                         slave: &self.slave.name,
                         id,
+                        row,
+                        spool,
                         lease: self.lease,
                         command: WireCommand::from(&command),
                         masks: &self.masks,
@@ -302,14 +308,13 @@ impl Build {
                         content,
                         side: SideLogs::new(&self.crew, build, &mut self.records[index], planned),
                     };
-                    self.open = Some(id);
                     line.run(&mut log, row.log_start).await
                 }
                 Err(why) => Finish::unsent(&log, why),
             };
             let Finish { exit, end, .. } = finish;
             if let Some(session) = finish.session {
-                self.open = None;
+                self.set_open(None);
                 self.forgettable.push((session, id));
             }
             self.records[index].tally(&exit);
@@ -462,7 +467,9 @@ impl Build {
         run: &mut dyn Run,
         last: Option<(Exit, LogSlice)>,
     ) -> Result<Move, String> {
-        let long = last.as_ref().is_some_and(|(_, output)| output.is_long());
+        // A runtime of one thread has nobody to hold up.
+        let is_shared = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        let long = is_shared && last.as_ref().is_some_and(|(_, output)| output.is_long());
         let ended = last.as_ref().map(|(exit, output)| Ended { exit, output });
         let said = self.with_cx(index, |cx| {
             let mut step = || run.advance(cx, ended.as_ref());

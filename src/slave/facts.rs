@@ -25,6 +25,7 @@ pub(super) fn facts(basedir: &Path) -> SlaveFacts {
         boot_id: boot_id(),
         machine: machine(basedir),
         capabilities: BTreeMap::new(),
+        spool: String::new(),
     }
 }
 

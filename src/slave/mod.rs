@@ -8,6 +8,8 @@
 //! - `session` is one attach, `spool` what is on the disk, `runner` the
 //!   process that carries out one command ([`runner_main`]).
 
+#[cfg(test)]
+pub(crate) mod bench;
 mod capability;
 mod connect;
 mod environment;

@@ -33,9 +33,27 @@ pub(super) struct Order {
     /// Names the command in the news.
     pub(super) token: u64,
     pub(super) command: WireCommand,
+    /// The start of the host in which it was ordered: after the next one nobody knows whether
+    /// it was begun. Empty in the spools of earlier versions.
+    #[serde(default)]
+    boot_id: String,
 }
 
 impl Order {
+    pub(super) fn new(token: u64, command: WireCommand) -> Self {
+        let boot_id = boot_id();
+        Self {
+            token,
+            command,
+            boot_id,
+        }
+    }
+
+    /// Whether the host was started anew since it was ordered.
+    pub(super) fn is_of_another_boot(&self) -> bool {
+        !self.boot_id.is_empty() && self.boot_id != boot_id()
+    }
+
     /// What is left to write down of it when its command runs: nothing that is secret.
     pub(super) fn spent(&self) -> Option<Self> {
         let WireCommand::Shell(shell) = &self.command else {
@@ -55,6 +73,7 @@ impl Order {
         Some(Self {
             token: self.token,
             command: WireCommand::Shell(spent),
+            boot_id: self.boot_id.clone(),
         })
     }
 }
@@ -89,6 +108,17 @@ pub(super) struct Ended {
     pub(super) exit: Exit,
     /// The length of each log.
     pub(super) logs: BTreeMap<String, u64>,
+    /// Of a command that is lost: how much of each log it said itself. Who has more of it
+    /// than that has what a power cut took from here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) said: BTreeMap<String, u64>,
+}
+
+impl Ended {
+    pub(super) fn new(exit: Exit, logs: BTreeMap<String, u64>) -> Self {
+        let said = BTreeMap::new();
+        Self { exit, logs, said }
+    }
 }
 
 /// On which terms a launcher starts the command.
@@ -295,9 +325,10 @@ pub(super) fn private() -> fs::OpenOptions {
     options
 }
 
-/// Reads what [`write()`] wrote.
+/// Reads what [`write()`] wrote. What a power cut has torn is [`io::ErrorKind::InvalidData`].
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
-    rmp_serde::from_slice(&fs::read(path)?).map_err(io::Error::other)
+    let torn = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    rmp_serde::from_slice(&fs::read(path)?).map_err(torn)
 }
 
 /// Writes a file that is there as a whole or not at all.
@@ -319,6 +350,10 @@ fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
 
 /// Which start of the host this is.
 pub(super) fn boot_id() -> String {
+    #[cfg(test)]
+    if let Some(played) = super::bench::played_boot() {
+        return played;
+    }
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     text.unwrap_or_default().trim().to_owned()
 }

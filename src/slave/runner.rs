@@ -752,7 +752,7 @@ impl<'a> Runner<'a> {
         let lengths = self.followers.iter().map(|it| it.log.length());
         // A command that never began has logs with nothing in them.
         logs.extend(names.zip(lengths.chain(std::iter::repeat(0))));
-        let ended = Ended { exit, logs };
+        let ended = Ended::new(exit, logs);
         while let Err(error) = self.dir.write_ended(&ended) {
             if !self.dir.path().is_dir() {
                 // Somebody has cleared the spool away: nobody wants to know.

@@ -155,7 +155,7 @@ impl ServedCommand {
                 logs.insert(log.name.clone(), log.sent);
             }
             let exit = Exit::new(-1, ExitCause::Lost(why.to_owned()), 0);
-            self.ended = Some(Ended { exit, logs });
+            self.ended = Some(Ended::new(exit, logs));
             return Ok(());
         }
         match spool::stage(&self.dir)? {
@@ -220,7 +220,22 @@ impl ServedCommand {
             log.length = here.min(said);
         }
         self.ended = Some(ended);
+        self.keep_to_the_truth();
         Ok(())
+    }
+
+    /// A log of which the master has more than a power cut has left here ends with what the
+    /// master has: what was added here to complete it does not belong there.
+    fn keep_to_the_truth(&mut self) {
+        let Some(ended) = &mut self.ended else {
+            return;
+        };
+        for log in &mut self.logs {
+            if ended.said.get(&log.name).is_some_and(|it| *it < log.sent) {
+                log.length = log.sent;
+                ended.logs.insert(log.name.clone(), log.sent);
+            }
+        }
     }
 
     /// The master has asked for everything from these offsets on.
@@ -238,6 +253,7 @@ impl ServedCommand {
                 self.tell_how_far(place, offset);
             }
         }
+        self.keep_to_the_truth();
         if let Err(error) = self.look_quickly() {
             let dir = self.dir.path().display();
             warn!(%dir, %error, "the spool of a command cannot be read");

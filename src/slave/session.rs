@@ -87,6 +87,7 @@ where
     writer.push(&FromSlave::Attached {
         facts: SlaveFacts {
             capabilities: slave.capabilities.clone(),
+            spool: served.spool.token().to_owned(),
             ..facts(&slave.settings.basedir)
         },
         commands: served.states(),
@@ -337,7 +338,7 @@ impl Served {
         let mut token = [0; 8];
         getrandom::fill(&mut token).map_err(|error| error.to_string())?;
         let token = u64::from_ne_bytes(token);
-        let order = Order { token, command };
+        let order = Order::new(token, command);
         let dir = self.spool.create(id, &order).map_err(unwritable)?;
         info!(command = %id, "started");
         self.add(id, dir, order);

@@ -31,6 +31,8 @@ const LEASES: usize = 256;
 /// Their places have to fit into one byte.
 const MOST_LOGFILES: usize = 200;
 
+const RESTARTED: &str = "the slave's host was restarted";
+
 /// How far a command has come.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Stage {
@@ -46,6 +48,8 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Spool {
     dir: PathBuf,
+    /// Made by chance with the directory: another spool in its place has another one.
+    token: String,
     leases: BTreeMap<i64, u64>,
 }
 
@@ -81,7 +85,13 @@ impl Spool {
                 BTreeMap::new()
             }
         };
-        Ok(Self { dir, leases })
+        let token = token(&dir)?;
+        Ok(Self { dir, token, leases })
+    }
+
+    /// What this spool is called, and no other.
+    pub(super) fn token(&self) -> &str {
+        &self.token
     }
 
     /// Every command that is here.
@@ -168,8 +178,34 @@ impl Spool {
     }
 }
 
+/// What the spool in `dir` is called; one that is new, or was torn by a power cut, gets a name.
+fn token(dir: &Path) -> io::Result<String> {
+    let path = dir.join("token");
+    match order::read::<String>(&path) {
+        Ok(token) if !token.is_empty() => return Ok(token),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+        _ => {}
+    }
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let token = format!("{:016x}", u64::from_ne_bytes(bytes));
+    order::write(&path, &token)?;
+    Ok(token)
+}
+
 /// Finds out how far a command has come.
 pub(super) fn stage(dir: &CommandDir) -> io::Result<Stage> {
+    match look(dir) {
+        // Files are there as a whole or not at all, but for a power cut.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let why = "the slave's host went down before its spool was on the disk";
+            Ok(Stage::Lost(why.to_owned()))
+        }
+        stage => stage,
+    }
+}
+
+fn look(dir: &CommandDir) -> io::Result<Stage> {
     if let Some(ended) = dir.ended()? {
         return Ok(Stage::Ended(ended));
     }
@@ -182,7 +218,11 @@ pub(super) fn stage(dir: &CommandDir) -> io::Result<Stage> {
         return Ok(Stage::Ended(ended));
     }
     let Some(begun) = dir.begun()? else {
-        return Ok(Stage::Ordered);
+        return Ok(match dir.order()?.is_of_another_boot() {
+            // That it was begun may never have come to the disk.
+            true => Stage::Lost(RESTARTED.to_owned()),
+            false => Stage::Ordered,
+        });
     };
     let why = if begun.boot_id == order::boot_id() {
         end_leftovers(&begun);
@@ -192,7 +232,7 @@ pub(super) fn stage(dir: &CommandDir) -> io::Result<Stage> {
             None => "the runner of the command was killed".to_owned(),
         }
     } else {
-        "the slave's host was restarted".to_owned()
+        RESTARTED.to_owned()
     };
     Ok(Stage::Lost(why))
 }
@@ -204,10 +244,11 @@ pub(super) fn write_lost(dir: &CommandDir, why: &str) -> io::Result<Ended> {
     }
     let names = dir.order().map(|it| order::log_names(&it.command));
     let names = names.unwrap_or_else(|_| vec![STDIO.to_owned()]);
-    let mut logs = BTreeMap::new();
+    let (mut logs, mut said) = (BTreeMap::new(), BTreeMap::new());
     for (place, name) in names.into_iter().enumerate() {
         let mut log = order::private().create(true).open(dir.log(place))?;
         let mut tail = missing_tail(&mut log)?;
+        said.insert(name.clone(), log.metadata()?.len());
         if place == 0 {
             let line = format!("\nthe command is lost: {why}\n");
             record::push(Channel::Header, line.as_bytes(), &mut tail);
@@ -221,6 +262,7 @@ pub(super) fn write_lost(dir: &CommandDir, why: &str) -> io::Result<Ended> {
     let ended = Ended {
         exit: Exit::new(code, cause, elapsed_ms),
         logs,
+        said,
     };
     dir.write_ended(&ended)?;
     Ok(ended)
@@ -369,10 +411,7 @@ mod tests {
 
     fn order() -> Order {
         let dir = "a".to_owned();
-        Order {
-            token: 5,
-            command: WireCommand::File(WireFile::Mkdir { dir }),
-        }
+        Order::new(5, WireCommand::File(WireFile::Mkdir { dir }))
     }
 
     fn begun(boot_id: String) -> Begun {
@@ -411,6 +450,43 @@ mod tests {
         spool.forget(id(1)).unwrap();
         spool.forget(id(1)).unwrap();
         assert!(!spool.command(id(1)).path().is_dir());
+    }
+
+    #[test]
+    fn what_a_power_cut_has_torn_is_not_begun_again() {
+        let base = tempfile::tempdir().unwrap();
+        let spool = Spool::open(base.path(), "one").unwrap();
+        for (number, file) in [(1, "begun"), (2, "exit"), (3, "command")] {
+            let dir = spool.create(id(number), &order()).unwrap();
+            fs::write(dir.path().join(file), b"\x82").unwrap();
+            let Stage::Lost(why) = stage(&dir).unwrap() else {
+                panic!("{file} is taken for whole");
+            };
+            assert_eq!(
+                why,
+                "the slave's host went down before its spool was on the disk"
+            );
+        }
+        // What was ordered before the power was cut may have been begun.
+        let dir = spool.create(id(4), &order()).unwrap();
+        super::super::bench::play_boot("the next start");
+        assert_eq!(stage(&dir).unwrap(), Stage::Lost(RESTARTED.to_owned()));
+        let dir = spool.create(id(5), &order()).unwrap();
+        assert_eq!(stage(&dir).unwrap(), Stage::Ordered);
+    }
+
+    #[test]
+    fn another_spool_in_its_place_is_called_otherwise() {
+        let base = tempfile::tempdir().unwrap();
+        let first = Spool::open(base.path(), "one").unwrap();
+        let again = Spool::open(base.path(), "one").unwrap();
+        assert_eq!(first.token(), again.token());
+        fs::write(first.dir.join("token"), b"").unwrap();
+        let torn = Spool::open(base.path(), "one").unwrap();
+        assert_ne!(torn.token(), first.token());
+        fs::remove_dir_all(base.path().join("spool")).unwrap();
+        let new = Spool::open(base.path(), "one").unwrap();
+        assert_ne!(new.token(), torn.token());
     }
 
     #[test]

@@ -30,6 +30,9 @@ use crate::wire::WireFile;
 /// The work that this process has begun.
 #[derive(Debug)]
 pub(super) struct Works {
+    /// Stands for the host, where there is none.
+    #[cfg(test)]
+    pub(super) host: Option<super::bench::Host>,
     program: PathBuf,
     basedir: PathBuf,
     /// Each with the directory of its command.
@@ -40,6 +43,8 @@ pub(super) struct Works {
 impl Works {
     pub(super) fn new(program: PathBuf, basedir: PathBuf) -> Self {
         Self {
+            #[cfg(test)]
+            host: None,
             program,
             basedir,
             runners: Vec::new(),
@@ -50,6 +55,8 @@ impl Works {
     /// Has the command of `dir` carried out.
     pub(super) fn begin(&mut self, dir: &CommandDir, command: &WireCommand) -> io::Result<()> {
         match command {
+            #[cfg(test)]
+            WireCommand::Shell(_) if let Some(host) = &self.host => host.begin(dir)?,
             WireCommand::Shell(_) => {
                 let complaint = dir.complaint();
                 let complaint = order::private().create(true).append(true).open(complaint)?;
@@ -86,6 +93,10 @@ impl Works {
     /// Whether a runner for the command of `dir` is there, even if it has not
     /// begun: on a busy host that may take its time.
     pub(super) fn has_runner(&mut self, dir: &CommandDir) -> bool {
+        #[cfg(test)]
+        if let Some(host) = &self.host {
+            return host.has_runner(dir);
+        }
         self.reap();
         self.runners.iter().any(|(it, _)| it == dir)
     }
@@ -134,7 +145,7 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let mut exit = Exit::new(code, ExitCause::Exited, elapsed_ms);
     exit.result = result;
-    dir.write_ended(&Ended { exit, logs })
+    dir.write_ended(&Ended::new(exit, logs))
 }
 
 /// Claims a command. A slave that only looks how far it has come holds the

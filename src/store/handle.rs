@@ -54,10 +54,7 @@ impl StoreHandle {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let writer = Sqlite::open(path)?;
         let (jobs, inbox) = mpsc::channel(WAITING);
-        thread::Builder::new()
-            .name("store".into())
-            .spawn(move || write_all(writer, inbox))
-            .map_err(|error| StoreError::new(format!("no thread to write with: {error}")))?;
+        start_writer(writer, inbox)?;
         let readers = Readers {
             path: path.to_owned(),
             idle: Mutex::default(),
@@ -112,7 +109,7 @@ impl StoreHandle {
     {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await;
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = move || {
             let idle = readers
                 .idle
                 .lock()
@@ -130,47 +127,67 @@ impl StoreHandle {
                 .push(sqlite);
             drop(permit);
             answer
-        });
-        reading
+        };
+        #[cfg(test)]
+        if bench::is_here() {
+            return reading();
+        }
+        tokio::task::spawn_blocking(reading)
             .await
             .map_err(|error| StoreError::new(format!("reading broke off: {error}")))?
     }
 }
 
-/// The writer's life.
-fn write_all(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) {
-    while let Some(first) = inbox.blocking_recv() {
-        // Becomes an error when SQLite gives the transaction up: then nothing of it stands,
-        // and the jobs that come after must not stand alone.
-        let mut begun = sqlite.begin();
-        let mut answers = Vec::new();
-        let mut settle = None;
-        let mut next = Some(first);
-        while let Some(told) = next.take() {
-            match told {
-                Told::Run(job) => {
-                    answers.extend(run(&mut sqlite, job, begun.is_ok()));
-                    if begun.is_ok() && sqlite.has_lost_transaction() {
-                        let what = "the transaction was rolled back; the disk may be full";
-                        begun = Err(StoreError::new(what));
-                    }
-                }
-                Told::Settle(tell) => {
-                    settle = Some(tell);
-                    break;
+/// Starts the writer on a thread of its own.
+fn start_writer(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) -> Result<()> {
+    #[cfg(test)]
+    if bench::is_here() {
+        bench::start_writer(sqlite, inbox);
+        return Ok(());
+    }
+    let life = move || {
+        while let Some(first) = inbox.blocking_recv() {
+            write_together(&mut sqlite, first, &mut inbox);
+        }
+    };
+    let thread = thread::Builder::new().name("store".into()).spawn(life);
+    thread
+        .map(drop)
+        .map_err(|error| StoreError::new(format!("no thread to write with: {error}")))
+}
+
+/// Carries out what waits, as one transaction, and answers.
+fn write_together(sqlite: &mut Sqlite, first: Told, inbox: &mut mpsc::Receiver<Told>) {
+    // Becomes an error when SQLite gives the transaction up: then nothing of it stands,
+    // and the jobs that come after must not stand alone.
+    let mut begun = sqlite.begin();
+    let mut answers = Vec::new();
+    let mut settle = None;
+    let mut next = Some(first);
+    while let Some(told) = next.take() {
+        match told {
+            Told::Run(job) => {
+                answers.extend(run(sqlite, job, begun.is_ok()));
+                if begun.is_ok() && sqlite.has_lost_transaction() {
+                    let what = "the transaction was rolled back; the disk may be full";
+                    begun = Err(StoreError::new(what));
                 }
             }
-            if answers.len() < TOGETHER {
-                next = inbox.try_recv().ok();
+            Told::Settle(tell) => {
+                settle = Some(tell);
+                break;
             }
         }
-        let committed = begun.and_then(|()| sqlite.commit());
-        for answer in answers {
-            answer(committed.clone());
+        if answers.len() < TOGETHER {
+            next = inbox.try_recv().ok();
         }
-        if let Some(tell) = settle {
-            drop(tell.send(sqlite.checkpoint()));
-        }
+    }
+    let committed = begun.and_then(|()| sqlite.commit());
+    for answer in answers {
+        answer(committed.clone());
+    }
+    if let Some(tell) = settle {
+        drop(tell.send(sqlite.checkpoint()));
     }
 }
 
@@ -183,4 +200,47 @@ fn run(sqlite: &mut Sqlite, job: Job, is_begun: bool) -> Option<Answer> {
         sqlite.abandon_savepoint();
     }
     ran.ok()
+}
+
+/// The store as a part of a runtime whose time is paused: a thread of its own would be
+/// waited for by nobody.
+#[cfg(test)]
+pub(crate) mod bench {
+    use std::cell::{Cell, RefCell};
+
+    use tokio::sync::mpsc;
+    use tokio::task::AbortHandle;
+
+    use super::{Sqlite, Told, write_together};
+
+    thread_local! {
+        static HERE: Cell<bool> = const { Cell::new(false) };
+        static WRITERS: RefCell<Vec<AbortHandle>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Stores that this thread opens from now on write and read on it.
+    pub(crate) fn stay_here() {
+        HERE.set(true);
+    }
+
+    /// Ends every writer of this thread; what it was told last is not written.
+    pub(crate) fn kill_writers() {
+        for writer in WRITERS.take() {
+            writer.abort();
+        }
+    }
+
+    pub(super) fn is_here() -> bool {
+        HERE.get()
+    }
+
+    pub(super) fn start_writer(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) {
+        let life = async move {
+            while let Some(first) = inbox.recv().await {
+                write_together(&mut sqlite, first, &mut inbox);
+            }
+        };
+        let writer = tokio::spawn(life).abort_handle();
+        WRITERS.with_borrow_mut(|it| it.push(writer));
+    }
 }

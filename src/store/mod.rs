@@ -34,6 +34,8 @@ use crate::model::StepRecord;
 use crate::model::Timestamp;
 
 pub(crate) use handle::StoreHandle;
+#[cfg(test)]
+pub(crate) use handle::bench;
 
 /// Makes the database file of a new master, or brings an older one up to date.
 ///
@@ -131,8 +133,10 @@ pub(crate) trait Store {
     /// Writes down a step as it stands, with its logs.
     fn put_step(&mut self, build: BuildId, step: &StepRecord) -> Result<()>;
     /// Writes down that a command is about to run; its output begins at `log_start` of the
-    /// step's `stdio`.
-    fn start_command(&mut self, build: BuildId, at: CommandRow) -> Result<()>;
+    /// step's `stdio`. `spool` is that of the slave that will be given it, if it is here.
+    fn start_command(&mut self, build: BuildId, at: CommandRow, spool: Option<&str>) -> Result<()>;
+    /// Writes down in which spool a slave will be given a command that none was given before.
+    fn give_command(&mut self, build: BuildId, at: CommandRow, spool: &str) -> Result<()>;
     /// Writes down how a command ended; its output ends at `log_end` of the step's `stdio`.
     fn finish_command(
         &mut self,
@@ -347,8 +351,18 @@ impl StoreError {
     }
 }
 
-/// The commands of a step in order; with how each ended, and where its output did.
-pub(crate) type CommandHistory = Vec<(CommandRow, Option<(Exit, u64)>)>;
+/// The commands of a step, in order.
+pub(crate) type CommandHistory = Vec<PastCommand>;
+
+/// A command of an earlier run of the master.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PastCommand {
+    pub(crate) at: CommandRow,
+    /// The spool in which a slave was given it first.
+    pub(crate) spool: Option<String>,
+    /// How it ended, and where its output did.
+    pub(crate) end: Option<(Exit, u64)>,
+}
 
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 

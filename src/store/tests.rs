@@ -22,7 +22,8 @@ use crate::model::Timestamp;
 use crate::model::Usage;
 
 use super::{
-    BuildEnd, CommandRow, ConfigFile, NewBuild, NewConfig, Result, Store, StoreError, StoreHandle,
+    BuildEnd, CommandRow, ConfigFile, NewBuild, NewConfig, PastCommand, Result, Store, StoreError,
+    StoreHandle,
 };
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -313,9 +314,10 @@ async fn a_running_build_can_be_gone_on_with() {
             ..step(1)
         };
         verbs.put_step(build, &begun)?;
-        verbs.start_command(build, ended)?;
+        verbs.start_command(build, ended, Some("here"))?;
         verbs.finish_command(build, ended, &told, 80)?;
-        verbs.start_command(build, running)?;
+        verbs.start_command(build, running, None)?;
+        verbs.give_command(build, running, "there")?;
         let lock = |name: &str, access| LockUse {
             lock: name.into(),
             access,
@@ -343,7 +345,18 @@ async fn a_running_build_can_be_gone_on_with() {
     assert_eq!(found.steps[0].ended.as_deref(), Some("exit code 3"));
     assert_eq!(found.steps[1].usage, None);
     assert_eq!(found.steps[1].logs[0].name, "stdio");
-    assert_eq!(found.commands, [(ended, Some((exit, 80))), (running, None)]);
+    let past = |at, spool: &str, end| PastCommand {
+        at,
+        spool: Some(spool.into()),
+        end,
+    };
+    assert_eq!(
+        found.commands,
+        [
+            past(ended, "here", Some((exit, 80))),
+            past(running, "there", None)
+        ]
+    );
     assert_eq!(found.build.properties.text("branch"), Some("main"));
     let id = found.build.id;
     let leases = write(&store, move |verbs| {

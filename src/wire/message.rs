@@ -145,6 +145,16 @@ pub(crate) struct SlaveFacts {
     /// First lines of what programs there say of themselves, by name.
     #[serde(default)]
     pub(crate) capabilities: BTreeMap<String, String>,
+    /// What the spool for this master is called; another one in its place is called otherwise.
+    #[serde(default)]
+    pub(crate) spool: String,
+}
+
+impl SlaveFacts {
+    /// What a command that was begun can be met again in: this spool, in this run of its host.
+    pub(crate) fn spool(&self) -> String {
+        format!("{} {}", self.boot_id, self.spool)
+    }
 }
 
 /// A command in a slave's spool.

@@ -20,8 +20,8 @@ use crate::model::StepRecord;
 use crate::model::Timestamp;
 
 use super::super::{
-    BegunBuild, BuildEnd, CommandHistory, CommandRow, FinishedBuildset, NewBuild, Result,
-    StoreError, UnfinishedBuild,
+    BegunBuild, BuildEnd, CommandHistory, CommandRow, FinishedBuildset, NewBuild, PastCommand,
+    Result, StoreError, UnfinishedBuild,
 };
 use super::Sqlite;
 use super::rows::{
@@ -205,19 +205,34 @@ impl Sqlite {
         Ok(())
     }
 
-    pub(super) fn insert_command(&self, build: BuildId, at: CommandRow) -> Result<()> {
+    pub(super) fn insert_command(
+        &self,
+        build: BuildId,
+        at: CommandRow,
+        spool: Option<&str>,
+    ) -> Result<()> {
         self.db
             .prepare_cached(
-                "INSERT OR REPLACE INTO commands (build, step, idx, attempt, log_start) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO commands (build, step, idx, attempt, log_start, spool) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 build.0,
                 at.step,
                 at.index,
                 at.attempt,
-                at.log_start
+                at.log_start,
+                spool
             ])?;
+        Ok(())
+    }
+
+    pub(super) fn update_spool(&self, build: BuildId, at: CommandRow, spool: &str) -> Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE commands SET spool = ?4 WHERE build = ?1 AND step = ?2 AND idx = ?3",
+            )?
+            .execute(params![build.0, at.step, at.index, spool])?;
         Ok(())
     }
 
@@ -320,7 +335,7 @@ impl Sqlite {
 
     fn select_commands(&self, build: BuildId, step: u32) -> Result<CommandHistory> {
         let mut select = self.db.prepare_cached(
-            "SELECT idx, attempt, log_start, end, log_end FROM commands \
+            "SELECT idx, attempt, log_start, end, log_end, spool FROM commands \
              WHERE build = ?1 AND step = ?2 ORDER BY idx",
         )?;
         let rows = select.query_map(params![build.0, step], |row| {
@@ -334,12 +349,17 @@ impl Sqlite {
                 at,
                 row.get::<_, Option<String>>(3)?,
                 row.get::<_, Option<u64>>(4)?,
+                row.get(5)?,
             ))
         })?;
         rows.map(|row| {
-            let (at, end, log_end) = row?;
+            let (at, end, log_end, spool) = row?;
             let end = end.as_deref().map(from_json).transpose()?;
-            Ok((at, end.zip(log_end)))
+            Ok(PastCommand {
+                at,
+                spool,
+                end: end.zip(log_end),
+            })
         })
         .collect()
     }

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("locks_and_numbers.sql"),
     include_str!("configs.sql"),
     include_str!("usage.sql"),
+    include_str!("spools.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -117,8 +117,12 @@ impl Store for Sqlite {
     fn put_step(&mut self, build: BuildId, step: &StepRecord) -> Result<()> {
         self.upsert_step(build, step)
     }
-    fn start_command(&mut self, build: BuildId, at: CommandRow) -> Result<()> {
-        self.insert_command(build, at)
+    fn start_command(&mut self, build: BuildId, at: CommandRow, spool: Option<&str>) -> Result<()> {
+        self.insert_command(build, at, spool)
+    }
+
+    fn give_command(&mut self, build: BuildId, at: CommandRow, spool: &str) -> Result<()> {
+        self.update_spool(build, at, spool)
     }
     fn finish_command(
         &mut self,

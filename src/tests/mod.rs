@@ -1,0 +1,3 @@
+//! What is tested over all rooms at once.
+
+mod simulation;
