@@ -29,5 +29,6 @@ mod stalls;
 mod strangers;
 mod terms;
 mod tls;
+mod torture;
 mod triggers;
 mod upload;
