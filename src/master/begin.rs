@@ -274,6 +274,7 @@ impl Build {
             stopped: false,
             due: Vec::new(),
             open: None,
+            whole_logs: Vec::new(),
             postscripts: Vec::new(),
             forgettable: Vec::new(),
             news: Vec::new(),

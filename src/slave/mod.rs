@@ -10,6 +10,7 @@
 
 mod capability;
 mod connect;
+mod disk;
 mod environment;
 mod facts;
 mod files;

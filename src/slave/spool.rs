@@ -126,14 +126,19 @@ impl Spool {
         let fresh = CommandDir::new(self.dir.join(format!("{id}.new")));
         remove(fresh.path())?;
         make_private_dir(fresh.path())?;
-        if let Err(error) = fresh.write_order(order) {
+        let dir = self.command(id);
+        let fill = || {
+            fresh.write_order(order)?;
+            make_fifo(&fresh.control())?;
+            // Made now, so that nobody needs room on the disk only to look.
+            fresh.claim()?;
+            fs::rename(fresh.path(), dir.path())
+        };
+        if let Err(error) = fill() {
             // What is there of it may hold a secret, and nobody would look for it.
             remove(fresh.path())?;
             return Err(error);
         }
-        make_fifo(&fresh.control())?;
-        let dir = self.command(id);
-        fs::rename(fresh.path(), dir.path())?;
         Ok(dir)
     }
 

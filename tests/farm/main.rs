@@ -12,6 +12,7 @@ mod download;
 mod durable;
 mod facts;
 mod farm;
+mod full;
 mod hello;
 mod journey;
 mod launched;
