@@ -842,7 +842,7 @@ async fn a_broken_template_is_told_on_the_page() {
 async fn a_disk_that_builds_wait_for_is_on_every_page() {
     let (desk, router) = full().await;
     let build = crate::model::BuildKey {
-        builder: super::sample::HOSTILE.into(),
+        builder: HOSTILE.into(),
         number: 6,
     };
     *desk.troubles.lock().expect("not poisoned") = vec![Trouble {

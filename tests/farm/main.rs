@@ -31,4 +31,5 @@ mod strangers;
 mod terms;
 mod tls;
 mod triggers;
+mod upgrades;
 mod upload;
