@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::disk::HELD;
-use super::order::{CommandDir, Control, Ended, Order, log_names};
+use super::order::{CommandDir, Control, Ended, Order, log_names, private};
 use super::spool::{self, Stage};
 use super::work::Works;
 use crate::logs::disk;
@@ -52,6 +52,8 @@ pub(super) struct ServedCommand {
     pub(super) is_forgotten: bool,
     /// How often it was begun in this session.
     tries: u32,
+    /// Whether it is to end.
+    is_interrupted: bool,
     /// When it was heard the last time that it waits for room on the disk.
     held: Option<Instant>,
 }
@@ -139,6 +141,7 @@ impl ServedCommand {
             is_end_said: false,
             is_forgotten: false,
             tries: 0,
+            is_interrupted: false,
             held: None,
         }
     }
@@ -171,6 +174,15 @@ impl ServedCommand {
         !is_over && (self.held.is_some_and(|it| it.elapsed() < HELD) || works.is_held(&self.dir))
     }
 
+    /// Tells the runner to end the command. One that waits for its disk before it has begun hears
+    /// nothing yet, and may find no file either: [`look`](Self::look) says it again.
+    pub(super) fn interrupt(&mut self) -> io::Result<()> {
+        self.is_interrupted = true;
+        let written = private().create(true).open(self.dir.interrupt());
+        self.tell_runner(Control::Interrupt);
+        written.map(drop)
+    }
+
     /// Gives up a file command that waits for its disk.
     pub(super) fn interrupt_held(&mut self, works: &Works) {
         if matches!(self.command, WireCommand::File(_)) && works.is_held(&self.dir) {
@@ -183,6 +195,10 @@ impl ServedCommand {
 
     /// Looks how far the command has come, and does what must be done.
     pub(super) fn look(&mut self, works: &mut Works) -> io::Result<()> {
+        if self.is_interrupted && self.ended.is_none() {
+            // What cannot be written down now is said again at the next look.
+            let _ = self.interrupt();
+        }
         match self.look_closely(works) {
             Err(error) if disk::may_pass(&error) => {
                 self.waits_for_disk();

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::Slave;
 use super::disk::DiskNews;
 use super::facts::facts;
-use super::order::{CommandDir, Control, Order, private};
+use super::order::{CommandDir, Order};
 use super::runner_log::held;
 use super::served::ServedCommand;
 use super::spool::{self, Spool};
@@ -466,11 +466,10 @@ impl Served {
         };
         info!(command = %id, why, "interrupted");
         command.interrupt_held(works);
-        // For a runner that does not listen yet; the others hear it at once.
-        if let Err(error) = private().create(true).open(command.dir.interrupt()) {
+        // The file is for a runner that does not listen yet; the others hear it at once.
+        if let Err(error) = command.interrupt() {
             warn!(command = %id, %error, "an interrupt is not written down");
         }
-        command.tell_runner(Control::Interrupt);
     }
 
     /// Removes what is known of a command: now, or when it has ended.

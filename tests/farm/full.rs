@@ -412,6 +412,32 @@ fn a_held_build_can_be_stopped_when_the_slaves_disk_is_full() {
 }
 
 #[test]
+fn a_stop_is_not_forgotten_while_the_disk_is_full() {
+    let mut farm = Farm::new(SLAVE);
+    let Some(disk) = Disk::mount(&farm.path("linux"), 16 * MIB) else {
+        return;
+    };
+    write_recipe(
+        &farm,
+        "[[steps]]\ntype = \"shell\"\ncommand = \"seq 1 600000; sleep 1000\"\n",
+    );
+    start(&mut farm);
+    disk.fill(MIB);
+    assert_eq!(force(&farm), 200);
+    farm.wait("the trouble", |farm| {
+        (!troubles(farm).is_empty()).then_some(())
+    });
+    disk.fill(0);
+    let stopped = farm.post("/builders/it-linux/builds/0/stop", "comments=enough");
+    assert_eq!(stopped.expect("an answer").0, 200);
+    disk.free();
+    let build = farm.wait_builds("it-linux", 1);
+    assert_eq!(build["results"], 4, "{build:#}");
+    let said = output(&farm, 0, "shell", "stdio");
+    assert!(seq(600_000).starts_with(&said), "nothing of it is garbled");
+}
+
+#[test]
 fn on_a_read_only_file_system_nothing_starts_and_the_reason_is_said() {
     let mut farm = Farm::new(SLAVE);
     let (Some(ours), Some(theirs)) = (
