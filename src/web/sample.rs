@@ -60,7 +60,7 @@ use super::desk::Desk;
 use super::desk::Verbs;
 use super::frame::Frame;
 use crate::master::Access;
-use crate::master::troubles::Trouble;
+use crate::master::troubles::Trouble as DiskTrouble;
 
 /// A name that breaks out of everything that does not escape.
 pub(super) const HOSTILE: &str = "web lint/\"><script>alert('x')</script>";
@@ -77,7 +77,7 @@ pub(super) struct SampleDesk {
     /// Set by tests whose files have mistakes.
     pub(super) bad_since: Mutex<Option<Timestamp>>,
     /// Set by tests of disks that are full.
-    pub(super) troubles: Mutex<Vec<Trouble>>,
+    pub(super) troubles: Mutex<Vec<DiskTrouble>>,
 }
 
 pub(super) fn master_plan() -> MasterPlan {
@@ -473,7 +473,7 @@ impl Desk for SampleDesk {
         *self.bad_since.lock().expect("not poisoned")
     }
 
-    fn troubles(&self) -> Vec<Trouble> {
+    fn troubles(&self) -> Vec<DiskTrouble> {
         self.troubles.lock().expect("not poisoned").clone()
     }
 
