@@ -121,10 +121,11 @@ pub fn run_slaves(
                 max_delay: std::time::Duration::from_secs(10),
                 keepalive: None,
                 umask: None,
-                program: std::env::current_exe().map_err(|error| error.to_string())?,
+                program: process::own_program().map_err(|error| error.to_string())?,
                 capabilities: std::collections::BTreeMap::new(),
                 going: CancellationToken::new(),
                 watches_stamp: false,
+                follows_upgrades: false,
             };
             slaves.spawn(slave::run(
                 settings,

@@ -140,7 +140,7 @@
   const names = following
     ? ["step_finished", "build_finished", "resync"]
     : ["change_added", "request_added", "request_finished", "build_started", "step_started", "step_finished",
-      "build_finished", "slave_changed", "reloaded", "reload_refused",
+      "build_finished", "slave_changed", "trouble_changed", "reloaded", "reload_refused",
       "resync"];
   let events = null;
   const listen = () => {

@@ -22,6 +22,7 @@ use crate::config;
 use crate::factories;
 use crate::master;
 use crate::model::ConfigId;
+use crate::process::Inherited;
 use crate::slave;
 use crate::slave::SlaveSettings;
 use crate::store;
@@ -33,6 +34,8 @@ use crate::wire::PASSWORD_VARIABLE;
 
 /// The database of a master, in its base directory.
 const STORE: &str = "state.sqlite";
+/// How often is looked whether somebody has to be buried.
+const BURY: Duration = Duration::from_secs(5);
 
 /// Called once, when a daemon does its work.
 pub(super) type OnReady = Box<dyn FnOnce() + Send>;
@@ -82,7 +85,13 @@ pub(super) async fn run_slave(
     dir: PathBuf,
     on_ready: OnReady,
     signals: mpsc::Receiver<Signal>,
-) -> Result<(), String> {
+) -> Result<slave::Ended, String> {
+    let mut inherited = Inherited::now();
+    tokio::spawn(async move {
+        while inherited.bury() {
+            tokio::time::sleep(BURY).await;
+        }
+    });
     let ini = slave_ini::load(&dir).map_err(|problems| problems.render(false))?;
     let going = CancellationToken::new();
     let settings = SlaveSettings {
@@ -99,6 +108,7 @@ pub(super) async fn run_slave(
         going: going.clone(),
         watches_stamp: ini.allow_shutdown == Some(AllowShutdown::File),
         program: program()?,
+        follows_upgrades: ini.follow_upgrades,
     };
     let stop = CancellationToken::new();
     let obeys = ini.allow_shutdown == Some(AllowShutdown::Signal);
@@ -130,6 +140,7 @@ pub(super) fn kept_slave(basedir: PathBuf, name: String) -> Result<SlaveSettings
         going: CancellationToken::new(),
         watches_stamp: false,
         program: program()?,
+        follows_upgrades: false,
     })
 }
 
@@ -144,7 +155,7 @@ pub(super) async fn run_over_stdio(basedir: PathBuf, name: String) -> Result<(),
 
 /// This program, which is the runner too.
 pub(super) fn program() -> Result<PathBuf, String> {
-    env::current_exe().map_err(|error| format!("failed to find this program: {error}"))
+    crate::process::own_program().map_err(|error| format!("failed to find this program: {error}"))
 }
 
 /// Makes the database of a new master.
@@ -197,7 +208,7 @@ pub(super) fn example_of(name: &str) -> Option<&'static str> {
 /// Where recipes are installed: beside the program, `../share/autobot/factories`.
 pub(super) fn share_factories() -> Vec<PathBuf> {
     let dir = || {
-        let program = env::current_exe().ok()?.canonicalize().ok()?;
+        let program = crate::process::own_program().ok()?.canonicalize().ok()?;
         let prefix = program.parent()?.parent()?;
         let dir = prefix.join("share/autobot/factories");
         dir.is_dir().then_some(dir)

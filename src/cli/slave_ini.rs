@@ -41,6 +41,8 @@ pub(super) struct SlaveIni {
     pub(super) umask: Option<u32>,
     /// What asks it to end when its builds have, besides the master.
     pub(super) allow_shutdown: Option<AllowShutdown>,
+    /// Whether it goes on as the program that replaces it.
+    pub(super) follow_upgrades: bool,
     /// Command lines by the name of what they ask for.
     pub(super) capabilities: BTreeMap<String, String>,
 }
@@ -80,6 +82,7 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
         let keepalive = keys.or("keepalive", Some(Duration::from_mins(10)));
         let umask = keys.optional::<Umask>("umask");
         let allow_shutdown = keys.optional::<AllowShutdown>("allow_shutdown");
+        let follow_upgrades = keys.or("follow_upgrades", true);
         let capabilities = keys.placed_map::<String>("capability");
         let tls = keys.optional::<bool>("tls");
         let authority = keys.optional::<PathBuf>("tls_ca");
@@ -116,6 +119,7 @@ fn read(text: &str, dir: &Path) -> Result<SlaveIni, Problems> {
                 keepalive: keepalive?,
                 umask: umask?.map(|Umask(it)| it),
                 allow_shutdown: allow_shutdown?,
+                follow_upgrades: follow_upgrades?,
                 capabilities: capabilities?
                     .into_iter()
                     .map(|(name, (_, line))| (name, line))
@@ -268,6 +272,7 @@ mod tests {
                 keepalive: Some(Duration::from_mins(10)),
                 umask: Some(0o027),
                 allow_shutdown: None,
+                follow_upgrades: true,
                 capabilities: BTreeMap::new(),
             })
         );

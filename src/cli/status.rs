@@ -13,18 +13,24 @@ use super::terminal::BAD;
 use super::terminal::DIM;
 use super::terminal::GOOD;
 
-/// Says for each directory what runs in it; succeeds if everything does.
+/// Says for each directory what runs in it; succeeds if everything does, and no disk is in
+/// its way.
 pub(super) async fn run(args: &DirsArgs) -> Done {
-    let mut everything_runs = true;
+    let mut is_well = true;
     for base in Base::of_all(&args.dirs)? {
         let Some(running) = daemon::running(&base.dir)? else {
-            everything_runs = false;
+            is_well = false;
             if !args.quiet {
                 println!("{base}: {BAD}not running{BAD:#}");
             }
             continue;
         };
         if args.quiet {
+            if base.kind == Kind::Master
+                && let Ok(status) = base.client().get::<Value>("/api/status").await
+            {
+                is_well &= troubles(&status).is_empty();
+            }
             continue;
         }
         let pid = running
@@ -33,13 +39,16 @@ pub(super) async fn run(args: &DirsArgs) -> Done {
         println!("{base}: {GOOD}running{GOOD:#}{pid}");
         if base.kind == Kind::Master {
             match base.client().get::<Value>("/api/status").await {
-                Ok(status) => details(&status),
+                Ok(status) => {
+                    details(&status);
+                    is_well &= troubles(&status).is_empty();
+                }
                 // It runs: that it does not answer is worth a line, not a failure.
                 Err(error) => println!("  {DIM}{error}{DIM:#}"),
             }
         }
     }
-    if everything_runs {
+    if is_well {
         Ok(())
     } else {
         Err(Failure::told())
@@ -48,9 +57,19 @@ pub(super) async fn run(args: &DirsArgs) -> Done {
 
 /// Prints what the master says of itself: single values on a line each, lists by their length.
 fn details(status: &Value) {
+    for line in troubles(status) {
+        println!("  {BAD}{line}{BAD:#}");
+    }
     for line in detail_lines(status) {
         println!("  {DIM}{line}{DIM:#}");
     }
+}
+
+/// The disks that do not take what is to be written.
+fn troubles(status: &Value) -> Vec<&str> {
+    let troubles = status.get("troubles").and_then(Value::as_array);
+    let troubles = troubles.into_iter().flatten();
+    troubles.filter_map(Value::as_str).collect()
 }
 
 fn detail_lines(status: &Value) -> Vec<String> {
@@ -84,6 +103,8 @@ fn phases(slaves: &[Value]) -> Vec<String> {
 
 fn detail_line(key: &str, value: &Value) -> Option<String> {
     let value = match value {
+        // Said before, a line each.
+        _ if key == "troubles" => return None,
         Value::String(text) => text.clone(),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         Value::Array(items) => items.len().to_string(),
@@ -99,10 +120,11 @@ mod tests {
     #[test]
     fn a_status_is_shown_line_by_line() {
         let status = serde_json::json!({
-            "version": "0.2.0", "started": "2026-03-01T12:00:00+01:00",
+            "troubles": ["logs cannot be written"], "version": "0.2.0", "started": "2026-03-01T12:00:00+01:00",
             "slaves": [{"name": "a", "phase": null}, {"name": "b", "phase": "is being started", "pause": "is paused since noon by ann"},
                 {"name": "c", "pause": "is paused since noon: new disk", "downtime": "has a planned downtime until noon", "shutdown": "shuts down when its builds are done", "missing": "is missing since noon"}], "waiting_requests": 3, "plan": {"a": 1}, "url": null,
         });
+        assert_eq!(troubles(&status), ["logs cannot be written"]);
         assert_eq!(
             detail_lines(&status),
             [

@@ -36,7 +36,7 @@ impl Installed {
     pub(super) fn of(dir: &Path) -> Self {
         let mut dirs = vec![dir.join("factories")];
         // `PREFIX/bin/autobot` has its share in `PREFIX/share/autobot`.
-        let program = std::env::current_exe().ok();
+        let program = crate::process::own_program().ok();
         let prefix = program
             .as_deref()
             .and_then(Path::parent)

@@ -25,6 +25,7 @@ use crate::master::pages::{Access, Door, Pages};
 use crate::master::pauses::Pauses;
 use crate::master::prune;
 use crate::master::reload::Fixtures;
+use crate::master::troubles;
 use crate::store::{StoreError, StoreHandle};
 
 /// Facts that may wait for the core: more make their senders wait.
@@ -195,6 +196,10 @@ pub(super) async fn put_together(
     );
     crew.supervise("control socket".into(), control);
     crew.supervise("notices".into(), notices::run(Arc::clone(&crew)));
+    crew.supervise(
+        "watching the database".into(),
+        troubles::watch_database(Arc::clone(&crew)),
+    );
     crew.supervise("pruning".into(), prune::run(Arc::clone(&crew)));
     Ok(handle)
 }

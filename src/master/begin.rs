@@ -276,6 +276,7 @@ impl Build {
             left: left_heard,
             stopped: false,
             due: Vec::new(),
+            whole_logs: Vec::new(),
             postscripts: Vec::new(),
             forgettable: Vec::new(),
             news: Vec::new(),

@@ -18,7 +18,9 @@ use crate::config::BuilderPlan;
 use crate::config::SlavePlan;
 use crate::expr::Values;
 use crate::logs;
+use crate::logs::append;
 use crate::logs::append::LogFile;
+use crate::logs::disk;
 use crate::master::command;
 use crate::master::core::Ticket;
 use crate::master::course::Course;
@@ -26,10 +28,12 @@ use crate::master::crew::Crew;
 use crate::master::lock_walk::Holds;
 use crate::master::properties::{Beginning, at_beginning};
 use crate::master::slaves::Session;
+use crate::master::troubles::{Patience, Place};
 use crate::master::walk::lost_verdict;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::Change;
+use crate::model::Channel;
 use crate::model::CommandId;
 use crate::model::Mask;
 use crate::model::Outcome;
@@ -87,6 +91,8 @@ pub(crate) struct Build {
     /// Set when the stop has been taken in: what always runs is not stopped again.
     pub(super) stopped: bool,
     pub(super) due: Vec<Write>,
+    /// Logs that a step gave as a whole, on their way to their files.
+    pub(super) whole_logs: Vec<(PathBuf, String)>,
     /// Lines for logs that stand there only after what is due is written down.
     pub(super) postscripts: Vec<(PathBuf, String)>,
     /// Commands whose ends are due: their slaves may forget them after that.
@@ -352,6 +358,18 @@ impl Build {
     /// Writes down what is due, and then tells slave and pages. A store that cannot write (a
     /// full disk) holds the build where it is: nothing leaves before it is written.
     pub(super) async fn flush(&mut self) {
+        let mut patience = Patience::new(&self.crew, &self.key);
+        for (path, content) in self.whole_logs.drain(..) {
+            while let Err(error) = append::write_whole(&path, Channel::Stdout, &content) {
+                if !disk::may_pass(&error) {
+                    let log = path.display();
+                    warn!(build = %self.key, %log, reason = %error, "failed to write a log");
+                    break;
+                }
+                patience.pause(Place::Logs, error).await;
+            }
+        }
+        let mut patience = Patience::new(&self.crew, &self.key);
         let due: Arc<[Write]> = std::mem::take(&mut self.due).into();
         loop {
             let writes = Arc::clone(&due);
@@ -361,20 +379,19 @@ impl Build {
                 .write(move |verbs| writes.iter().try_for_each(|write| write(verbs)));
             match written.await {
                 Ok(()) => break,
-                Err(error) => {
-                    error!(build = %self.key, reason = %error, "failed to write a build down; trying again");
-                    time::sleep(WRITE_PAUSE).await;
-                }
+                Err(error) => patience.pause(Place::Database, error.what).await,
             }
         }
+        let mut patience = Patience::new(&self.crew, &self.key);
         for (path, line) in self.postscripts.drain(..) {
-            let written = LogFile::open(&path).and_then(|mut log| {
-                // The rest of a record that was cut in the middle will not come any more.
-                log.cut(log.whole())?;
-                log.add_header(&line)
-            });
-            if let Err(error) = written {
-                warn!(log = %path.display(), reason = %error, "failed to end a log");
+            // Half of a record is cut off: of what was said before, and of this when it is tried again.
+            let add = |log: &mut LogFile| log.cut(log.whole()).and_then(|()| log.add_header(&line));
+            while let Err(error) = LogFile::open(&path).and_then(|mut log| add(&mut log)) {
+                if !disk::may_pass(&error) {
+                    warn!(log = %path.display(), reason = %error, "failed to end a log");
+                    break;
+                }
+                patience.pause(Place::Logs, error).await;
             }
         }
         for (session, id) in self.forgettable.drain(..) {

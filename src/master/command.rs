@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{self, Instant};
-use tracing::{debug, error, warn};
+use tracing::debug;
 
 use crate::clock;
 use crate::logs::append::LogFile;
-use crate::master::build::WRITE_PAUSE;
+use crate::logs::disk;
 use crate::master::crew::Crew;
-use crate::master::receive::{KeepError, Receiver};
+use crate::master::receive::{KeepError, Receiver, SettleError};
 use crate::master::side_logs::SideLogs;
 use crate::master::slaves::{News, Session};
+use crate::master::troubles::{Patience, Place};
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::CONTENT;
@@ -34,8 +35,6 @@ use crate::wire::{FromMaster, WireCommand};
 
 /// Pages hear of a growing log this often at most.
 const NEWS_PAUSE: Duration = Duration::from_millis(50);
-/// How long to wait before trying again to write to a full disk.
-const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// A slave that leaves out pieces of a log is asked again this often at most.
 const ASK_PAUSE: Duration = Duration::from_millis(100);
 /// How often in a row it is asked. What was under way when it was asked the first time comes
@@ -126,7 +125,8 @@ impl CommandLine<'_> {
             }
             match line {
                 Line::Finished(exit, length) => {
-                    return self.close(session, log, exit, start.saturating_add(length));
+                    let end = start.saturating_add(length);
+                    return self.close(session, log, exit, end).await;
                 }
                 Line::Refused(why) => return self.turned_away(&session, log, why),
                 Line::Lost(why) => return self.cut_off(log, ExitCause::Lost(why)),
@@ -252,7 +252,10 @@ impl CommandLine<'_> {
                                 }
                             }
                         }
-                        "stdio" => keep(log, start.saturating_add(offset), &bytes).await,
+                        "stdio" => {
+                            let mut patience = Patience::new(self.crew, self.key);
+                            keep(log, start.saturating_add(offset), &bytes, &mut patience).await
+                        }
                         _ => self.side.keep(&name, offset, &bytes).await,
                     };
                     if !is_kept {
@@ -282,7 +285,7 @@ impl CommandLine<'_> {
                         session.forget_route(self.id);
                         return Line::Gap;
                     }
-                    self.side.settle(&logs);
+                    self.side.settle(&logs).await;
                     let exit = self.settle_content(exit).await;
                     return Line::Finished(self.hidden(exit), stdio);
                 }
@@ -310,9 +313,9 @@ impl CommandLine<'_> {
             }
             None => {
                 let (build, row, spool) = (self.id.build, self.row, here.clone());
+                let mut patience = Patience::new(self.crew, self.key);
                 while let Err(error) = self.write_spool(build, row, spool.clone()).await {
-                    warn!(command = %self.id, reason = %error, "a command waits for the database");
-                    time::sleep(WRITE_PAUSE).await;
+                    patience.pause(Place::Database, error.what).await;
                 }
                 self.spool = Some(here);
                 Ok(())
@@ -336,13 +339,18 @@ impl CommandLine<'_> {
         let Some(content) = &mut self.content else {
             return Ok(true);
         };
+        let mut patience = Patience::new(self.crew, self.key);
         loop {
             match content.keep(offset, bytes) {
                 Ok(()) => return Ok(true),
                 Err(KeepError::Gap) => return Ok(false),
-                Err(KeepError::Disk(path, error)) if error.kind() == io::ErrorKind::StorageFull => {
-                    error!(path = %path.display(), reason = %error, "failed to keep an upload; trying again");
-                    time::sleep(DISK_PAUSE).await;
+                Err(KeepError::Disk(path, error)) if disk::may_pass(&error) => {
+                    let why = format!("`{}`: {error}", path.display());
+                    patience.pause(Place::Uploads, why).await;
+                    if is_stopped(self.stop.as_ref()) {
+                        // Asked for again, and given up there.
+                        return Ok(false);
+                    }
                 }
                 Err(KeepError::Disk(path, error)) => {
                     return Err(format!("`{}` cannot be written: {error}", path.display()));
@@ -367,11 +375,26 @@ impl CommandLine<'_> {
                 return exit;
             }
         };
-        let settled = tokio::task::spawn_blocking(move || content.settle(&sent)).await;
-        match settled {
-            Ok(Ok(())) => exit,
-            Ok(Err(why)) => refused(why),
-            Err(_) => refused("it broke off; see the master's log".into()),
+        let mut patience = Patience::new(self.crew, self.key);
+        loop {
+            let said = sent.clone();
+            let settling = move || {
+                let settled = content.settle(&said);
+                (content, settled)
+            };
+            let Ok((back, settled)) = tokio::task::spawn_blocking(settling).await else {
+                return refused("it broke off; see the master's log".into());
+            };
+            match settled {
+                Ok(()) => return exit,
+                Err(SettleError::Disk(why)) => patience.pause(Place::Uploads, why).await,
+                Err(SettleError::Refused(why)) => return refused(why),
+            }
+            content = back;
+            if is_stopped(self.stop.as_ref()) {
+                content.discard();
+                return Exit::new(-1, ExitCause::Interrupted, 1);
+            }
         }
     }
 
@@ -427,7 +450,7 @@ impl CommandLine<'_> {
         Line::Again
     }
 
-    fn close(&mut self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
+    async fn close(&mut self, session: Session, log: &mut LogFile, exit: Exit, end: u64) -> Finish {
         session.forget_route(self.id);
         if let Some(content) = &self.content {
             // Given up before it was in its place.
@@ -439,7 +462,8 @@ impl CommandLine<'_> {
             ExitCause::Lost(_) => log.whole(),
             _ => end,
         };
-        settle(log, end, &trailer(&exit));
+        let mut patience = Patience::new(self.crew, self.key);
+        settle(log, end, &trailer(&exit), &mut patience).await;
         self.tell_growth();
         Finish {
             exit,
@@ -490,27 +514,28 @@ fn refused(why: String) -> Exit {
 
 /// Puts bytes into the log; `false` if some are missing before them. A disk that is full
 /// is tried until it is not: nothing is acknowledged meanwhile, so the command waits.
-async fn keep(log: &mut LogFile, offset: u64, bytes: &[u8]) -> bool {
+async fn keep(log: &mut LogFile, offset: u64, bytes: &[u8], patience: &mut Patience<'_>) -> bool {
     loop {
         match log.append_at(offset, bytes) {
             Ok(()) => return true,
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return false,
-            Err(error) => {
-                error!(reason = %error, "failed to write a log; trying again");
-                time::sleep(DISK_PAUSE).await;
-            }
+            Err(error) => patience.pause(Place::Logs, error).await,
         }
     }
 }
 
-/// Ends the log of a command with a line that says how it ended.
-fn settle(log: &mut LogFile, end: u64, trailer: &str) {
-    let settled = log
-        .cut(end)
-        .and_then(|()| log.add_header(trailer))
-        .and_then(|()| log.sync());
-    if let Err(error) = settled {
-        error!(reason = %error, "failed to finish a log");
+/// Ends the log of a command with a line that says how it ended. Half of the line is no log,
+/// so a full disk is waited for here too.
+async fn settle(log: &mut LogFile, end: u64, trailer: &str, patience: &mut Patience<'_>) {
+    loop {
+        let settled = log
+            .cut(end)
+            .and_then(|()| log.add_header(trailer))
+            .and_then(|()| log.sync());
+        match settled {
+            Ok(()) => return,
+            Err(error) => patience.pause(Place::Logs, error).await,
+        }
     }
 }
 
@@ -536,6 +561,11 @@ pub(super) async fn told(hear: &mut watch::Receiver<Option<String>>) -> String {
         Some(why) => why,
         None => std::future::pending().await,
     }
+}
+
+/// Whether the build is to stop by now.
+fn is_stopped(stop: Option<&watch::Receiver<Option<String>>>) -> bool {
+    stop.is_some_and(|it| it.borrow().is_some())
 }
 
 /// Comes back when the build is to stop; never for a command that runs in spite of it.
@@ -628,7 +658,7 @@ mod tests {
             ended: None,
             logs: vec![],
         };
-        let side = SideLogs::new(&crew, BuildId(1), &mut step, Vec::new());
+        let side = SideLogs::new(&crew, &key, BuildId(1), &mut step, Vec::new());
         let mut line = CommandLine {
             side,
             content: None,

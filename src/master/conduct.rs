@@ -15,6 +15,8 @@ const MOST_COMMANDS: usize = 10_000;
 const REMEMBERED: usize = 4096;
 /// Logs of one command.
 const MOST_LOGS: usize = 1000;
+/// No disk has a longer trouble.
+const LONGEST_WHY: usize = 500;
 /// No log has a longer name.
 const LONGEST_NAME: usize = 255;
 
@@ -75,6 +77,13 @@ impl Conduct {
     pub(super) fn judge(&mut self, message: &FromSlave, is_awaited: bool) -> Result<(), String> {
         match message {
             FromSlave::Ping | FromSlave::Pong | FromSlave::GracefulShutdown => Ok(()),
+            FromSlave::Troubled { why, commands } => {
+                let length = why.as_ref().map_or(0, String::len);
+                match length > LONGEST_WHY || commands.len() > MOST_COMMANDS {
+                    true => Err("it says too much of its disk".into()),
+                    false => Ok(()),
+                }
+            }
             FromSlave::Hello { .. } | FromSlave::Login { .. } => Err("it logs in again".into()),
             FromSlave::Attached { .. } => Err("it says again what it is".into()),
             FromSlave::Started { id } | FromSlave::Refused { id, .. } => {

@@ -21,6 +21,7 @@ use crate::master::holding::{Returns, Turn, line};
 use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
 use crate::master::slaves::Slaves;
+use crate::master::troubles::Troubles;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::CommandId;
@@ -81,6 +82,8 @@ pub(crate) struct Crew {
     /// Those that are away.
     pub(crate) absences: Absences,
     pub(crate) status: broadcast::Sender<Arc<Status>>,
+    /// Disks that do not take what is to be written.
+    pub(crate) troubles: Arc<Troubles>,
     /// Marked when a change was stored: schedulers wake and read.
     pub(crate) changes: watch::Sender<()>,
     /// Marked when a buildset was made or may have ended, and when a configuration came into
@@ -124,6 +127,7 @@ const STATUS_BUFFER: usize = 1024;
 
 impl Crew {
     pub(crate) fn new(it: Beginnings) -> Arc<Self> {
+        let status = broadcast::Sender::new(STATUS_BUFFER);
         Arc::new(Self {
             dir: it.dir,
             store: it.store,
@@ -133,7 +137,8 @@ impl Crew {
             fleet: it.fleet,
             pauses: it.pauses,
             absences: it.absences,
-            status: broadcast::Sender::new(STATUS_BUFFER),
+            troubles: Troubles::new(status.clone()),
+            status,
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),
             stop: it.stop,
@@ -200,6 +205,14 @@ impl Crew {
             Some(live) => command.finished && live.open != Some(command.id),
             None => true,
         }
+    }
+
+    /// The build of this number, if a task of this process drives it.
+    pub(crate) fn live_key(&self, build: BuildId) -> Option<BuildKey> {
+        let live = self.live();
+        let mut all = live.iter();
+        all.find(|(_, it)| it.id == build)
+            .map(|(key, _)| key.clone())
     }
 
     /// The running builds of each slave, in order of their names.

@@ -20,6 +20,7 @@ use crate::master::pauses::Pause;
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
 use crate::master::reload::Fixtures;
+use crate::master::troubles::Trouble;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
@@ -426,6 +427,11 @@ impl MasterHandle {
     /// is in force.
     pub(crate) fn config_bad_since(&self) -> Option<Timestamp> {
         self.crew.bad_since()
+    }
+
+    /// The disks that builds wait for.
+    pub(crate) fn troubles(&self) -> Vec<Trouble> {
+        self.crew.troubles.all()
     }
 
     /// When the master started.

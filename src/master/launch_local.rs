@@ -19,7 +19,7 @@ pub(super) async fn line(crew: &Arc<Crew>, slave: &SlaveName, basedir: &Path) ->
             basedir.display()
         );
     }
-    let program = match std::env::current_exe() {
+    let program = match crate::process::own_program() {
         Ok(program) => program,
         Err(error) => return format!("failed to find the program of this process: {error}"),
     };

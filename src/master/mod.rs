@@ -47,6 +47,7 @@ mod subjects;
 mod supply;
 mod there;
 mod trigger;
+pub(crate) mod troubles;
 mod unpack;
 mod walk;
 mod watch;

@@ -3,6 +3,7 @@
 //! comes there when it is whole and its checksum is right. Nothing in it is
 //! believed: see `unpack` for directories.
 
+use std::fmt;
 use std::fs;
 use std::fs::{File, FileTimes, OpenOptions};
 use std::io;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
+use crate::logs::disk;
 use crate::master::unpack;
 use crate::model::CommandId;
 use crate::model::Sent;
@@ -41,6 +43,30 @@ pub(crate) enum KeepError {
     Disk(PathBuf, #[source] io::Error),
 }
 
+/// Why what has come is not in its place.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettleError {
+    /// The disk does not take it now; it is tried again.
+    #[error("{0}")]
+    Disk(String),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl SettleError {
+    pub(super) fn refused(why: &str) -> Self {
+        Self::Refused(why.to_owned())
+    }
+
+    pub(super) fn because(what: impl fmt::Display, error: io::Error) -> Self {
+        let why = format!("{what}: {error}");
+        match disk::may_pass(&error) {
+            true => Self::Disk(why),
+            false => Self::Refused(why),
+        }
+    }
+}
+
 impl Receiver {
     /// Goes on with what there is of it. What it says when it cannot is for people.
     pub(crate) fn open(
@@ -48,7 +74,7 @@ impl Receiver {
         receipt: Receipt,
         identity: &str,
         id: CommandId,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SettleError> {
         let target = place(basedir, &receipt)?;
         let mut hash = Sha256::new();
         hash.update(identity);
@@ -70,10 +96,12 @@ impl Receiver {
         }
         let opened = options.open(&part);
         let opened = opened.and_then(|it| Ok((it.metadata()?, it)));
-        let failed = |error| format!("`{}` cannot be written: {error}", target.display());
+        let what = format!("`{}` cannot be written", target.display());
+        let failed = |error| SettleError::because(&what, error);
         let (metadata, file) = opened.map_err(failed)?;
         if !metadata.is_file() {
-            return Err(format!("`{}` is no file", part.display()));
+            let why = format!("`{}` is no file", part.display());
+            return Err(SettleError::Refused(why));
         }
         Ok(Self {
             receipt,
@@ -107,22 +135,26 @@ impl Receiver {
 
     /// Puts what has come in its place, if it is what was sent. Doing it again with the same
     /// is as good as once.
-    pub(crate) fn settle(&mut self, sent: &Sent) -> Result<(), String> {
+    pub(crate) fn settle(&mut self, sent: &Sent) -> Result<(), SettleError> {
         let settled = self.try_settle(sent);
-        self.discard();
+        if !matches!(settled, Err(SettleError::Disk(_))) {
+            self.discard();
+        }
         settled
     }
 
-    fn try_settle(&self, sent: &Sent) -> Result<(), String> {
-        let failed =
-            |error: io::Error| format!("`{}` cannot be written: {error}", self.target.display());
+    fn try_settle(&self, sent: &Sent) -> Result<(), SettleError> {
+        let what = format!("`{}` cannot be written", self.target.display());
+        let failed = |error| SettleError::because(&what, error);
         if self.length < sent.size {
-            return Err(format!("{} bytes of {} have come", self.length, sent.size));
+            let why = format!("{} bytes of {} have come", self.length, sent.size);
+            return Err(SettleError::Refused(why));
         }
         self.file.set_len(sent.size).map_err(failed)?;
         let mut content = File::open(&self.part).map_err(failed)?;
         if Checksum::of(&mut content).map_err(failed)? != sent.sha256 {
-            return Err("it did not arrive as it was sent: its checksum is another one".to_owned());
+            let why = "it did not arrive as it was sent: its checksum is another one";
+            return Err(SettleError::refused(why));
         }
         match self.receipt.upload.kind {
             UploadKind::File => self.settle_file(sent).map_err(failed),
@@ -132,7 +164,12 @@ impl Receiver {
                     .and_then(|()| unpack::merge(&stage, &self.target));
                 // Nothing of it is left, however it went.
                 let _ = fs::remove_dir_all(&stage);
-                unpacked.map_err(|why| format!("the directory is not taken: {why}"))
+                unpacked.map_err(|error| match error {
+                    SettleError::Refused(why) => {
+                        SettleError::Refused(format!("the directory is not taken: {why}"))
+                    }
+                    full @ SettleError::Disk(_) => full,
+                })
             }
         }
     }
@@ -174,21 +211,26 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Where it goes: relative to the master's directory, or absolute; its directories are made.
-fn place(basedir: &Path, receipt: &Receipt) -> Result<PathBuf, String> {
+fn place(basedir: &Path, receipt: &Receipt) -> Result<PathBuf, SettleError> {
     let resolve = |path: &str| match path.strip_prefix("~/") {
         Some(rest) => match std::env::home_dir() {
             Some(home) => Ok(home.join(rest)),
-            None => Err("`~` stands for a home directory, and the master has none".to_owned()),
+            None => Err(SettleError::refused(
+                "`~` stands for a home directory, and the master has none",
+            )),
         },
         None => Ok(basedir.join(path)),
     };
     let named = resolve(&receipt.target)?;
     let (Some(parent), Some(name)) = (named.parent(), named.file_name()) else {
-        return Err(format!("`{}` is no place for a file", named.display()));
+        let why = format!("`{}` is no place for a file", named.display());
+        return Err(SettleError::Refused(why));
     };
     let made = |dir: &Path| {
         let made = fs::create_dir_all(dir).and_then(|()| fs::canonicalize(dir));
-        made.map_err(|error| format!("`{}` cannot be made: {error}", dir.display()))
+        made.map_err(|error| {
+            SettleError::because(format!("`{}` cannot be made", dir.display()), error)
+        })
     };
     if let Some(anchor) = &receipt.anchor {
         // What properties say leads nowhere else, not by a link either. Looked at from the
@@ -198,11 +240,8 @@ fn place(basedir: &Path, receipt: &Receipt) -> Result<PathBuf, String> {
         let there = there.and_then(|it| fs::canonicalize(it).ok());
         let climbs = receipt.target.split('/').any(|part| part == "..");
         if climbs || !there.is_some_and(|it| it.starts_with(&anchor)) {
-            return Err(format!(
-                "`{}` leaves `{}`",
-                receipt.target,
-                anchor.display()
-            ));
+            let why = format!("`{}` leaves `{}`", receipt.target, anchor.display());
+            return Err(SettleError::Refused(why));
         }
     }
     Ok(made(parent)?.join(name))
@@ -249,7 +288,7 @@ mod tests {
     };
 
     fn open(dir: &Path, receipt: Receipt) -> Result<Receiver, String> {
-        Receiver::open(dir, receipt, "store", ID)
+        Receiver::open(dir, receipt, "store", ID).map_err(|it| it.to_string())
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -300,11 +339,17 @@ mod tests {
         fs::write(dir.path().join("f"), "kept").expect("written");
         let mut receiver = open(dir.path(), receipt("f")).expect("open");
         receiver.keep(0, b"one tvo").expect("kept");
-        let why = receiver.settle(&sent("one two")).expect_err("garbled");
+        let why = receiver
+            .settle(&sent("one two"))
+            .expect_err("garbled")
+            .to_string();
         assert!(why.contains("checksum"), "{why}");
         let mut receiver = open(dir.path(), receipt("f")).expect("open");
         receiver.keep(0, b"one").expect("kept");
-        let why = receiver.settle(&sent("one two")).expect_err("short");
+        let why = receiver
+            .settle(&sent("one two"))
+            .expect_err("short")
+            .to_string();
         assert_eq!(why, "3 bytes of 7 have come");
         let mut receiver = open(dir.path(), receipt("f")).expect("open");
         let much = receiver.keep(0, &[b'x'; 101]);

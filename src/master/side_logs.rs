@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
-use tokio::time;
-use tracing::error;
-
 use crate::logs::append::LogFile;
-use crate::master::build::WRITE_PAUSE;
 use crate::master::crew::Crew;
+use crate::master::troubles::{Patience, Place};
 use crate::model::BuildId;
+use crate::model::BuildKey;
 use crate::model::LogRecord;
 use crate::model::StepRecord;
 
 /// The logs of one command.
 pub(crate) struct SideLogs<'a> {
     crew: &'a Crew,
+    key: &'a BuildKey,
     build: BuildId,
     step: &'a mut StepRecord,
     /// By the names that the slave has for them.
@@ -35,6 +34,7 @@ impl<'a> SideLogs<'a> {
     /// `planned` may be in the step's record already; the others come with their first piece.
     pub(crate) fn new(
         crew: &'a Crew,
+        key: &'a BuildKey,
         build: BuildId,
         step: &'a mut StepRecord,
         planned: Vec<(String, LogRecord)>,
@@ -42,6 +42,7 @@ impl<'a> SideLogs<'a> {
         let log = |record| SideLog { record, file: None };
         Self {
             crew,
+            key,
             build,
             step,
             logs: planned
@@ -71,6 +72,7 @@ impl<'a> SideLogs<'a> {
     /// Puts bytes into a log; `false` if some are missing before them. What nobody knows is
     /// thrown away.
     pub(crate) async fn keep(&mut self, name: &str, offset: u64, bytes: &[u8]) -> bool {
+        let mut patience = Patience::new(self.crew, self.key);
         loop {
             let Some(file) = self.open(name).await else {
                 return true;
@@ -78,10 +80,7 @@ impl<'a> SideLogs<'a> {
             match file.append_at(offset, bytes) {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => return false,
-                Err(error) => {
-                    error!(reason = %error, "failed to write a log; trying again");
-                    time::sleep(WRITE_PAUSE).await;
-                }
+                Err(error) => patience.pause(Place::Logs, error).await,
             }
         }
         if let Some(log) = self.logs.get(name) {
@@ -98,13 +97,14 @@ impl<'a> SideLogs<'a> {
     }
 
     /// Ends the logs where the slave says that they end.
-    pub(crate) fn settle(&mut self, lengths: &BTreeMap<String, u64>) {
+    pub(crate) async fn settle(&mut self, lengths: &BTreeMap<String, u64>) {
+        let mut patience = Patience::new(self.crew, self.key);
         for (name, log) in &mut self.logs {
             let (Some(file), Some(length)) = (&mut log.file, lengths.get(name)) else {
                 continue;
             };
-            if let Err(error) = file.cut(*length).and_then(|()| file.sync()) {
-                error!(reason = %error, "failed to finish a log");
+            while let Err(error) = file.cut(*length).and_then(|()| file.sync()) {
+                patience.pause(Place::Logs, error).await;
             }
         }
     }
@@ -127,13 +127,11 @@ impl<'a> SideLogs<'a> {
                 self.write_down().await;
             }
             let path: PathBuf = self.crew.dir.join("builds").join(&record.file);
+            let mut patience = Patience::new(self.crew, self.key);
             let file = loop {
                 match LogFile::open(&path) {
                     Ok(file) => break file,
-                    Err(error) => {
-                        error!(log = %path.display(), reason = %error, "failed to open a log; trying again");
-                        time::sleep(WRITE_PAUSE).await;
-                    }
+                    Err(error) => patience.pause(Place::Logs, error).await,
                 }
             };
             self.logs.get_mut(name)?.file = Some(file);
@@ -144,6 +142,7 @@ impl<'a> SideLogs<'a> {
     /// A log that pages show stands in the store.
     async fn write_down(&self) {
         let (build, step) = (self.build, self.step.clone());
+        let mut patience = Patience::new(self.crew, self.key);
         loop {
             let step = step.clone();
             let written = self
@@ -152,10 +151,7 @@ impl<'a> SideLogs<'a> {
                 .write(move |verbs| verbs.put_step(build, &step));
             match written.await {
                 Ok(()) => return,
-                Err(error) => {
-                    error!(reason = %error, "failed to write a log down; trying again");
-                    time::sleep(WRITE_PAUSE).await;
-                }
+                Err(error) => patience.pause(Place::Database, error.what).await,
             }
         }
     }

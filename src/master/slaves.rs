@@ -19,6 +19,7 @@ use crate::config::Launch;
 use crate::master::conduct::Conduct;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::troubles::{Place, Waiting};
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::SlaveName;
@@ -147,6 +148,7 @@ impl Session {
             | FromSlave::Login { .. }
             | FromSlave::Attached { .. }
             | FromSlave::GracefulShutdown
+            | FromSlave::Troubled { .. }
             | FromSlave::Ping
             | FromSlave::Pong => false,
         };
@@ -616,6 +618,8 @@ async fn listen<R>(
 where
     R: AsyncRead + Unpin,
 {
+    // As long as it says that its disk is full.
+    let mut trouble: Option<Waiting> = None;
     let mut quiet_since = Instant::now();
     let mut beat = time::interval(heartbeat / 4);
     loop {
@@ -646,6 +650,16 @@ where
         if let Err(why) = session.judge(&message) {
             return LineEnd::Nonsense(why);
         }
+        if let FromSlave::Troubled { why, commands } = &message {
+            let old = trouble.take();
+            trouble = why.as_ref().map(|why| {
+                let builds = commands.iter().filter_map(|id| crew.live_key(id.build));
+                let place = Place::Slave(name.clone());
+                crew.troubles.wait(place, builds, why)
+            });
+            // Only now, so that a trouble that goes on is one.
+            drop(old);
+        }
         if message == FromSlave::GracefulShutdown {
             info!(slave = %name, "slave wants to be let go when its builds are done");
             crew.shut_down_slave(name, session).await;
@@ -674,7 +688,8 @@ async fn hear(crew: &Arc<Crew>, session: &Session, message: FromSlave) {
         | FromSlave::Hello { .. }
         | FromSlave::Login { .. }
         | FromSlave::Attached { .. }
-        | FromSlave::GracefulShutdown => return,
+        | FromSlave::GracefulShutdown
+        | FromSlave::Troubled { .. } => return,
     };
     let route = session.routes().get(&id).cloned();
     match route {

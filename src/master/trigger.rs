@@ -10,9 +10,11 @@ use tracing::warn;
 
 use crate::config::SchedulerPlan;
 use crate::logs::append::LogFile;
+use crate::logs::disk;
 use crate::master::build::Build;
 use crate::master::command::stopped;
 use crate::master::ports::{add_requests, properties_of};
+use crate::master::troubles::{Patience, Place};
 use crate::model::BuildsetId;
 use crate::model::Exit;
 use crate::model::ExitCause;
@@ -43,16 +45,17 @@ impl Build {
         if !unknown.is_empty() && !matches!(self.fates(step).await.as_deref(), Ok([_, ..])) {
             let names: Vec<_> = unknown.iter().map(|it| format!("`{it}`")).collect();
             let names = names.join(", ");
-            say(
+            self.say(
                 log,
                 &format!("not triggerable: {names}; nothing is triggered\n"),
-            );
+            )
+            .await;
             let unknown = unknown.iter().map(ToString::to_string).collect();
             return TriggerEnd::NoScheduler(unknown).exit(begun.elapsed());
         }
         let made = self.make(order, &wanted, step).await;
         if !made.is_empty() {
-            say(log, &made);
+            self.say(log, &made).await;
         }
         if !order.wait {
             return TriggerEnd::Done.exit(begun.elapsed());
@@ -150,7 +153,8 @@ impl Build {
             news.mark_unchanged();
             match self.fates(step).await {
                 Ok(fates) => {
-                    if let Some(end) = ended(&fates, log) {
+                    if let Some((end, text)) = ended(&fates) {
+                        self.say(log, &text).await;
                         return end;
                     }
                 }
@@ -162,10 +166,11 @@ impl Build {
             let is_gone = |it: &&Arc<SchedulerPlan>| !now.schedulers.contains(it);
             if let Some(gone) = schedulers.iter().find(is_gone) {
                 let name = &gone.name;
-                say(
+                self.say(
                     log,
                     &format!("`{name}` was changed by a new configuration; its builds go on\n"),
-                );
+                )
+                .await;
                 return TriggerEnd::Broken;
             }
             tokio::select! {
@@ -173,6 +178,18 @@ impl Build {
                 _ = news.changed() => {}
                 () = time::sleep(LOOK_AGAIN) => {}
             }
+        }
+    }
+
+    /// Writes lines about the step itself to its log.
+    async fn say(&self, log: &mut LogFile, text: &str) {
+        let mut patience = Patience::new(&self.crew, &self.key);
+        while let Err(error) = log.add_header(text) {
+            if !disk::may_pass(&error) {
+                warn!(reason = %error, "failed to write to the log of a trigger step");
+                return;
+            }
+            patience.pause(Place::Logs, error).await;
         }
     }
 
@@ -191,8 +208,8 @@ impl Build {
     }
 }
 
-/// How it all ended, if it has.
-fn ended(fates: &[Fate], log: &mut LogFile) -> Option<TriggerEnd> {
+/// How it all ended, if it has, and what the log says of it.
+fn ended(fates: &[Fate]) -> Option<(TriggerEnd, String)> {
     let mut text = String::new();
     let mut end = TriggerEnd::Done;
     for (name, id, outcome) in fates {
@@ -202,13 +219,5 @@ fn ended(fates: &[Fate], log: &mut LogFile) -> Option<TriggerEnd> {
             end = TriggerEnd::Failed;
         }
     }
-    say(log, &text);
-    Some(end)
-}
-
-/// Writes lines about the step itself to its log.
-fn say(log: &mut LogFile, text: &str) {
-    if let Err(error) = log.add_header(text) {
-        warn!(reason = %error, "failed to write to the log of a trigger step");
-    }
+    Some((end, text))
 }

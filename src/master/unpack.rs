@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
+use crate::master::receive::SettleError;
 use crate::wire::pack::{Head, Kind, MAGIC};
 
 /// More entries than this are no build's result.
@@ -28,8 +29,8 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_TARGET: u64 = 4096;
 
 /// Unpacks the file `part` into the directory `stage`, which is made anew.
-pub(super) fn unpack(part: &Path, stage: &Path) -> Result<(), String> {
-    let disk = |error: io::Error| format!("it cannot be written: {error}");
+pub(super) fn unpack(part: &Path, stage: &Path) -> Result<(), SettleError> {
+    let disk = |error| SettleError::because("it cannot be written", error);
     match fs::symlink_metadata(stage) {
         Ok(it) if it.is_dir() => fs::remove_dir_all(stage).map_err(disk)?,
         Ok(_) => fs::remove_file(stage).map_err(disk)?,
@@ -55,12 +56,12 @@ struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
-    fn run(&mut self) -> Result<(), String> {
-        let broken = |error: io::Error| format!("it is not readable: {error}");
+    fn run(&mut self) -> Result<(), SettleError> {
+        let broken = |error| SettleError::because("it is not readable", error);
         let mut magic = [0; MAGIC.len()];
         self.from.read_exact(&mut magic).map_err(broken)?;
         if magic != *MAGIC {
-            return Err("it is no packed directory".to_owned());
+            return Err(SettleError::refused("it is no packed directory"));
         }
         let mut entries = 0;
         loop {
@@ -70,27 +71,32 @@ impl Unpacker<'_> {
             }
             entries += 1;
             if entries > MOST_ENTRIES {
-                return Err(format!("it has more than {MOST_ENTRIES} entries"));
+                let why = format!("it has more than {MOST_ENTRIES} entries");
+                return Err(SettleError::Refused(why));
             }
             let shown = String::from_utf8_lossy(&head.name)
                 .escape_debug()
                 .to_string();
-            let name = checked(&head.name).ok_or_else(|| format!("bad name `{shown}`"))?;
+            let bad_name = || SettleError::Refused(format!("bad name `{shown}`"));
+            let name = checked(&head.name).ok_or_else(bad_name)?;
             if head.size > self.from.limit() {
-                return Err(format!(
-                    "`{shown}` is said to be longer than all that has come"
-                ));
+                let why = format!("`{shown}` is said to be longer than all that has come");
+                return Err(SettleError::Refused(why));
             }
             let made = self.make(&head, name);
-            made.map_err(|error| format!("`{shown}` cannot be unpacked: {error}"))?;
+            made.map_err(|error| {
+                SettleError::because(format!("`{shown}` cannot be unpacked"), error)
+            })?;
         }
         if self.from.limit() > 0 {
-            return Err("something follows its end".to_owned());
+            return Err(SettleError::refused("something follows its end"));
         }
         for (dir, mode) in self.modes.iter().rev() {
             let mode = PermissionsExt::from_mode(*mode | 0o700);
             let given = fs::set_permissions(dir, mode);
-            given.map_err(|error| format!("`{}` cannot be unpacked: {error}", dir.display()))?;
+            given.map_err(|error| {
+                SettleError::because(format!("`{}` cannot be unpacked", dir.display()), error)
+            })?;
         }
         Ok(())
     }
@@ -187,8 +193,9 @@ fn stays_inside(target: &[u8], depth: usize) -> bool {
 
 /// Moves all that is in `stage` to `target`, over what is there. Directories are merged;
 /// no link below `target` is followed.
-pub(super) fn merge(stage: &Path, target: &Path) -> Result<(), String> {
-    let failed = |error: io::Error| format!("`{}` cannot be written: {error}", target.display());
+pub(super) fn merge(stage: &Path, target: &Path) -> Result<(), SettleError> {
+    let what = format!("`{}` cannot be written", target.display());
+    let failed = |error| SettleError::because(&what, error);
     fs::create_dir_all(target).map_err(failed)?;
     let entries = fs::read_dir(stage).map_err(failed)?;
     for entry in entries {
@@ -199,7 +206,8 @@ pub(super) fn merge(stage: &Path, target: &Path) -> Result<(), String> {
         match (is_dir, was_dir) {
             (true, Ok(true)) => merge(&entry.path(), &there)?,
             (false, Ok(true)) => {
-                return Err(format!("`{}` is a directory already", there.display()));
+                let why = format!("`{}` is a directory already", there.display());
+                return Err(SettleError::Refused(why));
             }
             (true, Ok(false)) => {
                 fs::remove_file(&there).map_err(failed)?;
@@ -237,6 +245,7 @@ mod tests {
             let stage = self.home.path().join("place/stage");
             fs::write(&part, bytes).expect("written");
             let taken = unpack(&part, &stage).and_then(|()| merge(&stage, &self.target()));
+            let taken = taken.map_err(|it| it.to_string());
             let _ = fs::remove_dir_all(&stage);
             fs::remove_file(&part).expect("still there");
             let names = |dir: &Path| {

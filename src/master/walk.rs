@@ -1,7 +1,6 @@
 //! The way of a build through its steps: carries out what they say and writes
 //! down every decision before it leaves. It knows no step type.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,14 +12,15 @@ use crate::clock;
 use crate::expr::Values;
 use crate::logs;
 use crate::logs::append::LogFile;
-use crate::master::build::{Build, STOPPED, WRITE_PAUSE};
+use crate::logs::disk;
+use crate::master::build::{Build, STOPPED};
 use crate::master::command::{CommandLine, Finish};
 use crate::master::output::LogSlice;
-use crate::master::receive::Receiver;
+use crate::master::receive::{Receiver, SettleError};
 use crate::master::seen::{self, Around};
 use crate::master::side_logs::SideLogs;
 use crate::master::supply;
-use crate::model::Channel;
+use crate::master::troubles::{Patience, Place};
 use crate::model::Command;
 use crate::model::CommandId;
 use crate::model::Exit;
@@ -185,14 +185,12 @@ impl Build {
         earlier: CommandHistory,
     ) -> Verdict {
         let path = self.log_path(&self.records[index].logs[0].file);
+        let mut patience = Patience::new(&self.crew, &self.key);
         let mut log = loop {
             match LogFile::open(&path) {
                 Ok(log) => break log,
                 // A full disk holds a build where it is; it does not spoil it.
-                Err(error) if error.kind() == ErrorKind::StorageFull => {
-                    warn!(log = %path.display(), reason = %error, "failed to open a log; trying again");
-                    time::sleep(WRITE_PAUSE).await;
-                }
+                Err(error) if disk::may_pass(&error) => patience.pause(Place::Logs, error).await,
                 Err(error) => {
                     let what = format!("failed to open the log `{}`: {error}", path.display());
                     return self.broken(index, &what);
@@ -306,7 +304,13 @@ impl Build {
                         },
                         left: self.left.clone(),
                         content,
-                        side: SideLogs::new(&self.crew, build, &mut self.records[index], planned),
+                        side: SideLogs::new(
+                            &self.crew,
+                            &self.key,
+                            build,
+                            &mut self.records[index],
+                            planned,
+                        ),
                     };
                     line.run(&mut log, row.log_start).await
                 }
@@ -336,10 +340,18 @@ impl Build {
 
     /// Makes room for what the slave is to send.
     async fn open_content(&self, receipt: Receipt, id: CommandId) -> Result<Receiver, String> {
-        let (dir, identity) = (self.crew.dir.clone(), self.crew.identity.clone());
-        let open = move || Receiver::open(&dir, receipt, &identity, id);
-        let opened = tokio::task::spawn_blocking(open).await;
-        opened.map_err(|_| "it broke off; see the master's log".to_owned())?
+        let mut patience = Patience::new(&self.crew, &self.key);
+        loop {
+            let (dir, identity) = (self.crew.dir.clone(), self.crew.identity.clone());
+            let receipt = receipt.clone();
+            let open = move || Receiver::open(&dir, receipt, &identity, id);
+            let opened = tokio::task::spawn_blocking(open).await;
+            match opened.map_err(|_| "it broke off; see the master's log".to_owned())? {
+                Ok(receiver) => return Ok(receiver),
+                Err(SettleError::Disk(why)) => patience.pause(Place::Uploads, why).await,
+                Err(SettleError::Refused(why)) => return Err(why),
+            }
+        }
     }
 
     /// The logs of a command besides `stdio`, each with the name that its slave has for it.
@@ -529,20 +541,15 @@ impl Build {
     pub(super) fn finish_step(&mut self, index: usize, verdict: Verdict) {
         for (name, content) in &verdict.logs {
             let file = self.log_file(index, name);
-            let path = self.log_path(&file);
-            match logs::append::write_whole(&path, Channel::Stdout, content) {
-                Ok(()) => {
-                    let log = LogRecord {
-                        name: name.clone(),
-                        file,
-                        complete: true,
-                    };
-                    self.records[index].logs.push(log);
-                }
-                Err(error) => {
-                    warn!(build = %self.key, log = name, reason = %error, "failed to write a log");
-                }
-            }
+            // Written before the store says that it is there.
+            self.whole_logs
+                .push((self.log_path(&file), content.clone()));
+            let log = LogRecord {
+                name: name.clone(),
+                file,
+                complete: true,
+            };
+            self.records[index].logs.push(log);
         }
         let record = &mut self.records[index];
         record.finished = Some(clock::now());

@@ -42,6 +42,8 @@ pub(crate) enum Status {
     SlaveChanged {
         slave: SlaveName,
     },
+    /// The master has begun to wait for a disk, or waits no longer.
+    TroubleChanged,
     /// A new configuration is in force.
     Reloaded,
     /// The configuration on the disk has mistakes; the one from before stays in force.

@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod cgroup;
 mod line;
+mod program;
 pub(crate) mod pty;
 mod run;
 mod spawn;
@@ -13,6 +14,7 @@ mod told;
 pub(crate) mod tree;
 
 pub(crate) use line::spawn_line;
+pub(crate) use program::{Inherited, ProgramFile, own_program};
 pub(crate) use run::Output;
 pub(crate) use run::{RunError, run};
 pub(crate) use spawn::{

@@ -267,6 +267,7 @@ impl PlayedSlave {
             capabilities: BTreeMap::new(),
             going: CancellationToken::new(),
             watches_stamp: false,
+            follows_upgrades: false,
             program: PathBuf::new(),
         };
         let mut slave = Slave::new(settings)?;

@@ -13,6 +13,7 @@ use super::SPOOL;
 use super::glob::glob;
 use super::received;
 use super::upload;
+use crate::logs::disk;
 use crate::model::FileKind;
 use crate::model::FileResult;
 use crate::model::FileStat;
@@ -55,6 +56,13 @@ pub(super) enum FileError {
         path: PathBuf,
         source: io::Error,
     },
+}
+
+impl FileError {
+    /// Whether all that is missing is room on the disk.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Failed { source, .. } if disk::is_full(source))
+    }
 }
 
 pub(super) trait Doing<T> {
@@ -123,7 +131,10 @@ pub(super) fn carry_out(
             }
         }
         WireFile::Upload(upload) => {
-            let sent = upload::send(upload, basedir, content)?;
+            let sent = upload::send(upload, basedir, content).inspect_err(|_| {
+                // What nobody will send is in the way of all others.
+                let _ = fs::remove_file(content);
+            })?;
             return Ok(Some(FileResult::Sent(sent)));
         }
     }

@@ -12,7 +12,9 @@ use std::process::ExitCode;
 use rustix::fs::Mode;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, setsid};
 
+use super::disk::when_there_is_room;
 use super::order::{CommandDir, Launch, Launched, NotLaunched};
+use super::runner_log::News;
 use crate::model::IoClass;
 use crate::model::IoPriority;
 use crate::model::Terms;
@@ -95,7 +97,10 @@ fn launch(dir: &CommandDir, words: &[OsString]) -> Result<io::Error, Failure> {
     let mut notes = Vec::new();
     take_priorities(&terms, &mut notes);
     let limits = limits(&terms, &mut notes);
-    let told = dir.write_launched(&Launched { notes });
+    let launched = Launched { notes };
+    // Its runner says that it waits, if it has anything to say.
+    let mut nobody = News::new(None, 0);
+    let told = when_there_is_room(dir, &mut nobody, || dir.write_launched(&launched));
     told.map_err(doing("tell its runner"))?;
     for (resource, limit) in limits {
         setrlimit(resource, limit).map_err(|it| ("take its limits", it.into()))?;

@@ -12,6 +12,7 @@
 pub(crate) mod bench;
 mod capability;
 mod connect;
+mod disk;
 mod environment;
 mod facts;
 mod files;
@@ -33,6 +34,7 @@ mod stamp;
 mod stdio;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod upload;
 mod work;
 
@@ -92,6 +94,17 @@ pub(crate) struct SlaveSettings {
     pub(crate) watches_stamp: bool,
     /// This program, which is also the runner.
     pub(crate) program: PathBuf,
+    /// Whether the slave goes on as the program that replaces it.
+    pub(crate) follows_upgrades: bool,
+}
+
+/// Why a slave that dials has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was told to, here or by its master.
+    Stopped,
+    /// Another program has taken the place of this one, and is to go on.
+    Replaced,
 }
 
 /// Whom a slave believes that dials with TLS.
@@ -126,19 +139,31 @@ pub(crate) async fn run(
     settings: SlaveSettings,
     stop: CancellationToken,
     greeted: Box<dyn FnOnce() + Send>,
-) -> Result<(), SlaveError> {
+) -> Result<Ended, SlaveError> {
     let mut slave = Slave::new(settings)?;
     slave.greeted = Some(greeted);
     let stamp = slave.settings.watches_stamp.then(|| {
         let stamp = Stamp::of(&slave.settings.basedir);
         tokio::spawn(stamp.watch(slave.settings.going.clone()))
     });
+    let replaced = CancellationToken::new();
+    let stop = stop.child_token();
+    let upgrade = slave.settings.follows_upgrades.then(|| {
+        let program = slave.settings.program.clone();
+        tokio::spawn(upgrade::watch(program, replaced.clone(), stop.clone()))
+    });
     connect::stay_connected(&mut slave, &stop).await;
+    if let Some(upgrade) = upgrade {
+        upgrade.abort();
+    }
     if let Some(stamp) = stamp {
         stamp.abort();
     }
     slave.end().await;
-    Ok(())
+    match replaced.is_cancelled() {
+        true => Ok(Ended::Replaced),
+        false => Ok(Ended::Stopped),
+    }
 }
 
 /// Serves the master at the other end of standard input and output, until it

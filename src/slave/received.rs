@@ -49,11 +49,18 @@ pub(super) fn write(piece: &WireWrite, basedir: &Path) -> Result<(), FileError> 
         }
         Ok(())
     });
-    if done.is_err() {
-        // Half a file is of no use, least of all on a full disk.
+    if done.as_ref().is_err_and(|it| !it.is_full()) {
+        // Half a file is of no use. On a full disk it stays: this piece is written again.
         let _ = fs::remove_file(&part);
     }
     done
+}
+
+/// Throws away what has come of a file that nobody wants any more.
+pub(super) fn abandon(piece: &WireWrite, basedir: &Path) {
+    if let Ok(target) = target(&piece.path, basedir) {
+        let _ = fs::remove_file(part_of(&target));
+    }
 }
 
 /// The first piece begins anew, whatever an earlier try left.

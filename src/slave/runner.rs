@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::process::{WaitStatus, getpid, set_child_subreaper, setsid};
 
 use super::LAUNCHER_VERB;
+use super::disk::{DISK, when_there_is_room};
 use super::environment;
 use super::follow::{Follower, Found};
 use super::header;
@@ -33,6 +34,7 @@ use super::order::{
 use super::runner_log::{News, RunnerLog};
 use super::running::Running;
 use super::work::claim_soon;
+use crate::logs::disk;
 use crate::model::Channel;
 use crate::model::Exit;
 use crate::model::ExitCause;
@@ -77,9 +79,6 @@ const FOLLOW: Duration = Duration::from_millis(500);
 /// How long a launcher may take before the command's words are listened to.
 const LAUNCH: Duration = Duration::from_secs(10);
 
-/// How often a full disk is tried again.
-const DISK: Duration = Duration::from_secs(1);
-
 /// Carries out the command in the spool directory `dir`.
 pub(crate) fn runner_main(dir: &Path) -> ExitCode {
     match carry_out(&CommandDir::new(dir.to_owned())) {
@@ -109,14 +108,15 @@ fn carry_out(dir: &CommandDir) -> io::Result<()> {
         child: None,
         group: None,
     };
-    dir.write_begun(&begun)?;
     let order = dir.order()?;
+    let mut news = News::new(dir.news(), order.token);
+    when_there_is_room(dir, &mut news, || dir.write_begun(&begun))?;
     // From here on nobody begins this command anew, so nobody needs what it was.
     let unspent = order.spent().filter(|it| dir.write_order(it).is_err());
     let WireCommand::Shell(shell) = order.command else {
         return Err(io::Error::other("only command lines have a runner"));
     };
-    let mut runner = Runner::new(dir, shell, order.token)?;
+    let mut runner = Runner::new(dir, shell, order.token, news)?;
     runner.unspent = unspent;
     let exit = match runner.start(&mut begun) {
         Ok(child) => runner.watch(child),
@@ -142,6 +142,8 @@ struct Runner<'a> {
     /// The files that are logs of their own, in the order of their logs.
     followers: Vec<Follower>,
     next_follow: Instant,
+    /// For what waits without being in a log.
+    news: News,
     token: u64,
     /// What is written to the command.
     input: Vec<u8>,
@@ -160,10 +162,12 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(dir: &'a CommandDir, shell: WireShell, token: u64) -> io::Result<Self> {
+    fn new(dir: &'a CommandDir, shell: WireShell, token: u64, mut news: News) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let control = rustix::fs::open(dir.control(), flags, Mode::empty())?;
-        let log = RunnerLog::create(&dir.log(0), News::new(dir.news(), token))?;
+        let log = when_there_is_room(dir, &mut news, || {
+            RunnerLog::create(&dir.log(0), News::new(dir.news(), token))
+        })?;
         let input = match shell.terms.use_pty {
             true => pty::typed(&shell.initial_stdin),
             false => shell.initial_stdin.clone(),
@@ -171,6 +175,7 @@ impl<'a> Runner<'a> {
         Ok(Self {
             dir,
             followers: Vec::new(),
+            news,
             next_follow: now(),
             token,
             input,
@@ -267,8 +272,10 @@ impl<'a> Runner<'a> {
 
     fn begin_to_follow(&mut self, workdir: &Path) -> io::Result<()> {
         for (place, logfile) in (1..).zip(self.shell.logfiles.values()) {
-            let news = News::new(self.dir.news(), self.token);
-            let log = RunnerLog::create(&self.dir.log(place), news)?;
+            let (dir, token) = (self.dir, self.token);
+            let log = when_there_is_room(dir, &mut self.news, || {
+                RunnerLog::create(&dir.log(place), News::new(dir.news(), token))
+            })?;
             let path = workdir.join(&logfile.path);
             self.followers
                 .push(Follower::new(path, logfile.follow, log));
@@ -313,7 +320,7 @@ impl<'a> Runner<'a> {
     }
 
     fn spawn(
-        &self,
+        &mut self,
         argv: &[OsString],
         env: &environment::Environment,
         workdir: &Path,
@@ -322,10 +329,12 @@ impl<'a> Runner<'a> {
         let terms = &self.shell.terms;
         let mut line = argv.to_vec();
         if terms.has_to_be_launched() {
-            self.dir.write_launch(&Launch {
+            let launch = Launch {
                 terms: Terms::clone(terms),
                 group: group.map(|it| it.dir().to_owned()),
-            })?;
+            };
+            let dir = self.dir;
+            when_there_is_room(dir, &mut self.news, || dir.write_launch(&launch))?;
             line = vec![
                 OsString::from("/proc/self/exe"),
                 OsString::from(LAUNCHER_VERB),
@@ -382,11 +391,17 @@ impl<'a> Runner<'a> {
         Some(self.not_started(code, why))
     }
 
-    fn workdir(&self) -> io::Result<PathBuf> {
+    fn workdir(&mut self) -> io::Result<PathBuf> {
         let basedir = self.dir.basedir();
         let basedir = basedir.ok_or_else(|| io::Error::other("the spool has no place"))?;
         let workdir = basedir.join(&self.shell.workdir);
-        std::fs::create_dir_all(&workdir)?;
+        when_there_is_room(self.dir, &mut self.news, || {
+            match std::fs::create_dir_all(&workdir) {
+                // Where it is to be is the build's business; that there is no room is not.
+                Err(error) if !disk::is_full(&error) => Ok(Err(error)),
+                made => made.map(Ok),
+            }
+        })??;
         Ok(workdir)
     }
 
@@ -753,13 +768,9 @@ impl<'a> Runner<'a> {
         // A command that never began has logs with nothing in them.
         logs.extend(names.zip(lengths.chain(std::iter::repeat(0))));
         let ended = Ended::new(exit, logs);
-        while let Err(error) = self.dir.write_ended(&ended) {
-            if !self.dir.path().is_dir() {
-                // Somebody has cleared the spool away: nobody wants to know.
-                return Err(error);
-            }
-            std::thread::sleep(DISK);
-        }
+        // If somebody has cleared the spool away, nobody wants to know.
+        let dir = self.dir;
+        when_there_is_room(dir, &mut self.news, || dir.write_ended(&ended))?;
         self.log.tell_the_end();
         Ok(())
     }

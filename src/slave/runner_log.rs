@@ -125,7 +125,10 @@ impl RunnerLog {
                 Ok(written @ 1..) => self.written += written,
                 Err(Errno::INTR) => {}
                 // A full disk, most of the time: kept and tried again.
-                Ok(0) | Err(_) => break,
+                Ok(0) | Err(_) => {
+                    self.news.tell_of_disk();
+                    break;
+                }
             }
         }
         let is_news = self.written > before;
@@ -166,20 +169,37 @@ impl News {
     }
 
     fn tell(&mut self) {
-        self.is_owed = false;
+        self.is_owed = match self.say(self.token) {
+            Ok(()) => false,
+            Err(Errno::AGAIN | Errno::INTR) => true,
+            Err(_) => {
+                self.fifo = None;
+                false
+            }
+        };
+    }
+
+    /// Tells that the disk takes nothing more, and that the command waits. It is said again
+    /// as long as that is so.
+    pub(super) fn tell_of_disk(&mut self) {
+        let _ = self.say(held(self.token));
+    }
+
+    fn say(&mut self, word: [u8; 8]) -> Result<(), Errno> {
         if self.fifo.is_none() {
             let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let opened = self.path.as_ref();
             // Fails while there is no slave, which looks for itself when it comes.
             self.fifo = opened.and_then(|path| rustix::fs::open(path, flags, Mode::empty()).ok());
         }
-        let Some(fifo) = &self.fifo else {
-            return;
-        };
-        match rustix::io::write(fifo, &self.token) {
-            Ok(_) => {}
-            Err(Errno::AGAIN | Errno::INTR) => self.is_owed = true,
-            Err(_) => self.fifo = None,
+        match &self.fifo {
+            Some(fifo) => rustix::io::write(fifo, &word).map(drop),
+            None => Ok(()),
         }
     }
+}
+
+/// The word of a command that waits for its disk: its token, turned over.
+pub(super) fn held(token: [u8; 8]) -> [u8; 8] {
+    token.map(|byte| !byte)
 }

@@ -8,11 +8,14 @@ use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
+use tokio::time::Instant;
 use tracing::warn;
 
-use super::order::{CommandDir, Control, Ended, Order, log_names};
+use super::disk::HELD;
+use super::order::{CommandDir, Control, Ended, Order, log_names, private};
 use super::spool::{self, Stage};
 use super::work::Works;
+use crate::logs::disk;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
@@ -49,6 +52,10 @@ pub(super) struct ServedCommand {
     pub(super) is_forgotten: bool,
     /// How often it was begun in this session.
     tries: u32,
+    /// Whether it is to end.
+    is_interrupted: bool,
+    /// When it was heard the last time that it waits for room on the disk.
+    held: Option<Instant>,
 }
 
 /// One of its logs.
@@ -134,18 +141,80 @@ impl ServedCommand {
             is_end_said: false,
             is_forgotten: false,
             tries: 0,
+            is_interrupted: false,
+            held: None,
         }
     }
 
     pub(super) fn begin(&mut self, works: &mut Works) -> io::Result<()> {
-        self.tries += 1;
-        works.begin(&self.dir, &self.command)
+        match works.begin(&self.dir, &self.command) {
+            Err(error) if disk::may_pass(&error) => {
+                self.waits_for_disk();
+                Ok(())
+            }
+            begun => {
+                self.tries += 1;
+                begun
+            }
+        }
+    }
+
+    /// Its disk takes nothing more; that is so until somebody says otherwise, or nothing more.
+    pub(super) fn waits_for_disk(&mut self) {
+        self.held = Some(Instant::now());
+    }
+
+    /// Its disk has taken something.
+    pub(super) fn goes_on(&mut self) {
+        self.held = None;
+    }
+
+    pub(super) fn is_held(&self, works: &Works) -> bool {
+        let is_over = self.ended.is_some();
+        !is_over && (self.held.is_some_and(|it| it.elapsed() < HELD) || works.is_held(&self.dir))
+    }
+
+    /// Tells the runner to end the command. One that waits for its disk before it has begun hears
+    /// nothing yet, and may find no file either: [`look`](Self::look) says it again.
+    pub(super) fn interrupt(&mut self) -> io::Result<()> {
+        self.is_interrupted = true;
+        let written = private().create(true).open(self.dir.interrupt());
+        self.tell_runner(Control::Interrupt);
+        written.map(drop)
+    }
+
+    /// Gives up a file command that waits for its disk.
+    pub(super) fn interrupt_held(&mut self, works: &Works) {
+        if matches!(self.command, WireCommand::File(_)) && works.is_held(&self.dir) {
+            works.give_up(&self.dir, &self.command);
+            let exit = Exit::new(-1, ExitCause::Interrupted, 1);
+            let logs = BTreeMap::new();
+            self.ended = Some(Ended::new(exit, logs));
+        }
     }
 
     /// Looks how far the command has come, and does what must be done.
     pub(super) fn look(&mut self, works: &mut Works) -> io::Result<()> {
+        if self.is_interrupted && self.ended.is_none() {
+            // What cannot be written down now is said again at the next look.
+            let _ = self.interrupt();
+        }
+        match self.look_closely(works) {
+            Err(error) if disk::may_pass(&error) => {
+                self.waits_for_disk();
+                Ok(())
+            }
+            looked => looked,
+        }
+    }
+
+    fn look_closely(&mut self, works: &mut Works) -> io::Result<()> {
         if self.ended.is_some() {
             return Ok(());
+        }
+        if works.is_held(&self.dir) {
+            // It was not its own failure.
+            self.tries = 0;
         }
         if !self.dir.path().is_dir() {
             let why = "its spool was removed by somebody else";
@@ -160,7 +229,7 @@ impl ServedCommand {
         }
         match spool::stage(&self.dir)? {
             Stage::Running => self.look_quickly()?,
-            Stage::Ordered if works.has_runner(&self.dir) => {}
+            Stage::Ordered if works.has_runner(&self.dir) || works.rests(&self.dir) => {}
             Stage::Ordered if self.tries < TRIES => {
                 if let Err(error) = self.begin(works) {
                     warn!(dir = %self.dir.path().display(), %error, "a command cannot be begun yet");

@@ -16,11 +16,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Slave;
+use super::disk::DiskNews;
 use super::facts::facts;
-use super::order::{CommandDir, Control, Order, private};
+use super::order::{CommandDir, Order};
+use super::runner_log::held;
 use super::served::ServedCommand;
 use super::spool::{self, Spool};
 use super::work::Works;
+use crate::logs::disk;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
@@ -28,6 +31,7 @@ use crate::wire::CommandState;
 use crate::wire::FromMaster;
 use crate::wire::FromSlave;
 use crate::wire::SlaveFacts;
+use crate::wire::TROUBLES;
 use crate::wire::WireCommand;
 use crate::wire::login::{LoginError, slave_login};
 use crate::wire::native::{FrameReader, FrameWriter, WireError};
@@ -99,6 +103,8 @@ where
     );
 
     let going = slave.settings.going.clone();
+    let hears_of_disks = welcome.features.iter().any(|it| it == TROUBLES);
+    let mut disk_news = DiskNews::default();
     let mut has_asked = false;
     let mut pulse = Pulse::new(welcome.heartbeat);
     let mut look = interval(LOOK);
@@ -136,6 +142,12 @@ where
             _ = look.tick() => {
                 slave.works.reap();
                 served.look(&mut slave.works);
+                served.begin_again(&mut slave.works, &mut writer)?;
+                let held = served.held(&slave.works);
+                let changed = disk_news.changed(&slave.settings.basedir, held);
+                if let Some(changed) = changed.filter(|_| hears_of_disks) {
+                    writer.push(&changed)?;
+                }
             }
             () = sleep_until(pulse.next()) => {
                 if pulse.is_dead() {
@@ -195,6 +207,23 @@ struct Served {
     tokens: BTreeMap<u64, CommandId>,
     /// Who spoke last: the others come first.
     last: Option<CommandId>,
+    /// What the master has ordered and the disk has no room for. A master that comes again
+    /// orders it again.
+    unwritten: BTreeMap<CommandId, Unwritten>,
+}
+
+/// An order that is not in the spool.
+struct Unwritten {
+    lease: u64,
+    command: WireCommand,
+    have: BTreeMap<String, u64>,
+}
+
+/// Why a command is not started.
+enum NotStarted {
+    Refused(String),
+    /// The disk has no room for it yet.
+    Unwritten(Box<WireCommand>),
 }
 
 impl Served {
@@ -205,6 +234,7 @@ impl Served {
             commands: BTreeMap::new(),
             tokens: BTreeMap::new(),
             last: None,
+            unwritten: BTreeMap::new(),
         };
         for id in served.spool.commands()? {
             let dir = served.spool.command(id);
@@ -261,12 +291,21 @@ impl Served {
         tokens.sort_unstable();
         tokens.dedup();
         for token in tokens {
-            let id = self.tokens.get(&token);
-            if let Some(command) = id.and_then(|id| self.commands.get_mut(id))
-                && let Err(error) = command.look_quickly()
+            if let Some(id) = self.tokens.get(&token) {
+                let Some(command) = self.commands.get_mut(id) else {
+                    continue;
+                };
+                command.goes_on();
+                if let Err(error) = command.look_quickly() {
+                    let dir = command.dir.path().display();
+                    warn!(%dir, %error, "the spool of a command cannot be read");
+                }
+            } else if let Some(id) = self
+                .tokens
+                .get(&u64::from_be_bytes(held(token.to_be_bytes())))
+                && let Some(command) = self.commands.get_mut(id)
             {
-                let dir = command.dir.path().display();
-                warn!(%dir, %error, "the spool of a command cannot be read");
+                command.waits_for_disk();
             }
         }
     }
@@ -293,24 +332,31 @@ impl Served {
                 lease,
                 command,
                 have,
-            } => match self.start(id, lease, command, works) {
-                Ok(()) => {
-                    let command = self.commands.get_mut(&id).expect("it was just started");
-                    command.serve_from(&have);
-                    writer.push(&FromSlave::Started { id })?;
-                }
-                Err(why) => {
-                    warn!(command = %id, why, "refused");
-                    writer.push(&FromSlave::Refused { id, why })?;
-                }
-            },
+            } => {
+                let order = Unwritten {
+                    lease,
+                    command,
+                    have,
+                };
+                self.begin(id, order, works, writer)?;
+            }
             FromMaster::Ack { id, log, offset } => {
                 if let Some(command) = self.commands.get_mut(&id) {
                     command.acknowledge(&log, offset);
                 }
             }
-            FromMaster::Interrupt { id, lease, why } => self.interrupt(id, lease, &why),
-            FromMaster::Forget { id } => self.forget(id),
+            FromMaster::Interrupt { id, lease, why } => {
+                self.interrupt(id, lease, &why, works);
+                if self.unwritten.remove(&id).is_some() {
+                    let exit = Exit::new(-1, ExitCause::Interrupted, 1);
+                    let logs = BTreeMap::new();
+                    writer.push(&FromSlave::Finished { id, exit, logs })?;
+                }
+            }
+            FromMaster::Forget { id } => {
+                self.unwritten.remove(&id);
+                self.forget(id);
+            }
             FromMaster::Ping => writer.push(&FromSlave::Pong)?,
             FromMaster::Pong => {}
             FromMaster::Challenge { .. }
@@ -321,6 +367,52 @@ impl Served {
         Ok(())
     }
 
+    /// Starts a command and tells the master, now or when the disk has room for it.
+    fn begin<W: AsyncWrite + Unpin>(
+        &mut self,
+        id: CommandId,
+        mut order: Unwritten,
+        works: &mut Works,
+        writer: &mut FrameWriter<W>,
+    ) -> Result<(), WireError> {
+        match self.start(id, order.lease, order.command, works) {
+            Ok(()) => {
+                let command = self.commands.get_mut(&id).expect("it was just started");
+                command.serve_from(&order.have);
+                writer.push(&FromSlave::Started { id })
+            }
+            Err(NotStarted::Unwritten(command)) => {
+                order.command = *command;
+                self.unwritten.insert(id, order);
+                Ok(())
+            }
+            Err(NotStarted::Refused(why)) => {
+                warn!(command = %id, why, "refused");
+                writer.push(&FromSlave::Refused { id, why })
+            }
+        }
+    }
+
+    /// Tries again to start what the disk had no room for.
+    fn begin_again<W: AsyncWrite + Unpin>(
+        &mut self,
+        works: &mut Works,
+        writer: &mut FrameWriter<W>,
+    ) -> Result<(), WireError> {
+        for (id, order) in std::mem::take(&mut self.unwritten) {
+            self.begin(id, order, works, writer)?;
+        }
+        Ok(())
+    }
+
+    /// The commands that wait for the disk.
+    fn held(&self, works: &Works) -> Vec<CommandId> {
+        let commands = self.commands.iter().filter(|(_, it)| it.is_held(works));
+        let mut held: Vec<_> = commands.map(|(id, _)| *id).collect();
+        held.extend(self.unwritten.keys());
+        held
+    }
+
     /// Starts a command, or finds it as it is.
     fn start(
         &mut self,
@@ -328,18 +420,26 @@ impl Served {
         lease: u64,
         command: WireCommand,
         works: &mut Works,
-    ) -> Result<(), String> {
-        let unwritable = |error| format!("the slave cannot write its spool: {error}");
-        self.obey(id, lease)?;
+    ) -> Result<(), NotStarted> {
+        self.obey(id, lease).map_err(NotStarted::Refused)?;
         if self.commands.contains_key(&id) {
             return Ok(());
         }
-        spool::check(&command)?;
+        spool::check(&command).map_err(NotStarted::Refused)?;
         let mut token = [0; 8];
-        getrandom::fill(&mut token).map_err(|error| error.to_string())?;
+        getrandom::fill(&mut token).map_err(|error| NotStarted::Refused(error.to_string()))?;
         let token = u64::from_ne_bytes(token);
         let order = Order::new(token, command);
-        let dir = self.spool.create(id, &order).map_err(unwritable)?;
+        let dir = match self.spool.create(id, &order) {
+            Ok(dir) => dir,
+            Err(error) if disk::may_pass(&error) => {
+                return Err(NotStarted::Unwritten(Box::new(order.command)));
+            }
+            Err(error) => {
+                let why = format!("the slave cannot write its spool: {error}");
+                return Err(NotStarted::Refused(why));
+            }
+        };
         info!(command = %id, "started");
         self.add(id, dir, order);
         let command = self.commands.get_mut(&id).expect("it was just added");
@@ -357,20 +457,20 @@ impl Served {
         })
     }
 
-    fn interrupt(&mut self, id: CommandId, lease: u64, why: &str) {
+    fn interrupt(&mut self, id: CommandId, lease: u64, why: &str, works: &Works) {
         if let Err(refusal) = self.obey(id, lease) {
             warn!(command = %id, refusal, "an interrupt is not obeyed");
             return;
         }
-        let Some(command) = self.commands.get(&id) else {
+        let Some(command) = self.commands.get_mut(&id) else {
             return;
         };
         info!(command = %id, why, "interrupted");
-        // For a runner that does not listen yet; the others hear it at once.
-        if let Err(error) = private().create(true).open(command.dir.interrupt()) {
+        command.interrupt_held(works);
+        // The file is for a runner that does not listen yet; the others hear it at once.
+        if let Err(error) = command.interrupt() {
             warn!(command = %id, %error, "an interrupt is not written down");
         }
-        command.tell_runner(Control::Interrupt);
     }
 
     /// Removes what is known of a command: now, or when it has ended.

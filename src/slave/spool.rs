@@ -25,6 +25,9 @@ use crate::process::cgroup::Group;
 use crate::process::tree;
 use crate::wire::WireCommand;
 
+/// The form of the spool, which only grows: programs read every form up to their own.
+const FORM: u32 = 1;
+
 /// Builds without commands whose leases are still remembered.
 const LEASES: usize = 256;
 
@@ -57,9 +60,34 @@ pub(super) struct Spool {
 pub(super) fn make_news(basedir: &Path) -> io::Result<PathBuf> {
     let spool = basedir.join(SPOOL);
     make_private_dir(&spool)?;
+    check_form(&spool)?;
     let news = spool.join("news");
     make_fifo(&news)?;
     Ok(news)
+}
+
+/// Refuses a spool that a later program has written: nothing of it is read or removed.
+fn check_form(spool: &Path) -> io::Result<()> {
+    let path = spool.join("form");
+    let form = match fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().unwrap_or(u32::MAX),
+        // As it was before there was this file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    if form > FORM {
+        let shown = path.display();
+        return Err(io::Error::other(format!(
+            "it was written by a newer autobot (`{shown}` says {form}, this program knows \
+             {FORM}); start that one, or end what it runs and remove the spool"
+        )));
+    }
+    if form < FORM {
+        let fresh = spool.join("form.new");
+        fs::write(&fresh, format!("{FORM}\n"))?;
+        fs::rename(fresh, path)?;
+    }
+    Ok(())
 }
 
 impl Spool {
@@ -136,14 +164,19 @@ impl Spool {
         let fresh = CommandDir::new(self.dir.join(format!("{id}.new")));
         remove(fresh.path())?;
         make_private_dir(fresh.path())?;
-        if let Err(error) = fresh.write_order(order) {
+        let dir = self.command(id);
+        let fill = || {
+            fresh.write_order(order)?;
+            make_fifo(&fresh.control())?;
+            // Made now, so that nobody needs room on the disk only to look.
+            fresh.claim()?;
+            fs::rename(fresh.path(), dir.path())
+        };
+        if let Err(error) = fill() {
             // What is there of it may hold a secret, and nobody would look for it.
             remove(fresh.path())?;
             return Err(error);
         }
-        make_fifo(&fresh.control())?;
-        let dir = self.command(id);
-        fs::rename(fresh.path(), dir.path())?;
         Ok(dir)
     }
 
@@ -512,6 +545,24 @@ mod tests {
         let mut again = Spool::open(base.path(), "one").unwrap();
         assert_eq!(again.obey(build, 2), Err(3));
         assert_eq!(again.obey(BuildId(8), 1), Ok(()));
+    }
+
+    #[test]
+    fn a_spool_of_a_later_program_is_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        make_news(base.path()).unwrap();
+        make_news(base.path()).unwrap();
+        let form = base.path().join("spool/form");
+        assert_eq!(fs::read_to_string(&form).unwrap(), "1\n");
+        for later in ["2\n", "2.5 beta"] {
+            fs::write(&form, later).unwrap();
+            let error = make_news(base.path()).unwrap_err().to_string();
+            assert!(
+                error.starts_with("it was written by a newer autobot"),
+                "{error}"
+            );
+            assert_eq!(fs::read_to_string(&form).unwrap(), later);
+        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! of this process for a file command. Both claim the command first, so that
 //! starting it twice carries it out once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -14,8 +15,11 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::RUNNER_VERB;
+use super::disk::DISK;
 use super::files;
 use super::order::{self, CommandDir, Ended, STDIO};
+use super::received;
+use crate::logs::disk;
 use crate::logs::record;
 use crate::model::CONTENT;
 use crate::model::Channel;
@@ -38,6 +42,23 @@ pub(super) struct Works {
     /// Each with the directory of its command.
     runners: Vec<(CommandDir, Child)>,
     threads: JoinSet<()>,
+    /// File commands that wait for room on the disk, by their directories.
+    held: Arc<Mutex<HashMap<PathBuf, Held>>>,
+}
+
+/// A file command that waits.
+#[derive(Debug)]
+struct Held {
+    since: Instant,
+    /// How it ended, if only that could not be written down: it is not carried out twice.
+    done: Option<Done>,
+}
+
+/// How a file command ended.
+#[derive(Debug)]
+struct Done {
+    log: Vec<u8>,
+    ended: Ended,
 }
 
 impl Works {
@@ -49,6 +70,7 @@ impl Works {
             basedir,
             runners: Vec::new(),
             threads: JoinSet::new(),
+            held: Arc::default(),
         }
     }
 
@@ -66,10 +88,24 @@ impl Works {
             }
             WireCommand::File(file) => {
                 let (dir, basedir, file) = (dir.clone(), self.basedir.clone(), file.clone());
+                let all = Arc::clone(&self.held);
+                let mut done = locked(&all)
+                    .get_mut(dir.path())
+                    .and_then(|it| it.done.take());
                 self.threads.spawn_blocking(move || {
-                    if let Err(error) = carry_out(&dir, &file, &basedir) {
+                    let written = carry_out(&dir, &file, &basedir, &mut done);
+                    let since = Instant::now();
+                    match written {
+                        Ok(()) => drop(locked(&all).remove(dir.path())),
+                        Err(error) if disk::may_pass(&error) => {
+                            let held = Held { since, done };
+                            drop(locked(&all).insert(dir.path().to_owned(), held));
+                        }
                         // Tried again, as nobody has it claimed any more.
-                        warn!(dir = %dir.path().display(), %error, "a file command is not written down");
+                        Err(error) => {
+                            let dir = dir.path().display();
+                            warn!(%dir, %error, "a file command is not written down");
+                        }
                     }
                 });
             }
@@ -101,13 +137,44 @@ impl Works {
         self.runners.iter().any(|(it, _)| it == dir)
     }
 
+    /// Whether a file command waits for room on the disk.
+    pub(super) fn is_held(&self, dir: &CommandDir) -> bool {
+        locked(&self.held).contains_key(dir.path())
+    }
+
+    /// Whether that was tried a moment ago.
+    pub(super) fn rests(&self, dir: &CommandDir) -> bool {
+        let held = locked(&self.held);
+        let since = held.get(dir.path()).map(|it| it.since);
+        since.is_some_and(|it| it.elapsed() < DISK)
+    }
+
+    /// Lets go of a command that nobody wants any more.
+    pub(super) fn give_up(&self, dir: &CommandDir, command: &WireCommand) {
+        locked(&self.held).remove(dir.path());
+        let _ = std::fs::remove_file(dir.log(1));
+        if let WireCommand::File(WireFile::Write(piece)) = command {
+            received::abandon(piece, &self.basedir);
+        }
+    }
+
     /// Waits for the file commands.
     pub(super) async fn finish(&mut self) {
         while self.threads.join_next().await.is_some() {}
     }
 }
 
-fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result<()> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Carries a command out, unless that is `done`, and writes down how it ended.
+fn carry_out(
+    dir: &CommandDir,
+    command: &WireFile,
+    basedir: &Path,
+    done: &mut Option<Done>,
+) -> io::Result<()> {
     let started = Instant::now();
     let Some(_claim) = claim_soon(dir, std::thread::sleep)? else {
         return Ok(());
@@ -115,6 +182,23 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
     if dir.ended()?.is_some() {
         return Ok(());
     }
+    if done.is_none() {
+        *done = Some(come_to_an_end(dir, command, basedir, started)?);
+    }
+    let Some(Done { log, ended }) = done else {
+        return Ok(());
+    };
+    std::fs::write(dir.log(0), log)?;
+    dir.write_ended(ended)
+}
+
+/// What a command came to. An error says that the disk has no room for it.
+fn come_to_an_end(
+    dir: &CommandDir,
+    command: &WireFile,
+    basedir: &Path,
+    started: Instant,
+) -> io::Result<Done> {
     let mut log = Vec::new();
     let mut code = 0;
     let mut result = None;
@@ -131,12 +215,14 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
                 record::push(Channel::Stdout, line.as_bytes(), &mut log);
             }
         }
+        Err(error) if error.is_full() => {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, error));
+        }
         Err(error) => {
             record::push(Channel::Stderr, format!("{error}\n").as_bytes(), &mut log);
             code = 1;
         }
     }
-    std::fs::write(dir.log(0), &log)?;
     let elapsed = started.elapsed();
     let mut logs = BTreeMap::from([(STDIO.to_owned(), log.len() as u64)]);
     if let Some(FileResult::Sent(sent)) = &result {
@@ -145,7 +231,8 @@ fn carry_out(dir: &CommandDir, command: &WireFile, basedir: &Path) -> io::Result
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let mut exit = Exit::new(code, ExitCause::Exited, elapsed_ms);
     exit.result = result;
-    dir.write_ended(&Ended::new(exit, logs))
+    let ended = Ended::new(exit, logs);
+    Ok(Done { log, ended })
 }
 
 /// Claims a command. A slave that only looks how far it has come holds the

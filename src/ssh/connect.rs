@@ -20,6 +20,9 @@ const DIAL: Duration = Duration::from_secs(20);
 /// What it may take for each answer.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// How OpenSSH's form begins when its cipher is `none`.
+const NO_CIPHER: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
+
 /// A host that we are logged in to.
 pub(crate) struct Connection {
     pub(super) session: Session,
@@ -195,6 +198,9 @@ impl Host {
             }
         };
         if let Some(key) = &self.key_file {
+            if fs::read_to_string(key).is_ok_and(|it| has_passphrase(&it)) {
+                return Err(SshError::Passphrase(key.clone()));
+            }
             let with = format!("the key `{}`", key.display());
             return session
                 .userauth_pubkey_file(&self.user, None, key, None)
@@ -213,6 +219,18 @@ impl Host {
     }
 }
 
+/// Whether a private key is of no use without a passphrase.
+fn has_passphrase(key: &str) -> bool {
+    // The older forms say so in words.
+    if key.contains("ENCRYPTED") {
+        return true;
+    }
+    // OpenSSH's own form says with which cipher, in what base64 hides.
+    let mut lines = key.lines().map(str::trim);
+    lines.any(|it| it == "-----BEGIN OPENSSH PRIVATE KEY-----")
+        && lines.next().is_some_and(|it| !it.starts_with(NO_CIPHER))
+}
+
 /// Has the host show a key of a kind that is known, if it has several.
 fn prefer(session: &Session, known: &Known) -> Result<(), SshError> {
     let all = session.supported_algs(MethodType::HostKey)?;
@@ -228,4 +246,40 @@ fn prefer(session: &Session, known: &Known) -> Result<(), SshError> {
     let (first, rest): (Vec<&str>, Vec<&str>) = good.partition(|it| is_known(it));
     let order = [first, rest].concat().join(",");
     Ok(session.method_pref(MethodType::HostKey, &order)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_with_a_passphrase_is_recognised_by_its_form() {
+        let openssh = |body: &str| {
+            format!(
+                "-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n"
+            )
+        };
+        for (key, expected) in [
+            (
+                openssh("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW"),
+                false,
+            ),
+            (
+                openssh("b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDdRV8N5d"),
+                true,
+            ),
+            ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n".to_owned(), false),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n".to_owned(),
+                true,
+            ),
+            (
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIF\n".to_owned(),
+                true,
+            ),
+            (String::new(), false),
+        ] {
+            assert_eq!(has_passphrase(&key), expected, "{key}");
+        }
+    }
 }

@@ -82,6 +82,12 @@ pub(crate) enum SshError {
         with: String,
         source: ssh2::Error,
     },
+    #[error(
+        "the key `{}` has a passphrase, which nobody can type here; give it to the ssh agent of the \
+         master's user (`ssh-add`) and leave out `key_file`, or make a key without one",
+        .0.display()
+    )]
+    Passphrase(PathBuf),
     #[error("the ssh agent has no key that `{host}` takes for `{user}`")]
     NoIdentity { host: String, user: String },
     #[error("the line failed")]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::sqlite::Sqlite;
 use super::{Result, Store, StoreError};
@@ -26,12 +26,24 @@ const READERS: usize = 4;
 pub(crate) struct StoreHandle {
     jobs: mpsc::Sender<Told>,
     readers: Arc<Readers>,
+    health: watch::Receiver<Option<StoreError>>,
 }
 
 /// Runs in the writer's transaction, if there is one, and gives back what answers its
 /// sender once the commit is known.
-type Job = Box<dyn FnOnce(Option<&mut Sqlite>) -> Answer + Send>;
+type Job = Box<dyn FnOnce(Option<&mut Sqlite>) -> Ran + Send>;
+
+/// A job that has run.
+struct Ran {
+    answer: Answer,
+    /// What the disk did not take of it.
+    trouble: Option<StoreError>,
+}
+
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Where the writer says whether the disk takes what it writes.
+type Health = watch::Sender<Option<StoreError>>;
 
 /// What the writer is told.
 enum Told {
@@ -54,7 +66,8 @@ impl StoreHandle {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let writer = Sqlite::open(path)?;
         let (jobs, inbox) = mpsc::channel(WAITING);
-        start_writer(writer, inbox)?;
+        let (tell, health) = watch::channel(None);
+        start_writer(writer, inbox, tell)?;
         let readers = Readers {
             path: path.to_owned(),
             idle: Mutex::default(),
@@ -63,7 +76,14 @@ impl StoreHandle {
         Ok(Self {
             jobs,
             readers: Arc::new(readers),
+            health,
         })
+    }
+
+    /// What is wrong with the disk, as far as the last writing tells: `None` if it took what
+    /// was written.
+    pub(crate) fn health(&self) -> watch::Receiver<Option<StoreError>> {
+        self.health.clone()
     }
 
     /// Runs the verbs as one transaction, after everything that was asked before, and
@@ -79,10 +99,12 @@ impl StoreHandle {
                 Some(sqlite) => sqlite.in_savepoint(verbs),
                 None => Err(StoreError::new("there is no transaction")),
             };
-            Box::new(move |committed| {
+            let trouble = done.as_ref().err().filter(|it| it.is_disk).cloned();
+            let answer: Answer = Box::new(move |committed| {
                 // Who no longer listens has been cancelled; the commit stands.
                 drop(tell.send(committed.and(done)));
-            })
+            });
+            Ran { answer, trouble }
         });
         let gone = || StoreError::new("the writer has ended");
         self.jobs.send(Told::Run(job)).await.map_err(|_| gone())?;
@@ -139,15 +161,15 @@ impl StoreHandle {
 }
 
 /// Starts the writer on a thread of its own.
-fn start_writer(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) -> Result<()> {
+fn start_writer(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>, health: Health) -> Result<()> {
     #[cfg(test)]
     if bench::is_here() {
-        bench::start_writer(sqlite, inbox);
+        bench::start_writer(sqlite, inbox, health);
         return Ok(());
     }
     let life = move || {
         while let Some(first) = inbox.blocking_recv() {
-            write_together(&mut sqlite, first, &mut inbox);
+            write_together(&mut sqlite, first, &mut inbox, &health);
         }
     };
     let thread = thread::Builder::new().name("store".into()).spawn(life);
@@ -157,20 +179,30 @@ fn start_writer(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) -> Result<(
 }
 
 /// Carries out what waits, as one transaction, and answers.
-fn write_together(sqlite: &mut Sqlite, first: Told, inbox: &mut mpsc::Receiver<Told>) {
+fn write_together(
+    sqlite: &mut Sqlite,
+    first: Told,
+    inbox: &mut mpsc::Receiver<Told>,
+    health: &Health,
+) {
+    let changes = sqlite.changes();
     // Becomes an error when SQLite gives the transaction up: then nothing of it stands,
     // and the jobs that come after must not stand alone.
     let mut begun = sqlite.begin();
+    let mut trouble = begun.as_ref().err().filter(|it| it.is_disk).cloned();
     let mut answers = Vec::new();
     let mut settle = None;
     let mut next = Some(first);
     while let Some(told) = next.take() {
         match told {
             Told::Run(job) => {
-                answers.extend(run(sqlite, job, begun.is_ok()));
+                if let Some(ran) = run(sqlite, job, begun.is_ok()) {
+                    answers.push(ran.answer);
+                    trouble = trouble.or(ran.trouble);
+                }
                 if begun.is_ok() && sqlite.has_lost_transaction() {
                     let what = "the transaction was rolled back; the disk may be full";
-                    begun = Err(StoreError::new(what));
+                    begun = Err(trouble.clone().unwrap_or_else(|| StoreError::new(what)));
                 }
             }
             Told::Settle(tell) => {
@@ -183,6 +215,15 @@ fn write_together(sqlite: &mut Sqlite, first: Told, inbox: &mut mpsc::Receiver<T
         }
     }
     let committed = begun.and_then(|()| sqlite.commit());
+    let trouble = trouble.or_else(|| committed.clone().err().filter(|it| it.is_disk));
+    // What changed nothing has not asked the disk either.
+    if trouble.is_some() || (committed.is_ok() && sqlite.changes() > changes) {
+        health.send_if_modified(|it| {
+            let is_other = it.is_some() != trouble.is_some();
+            *it = trouble;
+            is_other
+        });
+    }
     for answer in answers {
         answer(committed.clone());
     }
@@ -192,7 +233,7 @@ fn write_together(sqlite: &mut Sqlite, first: Told, inbox: &mut mpsc::Receiver<T
 }
 
 /// Runs a job; without a transaction it is only asked for the answer to give.
-fn run(sqlite: &mut Sqlite, job: Job, is_begun: bool) -> Option<Answer> {
+fn run(sqlite: &mut Sqlite, job: Job, is_begun: bool) -> Option<Ran> {
     let ran = catch_unwind(AssertUnwindSafe(|| job(is_begun.then_some(&mut *sqlite))));
     if ran.is_err() && !sqlite.has_lost_transaction() {
         // A panic is a bug in one verb; its sender hears that the writer dropped it, and the
@@ -211,7 +252,7 @@ pub(crate) mod bench {
     use tokio::sync::mpsc;
     use tokio::task::AbortHandle;
 
-    use super::{Sqlite, Told, write_together};
+    use super::{Health, Sqlite, Told, write_together};
 
     thread_local! {
         static HERE: Cell<bool> = const { Cell::new(false) };
@@ -234,10 +275,14 @@ pub(crate) mod bench {
         HERE.get()
     }
 
-    pub(super) fn start_writer(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>) {
+    pub(super) fn start_writer(
+        mut sqlite: Sqlite,
+        mut inbox: mpsc::Receiver<Told>,
+        health: Health,
+    ) {
         let life = async move {
             while let Some(first) = inbox.recv().await {
-                write_together(&mut sqlite, first, &mut inbox);
+                write_together(&mut sqlite, first, &mut inbox, &health);
             }
         };
         let writer = tokio::spawn(life).abort_handle();

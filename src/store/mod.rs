@@ -347,7 +347,10 @@ pub(crate) struct UnfinishedBuild {
 
 impl StoreError {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into() }
+        Self {
+            what: what.into(),
+            is_disk: false,
+        }
     }
 }
 
@@ -371,4 +374,6 @@ pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 #[error("the database says: {what}")]
 pub(crate) struct StoreError {
     pub(crate) what: String,
+    /// The disk did not take it; it may take it later.
+    pub(crate) is_disk: bool,
 }

@@ -260,6 +260,7 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
              in force",
             clock::iso(since)
         )),
+        "troubles": app.desk.troubles().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "waiting": facts.iter().map(|it| it.pending).sum::<usize>(),
         "running": running,
         "builders": builders,

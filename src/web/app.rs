@@ -4,6 +4,8 @@ use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -26,6 +28,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
+use tracing::error;
 
 use crate::clock;
 use crate::config::Action;
@@ -48,6 +51,7 @@ use super::failure;
 use super::failure::ErrorView;
 use super::failure::Failure;
 use super::frame::Frame;
+use super::frame::TroubleLine;
 use super::home;
 use super::json;
 use super::log;
@@ -62,6 +66,8 @@ pub(super) struct App {
     pub(super) desk: Arc<dyn Desk>,
     access: Access,
     templates: Templates,
+    /// What was wrong with the master's own templates the last time, so that the log says it once.
+    template_problem: Mutex<Option<String>>,
 }
 
 pub(super) type Shared = Arc<App>;
@@ -73,6 +79,7 @@ impl App {
             desk,
             access,
             templates,
+            template_problem: Mutex::default(),
         }
     }
 
@@ -98,10 +105,30 @@ impl App {
         uri: &Uri,
         view: impl Serialize,
     ) -> Result<Response, Failure> {
-        let page = self
-            .templates
-            .draw(template, &self.frame(uri.path()), view)?;
+        let mut frame = self.frame(uri.path());
+        let page = match self.templates.draw(template, &frame, &view) {
+            Err(error) if self.templates.has_own() => {
+                let problem = error.to_string();
+                self.tell_template_problem(&problem);
+                frame.template_problem = Some(problem);
+                self.templates.draw_built_in(template, &frame, &view)?
+            }
+            drawn => drawn?,
+        };
         Ok(Html(page).into_response())
+    }
+
+    /// Puts a mistake in a template into the log, once and not for every page.
+    fn tell_template_problem(&self, problem: &str) {
+        let told = self.template_problem.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        if told.as_deref() != Some(problem) {
+            error!(
+                reason = problem,
+                "a template is broken; the built-in one is shown"
+            );
+            *told = Some(problem.to_owned());
+        }
     }
 
     /// Draws the error page; with the built-in template if the master's own is the trouble.
@@ -120,6 +147,7 @@ impl App {
         let permits = |action| self.permission(&plan, action) == Permission::Granted;
         Frame {
             config_bad_since: self.desk.config_bad_since().map(clock::iso),
+            troubles: self.desk.troubles().iter().map(TroubleLine::new).collect(),
             ..Frame::new(path, &plan.master, permits, self.access, clock::now())
         }
     }

@@ -15,6 +15,7 @@ use crate::master::handle::Force;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
 use crate::master::pauses::Pause;
+use crate::master::troubles::Trouble;
 use crate::model::BuildKey;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
@@ -39,6 +40,8 @@ pub(super) trait Desk: Send + Sync {
     fn config(&self) -> Option<ConfigId>;
     /// Since when the files on the disk have mistakes, so that an older configuration is in force.
     fn config_bad_since(&self) -> Option<Timestamp>;
+    /// The disks that builds wait for.
+    fn troubles(&self) -> Vec<Trouble>;
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>>;
     fn slaves(&self) -> Vec<SlaveView>;
     fn sources(&self) -> Vec<SourceView>;
@@ -81,6 +84,10 @@ impl Desk for MasterHandle {
 
     fn config_bad_since(&self) -> Option<Timestamp> {
         MasterHandle::config_bad_since(self)
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        MasterHandle::troubles(self)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {

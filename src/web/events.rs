@@ -68,6 +68,8 @@ impl Filter {
             | Status::StepFinished { build, .. }
             | Status::LogGrew { build, .. }
             | Status::BuildFinished { build, .. } => (&build.builder, Some(build.number)),
+            // Whichever build waits: every page says it.
+            Status::TroubleChanged => return true,
             // These concern everybody, but no single build.
             Status::ChangeAdded { .. }
             | Status::SlaveChanged { .. }
@@ -122,6 +124,7 @@ fn shown(status: &Status) -> (&'static str, Value) {
             ("build_finished", with(build, json!({ "outcome": outcome })))
         }
         Status::SlaveChanged { slave } => ("slave_changed", json!({ "slave": slave })),
+        Status::TroubleChanged => ("trouble_changed", json!({})),
         Status::Reloaded => ("reloaded", json!({})),
         Status::ReloadRefused => ("reload_refused", json!({})),
     }

@@ -65,6 +65,7 @@ impl Failure {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::ReadOnly | Self::Refused(_) | Self::NeedsLogin(_) => StatusCode::FORBIDDEN,
+            Self::Store(error) if error.is_disk => StatusCode::SERVICE_UNAVAILABLE,
             Self::Template { .. } | Self::Store(_) | Self::Log { .. } | Self::Lost => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -176,6 +177,11 @@ fn words(status: StatusCode) -> (&'static str, &'static str, &'static str) {
             "Not understood",
             "the request cannot be read",
             "Nothing was changed.",
+        ),
+        StatusCode::SERVICE_UNAVAILABLE => (
+            "Not now",
+            "the master cannot write to its disk",
+            "Nothing was changed. It works again when there is room; what runs goes on then, too.",
         ),
         _ => (
             "Something is broken",

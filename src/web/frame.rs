@@ -8,7 +8,9 @@ use crate::config::MasterPlan;
 use crate::model::Timestamp;
 
 use super::links;
+use super::rows::Link;
 use crate::master::Access;
+use crate::master::troubles::Trouble;
 
 /// What stands around every page.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +31,32 @@ pub(super) struct Frame {
     pub(super) drawn: String,
     /// Since when the configuration on the disk has mistakes.
     pub(super) config_bad_since: Option<String>,
+    /// The disks that builds wait for.
+    pub(super) troubles: Vec<TroubleLine>,
+    /// What is wrong with the master's own template of this page, if the built-in one is drawn
+    /// instead.
+    pub(super) template_problem: Option<String>,
+}
+
+/// A disk that does not take what is to be written.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct TroubleLine {
+    /// What cannot be written: `logs cannot be written`.
+    what: String,
+    since: String,
+    why: String,
+    builds: Vec<Link>,
+}
+
+impl TroubleLine {
+    pub(super) fn new(trouble: &Trouble) -> Self {
+        Self {
+            what: trouble.place.to_string(),
+            since: clock::iso(trouble.since),
+            why: trouble.why.clone(),
+            builds: trouble.builds.iter().map(Link::build).collect(),
+        }
+    }
 }
 
 impl Frame {
@@ -52,6 +80,8 @@ impl Frame {
             can_shut_down: permits(Action::GracefulShutdown),
             drawn: clock::iso(now),
             config_bad_since: None,
+            troubles: Vec::new(),
+            template_problem: None,
         }
     }
 }

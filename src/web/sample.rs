@@ -60,6 +60,7 @@ use super::desk::Desk;
 use super::desk::Verbs;
 use super::frame::Frame;
 use crate::master::Access;
+use crate::master::troubles::Trouble as DiskTrouble;
 
 /// A name that breaks out of everything that does not escape.
 pub(super) const HOSTILE: &str = "web lint/\"><script>alert('x')</script>";
@@ -75,6 +76,8 @@ pub(super) struct SampleDesk {
     pub(super) asked: Mutex<Vec<String>>,
     /// Set by tests whose files have mistakes.
     pub(super) bad_since: Mutex<Option<Timestamp>>,
+    /// Set by tests of disks that are full.
+    pub(super) troubles: Mutex<Vec<DiskTrouble>>,
 }
 
 pub(super) fn master_plan() -> MasterPlan {
@@ -440,6 +443,7 @@ impl SampleDesk {
             events: broadcast::channel(16).0,
             asked: Mutex::default(),
             bad_since: Mutex::default(),
+            troubles: Mutex::default(),
         })
     }
 
@@ -467,6 +471,10 @@ impl Desk for SampleDesk {
 
     fn config_bad_since(&self) -> Option<Timestamp> {
         *self.bad_since.lock().expect("not poisoned")
+    }
+
+    fn troubles(&self) -> Vec<DiskTrouble> {
+        self.troubles.lock().expect("not poisoned").clone()
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {

@@ -62,7 +62,7 @@ impl Templates {
         frame: &Frame,
         view: impl Serialize,
     ) -> Result<String, Failure> {
-        if self.own.is_dir() {
+        if self.has_own() {
             let own = self.own.clone();
             let mut mixed = environment();
             mixed.set_loader(move |name| Ok(find(&own, name)));
@@ -70,6 +70,11 @@ impl Templates {
         } else {
             render(&self.built_in, name, frame, view)
         }
+    }
+
+    /// Whether the master keeps templates of its own.
+    pub(super) fn has_own(&self) -> bool {
+        self.own.is_dir()
     }
 
     /// Draws with the built-in template, whatever the master keeps.

@@ -270,7 +270,7 @@ where
         .send(&FromMaster::Challenge {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            features: Vec::new(),
+            features: super::FEATURES.iter().map(ToString::to_string).collect(),
             salt: salt.to_vec(),
             nonce: master_nonce.to_vec(),
         })

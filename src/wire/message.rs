@@ -65,6 +65,12 @@ pub(crate) enum FromSlave {
     },
     /// Wants no more builds and to be told to go when idle.
     GracefulShutdown,
+    /// Only for a master that says [`TROUBLES`](super::TROUBLES): the slave's disk does not take
+    /// what these commands say, and they wait. `None`: it takes everything again.
+    Troubled {
+        why: Option<String>,
+        commands: Vec<CommandId>,
+    },
     Ping,
     Pong,
 }

@@ -26,8 +26,11 @@ pub(crate) const TERMS: &str = "terms";
 /// The feature of a slave that sends files and says what it finds out about them.
 pub(crate) const FILES: &str = "files";
 
+/// It hears of disks that are full: a slave tells its master only if that says so.
+pub(crate) const TROUBLES: &str = "troubles";
+
 /// What this program can do as a slave.
-pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES];
+pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES, TROUBLES];
 
 /// The hidden verb by which a master starts a slave whose line is its pipes;
 /// the base directory and the name follow.

@@ -20,6 +20,8 @@ pub(crate) struct Farm {
     pub(crate) slaveport: u16,
     master: Option<Child>,
     slaves: Vec<Child>,
+    /// What master and slaves are started with.
+    pub(crate) program: PathBuf,
     /// For the master.
     pub(crate) env: Vec<(&'static str, String)>,
 }
@@ -39,6 +41,7 @@ impl Farm {
             slaveport,
             master: None,
             slaves: Vec::new(),
+            program: AUTOBOT.into(),
             env: Vec::new(),
         };
         fs::create_dir(farm.master_dir()).expect("a directory");
@@ -70,7 +73,7 @@ impl Farm {
             .append(true)
             .open(self.path("master.out"))
             .expect("a log");
-        let child = Command::new(AUTOBOT)
+        let child = Command::new(&self.program)
             .args(["start", "--nodaemon"])
             .arg(self.master_dir())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -143,7 +146,7 @@ impl Farm {
             .append(true)
             .open(self.path(&format!("{name}.out")))
             .expect("a log");
-        let child = Command::new(AUTOBOT)
+        let child = Command::new(&self.program)
             .args(["start", "--nodaemon"])
             .arg(&dir)
             .stdin(Stdio::null())
@@ -166,6 +169,11 @@ impl Farm {
     /// Sends a signal to the slave that was started last.
     pub(crate) fn signal_slave(&self, signal: &str) {
         self.signal(self.slaves.last(), signal);
+    }
+
+    /// The number of the slave's process that was started last.
+    pub(crate) fn slave_pid(&self) -> u32 {
+        self.slaves.last().expect("started").id()
     }
 
     pub(crate) fn signal_master(&self, signal: &str) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::farm::{AUTOBOT, Farm, free_ports, sh, text};
+use crate::proxy::Proxy;
 
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -362,6 +363,57 @@ fn another_program_on_the_host_is_replaced_under_a_running_command() {
     let newer = kept_slaves(&farm);
     assert_eq!(newer.len(), 1);
     assert_ne!(newer, older, "the slave runs the program that is there");
+}
+
+#[test]
+fn a_line_that_is_held_up_is_opened_again_and_finds_its_command() {
+    let mut farm = Farm::new("");
+    let mut sshd = Sshd::start(&mut farm);
+    let proxy = Proxy::to(sshd.port);
+    sshd.port = proxy.port;
+    sshd.know(&farm, "host");
+    install(&farm);
+    farm.write_ini(&format!(
+        "heartbeat = 2s\n\n{}",
+        sshd.with_key(&farm, COUNTING)
+    ));
+    farm.start_master();
+    let forced = farm.autobot(&["force", "count-far"]);
+    assert!(forced.status.success(), "{}", text(&forced));
+    says(&mut farm, "line 20\n");
+    let slaves = kept_slaves(&farm);
+
+    proxy.stall(true);
+    farm.wait("the end of the line", |farm| {
+        farm.master_output()
+            .contains("opening it again")
+            .then_some(())
+    });
+    let slave = farm.json("/json/slaves/far").expect("a slave");
+    assert_eq!(slave["connected"], false, "{slave:#}");
+    proxy.stall(false);
+    says(&mut farm, "line 300\n");
+    assert_eq!(kept_slaves(&farm), slaves, "it has stayed");
+    let_it_end(&mut farm);
+}
+
+#[test]
+fn a_key_with_a_passphrase_is_refused_with_a_way_out() {
+    let mut farm = Farm::new("");
+    let sshd = Sshd::start(&mut farm);
+    sshd.know(&farm, "host");
+    install(&farm);
+    sh(
+        &sshd.dir,
+        "ssh-keygen",
+        &["-q", "-p", "-P", "", "-N", "locked", "-f", "user"],
+    );
+    farm.write_ini(&sshd.with_key(&farm, ECHO));
+    farm.start_master();
+    farm.wait("the refusal", |farm| {
+        let words = "has a passphrase, which nobody can type here";
+        farm.master_output().contains(words).then_some(())
+    });
 }
 
 #[test]

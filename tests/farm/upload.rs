@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use serde_json::Value;
 
 use crate::farm::Farm;
+use crate::proxy::Proxy;
 
 const INI: &str = "[slave:linux]\npassword = secret\nfactories = sends\n\n[sends]\n";
 
@@ -194,4 +195,60 @@ fn an_upload_that_is_cut_by_kills_is_the_same_file_afterwards() {
         1,
         "no piece is left"
     );
+}
+
+#[test]
+fn a_build_that_is_stopped_in_the_middle_of_an_upload_leaves_nothing_of_it() {
+    let mut farm = Farm::new(INI);
+    fs::create_dir(farm.master_dir().join("factories")).expect("a directory");
+    fs::write(
+        farm.master_dir().join("factories/sends.toml"),
+        "[[steps]]\ntype = \"shell\"\ncommand = \"seq 1 300000 > long\"\n\n\
+         [[steps]]\ntype = \"file_upload\"\nslavesrc = \"long\"\nmasterdest = \"public/long\"\n",
+    )
+    .expect("written");
+    farm.start_master();
+    let proxy = Proxy::to(farm.slaveport);
+    let master = format!("127.0.0.1:{}", proxy.port);
+    farm.start_slave_at("linux", &master, "password = secret\n");
+    farm.wait("the slave", |farm| {
+        farm.json("/json/slaves/linux")
+            .filter(|it| it["connected"] == true)
+    });
+    let public = farm.master_dir().join("public");
+    let parts = |dir: &std::path::Path| -> Vec<(String, u64)> {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let named = entries.filter_map(|it| {
+            let name = it.file_name().into_string().ok()?;
+            Some((name, it.metadata().ok()?.len()))
+        });
+        named.collect()
+    };
+    proxy.slow(true);
+    let forced = farm.post("/builders/sends-linux/force", "comments=x");
+    assert_eq!(forced.expect("an answer").0, 200);
+    farm.wait("a part", |_| {
+        parts(&public).iter().any(|it| it.1 > 0).then_some(())
+    });
+    let stopped = farm.post("/builders/sends-linux/builds/0/stop", "comments=enough");
+    assert_eq!(stopped.expect("an answer").0, 200);
+    proxy.slow(false);
+    let build = farm.wait_builds("sends-linux", 1);
+    assert_eq!(build["results"], 4, "{build:#}");
+    assert_eq!(parts(&public), [], "nothing is left");
+
+    // And the slave is as good as before.
+    let build = farm.force("sends-linux", &[]);
+    assert_eq!(build["results"], 0, "{build:#}");
+    let sent = fs::read_to_string(public.join("long")).expect("sent");
+    assert_eq!(sent.lines().count(), 300_000);
+    let spool = farm.path("linux/spool");
+    farm.wait("an empty spool", |_| {
+        let masters = fs::read_dir(&spool).ok()?.flatten();
+        let commands = masters
+            .filter(|it| it.path().is_dir())
+            .flat_map(|it| fs::read_dir(it.path()).into_iter().flatten().flatten());
+        let mut commands = commands.filter(|it| it.path().is_dir());
+        commands.next().is_none().then_some(())
+    });
 }

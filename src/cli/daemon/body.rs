@@ -10,6 +10,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::getpid;
+use rustix::process::getsid;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
@@ -29,6 +32,9 @@ use crate::cli::place::Base;
 use crate::cli::place::Kind;
 use crate::cli::rooms;
 use crate::clock;
+use crate::process::become_program;
+use crate::process::own_program;
+use crate::slave::Ended;
 
 /// More than anybody sends before they are read; what does not fit says nothing new.
 const SIGNALS: usize = 8;
@@ -64,8 +70,11 @@ pub(in crate::cli) fn run(base: &Base, attached: Attached) -> Done {
 
 fn run_inner(base: &Base, attached: Attached) -> Done {
     if attached == Attached::Detached {
-        rustix::process::setsid()
-            .map_err(|error| Failure::because("failed to leave the session", &error))?;
+        let left = rustix::process::setsid();
+        // The program that this one has replaced has done it.
+        if left != Err(Errno::PERM) || getsid(None) != Ok(getpid()) {
+            left.map_err(|error| Failure::because("failed to leave the session", &error))?;
+        }
     }
     let not_entered = |error: io::Error| {
         Failure::because(format!("failed to enter `{}`", base.dir.display()), &error)
@@ -94,17 +103,29 @@ fn run_inner(base: &Base, attached: Attached) -> Done {
             notify::ready();
         });
         match base.kind {
-            Kind::Master => rooms::run_master(dir, on_ready, signals).await,
+            Kind::Master => {
+                let ran = rooms::run_master(dir, on_ready, signals).await;
+                ran.map(|()| Ended::Stopped)
+            }
             Kind::Slave => rooms::run_slave(dir, on_ready, signals).await,
         }
     });
-    notify::stopping();
+    if ended != Ok(Ended::Replaced) {
+        notify::stopping();
+    }
     runtime.shutdown_timeout(LAST_GRACE);
     drop(lock);
     match ended {
-        Ok(()) => {
+        Ok(Ended::Stopped) => {
             info!("{} ended", base.kind);
             Ok(())
+        }
+        Ok(Ended::Replaced) => {
+            let failed = |error| Failure::because("failed to go on as the new program", &error);
+            let mut argv = vec![own_program().map_err(failed)?.into_os_string()];
+            argv.extend(env::args_os().skip(1));
+            // The same process: what it has started stays its own.
+            Err(failed(become_program(&argv)))
         }
         Err(why) => {
             error!("{} failed: {why}", base.kind);

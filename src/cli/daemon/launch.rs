@@ -123,7 +123,7 @@ fn refused(base: &Base, why: &str) -> Failure {
 )]
 fn spawn(base: &Base, ear: &Ear, log: &File) -> io::Result<Child> {
     let dir = fs::canonicalize(&base.dir)?;
-    Command::new(std::env::current_exe()?)
+    Command::new(crate::process::own_program()?)
         .arg0("autobot")
         .arg(super::DAEMON_VERB)
         .arg(&dir)

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 /// Size and number are Buildbot's.
 const LARGEST: u64 = 10_000_000;
 const KEPT: u32 = 10;
+/// Bytes of lines that wait for room on the disk.
+const WAITING: usize = 64 << 10;
 
 /// A file that rotates.
 #[derive(Debug)]
@@ -22,6 +24,10 @@ pub(super) struct LogFile {
     kept: u32,
     /// Whether standard output and error go to the file and must move with it.
     carries_stdio: bool,
+    /// What a full disk did not take; it goes before the next line.
+    waiting: Vec<u8>,
+    /// Lines that there was no room for here either.
+    lost: usize,
 }
 
 impl LogFile {
@@ -43,6 +49,8 @@ impl LogFile {
             largest,
             kept,
             carries_stdio: false,
+            waiting: Vec::new(),
+            lost: 0,
         })
     }
 
@@ -67,6 +75,30 @@ impl LogFile {
         Ok(())
     }
 
+    /// Writes a line, after those that wait. On a full disk it waits, as far as there is room
+    /// for it here: whoever logs has better to do.
+    fn put(&mut self, line: &[u8]) {
+        if self.waiting.is_empty() || self.waiting.len() + line.len() <= WAITING {
+            self.waiting.extend_from_slice(line);
+        } else {
+            self.lost += 1;
+        }
+        while !self.waiting.is_empty() {
+            match self.file.write(&self.waiting) {
+                Ok(taken @ 1..) => {
+                    self.waiting.drain(..taken);
+                    self.size += taken as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+        if self.lost > 0 {
+            let lost = std::mem::take(&mut self.lost);
+            self.put(format!("({lost} lines are missing here: the disk was full)\n").as_bytes());
+        }
+    }
+
     fn numbered(&self, number: u32) -> PathBuf {
         let mut name = self.path.as_os_str().to_owned();
         name.push(format!(".{number}"));
@@ -85,10 +117,7 @@ impl Write for LogFile {
         if self.size > 0 && self.size + length > self.largest && self.rotate().is_err() {
             self.size = 0;
         }
-        // On a full disk a line is lost, and nothing else: whoever logs has better to do.
-        if self.file.write_all(line).is_ok() {
-            self.size += length;
-        }
+        self.put(line);
         Ok(line.len())
     }
 
@@ -130,6 +159,22 @@ mod tests {
         log.write_all(b"more\n").unwrap();
         assert_eq!(read(&path, "").as_deref(), Some("more\n"));
         assert_eq!(read(&path, ".1").as_deref(), Some("12345678\n"));
+    }
+
+    #[test]
+    fn lines_wait_for_room_on_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("autobot.log");
+        let mut log = LogFile::with_limits(&path, 1 << 20, 2).unwrap();
+        // A device that is always full stands for the disk.
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut log.file, full);
+        log.write_all(b"one\n").unwrap();
+        log.write_all(&[b'x'; WAITING]).unwrap();
+        log.file = file;
+        log.write_all(b"two\n").unwrap();
+        let lost = "(1 lines are missing here: the disk was full)\n";
+        assert_eq!(read(&path, ""), Some(format!("one\ntwo\n{lost}")));
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl Bench {
             going: CancellationToken::new(),
             watches_stamp: false,
             program: std::env::current_exe().unwrap(),
+            follows_upgrades: false,
         }
     }
 

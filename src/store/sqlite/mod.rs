@@ -39,14 +39,21 @@ pub(super) struct Sqlite {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        let hint = match error.sqlite_error_code() {
+        let code = error.sqlite_error_code();
+        let hint = match code {
             Some(ErrorCode::DiskFull) => "; free some space on its file system",
             Some(ErrorCode::ReadOnly) => "; the file or its directory cannot be written",
             Some(ErrorCode::DatabaseBusy) => "; another program holds the database",
             Some(ErrorCode::NotADatabase) => "; the file is not a database of autobot",
             _ => "",
         };
-        Self::new(format!("{error}{hint}"))
+        Self {
+            what: format!("{error}{hint}"),
+            is_disk: matches!(
+                code,
+                Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure)
+            ),
+        }
     }
 }
 
@@ -136,6 +143,11 @@ impl Sqlite {
     /// Whether SQLite has rolled the transaction back by itself, as it does on a full disk.
     pub(super) fn has_lost_transaction(&self) -> bool {
         self.db.is_autocommit()
+    }
+
+    /// How many rows this connection has ever changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.db.total_changes()
     }
 
     /// Undoes a job that panicked.
