@@ -17,6 +17,7 @@ mod journey;
 mod launched;
 mod limits;
 mod locks;
+mod mirrors;
 mod missing;
 mod pages;
 mod pauses;
