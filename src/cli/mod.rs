@@ -50,6 +50,9 @@ pub fn main() -> ExitCode {
         [_, verb, dir, words @ ..] if verb == slave::LAUNCHER_VERB => {
             return slave::launcher_main(dir.as_ref(), words);
         }
+        [_, verb, dir, words @ ..] if verb == slave::MIRROR_VERB => {
+            return slave::mirror_main(dir.as_ref(), words);
+        }
         [_, verb, dir] if verb == daemon::DAEMON_VERB => start::detached(dir.into()),
         [_, verb, dir, name] if verb == STDIO_VERB => {
             start::slave_over_stdio(dir.into(), &name.to_string_lossy())

@@ -446,6 +446,17 @@ pub(super) fn read(
         }
         let keys = settings.keys;
         let builddir = keys.builddir.unwrap_or_else(|| directory(&draft.name));
+        let slavebuilddir = keys.slavebuilddir.unwrap_or_else(|| builddir.clone());
+        if let Some(own) = of_slave(&slavebuilddir) {
+            let name = &draft.name;
+            let what = format!("builder `{name}` would work in `{own}`, which is the slave's own");
+            let problem = Problem::error(Code::SharedDirectory, what)
+                .at(&draft.origin.place)
+                .help("another name or `slavebuilddir` keeps them apart");
+            problems.note(problem);
+            drafts.broken.push(draft.name.clone());
+            continue;
+        }
         let mut is_taken = |what: String, first: usize, help: &str| {
             let first: &Built = &all[first];
             let mut problem = Problem::error(Code::SharedDirectory, what)
@@ -496,7 +507,7 @@ pub(super) fn read(
         by_directory.insert(builddir.clone(), all.len());
         let plan = BuilderPlan {
             name: BuilderName::from(draft.name.as_str()),
-            slavebuilddir: keys.slavebuilddir.unwrap_or_else(|| builddir.clone()),
+            slavebuilddir,
             builddir,
             slaves: draft.slaves.clone(),
             factory_name: factory.name.clone(),
@@ -536,6 +547,14 @@ pub(super) fn directory(name: &str) -> String {
             _ => it,
         })
         .collect()
+}
+
+/// The directory in a slave's base directory that is not for builders, if this would be in it.
+fn of_slave(slavebuilddir: &str) -> Option<&'static str> {
+    let first = slavebuilddir.split('/').next();
+    ["mirrors", "spool"]
+        .into_iter()
+        .find(|it| Some(*it) == first)
 }
 
 #[cfg(test)]

@@ -326,6 +326,8 @@ fn slave(old: &SlavePlan, new: &SlavePlan) -> Vec<&'static str> {
         has,
         timeout_factor,
         locks,
+        mirrors,
+        mirror_budget,
         properties,
     } = old;
     #[expect(clippy::float_cmp, reason = "the same text gives the same bits")]
@@ -346,6 +348,8 @@ fn slave(old: &SlavePlan, new: &SlavePlan) -> Vec<&'static str> {
         ("has", *has != new.has),
         ("timeout_factor", !is_same_factor),
         ("locks", *locks != new.locks),
+        ("mirrors", *mirrors != new.mirrors),
+        ("mirror_budget", *mirror_budget != new.mirror_budget),
         ("properties", *properties != new.properties),
     ])
 }

@@ -218,6 +218,10 @@ pub(crate) struct SlavePlan {
     pub(crate) timeout_factor: f64,
     /// Held for each of its builds.
     pub(crate) locks: LockUses,
+    /// Whether it keeps mirrors of repositories.
+    pub(crate) mirrors: bool,
+    /// How many bytes they may take; `None` is no limit.
+    pub(crate) mirror_budget: Option<u64>,
     pub(crate) properties: Properties,
 }
 

@@ -299,6 +299,13 @@ fn slave(plan: &Plan, it: &SlavePlan) -> Item {
     }
     item.key("timeout_factor", it.timeout_factor);
     item.locks(&it.locks);
+    item.key("mirrors", it.mirrors);
+    if it.mirrors {
+        item.key(
+            "mirror_budget",
+            it.mirror_budget.map_or("none".into(), |it| it.to_string()),
+        );
+    }
     item.properties(&it.properties);
     item
 }
@@ -608,6 +615,8 @@ password = hunter6
         has.python = 3.11 3.12
         timeout_factor = 1.0
         locks = db exclusive
+        mirrors = yes
+        mirror_budget = 10737418240
 
         # master.ini:16:2: [slave:two]
         [slave:two]
@@ -615,6 +624,8 @@ password = hunter6
         basedir = /nonexistent/slaves/two
         missing_timeout = 1200s
         timeout_factor = 1.0
+        mirrors = yes
+        mirror_budget = 10737418240
         property.x = 1
 
         # master.ini:9:2: derived: slave `one` builds factory `words`

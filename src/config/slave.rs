@@ -25,7 +25,12 @@ use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
 use crate::syntax::Shape;
+use crate::syntax::Size;
 use crate::syntax::Value;
+
+/// What the mirrors of a slave may take where nobody says so: a lot for most projects, and
+/// not too much for a small board.
+const MIRROR_BUDGET: u64 = 10 << 30;
 
 /// `[slave:NAME]` and the factories it names.
 pub(super) struct Slave {
@@ -46,7 +51,7 @@ pub(super) struct Slave {
 }
 
 /// The keys that may also stand in `[:master:]`, as [`plain`](crate::syntax::plain) spells them.
-pub(super) const COMMON: [&str; 22] = [
+pub(super) const COMMON: [&str; 24] = [
     "password",
     "factories",
     "os",
@@ -69,6 +74,8 @@ pub(super) const COMMON: [&str; 22] = [
     "has",
     "timeoutfactor",
     "locks",
+    "mirrors",
+    "mirrorbudget",
 ];
 
 /// What they say; `None` where that is wrong.
@@ -83,6 +90,8 @@ pub(super) struct Common {
     has: Option<BTreeMap<String, Vec<String>>>,
     timeout_factor: Option<f64>,
     locks: Option<LockUses>,
+    mirrors: Option<bool>,
+    mirror_budget: Option<Size>,
 }
 
 impl Common {
@@ -97,6 +106,8 @@ impl Common {
             && self.has.is_some()
             && self.timeout_factor.is_some()
             && self.locks.is_some()
+            && self.mirrors.is_some()
+            && self.mirror_budget.is_some()
     }
 }
 
@@ -113,6 +124,8 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
         has: keys.map("has"),
         timeout_factor: keys.or("timeout_factor", 1.0),
         locks: keys.or("locks", LockUses::default()),
+        mirrors: keys.or("mirrors", true),
+        mirror_budget: keys.or("mirror_budget", Size(Some(MIRROR_BUDGET))),
     }
 }
 
@@ -239,6 +252,8 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
             has: has.clone()?,
             timeout_factor: common.timeout_factor?,
             locks: common.locks?,
+            mirrors: common.mirrors?,
+            mirror_budget: common.mirror_budget?.0,
             properties: properties?,
         })
     };

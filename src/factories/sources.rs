@@ -40,6 +40,7 @@ pub(super) struct Sources {
     mode: Mode,
     submodules: bool,
     shallow: bool,
+    mirror: bool,
 }
 
 /// The parameters that [`Sources::read`] asks for.
@@ -58,6 +59,7 @@ impl Sources {
         let mode = Mode::read(keys, methods);
         let submodules = keys.or("submodules", false);
         let shallow = keys.or("shallow", false);
+        let mirror = keys.or("mirror", true);
         let all = [hg?, git?, svn?].concat();
         let is_distinct = distinct(keys, &all);
         Some(Self {
@@ -65,6 +67,7 @@ impl Sources {
             mode: mode?,
             submodules: submodules?,
             shallow: shallow?,
+            mirror: mirror?,
         })
         .filter(|_| is_distinct)
     }
@@ -149,6 +152,7 @@ impl Sources {
             repourl: Some(Text::literal(it.url.as_str())),
             workdir,
             mode: self.mode,
+            mirror: self.mirror,
             is_first,
             ..Checkout::default()
         };

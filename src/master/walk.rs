@@ -407,6 +407,12 @@ impl Build {
         let mut command = revealed.command;
         if let Command::Shell(shell) = &mut command {
             shell.secrets.clone_from(&self.masks);
+            if let Some(mirror) = &mut shell.mirror {
+                mirror.budget = self.slave.mirror_budget;
+            }
+            if !self.slave.mirrors {
+                shell.mirror = None;
+            }
         }
         Ok(command)
     }

@@ -10,6 +10,7 @@ use super::BuildId;
 use super::FileResult;
 use super::Logfile;
 use super::Mask;
+use super::Mirror;
 use super::SecretRef;
 use super::Terms;
 use super::Upload;
@@ -81,6 +82,8 @@ pub(crate) struct Shell {
     /// Files that are logs of their own, by the names of those.
     pub(crate) logfiles: BTreeMap<String, Logfile>,
     pub(crate) terms: Box<Terms>,
+    /// Where it may have its repository from.
+    pub(crate) mirror: Option<Box<Mirror>>,
 }
 
 /// A place in a command that is kept for the value of a secret. It is known by
@@ -122,6 +125,7 @@ impl Shell {
             secrets: Vec::new(),
             logfiles: BTreeMap::new(),
             terms: Box::default(),
+            mirror: None,
         }
     }
 }

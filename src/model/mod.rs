@@ -9,6 +9,7 @@ mod command;
 mod files;
 mod ids;
 mod lock;
+mod mirror;
 mod outcome;
 mod properties;
 mod secret;
@@ -30,6 +31,7 @@ pub(crate) use ids::{
     SchedulerName, SlaveName,
 };
 pub(crate) use lock::{Access, HeldLocks, LockUse};
+pub(crate) use mirror::{Mirror, MirrorKind};
 pub(crate) use outcome::Outcome;
 pub(crate) use properties::references;
 pub(crate) use properties::{Properties, Property, RenderError, Text, TextError};

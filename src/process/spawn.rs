@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// A program that is read through pipes or a terminal.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ pub(crate) fn become_program(argv: &[OsString]) -> io::Error {
     }
 }
 
-fn split(argv: &[OsString]) -> io::Result<(&OsString, &[OsString])> {
+fn split<T>(argv: &[T]) -> io::Result<(&T, &[T])> {
     let empty = || io::Error::new(io::ErrorKind::InvalidInput, "the command line is empty");
     argv.split_first().ok_or_else(empty)
 }
@@ -91,6 +91,40 @@ pub(crate) fn ask(program: &str, args: &[&str]) -> Result<(), String> {
         }
         Err(error) => Err(format!("`{program}` cannot be run: {error}")),
     }
+}
+
+/// Runs a program in the place of this one, with all that is this one's, and says how it ended.
+#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+pub(crate) fn run_here(argv: &[OsString]) -> io::Result<ExitStatus> {
+    let (name, args) = split(argv)?;
+    Command::new(name).args(args).status()
+}
+
+/// Runs a program whose complaints are for the reader of this one's output, not for who acts
+/// on its complaints.
+#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+pub(crate) fn run_aside(argv: &[&OsStr]) -> io::Result<ExitStatus> {
+    let (name, args) = split(argv)?;
+    let aside = io::stdout().as_fd().try_clone_to_owned()?;
+    Command::new(name)
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(aside)
+        .status()
+}
+
+/// What a program says if all is well, and nothing of what it complains about.
+#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+pub(crate) fn answer(argv: &[&OsStr]) -> Option<String> {
+    let (name, args) = argv.split_first()?;
+    let asked = Command::new(name)
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    asked.status.success().then_some(said)
 }
 
 /// Starts a program that is to outlive this one: it shares no pipe with it,

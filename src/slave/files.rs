@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use super::MIRRORS;
 use super::SPOOL;
 use super::glob::glob;
 use super::received;
@@ -216,8 +217,8 @@ fn place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
 pub(super) fn own_place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
     let place = place(basedir, path)?;
     let base = fs::canonicalize(basedir).doing("look at", basedir)?;
-    let spool = base.join(SPOOL);
-    if place == base || place.starts_with(spool) {
+    let is_slaves = |it| place.starts_with(base.join(it));
+    if place == base || is_slaves(SPOOL) || is_slaves(MIRRORS) {
         return Err(FileError::Own(path.to_owned()));
     }
     Ok(place)
@@ -409,6 +410,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let base = home.path().join("base");
         fs::create_dir_all(base.join("spool/m/1-0-0-0")).unwrap();
+        fs::create_dir_all(base.join("mirrors/x")).unwrap();
         fs::create_dir_all(home.path().join("outside/kept")).unwrap();
         symlink("../outside", base.join("way")).unwrap();
         for path in ["..", "/tmp", "a/../../outside", "way/kept", "way/new"] {
@@ -425,7 +427,7 @@ mod tests {
                 );
             }
         }
-        for path in ["", ".", "spool", "spool/m"] {
+        for path in ["", ".", "spool", "spool/m", "mirrors", "mirrors/x"] {
             let error = carry_out(&rmdir(path), &base, Path::new("/nowhere")).unwrap_err();
             assert_eq!(
                 error.to_string(),

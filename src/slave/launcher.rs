@@ -45,7 +45,7 @@ pub(super) fn spelled(argv: &[OsString]) -> Vec<OsString> {
 }
 
 /// Reads what [`spelled`] wrote: `w` begins a word, `m` is more of it.
-fn read(spelled: &[OsString]) -> Option<Vec<OsString>> {
+pub(super) fn read(spelled: &[OsString]) -> Option<Vec<OsString>> {
     let mut argv: Vec<Vec<u8>> = Vec::new();
     for text in spelled {
         let (letter, digits) = text.to_str()?.split_at_checked(1)?;

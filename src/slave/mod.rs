@@ -22,6 +22,7 @@ mod header;
 mod host;
 mod launcher;
 mod mask;
+mod mirror;
 mod order;
 mod received;
 mod runner;
@@ -52,6 +53,7 @@ use tracing::info;
 
 pub(crate) use self::host::{attach, dismiss, run_at_socket};
 pub(crate) use self::launcher::launcher_main;
+pub(crate) use self::mirror::mirror_main;
 pub(crate) use self::runner::runner_main;
 use self::session::Left;
 use self::session::SessionError;
@@ -67,8 +69,15 @@ pub(crate) const RUNNER_VERB: &str = "__runner";
 /// of its command and the words of that follow.
 pub(crate) const LAUNCHER_VERB: &str = "__launch";
 
+/// The first argument that makes this program have a command line's repository from the mirror;
+/// the same follow as behind [`LAUNCHER_VERB`].
+pub(crate) const MIRROR_VERB: &str = "__mirror";
+
 /// The directory of the base directory that belongs to the slave itself.
 const SPOOL: &str = "spool";
+
+/// Where its mirrors are, in the base directory.
+const MIRRORS: &str = "mirrors";
 
 /// What a slave must be told.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::CONTENT;
 use crate::model::Exit;
+use crate::model::Mirror;
 use crate::model::Terms;
 use crate::process::tree::ProcessName;
 use crate::wire::WireCommand;
@@ -288,6 +289,14 @@ impl CommandDir {
 
     pub(super) fn write_launch(&self, launch: &Launch) -> io::Result<()> {
         write(&self.0.join("launch"), launch)
+    }
+
+    pub(super) fn mirror(&self) -> io::Result<Mirror> {
+        read(&self.0.join("mirror"))
+    }
+
+    pub(super) fn write_mirror(&self, mirror: &Mirror) -> io::Result<()> {
+        write(&self.0.join("mirror"), mirror)
     }
 
     /// `None` while the launcher is at it.

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::process::{WaitStatus, getpid, set_child_subreaper, setsid};
 
 use super::LAUNCHER_VERB;
+use super::MIRROR_VERB;
 use super::disk::{DISK, when_there_is_room};
 use super::environment;
 use super::follow::{Follower, Found};
@@ -328,6 +329,11 @@ impl<'a> Runner<'a> {
     ) -> io::Result<Running> {
         let terms = &self.shell.terms;
         let mut line = argv.to_vec();
+        if let Some(mirror) = &self.shell.mirror {
+            let dir = self.dir;
+            when_there_is_room(dir, &mut self.news, || dir.write_mirror(mirror))?;
+            line = self.by_way_of(MIRROR_VERB, &line);
+        }
         if terms.has_to_be_launched() {
             let launch = Launch {
                 terms: Terms::clone(terms),
@@ -335,12 +341,7 @@ impl<'a> Runner<'a> {
             };
             let dir = self.dir;
             when_there_is_room(dir, &mut self.news, || dir.write_launch(&launch))?;
-            line = vec![
-                OsString::from("/proc/self/exe"),
-                OsString::from(LAUNCHER_VERB),
-                self.dir.path().into(),
-            ];
-            line.extend(launcher::spelled(argv));
+            line = self.by_way_of(LAUNCHER_VERB, &line);
         }
         let program = Piped {
             argv: &line,
@@ -354,6 +355,17 @@ impl<'a> Runner<'a> {
         let Pty { ours, theirs } = pty::open()?;
         let child = spawn_on_terminal(&program, &theirs)?;
         Ok(Running::new(child, Some(ours), self.started))
+    }
+
+    /// The line that makes this program do something before it is the command.
+    fn by_way_of(&self, verb: &str, argv: &[OsString]) -> Vec<OsString> {
+        let mut line = vec![
+            OsString::from("/proc/self/exe"),
+            OsString::from(verb),
+            self.dir.path().into(),
+        ];
+        line.extend(launcher::spelled(argv));
+        line
     }
 
     /// Says what the launcher could not give the command, before that says anything.

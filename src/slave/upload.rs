@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::MIRRORS;
 use super::SPOOL;
 use super::files::{Doing, FileError, own_place};
 use super::order::private;
@@ -74,7 +75,8 @@ fn source(path: &str, basedir: &Path) -> Result<PathBuf, FileError> {
     if is_own && !found.starts_with(&base) {
         return Err(FileError::Outside(path.to_owned()));
     }
-    if found.starts_with(base.join(SPOOL)) || base.join(SPOOL).starts_with(&found) {
+    let is_slaves = |it| found.starts_with(base.join(it));
+    if is_slaves(SPOOL) || is_slaves(MIRRORS) || base.join(SPOOL).starts_with(&found) {
         return Err(FileError::Own(path.to_owned()));
     }
     Ok(found)
@@ -311,7 +313,9 @@ mod tests {
                 "{error}"
             );
         }
-        for path in ["spool/m/secret", "inner", spool.as_str()] {
+        fs::create_dir(base.join("mirrors")).unwrap();
+        fs::write(base.join("mirrors/x"), "x").unwrap();
+        for path in ["spool/m/secret", "inner", spool.as_str(), "mirrors/x"] {
             let error = try_path(path, UploadKind::File);
             assert!(
                 error.ends_with("belongs to the slave itself"),

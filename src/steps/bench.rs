@@ -105,6 +105,20 @@ impl Bench {
         }
     }
 
+    /// Shows the step that its command ended with `code`; the next move is to run a program.
+    pub(crate) fn ends_shell(&mut self, code: i32) -> Shell {
+        let exit = Exit::new(code, ExitCause::Exited, 1);
+        let output = Said(Vec::new());
+        let ended = Ended {
+            exit: &exit,
+            output: &output,
+        };
+        match self.with(|run, cx| run.advance(cx, Some(&ended))) {
+            Ok(Move::Run(Command::Shell(shell))) => shell,
+            other => panic!("runs no program: {other:?}"),
+        }
+    }
+
     /// The first move, which is to ask schedulers for builds.
     pub(crate) fn begin_trigger(&mut self) -> TriggerOrder {
         match self.with(|run, cx| run.advance(cx, None)) {

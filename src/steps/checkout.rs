@@ -11,6 +11,8 @@ use crate::model::Command;
 use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::model::FileCommand;
+use crate::model::Mirror;
+use crate::model::MirrorKind;
 use crate::model::Shell;
 use crate::model::ShellLine;
 use crate::model::Text;
@@ -118,6 +120,8 @@ pub(crate) struct Checkout {
     pub(crate) log_environ: bool,
     pub(crate) description: Option<Vec<Text>>,
     pub(crate) description_done: Option<Vec<Text>>,
+    /// Whether it may come from the mirror that the slave keeps (git and hg only).
+    pub(crate) mirror: bool,
     /// Whether a stamp that names no repository is about this one. It is not
     /// for the second source of a factory.
     pub(crate) is_first: bool,
@@ -136,6 +140,7 @@ impl Default for Checkout {
             log_environ: true,
             description: None,
             description_done: None,
+            mirror: true,
             is_first: true,
         }
     }
@@ -144,14 +149,16 @@ impl Default for Checkout {
 impl Checkout {
     pub(super) fn read(keys: &mut Keys<'_>, methods: &[(&str, Mode)]) -> Option<Self> {
         let repourl = keys.optional("repourl");
+        let mirror = keys.or("mirror", true);
         let rest = Self::read_all_but_url(keys, methods);
         Some(Self {
             repourl: repourl?,
+            mirror: mirror?,
             ..rest?
         })
     }
 
-    /// For who has more to say about the URL.
+    /// For who has more to say about the URL, and no mirrors.
     pub(super) fn read_all_but_url(keys: &mut Keys<'_>, methods: &[(&str, Mode)]) -> Option<Self> {
         let workdir = keys.optional("workdir");
         let mode = Mode::read(keys, methods);
@@ -173,6 +180,7 @@ impl Checkout {
             log_environ: log_environ?,
             description: description?,
             description_done: description_done?,
+            mirror: true,
             is_first: true,
         })
     }
@@ -263,6 +271,39 @@ impl Checkout {
         shell.mask.extend(password(&wanted.url).map(str::to_owned));
         Ok(Command::Shell(shell))
     }
+}
+
+/// Lets a command that asks the repository have it from the slave's mirror.
+pub(super) fn mirrored(command: &mut Command, kind: MirrorKind, wanted: &Wanted, doubted: bool) {
+    let Command::Shell(shell) = command else {
+        return;
+    };
+    let ShellLine::Argv(words) = &shell.line else {
+        return;
+    };
+    let word = words.iter().position(|it| *it == wanted.url);
+    let Some(word) = word.filter(|_| is_remote(&wanted.url)) else {
+        return;
+    };
+    shell.mirror = Some(Box::new(Mirror {
+        kind,
+        word,
+        branch: wanted.branch.clone(),
+        revision: wanted.revision.clone(),
+        is_doubted: doubted,
+        // The master knows the slave's.
+        budget: None,
+    }));
+}
+
+/// Whether a repository is somewhere else: what is on the slave's own machine needs no mirror.
+fn is_remote(url: &str) -> bool {
+    if let Some((scheme, _)) = url.split_once("://") {
+        return !scheme.eq_ignore_ascii_case("file");
+    }
+    // `host:path`, as ssh has it; `C:` is a disk.
+    let host = url.split(['/', '\\']).next().unwrap_or_default();
+    host.split_once(':').is_some_and(|(host, _)| host.len() > 1)
 }
 
 /// Who set `revision` and `got_revision`.
@@ -457,6 +498,23 @@ mod tests {
         assert_eq!(password("https://u@host/a:b@c"), None);
         assert_eq!(password("git@host:repo.git"), None);
         assert_eq!(masked("https://u:secret@host/x"), "https://u:XXXX@host/x");
+    }
+
+    #[test]
+    fn only_what_is_somewhere_else_has_a_mirror() {
+        for (url, expected) in [
+            ("https://host/x", true),
+            ("ssh://git@host/x", true),
+            ("git@host:x.git", true),
+            ("host:/srv/x", true),
+            ("file:///srv/x", false),
+            ("FILE:///srv/x", false),
+            ("/srv/a:b", false),
+            ("../x", false),
+            (r"C:\x", false),
+        ] {
+            assert_eq!(is_remote(url), expected, "{url}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::Command;
 use crate::model::FileCommand;
+use crate::model::MirrorKind;
 use crate::model::Outcome;
 use crate::model::Text;
 use crate::syntax::Keys;
@@ -103,6 +104,8 @@ struct Begun {
     /// Whether `master` is our guess: then a repository without it gives its own first branch.
     is_branch_guessed: bool,
     is_cleaned: bool,
+    /// Whether what came was no good, so that it is had from the repository itself.
+    is_mirror_doubted: bool,
     plan: Plan<Job>,
 }
 
@@ -157,6 +160,7 @@ impl Running {
             tree,
             is_branch_guessed,
             is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
+            is_mirror_doubted: false,
             plan,
         })
     }
@@ -179,6 +183,14 @@ impl Running {
             }
             Ok(command)
         };
+        let mirrored = |argv: &[&str]| {
+            let mut command = git(argv)?;
+            if self.may_have_mirror(begun) {
+                let doubted = begun.is_mirror_doubted;
+                checkout::mirrored(&mut command, MirrorKind::Git, &begun.wanted, doubted);
+            }
+            Ok(command)
+        };
         let url = begun.wanted.url.as_str();
         let revision = begun.wanted.revision.as_deref();
         let branch = begun.wanted.branch.as_deref();
@@ -189,7 +201,7 @@ impl Running {
             Job::RemoveTree => checkout::rmdir(cx, &begun.tree),
             Job::Clone => {
                 let mut argv = vec!["clone"];
-                if self.step.shallow && revision.is_none() {
+                if self.is_shallow(begun) {
                     argv.extend(["--depth", "1"]);
                 }
                 if let Some(branch) = branch {
@@ -199,7 +211,7 @@ impl Running {
                 if self.step.progress {
                     argv.push("--progress");
                 }
-                git(&argv)
+                mirrored(&argv)
             }
             Job::Clean => git(&self.clean_argv(&["clean"])),
             Job::HasRevision => git(&["cat-file", "-e", revision.unwrap_or("HEAD")]),
@@ -208,7 +220,7 @@ impl Running {
                 if self.step.progress {
                     argv.push("--progress");
                 }
-                git(&argv)
+                mirrored(&argv)
             }
             Job::ResetFetched => git(&["reset", "--hard", revision.unwrap_or("FETCH_HEAD")]),
             Job::ResetCloned => git(&["reset", "--hard", revision.unwrap_or("HEAD")]),
@@ -222,6 +234,15 @@ impl Running {
                 to: paths::inside_builder(cx.builder_dir, &begun.tree)?,
             })),
         }
+    }
+
+    fn is_shallow(&self, begun: &Begun) -> bool {
+        self.step.shallow && begun.wanted.revision.is_none()
+    }
+
+    /// Who wants the newest commit only does not want a mirror of all the others.
+    fn may_have_mirror(&self, begun: &Begun) -> bool {
+        self.step.checkout.mirror && !self.is_shallow(begun)
     }
 
     fn clean_argv(&self, verb: &[&'static str]) -> Vec<&'static str> {
@@ -288,6 +309,11 @@ impl Running {
         if !can_start_over || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
             return false;
         }
+        // What clones and fetches has been without the mirror already.
+        begun.is_mirror_doubted |= !matches!(
+            job,
+            Job::Clone | Job::Fetch | Job::Clean | Job::Submodules | Job::CleanSubmodules
+        );
         begun.plan.jobs.clear();
         begun.plan.first([Job::RemoveWork, Job::Clone]);
         true
@@ -369,6 +395,7 @@ mod tests {
     use super::super::bench::out;
     use super::super::bench::run_program;
     use super::*;
+    use crate::model::ShellLine;
 
     const URL: &str = "https://example.org/hello.git";
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -514,6 +541,61 @@ mod tests {
             ),
         ];
         bench(&step).plays(script, "failure: update failed; build: git");
+    }
+
+    /// What the mirror is asked for, of a command that may have one.
+    fn asks(bench: &mut Bench, code: i32) -> Option<(String, Option<String>, bool)> {
+        let shell = bench.ends_shell(code);
+        let mirror = shell.mirror?;
+        let ShellLine::Argv(words) = &shell.line else {
+            panic!("git has words");
+        };
+        assert_eq!(words[mirror.word], URL);
+        let branch = mirror.branch.unwrap_or_default();
+        Some((branch, mirror.revision, mirror.is_doubted))
+    }
+
+    #[test]
+    fn what_asks_the_repository_may_ask_the_mirror_and_what_fails_behind_it_doubts_it() {
+        let mut step = git(URL, Mode::Incremental);
+        step.branch = Some(Text::literal("main"));
+        step.checkout.retry = 1;
+        let main = |doubted| Some(("main".to_owned(), None, doubted));
+        let mut bench = bench(&step);
+        bench.begin();
+        bench.ends(0, &[]);
+        assert_eq!(asks(&mut bench, 0), main(false), "it fetches");
+        assert_eq!(asks(&mut bench, 0), None, "it resets");
+        assert_eq!(bench.ends(128, &[]), "rmdir hello/build");
+        assert_eq!(asks(&mut bench, 0), main(true), "it clones");
+        assert_eq!(bench.ends(128, &[]), "rmdir hello/build");
+        assert_eq!(asks(&mut bench, 0), main(true), "it clones again");
+        assert_eq!(asks(&mut bench, 0), None, "it asks for the revision");
+    }
+
+    #[test]
+    fn a_mirror_is_for_whole_repositories_that_are_somewhere_else() {
+        let check = |step: &Git, expected: bool| {
+            let mut bench = bench(step);
+            bench.begin();
+            bench.ends(0, &[]);
+            let clone = bench.ends_shell(0);
+            assert_eq!(clone.mirror.is_some(), expected, "{step:?}");
+        };
+        let clobber = |url: &str| git(url, Mode::Clobber);
+        check(&clobber(URL), true);
+        check(&clobber("file:///srv/x"), false);
+        let shallow = true;
+        check(
+            &Git {
+                shallow,
+                ..clobber(URL)
+            },
+            false,
+        );
+        let mut step = clobber(URL);
+        step.checkout.mirror = false;
+        check(&step, false);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Command;
+use crate::model::MirrorKind;
 use crate::model::Outcome;
 use crate::model::Text;
 use crate::syntax::Code;
@@ -138,6 +139,8 @@ struct Running {
 struct Begun {
     wanted: Wanted,
     tree: String,
+    /// Whether what came was no good, so that it is had from the repository itself.
+    is_mirror_doubted: bool,
     plan: Plan<Job>,
 }
 
@@ -187,7 +190,12 @@ impl Running {
         }
         // After a clobber, one more clone from nothing is no fallback but a retry.
         plan.has_fallen_back = step.checkout.mode == Mode::Clobber;
-        Ok(Begun { wanted, tree, plan })
+        Ok(Begun {
+            wanted,
+            tree,
+            is_mirror_doubted: false,
+            plan,
+        })
     }
 
     /// The repository of the branch, which lies at the base URL and its name.
@@ -255,6 +263,10 @@ impl Running {
                 .entry("HGPLAIN".into())
                 .or_insert_with(|| Some("1".into()));
         }
+        if matches!(job, Job::Clone | Job::Pull) && self.step.checkout.mirror {
+            let doubted = begun.is_mirror_doubted;
+            checkout::mirrored(&mut command, MirrorKind::Hg, &begun.wanted, doubted);
+        }
         Ok(command)
     }
 
@@ -308,6 +320,8 @@ impl Running {
         if !can_start_over || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
             return false;
         }
+        // What clones and pulls has been without the mirror already.
+        begun.is_mirror_doubted |= !matches!(job, Job::Clone | Job::Pull | Job::Purge);
         begun.plan.jobs.clear();
         begun.plan.first([Job::Remove, Job::Clone]);
         true
@@ -397,6 +411,7 @@ mod tests {
     use super::super::bench::out;
     use super::super::bench::run_program;
     use super::*;
+    use crate::model::Shell;
 
     const URL: &str = "https://example.org/hello";
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -410,6 +425,24 @@ mod tests {
             },
             ..Mercurial::default()
         }
+    }
+
+    #[test]
+    fn what_asks_the_repository_may_ask_the_mirror() {
+        let mut bench = Bench::new(&hg(URL, Mode::Incremental), &KIND);
+        bench.begin();
+        bench.ends(0, &[]);
+        let asks = |shell: Shell| shell.mirror.map(|it| (it.word, it.is_doubted));
+        assert_eq!(asks(bench.ends_shell(0)), Some((3, false)), "it pulls");
+        assert_eq!(asks(bench.ends_shell(0)), None, "it looks for its branch");
+        assert_eq!(bench.ends(1, &[]), "rmdir hello/build");
+        assert_eq!(asks(bench.ends_shell(0)), Some((4, true)), "it clones");
+        let mut step = hg(URL, Mode::Clobber);
+        step.checkout.mirror = false;
+        let mut bench = Bench::new(&step, &KIND);
+        bench.begin();
+        bench.ends(0, &[]);
+        assert_eq!(asks(bench.ends_shell(0)), None);
     }
 
     #[test]

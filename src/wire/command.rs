@@ -47,6 +47,7 @@ impl From<&Shell> for WireShell {
             secrets: shell.secrets.iter().map(WireMask::from).collect(),
             logfiles: shell.logfiles.clone(),
             terms: shell.terms.clone(),
+            mirror: shell.mirror.clone(),
         }
     }
 }
@@ -72,6 +73,7 @@ impl From<WireShell> for Shell {
             secrets: shell.secrets.into_iter().map(Mask::from).collect(),
             logfiles: shell.logfiles,
             terms: shell.terms,
+            mirror: shell.mirror,
         }
     }
 }
@@ -154,6 +156,8 @@ mod tests {
     use crate::model::IoClass;
     use crate::model::IoPriority;
     use crate::model::Logfile;
+    use crate::model::Mirror;
+    use crate::model::MirrorKind;
     use crate::model::Upload;
     use crate::model::UploadKind;
 
@@ -182,10 +186,20 @@ mod tests {
             lazy: false,
         };
         limited.logfiles = [("test".to_owned(), logfile)].into();
+        let mut mirrored = Shell::new(ShellLine::Argv(vec!["git".to_owned()]), "b");
+        mirrored.mirror = Some(Box::new(Mirror {
+            kind: MirrorKind::Git,
+            word: 0,
+            branch: None,
+            revision: Some("ab".to_owned()),
+            is_doubted: true,
+            budget: Some(1 << 40),
+        }));
         let from = "a".to_owned();
         let commands = [
             Command::Shell(shell),
             Command::Shell(limited),
+            Command::Shell(mirrored),
             Command::Shell(Shell::new(ShellLine::Argv(vec!["true".to_owned()]), ".")),
             Command::File(FileCommand::Mkdir { dir: from.clone() }),
             Command::File(FileCommand::Rmdir { dir: from.clone() }),
@@ -241,7 +255,8 @@ mod tests {
         let shell = Command::Shell(Shell::new(line, "b"));
         let bytes = rmp_serde::to_vec_named(&WireCommand::from(&shell)).unwrap();
         let has = |word: &str| bytes.windows(word.len()).any(|it| it == word.as_bytes());
-        assert!(!has("secrets") && !has("terms") && !has("logfiles") && has("mask"));
+        let unknown = ["secrets", "terms", "logfiles", "mirror"];
+        assert!(!unknown.into_iter().any(has) && has("mask"));
         let wire: WireCommand = rmp_serde::from_slice(&bytes).unwrap();
         assert_eq!(Command::from(wire), shell);
     }

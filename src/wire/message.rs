@@ -11,6 +11,7 @@ use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::Logfile;
 use crate::model::Machine;
+use crate::model::Mirror;
 use crate::model::Platform;
 use crate::model::Terms;
 use crate::model::Upload;
@@ -202,6 +203,9 @@ pub(crate) struct WireShell {
     pub(crate) logfiles: BTreeMap<String, Logfile>,
     #[serde(default, skip_serializing_if = "Terms::is_plain")]
     pub(crate) terms: Box<Terms>,
+    /// A slave that does not know it does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mirror: Option<Box<Mirror>>,
 }
 
 /// A command that holds secrets shows nothing of itself.

@@ -18,6 +18,7 @@ mod journey;
 mod launched;
 mod limits;
 mod locks;
+mod mirrors;
 mod missing;
 mod pages;
 mod pauses;

@@ -235,6 +235,28 @@ fn builders_whose_names_become_one_directory_are_refused() {
 }
 
 #[test]
+fn a_builder_in_the_slaves_own_directory_is_refused() {
+    let text = "[:master:]\npassword = p\n[slave:a]\n[builder:spool]\nfactory = mine\nslaves = a\n[builder:x]\nfactory = mine\nslaves = a\nslavebuilddir = mirrors/x\n[builder:mirrors]\nfactory = mine\nslaves = a\nslavebuilddir = y\n";
+    insta::assert_snapshot!(problems(text), @"
+    error[shared-directory]: builder `spool` would work in `spool`, which is the slave's own
+     --> master.ini:4:2
+      |
+    4 | [builder:spool]
+      |  ^^^^^^^^^^^^^
+      |
+      = help: another name or `slavebuilddir` keeps them apart
+
+    error[shared-directory]: builder `x` would work in `mirrors`, which is the slave's own
+     --> master.ini:7:2
+      |
+    7 | [builder:x]
+      |  ^^^^^^^^^
+      |
+      = help: another name or `slavebuilddir` keeps them apart
+    ");
+}
+
+#[test]
 fn builders_of_a_platform_need_to_know_it() {
     let text = "[:master:]\nbuilders = platform\n[slave:a]\npassword = p\nfactories = mine\n";
     insta::assert_snapshot!(problems(text), @"

@@ -3,12 +3,14 @@
 
 mod commands;
 mod line;
+mod mirror;
 mod secrets;
 mod terms;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -19,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::session::{Left, SessionError, serve};
 use super::{
-    LAUNCHER_VERB, RUNNER_VERB, Slave, SlaveError, SlaveSettings, launcher_main, runner_main,
+    LAUNCHER_VERB, MIRROR_VERB, RUNNER_VERB, Slave, SlaveError, SlaveSettings, launcher_main,
+    mirror_main, runner_main,
 };
 use crate::logs::record;
 use crate::model::BuildId;
@@ -67,6 +70,24 @@ fn this_program_is_also_the__launch() {
         let words: Vec<_> = args.collect();
         let _ = launcher_main(dir.as_ref(), &words);
         std::process::exit(127);
+    }
+}
+
+/// And as `PROGRAM __mirror DIR WORDS`.
+#[test]
+#[expect(non_snake_case, reason = "the mirror's verb has two underscores")]
+fn this_program_is_also_the__mirror() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|it| it == MIRROR_VERB)
+        && let Some(dir) = args.next()
+    {
+        let words: Vec<_> = args.collect();
+        let code = mirror_main(dir.as_ref(), &words);
+        // An exit code cannot be looked into.
+        let code = (0..=255)
+            .find(|it| ExitCode::from(*it) == code)
+            .unwrap_or(255);
+        std::process::exit(code.into());
     }
 }
 
