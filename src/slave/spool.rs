@@ -70,7 +70,9 @@ pub(super) fn make_news(basedir: &Path) -> io::Result<PathBuf> {
 fn check_form(spool: &Path) -> io::Result<()> {
     let path = spool.join("form");
     let form = match fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse().unwrap_or(u32::MAX),
+        Ok(text) if text.ends_with('\n') => text.trim().parse().unwrap_or(u32::MAX),
+        // Torn by a power cut while it was new.
+        Ok(_) => 0,
         // As it was before there was this file.
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
@@ -84,7 +86,10 @@ fn check_form(spool: &Path) -> io::Result<()> {
     }
     if form < FORM {
         let fresh = spool.join("form.new");
-        fs::write(&fresh, format!("{FORM}\n"))?;
+        let mut file = File::create(&fresh)?;
+        file.write_all(format!("{FORM}\n").as_bytes())?;
+        // Once in the life of a spool: what a later program left must not be taken for torn.
+        file.sync_all()?;
         fs::rename(fresh, path)?;
     }
     Ok(())
@@ -554,7 +559,7 @@ mod tests {
         make_news(base.path()).unwrap();
         let form = base.path().join("spool/form");
         assert_eq!(fs::read_to_string(&form).unwrap(), "1\n");
-        for later in ["2\n", "2.5 beta"] {
+        for later in ["2\n", "2.5 beta\n"] {
             fs::write(&form, later).unwrap();
             let error = make_news(base.path()).unwrap_err().to_string();
             assert!(

@@ -61,7 +61,7 @@ enum Fault {
 fn command(step: usize) -> String {
     format!(
         "n=0; while [ $n -lt 150 ]; do n=$((n+1)); echo step {step} says line $n of 150; \
-         [ $((n % 50)) -ne 0 ] || {{ echo so far $n >&2; sleep 0.02; }}; done; echo {step} >> ran"
+         [ $((n %% 50)) -ne 0 ] || {{ echo so far $n >&2; sleep 0.02; }}; done; echo {step} >> ran"
     )
 }
 

@@ -97,7 +97,7 @@ impl Farm {
                      tree_stable_timer = \"7s\"\nbuilders = [\"{name}\"]\n"
                 );
             }
-            let _ = write!(text, "[factory.{name}]\n");
+            let _ = writeln!(text, "[factory.{name}]");
             for step in &builder.steps {
                 let _ = write!(text, "[[factory.{name}.steps]]\n{}", step.toml(name));
             }
