@@ -50,7 +50,7 @@ pub(crate) struct Absence {
 
 /// A mail about an absence that could not be sent.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Trouble {
+pub(crate) struct Unsent {
     pub(crate) why: String,
     /// When it is tried again; `None` if somebody must do something first.
     pub(crate) again: Option<Timestamp>,
@@ -62,7 +62,7 @@ pub(crate) struct Missing {
     pub(crate) since: Timestamp,
     /// When those who are to be told were.
     pub(crate) told: Option<Timestamp>,
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Unsent>,
 }
 
 impl fmt::Display for Missing {
@@ -79,7 +79,7 @@ impl fmt::Display for Missing {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Unsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a mail about it could not be sent: {}", self.why)?;
         match self.again {
@@ -181,7 +181,7 @@ pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
 #[derive(Debug, Default)]
 pub(crate) struct Absences {
     all: Mutex<All>,
-    troubles: Mutex<BTreeMap<SlaveName, Trouble>>,
+    troubles: Mutex<BTreeMap<SlaveName, Unsent>>,
 }
 
 impl Absences {
@@ -208,7 +208,7 @@ impl Absences {
         })
     }
 
-    pub(super) fn trouble(&self, slave: &SlaveName) -> Option<Trouble> {
+    pub(super) fn trouble(&self, slave: &SlaveName) -> Option<Unsent> {
         locked(&self.troubles).get(slave).cloned()
     }
 
@@ -221,7 +221,7 @@ impl Absences {
         *locked(&self.all) = all;
     }
 
-    pub(super) fn set_trouble(&self, slave: &SlaveName, trouble: Option<Trouble>) {
+    pub(super) fn set_trouble(&self, slave: &SlaveName, trouble: Option<Unsent>) {
         match trouble {
             Some(trouble) => drop(locked(&self.troubles).insert(slave.clone(), trouble)),
             None => drop(locked(&self.troubles).remove(slave)),

@@ -17,7 +17,7 @@ use crate::config::{Plan, SlavePlan};
 use crate::mail;
 use crate::mail::Letter;
 use crate::master::absences;
-use crate::master::absences::{Absence, Sight, Trouble, due, later};
+use crate::master::absences::{Absence, Sight, Unsent, due, later};
 use crate::master::crew::Crew;
 use crate::model::SlaveName;
 use crate::model::Status;
@@ -179,7 +179,7 @@ async fn tell(
                 .iter()
                 .map(|it| format!("{}: {}", it.address, it.why));
             let refused: Vec<_> = refused.collect();
-            let trouble = (!refused.is_empty()).then(|| Trouble {
+            let trouble = (!refused.is_empty()).then(|| Unsent {
                 why: refused.join("; "),
                 again: None,
             });
@@ -206,8 +206,7 @@ async fn tell(
             if post.is_some() || before.is_none() {
                 warn!(slave = %name, reason = why, "slave is missing, and that could not be told");
             }
-            crew.absences
-                .set_trouble(name, Some(Trouble { why, again }));
+            crew.absences.set_trouble(name, Some(Unsent { why, again }));
             crew.tell(Status::SlaveChanged {
                 slave: name.clone(),
             });

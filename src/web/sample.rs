@@ -20,7 +20,7 @@ use crate::config::Plan;
 use crate::config::ValidationPlan;
 use crate::logs::record;
 use crate::master::absences::Missing;
-use crate::master::absences::Trouble;
+use crate::master::absences::Unsent;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::SlaveView;
@@ -60,7 +60,7 @@ use super::desk::Desk;
 use super::desk::Verbs;
 use super::frame::Frame;
 use crate::master::Access;
-use crate::master::troubles::Trouble as DiskTrouble;
+use crate::master::troubles::Trouble;
 
 /// A name that breaks out of everything that does not escape.
 pub(super) const HOSTILE: &str = "web lint/\"><script>alert('x')</script>";
@@ -77,7 +77,7 @@ pub(super) struct SampleDesk {
     /// Set by tests whose files have mistakes.
     pub(super) bad_since: Mutex<Option<Timestamp>>,
     /// Set by tests of disks that are full.
-    pub(super) troubles: Mutex<Vec<DiskTrouble>>,
+    pub(super) troubles: Mutex<Vec<Trouble>>,
 }
 
 pub(super) fn master_plan() -> MasterPlan {
@@ -473,7 +473,7 @@ impl Desk for SampleDesk {
         *self.bad_since.lock().expect("not poisoned")
     }
 
-    fn troubles(&self) -> Vec<DiskTrouble> {
+    fn troubles(&self) -> Vec<Trouble> {
         self.troubles.lock().expect("not poisoned").clone()
     }
 
@@ -537,7 +537,7 @@ impl Desk for SampleDesk {
         newt.missing = Some(Missing {
             since: at(clock::now(), 7200),
             told: Some(at(clock::now(), 3600)),
-            trouble: Some(Trouble {
+            trouble: Some(Unsent {
                 why: "<bo@test> is unknown".into(),
                 again: None,
             }),
