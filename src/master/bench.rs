@@ -8,12 +8,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::MasterHandle;
-use super::assemble::put_together;
+use super::assemble::{StartError, put_together};
+use super::handle::{Denied, Force};
 use super::pages::{Access, Door, Pages};
 use super::slaves;
 use crate::clock;
 use crate::model::ChangeId;
 use crate::model::NewChange;
+use crate::model::Properties;
+use crate::model::RequestId;
 use crate::store;
 use crate::store::StoreError;
 use crate::wire::native::{FrameReader, FrameWriter};
@@ -45,11 +48,23 @@ impl PlayedMaster {
     ///
     /// # Errors
     /// What a master says that cannot start.
-    pub(crate) async fn start(dir: &Path) -> Result<Self, String> {
+    pub(crate) async fn start(dir: &Path) -> Result<Self, StartError> {
+        Self::start_with(dir, Arc::new(NoPages)).await
+    }
+
+    /// The same with pages.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn start_with(dir: &Path, pages: Arc<dyn Pages>) -> Result<Self, StartError> {
         let stop = CancellationToken::new();
-        let handle = put_together(dir, Arc::new(NoPages), &stop).await;
-        let handle = handle.map_err(|error| format!("{error}: {error:?}"))?;
+        let handle = put_together(dir, pages, &stop).await?;
         Ok(Self { handle, stop })
+    }
+
+    /// Tells every task to end.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
     }
 
     pub(crate) const fn handle(&self) -> &MasterHandle {
@@ -79,6 +94,23 @@ impl PlayedMaster {
                 let (reader, writer) = (FrameReader::new(read), FrameWriter::new(write));
                 slaves::serve(&crew, "the bench", reader, writer, password_of).await;
             });
+    }
+
+    /// Asks for a build of nothing in particular.
+    ///
+    /// # Errors
+    /// There is no such builder, or the request is not kept.
+    pub(crate) async fn force(&self, builder: &str) -> Result<RequestId, Denied> {
+        let force = Force {
+            builder: builder.into(),
+            branch: None,
+            revision: None,
+            repository: String::new(),
+            project: String::new(),
+            reason: String::new(),
+            properties: Properties::new(),
+        };
+        Ok(self.handle.force(force).await?.1)
     }
 
     /// Takes a change in as a poller does.

@@ -47,16 +47,12 @@ async fn is_gone(bench: &Bench) {
 
 /// Ends this run of the master and begins another in its directory.
 async fn restart(bench: &mut Bench, meanwhile: Option<&str>) {
-    bench.stop.cancel();
-    let crew = Arc::clone(bench.crew());
-    crew.tasks.close();
-    crew.tasks.wait().await;
+    bench.master.clone().kill().await;
     if let Some(ini) = meanwhile {
         write(bench.dir.path(), ini);
     }
-    bench.stop = CancellationToken::new();
-    let handle = put_together(bench.dir.path(), Arc::new(Doors), &bench.stop).await;
-    bench.handle = handle.unwrap_or_else(|error| panic!("{error}"));
+    bench.master = begin(bench.dir.path()).await;
+    bench.handle = bench.master.handle().clone();
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
-use crate::master::assemble::put_together;
+use crate::master::bench::PlayedMaster;
 use crate::master::handle::Force;
 use crate::master::pages::{Access, Door};
 use crate::master::slaves;
@@ -65,8 +65,8 @@ impl Pages for Doors {
 
 struct Bench {
     dir: tempfile::TempDir,
+    master: PlayedMaster,
     handle: MasterHandle,
-    stop: CancellationToken,
 }
 
 impl Bench {
@@ -74,12 +74,11 @@ impl Bench {
     async fn new(ini: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         write(dir.path(), ini);
-        let stop = CancellationToken::new();
-        let handle = put_together(dir.path(), Arc::new(Doors), &stop).await;
+        let master = begin(dir.path()).await;
         Self {
-            handle: handle.unwrap_or_else(|error| panic!("{error}")),
+            handle: master.handle().clone(),
+            master,
             dir,
-            stop,
         }
     }
 
@@ -100,16 +99,7 @@ impl Bench {
     }
 
     async fn force(&self, builder: &str) -> RequestId {
-        let force = Force {
-            builder: builder.into(),
-            branch: None,
-            revision: None,
-            repository: String::new(),
-            project: String::new(),
-            reason: String::new(),
-            properties: Properties::new(),
-        };
-        self.handle.force(force).await.expect("a request").1
+        self.master.force(builder).await.expect("a request")
     }
 
     async fn build(&self, builder: &str, number: i64) -> Option<BuildRecord> {
@@ -164,9 +154,15 @@ impl Bench {
     }
 }
 
+/// Starts the master in `dir`.
+async fn begin(dir: &Path) -> PlayedMaster {
+    let master = PlayedMaster::start_with(dir, Arc::new(Doors)).await;
+    master.unwrap_or_else(|error| panic!("{error}"))
+}
+
 impl Drop for Bench {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.master.stop();
     }
 }
 
@@ -206,13 +202,8 @@ struct FakeSlave {
 impl FakeSlave {
     async fn attach(bench: &Bench, name: &str, password: &str) -> Result<Self, LoginError> {
         let (near, far) = duplex(64 << 10);
-        let crew = Arc::clone(bench.crew());
-        bench.crew().supervise("line".into(), async move {
-            let (read, write) = split(far);
-            let password_of = |name: &str| slaves::password_of(&crew, name);
-            let (reader, writer) = (FrameReader::new(read), FrameWriter::new(write));
-            slaves::serve(&crew, "the bench", reader, writer, password_of).await;
-        });
+        let (read, write) = split(far);
+        bench.master.answer(read, write);
         let (read, write) = split(near);
         let mut slave = Self {
             name: name.to_owned(),
@@ -664,7 +655,7 @@ async fn a_reload_whose_asker_goes_away_is_finished() {
 #[tokio::test]
 async fn a_master_that_stops_reloads_no_more() {
     let bench = Bench::new(&format!("title = one\n{ONE}")).await;
-    bench.stop.cancel();
+    bench.master.stop();
     let told = bench.reload(&format!("title = two\n{ONE}")).await;
     assert_eq!(
         told.expect_err("refused"),
@@ -899,7 +890,7 @@ async fn where_the_kernel_tells_nothing_the_files_are_looked_at() {
     let mut watched = Watched::of(bench.dir.path(), &bench.handle.plan());
     // Nobody can be told of a directory that is not there.
     watched.watch_too(bench.dir.path().join("gone"));
-    let stop = bench.stop.child_token();
+    let stop = bench.crew().stop.child_token();
     let watching = watch::watch(bench.handle.clone(), Arc::new(watched), stop);
     bench.crew().supervise("watch".into(), watching);
     write(bench.dir.path(), &ini("two"));

@@ -19,10 +19,8 @@ use super::line::Line;
 use super::script;
 use crate::clock;
 use crate::master::bench::PlayedMaster;
-use crate::master::handle::Force;
 use crate::model::ChangeId;
 use crate::model::NewChange;
-use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::Timestamp;
 use crate::slave::bench::{Host, PlayedSlave};
@@ -153,17 +151,7 @@ impl World {
         let builder = self.farm.builders[builder].name.as_str();
         loop {
             if let Some(master) = self.master() {
-                let force = Force {
-                    builder: builder.into(),
-                    branch: None,
-                    revision: None,
-                    repository: String::new(),
-                    project: String::new(),
-                    reason: String::new(),
-                    properties: Properties::new(),
-                };
-                let asked = master.handle().force(force).await;
-                if let Ok((_, request)) = asked {
+                if let Ok(request) = master.force(builder).await {
                     self.tell(&format!("request {request} for {builder}"));
                     self.state().asked.requests.push(request);
                     return;
