@@ -62,7 +62,16 @@ pub(crate) fn check(
             }
         }
     }
+    check.circles(builders);
     check.problems
+}
+
+/// That a build which holds one lock asks for another.
+struct Asks<'a> {
+    held: &'a LockName,
+    asked: &'a LockName,
+    place: &'a Place,
+    who: String,
 }
 
 struct Check<'a> {
@@ -109,6 +118,43 @@ impl Check<'_> {
         }
     }
 
+    /// Builds that hold a lock while they ask for another may wait for each other.
+    fn circles(&mut self, builders: &[BuilderLocks<'_>]) {
+        let mut all = Vec::new();
+        for builder in builders {
+            let name = builder.name;
+            for (_, held) in &builder.slaves {
+                asks(held, builder.own, &format!("builder `{name}`"), &mut all);
+            }
+            for (step, uses) in &builder.steps {
+                let who = format!("step `{step}` of builder `{name}`");
+                let slaves = builder.slaves.iter().map(|(_, held)| *held);
+                for held in slaves.chain([builder.own]) {
+                    asks(held, uses, &who, &mut all);
+                }
+            }
+        }
+        for (number, it) in all.iter().enumerate() {
+            // Each circle is told once: where it is closed.
+            if let Some(back) = way(&all[..number], it.asked, it.held) {
+                let what = format!(
+                    "builds may wait for each other for ever: {} asks for lock `{}` while it has `{}`",
+                    it.who, it.asked, it.held
+                );
+                let other = format!(
+                    "{} asks for `{}` while it has `{}`",
+                    back.who, back.asked, back.held
+                );
+                let problem = Problem::warning(Code::LockUse, what)
+                    .at(it.place)
+                    .label("asked for here")
+                    .also(back.place, other)
+                    .help("let all of them ask in the same order, or take both locks at once");
+                self.tell(problem);
+            }
+        }
+    }
+
     /// What is held for longer cannot be waited for.
     fn apart(&mut self, who: &str, uses: &LockUses, held: &LockUses, holder: &str) {
         for (it, place) in uses.placed() {
@@ -123,4 +169,42 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Adds what is asked for while something is held, the first time that it is.
+fn asks<'a>(held: &'a LockUses, uses: &'a LockUses, who: &str, all: &mut Vec<Asks<'a>>) {
+    for (first, _) in held.placed() {
+        for (it, place) in uses.placed() {
+            let is_known = |all: &[Asks<'_>]| {
+                let mut pairs = all.iter();
+                pairs.any(|known| *known.held == first.lock && *known.asked == it.lock)
+            };
+            if it.lock == first.lock || is_known(all) {
+                continue;
+            }
+            all.push(Asks {
+                held: &first.lock,
+                asked: &it.lock,
+                place,
+                who: who.to_owned(),
+            });
+        }
+    }
+}
+
+/// How who holds `from` comes to ask for `to`, be it by way of others: the first of that way.
+fn way<'a, 'b>(all: &'b [Asks<'a>], from: &LockName, to: &LockName) -> Option<&'b Asks<'a>> {
+    let mut seen = BTreeSet::new();
+    let firsts = all.iter().filter(|it| it.held == from);
+    let mut next: Vec<_> = firsts.map(|it| (it, it)).collect();
+    while let Some((first, it)) = next.pop() {
+        if it.asked == to {
+            return Some(first);
+        }
+        if seen.insert(it.asked) {
+            let further = all.iter().filter(|next| next.held == it.asked);
+            next.extend(further.map(|it| (first, it)));
+        }
+    }
+    None
 }

@@ -2,10 +2,11 @@
 //! counts and the order in which was asked; they wait for nobody and look at
 //! no clock.
 //!
-//! A holder asks for all of its locks together and gets all or none, so no
-//! two can wait for each other. Who must wait stands in line for the first of
-//! its locks that it cannot have, behind everybody who asked earlier; nobody
-//! who comes later is let past in that line, be it for shared or sole use. A
+//! A holder asks for all of its locks together and gets all or none. Who must
+//! wait has them all kept for it, behind everybody who asked earlier: who comes
+//! later takes none of them, be it for shared or sole use, so nobody waits for
+//! ever. Only who holds something that the other waits for is let past, because
+//! the other would wait for what it keeps from being given back. A
 //! [`LockHeld`] is the proof that the locks were given, and the only thing
 //! that gives them back.
 
@@ -90,6 +91,9 @@ pub(crate) struct Locks {
     last: u64,
 }
 
+/// What is kept for those who asked earlier.
+type Kept = BTreeMap<Key, Vec<(Claim, Access)>>;
+
 #[derive(Debug)]
 struct Waiting {
     owner: Owner,
@@ -121,7 +125,7 @@ impl Locks {
         if uses.is_empty() {
             return Ok(());
         }
-        self.first_busy(slave, uses, &self.lines())
+        self.first_busy(None, slave, uses, &self.kept())
             .map_or(Ok(()), |key| Err(self.busy(&key)))
     }
 
@@ -178,12 +182,13 @@ impl Locks {
     /// Those in line whose turn it is.
     pub(crate) fn granted(&mut self) -> Vec<LockHeld> {
         let mut granted = Vec::new();
-        let mut lines = BTreeSet::new();
+        let mut kept = Kept::new();
         let claims: Vec<Claim> = self.waiting.keys().copied().collect();
         for claim in claims {
             let it = &self.waiting[&claim];
-            if let Some(key) = self.first_busy(&it.slave, &it.uses, &lines) {
-                lines.insert(key);
+            let busy = self.first_busy(Some(it.owner), &it.slave, &it.uses, &kept);
+            if busy.is_some() {
+                self.keep(claim, it, &mut kept);
                 continue;
             }
             if let Some(it) = self.waiting.remove(&claim) {
@@ -203,13 +208,13 @@ impl Locks {
 
     /// What the owner waits for, if it does.
     pub(crate) fn waits_for(&self, owner: Owner) -> Option<Busy> {
-        let mut lines = BTreeSet::new();
-        for it in self.waiting.values() {
-            let busy = self.first_busy(&it.slave, &it.uses, &lines);
+        let mut kept = Kept::new();
+        for (claim, it) in &self.waiting {
             if it.owner == owner {
+                let busy = self.first_busy(Some(owner), &it.slave, &it.uses, &kept);
                 return busy.map(|key| self.busy(&key));
             }
-            lines.extend(busy);
+            self.keep(*claim, it, &mut kept);
         }
         None
     }
@@ -234,45 +239,100 @@ impl Locks {
         LockHeld { claim, uses }
     }
 
-    /// The locks that somebody stands in line for.
-    fn lines(&self) -> BTreeSet<Key> {
-        let mut lines = BTreeSet::new();
-        for it in self.waiting.values() {
-            let busy = self.first_busy(&it.slave, &it.uses, &lines);
-            lines.extend(busy);
+    /// What is kept for everybody in line.
+    fn kept(&self) -> Kept {
+        let mut kept = Kept::new();
+        for (claim, it) in &self.waiting {
+            self.keep(*claim, it, &mut kept);
         }
-        lines
+        kept
     }
 
-    /// The first of them that is held otherwise, or that others stand in line for.
+    fn keep(&self, claim: Claim, it: &Waiting, kept: &mut Kept) {
+        for wanted in &it.uses {
+            let key = self.key(&it.slave, wanted);
+            kept.entry(key).or_default().push((claim, wanted.access));
+        }
+    }
+
+    /// The first of them that is held otherwise, or kept for others.
     fn first_busy(
         &self,
+        owner: Option<Owner>,
         slave: &SlaveName,
         uses: &[LockUse],
-        lines: &BTreeSet<Key>,
+        kept: &Kept,
     ) -> Option<Key> {
         uses.iter().find_map(|it| {
             let key = self.key(slave, it);
-            let is_free = !lines.contains(&key) && self.is_free(&key, slave, it.access);
+            let holders = self.held.get(&key).into_iter().flat_map(BTreeMap::values);
+            let earlier = kept.get(&key).into_iter().flatten();
+            let earlier =
+                earlier.filter(|(claim, _)| !owner.is_some_and(|it| self.blocks(it, *claim)));
+            let others = holders
+                .map(|(_, access)| *access)
+                .chain(earlier.map(|(_, access)| *access));
+            let is_free = self.is_free(&key, slave, it.access, others);
             (!is_free).then_some(key)
         })
     }
 
-    fn is_free(&self, key: &Key, slave: &SlaveName, access: Access) -> bool {
-        let Some(holders) = self.held.get(key) else {
-            return true;
-        };
-        match access {
-            Access::Exclusive => false,
-            Access::Counting => {
-                let count = self
-                    .plans
-                    .get(&key.lock)
-                    .map_or(1, |it| it.count_for(slave));
-                holders.values().all(|(_, held)| *held == Access::Counting)
-                    && holders.len() < count as usize
+    /// Whether there is room beside those who have it or are to have it first.
+    fn is_free(
+        &self,
+        key: &Key,
+        slave: &SlaveName,
+        access: Access,
+        mut others: impl Iterator<Item = Access>,
+    ) -> bool {
+        if access == Access::Exclusive {
+            return others.next().is_none();
+        }
+        let plan = self.plans.get(&key.lock);
+        let mut free = plan.map_or(1, |it| it.count_for(slave));
+        // Kept exact: one more for each, and none beside sole use.
+        while free > 0 {
+            match others.next() {
+                None => return true,
+                Some(Access::Counting) => free -= 1,
+                Some(Access::Exclusive) => return false,
             }
         }
+        false
+    }
+
+    /// Whether one in line waits, itself or through others, for what the owner holds.
+    fn blocks(&self, owner: Owner, claim: Claim) -> bool {
+        let holds = |it: &(Owner, Access)| it.0 == owner;
+        if !self.held.values().any(|it| it.values().any(holds)) {
+            return false;
+        }
+        let mut seen = BTreeSet::from([claim]);
+        let mut next = vec![claim];
+        while let Some(claim) = next.pop() {
+            let Some(it) = self.waiting.get(&claim) else {
+                continue;
+            };
+            for key in it.uses.iter().map(|wanted| self.key(&it.slave, wanted)) {
+                let holders = self.held.get(&key).into_iter().flat_map(BTreeMap::values);
+                let holders: BTreeSet<Owner> = holders.map(|(holder, _)| *holder).collect();
+                if holders.contains(&owner) {
+                    return true;
+                }
+                for (other, it) in &self.waiting {
+                    // A holder that waits for more, or who has it kept before this one.
+                    let is_before = *other < claim
+                        && it
+                            .uses
+                            .iter()
+                            .any(|wanted| self.key(&it.slave, wanted) == key);
+                    if (holders.contains(&it.owner) || is_before) && seen.insert(*other) {
+                        next.push(*other);
+                    }
+                }
+            }
+        }
+        false
     }
 
     fn key(&self, slave: &SlaveName, it: &LockUse) -> Key {
@@ -296,3 +356,5 @@ impl Locks {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod torture_tests;
