@@ -16,10 +16,11 @@ use crate::config::WholePattern;
 use crate::master::absences::Missing;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
-use crate::master::pauses::Pause;
+use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
 use crate::master::reload::Fixtures;
+use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::troubles::Trouble;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
@@ -129,6 +130,14 @@ pub(crate) struct SlaveView {
     pub(crate) line: Option<String>,
     /// When and why it was cut off the last time because it talked nonsense.
     pub(crate) nonsense: Option<(Timestamp, String)>,
+}
+
+/// A clean shutdown, and what it waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct ShutdownView {
+    pub(crate) wish: CleanShutdown,
+    /// In order of their names.
+    pub(crate) builds: Vec<BuildKey>,
 }
 
 /// How a change source is doing.
@@ -402,6 +411,32 @@ impl MasterHandle {
         } else {
             Err(Denied::NoSlave(slave.to_string()))
         }
+    }
+
+    /// Begins no builds any more, and ends the master when the last one is done, until
+    /// [`Self::cancel_shutdown`]. Who asks again changes nothing.
+    ///
+    /// # Errors
+    /// A longer name than a page shows.
+    pub(crate) async fn begin_shutdown(&self, by: Option<&str>) -> Result<(), Denied> {
+        let by = pauses::line("name", by, pauses::NAME).map_err(Denied::BadInput)?;
+        let since = clock::now();
+        let wish = Wish::Begin(CleanShutdown { since, by });
+        self.crew.wish_shutdown(wish).await;
+        Ok(())
+    }
+
+    /// Begins builds again; `false` if the master was not about to end.
+    pub(crate) async fn cancel_shutdown(&self) -> bool {
+        self.crew.wish_shutdown(Wish::Cancel).await
+    }
+
+    /// The clean shutdown that is under way.
+    pub(crate) fn shutdown(&self) -> Option<ShutdownView> {
+        let wish = self.crew.shutdown()?;
+        let mut builds: Vec<BuildKey> = self.crew.live().keys().cloned().collect();
+        builds.sort();
+        Some(ShutdownView { wish, builds })
     }
 
     /// Reads the configuration again. `Ok` says what was added, changed, removed and kept,

@@ -40,6 +40,7 @@ mod reader;
 mod receive;
 mod reload;
 mod seen;
+pub(crate) mod shutdown;
 mod side_logs;
 mod slaves;
 mod strangers;

@@ -7,6 +7,7 @@
     reason = "programs are started and waited for in real time"
 )]
 
+mod clean;
 mod commands;
 mod download;
 mod durable;
