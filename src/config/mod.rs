@@ -214,6 +214,8 @@ pub(crate) struct SlavePlan {
     pub(crate) tags: Vec<String>,
     /// What it has, such as versions of programs, for expressions.
     pub(crate) has: BTreeMap<String, Vec<String>>,
+    /// Command lines by the name of what they ask programs there for.
+    pub(crate) capabilities: BTreeMap<String, String>,
     /// How much slower than others it is, for expressions.
     pub(crate) timeout_factor: f64,
     /// Held for each of its builds.

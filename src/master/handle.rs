@@ -37,6 +37,7 @@ use crate::model::Timestamp;
 use crate::schedulers::Zone;
 use crate::store::StoreError;
 use crate::store::StoreHandle;
+use crate::wire::SlaveFacts;
 
 /// Attachments within this time are counted on a slave's page.
 const CONNECTS_WITHIN_SECS: i64 = 3600;
@@ -156,6 +157,23 @@ fn downtimes(slave: &SlavePlan) -> Option<String> {
     (!downtime.is_empty()).then(|| downtime.said().join(", ") + zone.as_deref().unwrap_or_default())
 }
 
+/// What programs of the slave say: those that it asks by itself, and those that its section
+/// wants to know.
+fn capabilities(
+    slave: &SlavePlan,
+    facts: Option<&SlaveFacts>,
+    told: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let wanted = told
+        .iter()
+        .filter(|(name, _)| slave.capabilities.contains_key(*name));
+    let own = facts.into_iter().flat_map(|it| &it.capabilities);
+    wanted
+        .chain(own)
+        .map(|(name, said)| (name.clone(), said.clone()))
+        .collect()
+}
+
 impl MasterHandle {
     pub(crate) fn new(crew: Arc<Crew>, fixtures: Arc<Fixtures>) -> Self {
         Self { crew, fixtures }
@@ -225,7 +243,7 @@ impl MasterHandle {
                         .or_else(|| facts.map(|it| it.platform.os.clone())),
                     machine: facts.map(|it| it.machine.clone()).unwrap_or_default(),
                     kernel: facts.map(|it| it.platform.version.clone()),
-                    capabilities: facts.map(|it| it.capabilities.clone()).unwrap_or_default(),
+                    capabilities: capabilities(slave, facts, &seat.told),
                     builders: serves.map(|it| it.name.clone()).collect(),
                     running: running.remove(&slave.name).unwrap_or_default(),
                     last_heard: seat.last_heard,
@@ -513,6 +531,30 @@ fn validate(force: &Force, plan: &ValidationPlan) -> Result<(), Denied> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan_of;
+
+    #[test]
+    fn a_slave_has_what_it_says_by_itself_and_what_its_section_asks_for_now() {
+        let plan = plan_of(
+            "[slave:s]\npassword = x\nfactories = hi\ncapability.git = git --version\n\
+             capability.own = true\n[hi]\ntype = shell\ncommand = true\n",
+        );
+        let map = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
+            all.iter()
+                .map(|(name, said)| ((*name).to_owned(), (*said).to_owned()))
+                .collect()
+        };
+        let facts = SlaveFacts {
+            capabilities: map(&[("java", "21"), ("own", "its own")]),
+            ..SlaveFacts::default()
+        };
+        let told = map(&[("git", "2.47"), ("gone", "1"), ("own", "theirs")]);
+        assert_eq!(
+            capabilities(&plan.slaves[0], Some(&facts), &told),
+            map(&[("git", "2.47"), ("java", "21"), ("own", "its own")])
+        );
+        assert_eq!(capabilities(&plan.slaves[0], None, &map(&[])), map(&[]));
+    }
 
     #[test]
     fn what_comes_from_outside_is_let_in_only_if_it_fits() {

@@ -4,6 +4,7 @@
 //! [`assemble`] puts it together.
 
 pub(crate) mod absences;
+mod asking;
 mod assemble;
 mod begin;
 #[cfg(test)]

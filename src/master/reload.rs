@@ -181,6 +181,7 @@ impl Standing {
             config: Some(config),
         };
         crew.tell_core(planned).await;
+        crew.ask_anew(&old);
         let news = self.listeners.take_over(handle, plan, bound);
         self.poll(crew, plan);
         self.schedule(crew, plan);

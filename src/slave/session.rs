@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Slave;
+use super::capability::Asked;
 use super::disk::DiskNews;
 use super::facts::facts;
 use super::order::{CommandDir, Order};
@@ -106,6 +107,7 @@ where
     let hears_of_disks = welcome.features.iter().any(|it| it == TROUBLES);
     let mut disk_news = DiskNews::default();
     let mut has_asked = false;
+    let mut asked = Asked::default();
     let mut pulse = Pulse::new(welcome.heartbeat);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,6 +123,10 @@ where
                 match message? {
                     None => return Ok(Left::Closed),
                     Some(FromMaster::Shutdown) => return Ok(Left::Dismissed),
+                    Some(FromMaster::Ask { capabilities }) => {
+                        let settings = &slave.settings;
+                        asked.begin(capabilities, &settings.capabilities, &settings.basedir);
+                    }
                     Some(message) => served.hear(message, &mut slave.works, &mut writer)?,
                 }
             }
@@ -130,6 +136,7 @@ where
                 has_asked = true;
                 slave.has_asked = true;
             }
+            told = asked.next() => writer.push(&FromSlave::Capabilities { told })?,
             flushed = writer.flush(), if writer.waiting() > 0 => flushed?,
             readable = slave.news.readable() => {
                 readable.map_err(SessionError::Spool)?;
@@ -362,6 +369,7 @@ impl Served {
             FromMaster::Challenge { .. }
             | FromMaster::Welcome { .. }
             | FromMaster::Rejected { .. }
+            | FromMaster::Ask { .. }
             | FromMaster::Shutdown => warn!("the master says something out of turn"),
         }
         Ok(())

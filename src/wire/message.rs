@@ -72,6 +72,11 @@ pub(crate) enum FromSlave {
         why: Option<String>,
         commands: Vec<CommandId>,
     },
+    /// Answers [`FromMaster::Ask`]: the first lines of what the programs said, by name. What the
+    /// slave was told to ask by its own configuration is not among it.
+    Capabilities {
+        told: BTreeMap<String, String>,
+    },
     Ping,
     Pong,
 }
@@ -130,6 +135,11 @@ pub(crate) enum FromMaster {
     /// The end is kept by the master: the spool may go.
     Forget {
         id: CommandId,
+    },
+    /// Run these command lines and say what they say. Only for a slave that says
+    /// [`ASKS`](super::ASKS).
+    Ask {
+        capabilities: BTreeMap<String, String>,
     },
     /// Stop: the slave process ends; its commands go on.
     Shutdown,

@@ -29,8 +29,11 @@ pub(crate) const FILES: &str = "files";
 /// It hears of disks that are full: a slave tells its master only if that says so.
 pub(crate) const TROUBLES: &str = "troubles";
 
+/// The feature of a slave that answers when it is asked what its programs say of themselves.
+pub(crate) const ASKS: &str = "asks";
+
 /// What this program can do as a slave.
-pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES, TROUBLES];
+pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES, TROUBLES, ASKS];
 
 /// The hidden verb by which a master starts a slave whose line is its pipes;
 /// the base directory and the name follow.

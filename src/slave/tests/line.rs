@@ -17,6 +17,34 @@ async fn a_master_that_is_silent_is_asked_and_then_given_up() {
 }
 
 #[tokio::test]
+async fn a_slave_answers_what_it_is_asked_but_for_what_it_tells_by_itself() {
+    let bench = Bench::new();
+    let mut settings = bench.settings();
+    let own = BTreeMap::from([("shell".to_owned(), "echo own".to_owned())]);
+    settings.capabilities = own;
+    let mut master = bench.attach_as(settings, 60).await;
+    let ask = |lines: &[(&str, &str)]| {
+        let lines = lines.iter();
+        let capabilities = lines.map(|(name, line)| ((*name).to_owned(), (*line).to_owned()));
+        let capabilities = capabilities.collect();
+        FromMaster::Ask { capabilities }
+    };
+    // The second question is asked instead of the first, which would take for ever.
+    let gate = bench.path("gate");
+    let waits = format!("mkfifo {0}; cat {0}", gate.display());
+    master.say(ask(&[("gate", &waits)])).await;
+    let place = [("where", "pwd"), ("shell", "echo theirs")];
+    master.say(ask(&place)).await;
+    let here = bench.base.path().canonicalize().unwrap();
+    let told = BTreeMap::from([("where".to_owned(), here.display().to_string())]);
+    assert_eq!(master.hear().await, FromSlave::Capabilities { told });
+    // Who is asked for nothing says so, and goes on.
+    master.say(ask(&[])).await;
+    let told = BTreeMap::new();
+    assert_eq!(master.hear().await, FromSlave::Capabilities { told });
+}
+
+#[tokio::test]
 async fn a_slave_that_is_to_go_asks_and_ends_when_it_is_told() {
     let bench = Bench::new();
     let settings = bench.settings();
