@@ -300,6 +300,7 @@ fn slave(plan: &Plan, it: &SlavePlan) -> Item {
     for (name, line) in &it.capabilities {
         item.key(&format!("capability.{name}"), line.clone());
     }
+    item.some("clean_up", it.clean_up.map(span));
     item.key("timeout_factor", it.timeout_factor);
     item.locks(&it.locks);
     item.key("mirrors", it.mirrors);

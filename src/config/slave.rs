@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Downtime;
 use super::Launch;
@@ -51,7 +52,7 @@ pub(super) struct Slave {
 }
 
 /// The keys that may also stand in `[:master:]`, as [`plain`](crate::syntax::plain) spells them.
-pub(super) const COMMON: [&str; 25] = [
+pub(super) const COMMON: [&str; 26] = [
     "password",
     "factories",
     "os",
@@ -73,6 +74,7 @@ pub(super) const COMMON: [&str; 25] = [
     "tags",
     "has",
     "capability",
+    "cleanup",
     "timeoutfactor",
     "locks",
     "mirrors",
@@ -96,6 +98,7 @@ pub(super) struct Common {
     tags: Option<Vec<String>>,
     has: Option<BTreeMap<String, Vec<String>>>,
     capabilities: Option<BTreeMap<String, String>>,
+    clean_up: Option<CleanUp>,
     timeout_factor: Option<f64>,
     locks: Option<LockUses>,
     mirrors: Option<bool>,
@@ -113,6 +116,7 @@ impl Common {
             && self.tags.is_some()
             && self.has.is_some()
             && self.capabilities.is_some()
+            && self.clean_up.is_some()
             && self.timeout_factor.is_some()
             && self.locks.is_some()
             && self.mirrors.is_some()
@@ -132,6 +136,7 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
         tags: keys.or("tags", Vec::new()),
         has: keys.map("has"),
         capabilities: capabilities(keys),
+        clean_up: keys.or("clean_up", CleanUp(None)),
         timeout_factor: keys.or("timeout_factor", 1.0),
         locks: keys.or("locks", LockUses::default()),
         mirrors: keys.or("mirrors", true),
@@ -261,6 +266,7 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
             tags: tags.clone()?,
             has: has.clone()?,
             capabilities: common.capabilities?,
+            clean_up: common.clean_up?.0,
             timeout_factor: common.timeout_factor?,
             locks: common.locks?,
             mirrors: common.mirrors?,
@@ -294,6 +300,28 @@ fn capabilities(keys: &mut Keys<'_>) -> Option<BTreeMap<String, String>> {
     }
     let lines = all.into_iter().map(|(name, (_, line))| (name, line));
     Some(lines.collect())
+}
+
+/// How long a directory stays that no builder has any more.
+struct CleanUp(Option<Duration>);
+
+impl Value for CleanUp {
+    const EXPECTED: &'static str = "a duration such as `7d`, or `none` for ever";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Duration);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let read = Option::<Duration>::read(node)?;
+        if read.is_some_and(|it| it.is_zero()) {
+            // A reload with a mistake would cost every work directory.
+            let what =
+                "it should be longer than nothing, such as `7d`; `none` is for ever".to_owned();
+            return Err(Misread {
+                what: Some(what),
+                ..Misread::default()
+            });
+        }
+        Ok(Self(read))
+    }
 }
 
 struct Os(&'static str);

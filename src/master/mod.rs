@@ -28,6 +28,7 @@ mod launch_local;
 pub(crate) mod launch_ssh;
 mod leave;
 mod listeners;
+mod listing;
 mod lock_walk;
 mod notices;
 mod output;

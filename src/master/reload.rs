@@ -182,6 +182,7 @@ impl Standing {
         };
         crew.tell_core(planned).await;
         crew.ask_anew(&old);
+        crew.list_builders_anew();
         let news = self.listeners.take_over(handle, plan, bound);
         self.poll(crew, plan);
         self.schedule(crew, plan);

@@ -611,6 +611,7 @@ where
     crew.tell(Status::SlaveChanged {
         slave: name.clone(),
     });
+    crew.list_builders(&name, &session).await;
     crew.ask(&name, &session).await;
 
     let end = listen(crew, &name, &session, heartbeat, reader).await;

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,6 +29,7 @@ use crate::logs::disk;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::Timestamp;
 use crate::wire::CommandState;
 use crate::wire::FromMaster;
 use crate::wire::FromSlave;
@@ -108,6 +110,7 @@ where
     let mut disk_news = DiskNews::default();
     let mut has_asked = false;
     let mut asked = Asked::default();
+    slave.clean_up.begin_line();
     let mut pulse = Pulse::new(welcome.heartbeat);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -123,6 +126,10 @@ where
                 match message? {
                     None => return Ok(Left::Closed),
                     Some(FromMaster::Shutdown) => return Ok(Left::Dismissed),
+                    Some(FromMaster::Builders { dirs, now_ms, remove_after_ms }) => {
+                        let after = remove_after_ms.map(Duration::from_millis);
+                        slave.clean_up.hear(&welcome.master, dirs, Timestamp(now_ms), after);
+                    }
                     Some(FromMaster::Ask { capabilities }) => {
                         let settings = &slave.settings;
                         asked.begin(capabilities, &settings.capabilities, &settings.basedir);
@@ -155,6 +162,8 @@ where
                 if let Some(changed) = changed.filter(|_| hears_of_disks) {
                     writer.push(&changed)?;
                 }
+                let basedir = &slave.settings.basedir;
+                slave.clean_up.look(|dir| served.works_in(basedir, dir));
             }
             () = sleep_until(pulse.next()) => {
                 if pulse.is_dead() {
@@ -287,6 +296,21 @@ impl Served {
         }
     }
 
+    /// Whether a command works in a directory, or may.
+    fn works_in(&self, basedir: &Path, dir: &Path) -> bool {
+        let open = self.commands.values().filter(|it| it.ended.is_none());
+        let mut orders = open.map(|it| it.dir.order().map(|it| it.command));
+        spool::has_others(basedir)
+            || orders.any(|it| match it {
+                Ok(command) => command.places().into_iter().any(|place| {
+                    let place = basedir.join(place);
+                    let real = place.canonicalize();
+                    place.starts_with(dir) || real.is_ok_and(|it| it.starts_with(dir))
+                }),
+                Err(_) => true,
+            })
+    }
+
     /// Looks at the commands that have said something.
     fn hear_news(&mut self, tokens: &[u8]) {
         let mut tokens: Vec<_> = tokens
@@ -370,6 +394,7 @@ impl Served {
             | FromMaster::Welcome { .. }
             | FromMaster::Rejected { .. }
             | FromMaster::Ask { .. }
+            | FromMaster::Builders { .. }
             | FromMaster::Shutdown => warn!("the master says something out of turn"),
         }
         Ok(())

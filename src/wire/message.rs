@@ -141,6 +141,15 @@ pub(crate) enum FromMaster {
     Ask {
         capabilities: BTreeMap<String, String>,
     },
+    /// Which directories the slave's builders have there, what the master's clock shows, and after
+    /// which time those go that had one earlier. Only for a slave that says
+    /// [`LISTS`](super::LISTS).
+    Builders {
+        dirs: Vec<String>,
+        now_ms: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remove_after_ms: Option<u64>,
+    },
     /// Stop: the slave process ends; its commands go on.
     Shutdown,
     Ping,

@@ -8,6 +8,7 @@
 )]
 
 mod clean;
+mod clean_up;
 mod commands;
 mod download;
 mod durable;

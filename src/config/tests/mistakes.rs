@@ -499,6 +499,25 @@ fn a_slave_is_not_asked_for_more_than_it_can_answer_at_once() {
 }
 
 #[test]
+fn directories_are_not_cleaned_up_at_once() {
+    let read = |time: &str| {
+        problems(&format!(
+            "[slave:a]\npassword = x\nfactories = foo\nclean_up = {time}\n[foo]\nbar = 1\n"
+        ))
+    };
+    for good in ["7d", "1s", "none"] {
+        assert_eq!(read(good), "", "{good}");
+    }
+    insta::assert_snapshot!(read("0"), @"
+    error[bad-value]: bad value for `clean_up` in [slave:a]
+     --> master.ini:4:12
+      |
+    4 | clean_up = 0
+      |            ^ it should be longer than nothing, such as `7d`; `none` is for ever
+    ");
+}
+
+#[test]
 fn maps_of_the_master_hold_for_every_slave_key_by_key() {
     let text = "[:master:]\npassword = x\nfactories = foo\nhas.python = 3.11\ncapability.git = git --version\n\
         [slave:a]\nhas.java = 21\ncapability.git = git version\ncapability.place = pwd\n\

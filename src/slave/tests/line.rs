@@ -45,6 +45,43 @@ async fn a_slave_answers_what_it_is_asked_but_for_what_it_tells_by_itself() {
 }
 
 #[tokio::test]
+async fn the_directory_of_a_builder_that_is_gone_stays_while_something_runs_there() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let builders = |dirs: &[&str], now_ms| FromMaster::Builders {
+        dirs: dirs.iter().map(|it| (*it).to_owned()).collect(),
+        now_ms,
+        remove_after_ms: Some(1),
+    };
+    fs::create_dir_all(bench.path("idle/build")).unwrap();
+    fs::create_dir_all(bench.path("mine/build")).unwrap();
+    master.say(builders(&["b", "idle", "../mine", ""], 0)).await;
+    let gate = bench.path("gate");
+    let line = format!("mkfifo {0}; echo > begun; cat {0}", gate.display());
+    let shell = Command::Shell(Bench::script(&line));
+    master.start(id(1), 1, &shell).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(1) });
+    bench.line("b/begun").await;
+
+    // Nobody says that there is an end to look for, so that is looked for.
+    master.say(builders(&[], 100)).await;
+    let is_gone = async |dir: &str| {
+        let gone = async {
+            while bench.path(dir).exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, gone).await.expect("it goes");
+    };
+    is_gone("idle").await;
+    assert!(bench.path("b/begun").exists());
+    fs::write(&gate, "on\n").unwrap();
+    assert_eq!(master.end_of(id(1)).await.code, 0);
+    is_gone("b").await;
+    assert!(bench.path("mine/build").exists());
+}
+
+#[tokio::test]
 async fn a_slave_that_is_to_go_asks_and_ends_when_it_is_told() {
     let bench = Bench::new();
     let settings = bench.settings();
