@@ -138,10 +138,10 @@
   if (!document.querySelector("[data-live]")) return;
   // What the whole page changes by; a log page only by the end of its step.
   const names = following
-    ? ["step_finished", "build_finished", "resync"]
+    ? ["step_finished", "build_finished", "shutdown_changed", "resync"]
     : ["change_added", "request_added", "request_finished", "build_started", "step_started", "step_finished",
       "build_finished", "slave_changed", "trouble_changed", "reloaded", "reload_refused",
-      "resync"];
+      "shutdown_changed", "resync"];
   let events = null;
   const listen = () => {
     events = new EventSource(`${root}events${query ? `?${query}` : ""}`);

@@ -48,7 +48,7 @@ pub(super) enum Verb {
     /// Start a master, a slave or a pair, and wait until they are ready
     Start(StartArgs),
     /// Stop a master, a slave or a pair, and wait until they are gone
-    Stop(DirsArgs),
+    Stop(StopArgs),
     /// Stop what runs and start it again
     Restart(DirsArgs),
     /// Put a changed configuration into force; if it has a mistake, nothing changes
@@ -120,6 +120,29 @@ pub(super) struct StartArgs {
     /// Stay in the foreground and log to the terminal, as service managers want it
     #[arg(long, alias = "no-daemon")]
     pub(super) nodaemon: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopArgs {
+    #[command(flatten)]
+    pub(super) dirs: DirsArgs,
+    /// Have the master begin no builds any more, and wait until those that run are done
+    #[arg(long)]
+    pub(super) clean: bool,
+    /// Have a master that was told to stop in this way begin builds again
+    #[arg(long, conflicts_with = "clean")]
+    pub(super) cancel: bool,
+}
+
+impl StopArgs {
+    pub(super) const fn at_once(dirs: DirsArgs) -> Self {
+        let (clean, cancel) = (false, false);
+        Self {
+            dirs,
+            clean,
+            cancel,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

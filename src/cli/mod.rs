@@ -29,6 +29,7 @@ mod slaves;
 mod ssh;
 mod start;
 mod status;
+mod stop_clean;
 mod terminal;
 mod tls;
 mod verbs;

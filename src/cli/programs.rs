@@ -12,6 +12,7 @@ use super::args::Autobot;
 use super::args::CheckArgs;
 use super::args::DirsArgs;
 use super::args::StartArgs;
+use super::args::StopArgs;
 use super::args::Verb;
 use super::create;
 use super::exit::Done;
@@ -43,7 +44,7 @@ enum BuildbotVerb {
     /// Start a master and wait until it is ready
     Start(StartArgs),
     /// Stop a master and wait until it is gone
-    Stop(DirsArgs),
+    Stop(StopArgs),
     /// Stop a master and start it again
     Restart(DirsArgs),
     /// Put a changed configuration into force
@@ -149,7 +150,7 @@ impl Buildslave {
                 create::slave_of(&args.variables()?, &args.basedir)
             }
             BuildslaveVerb::Start(args) => verbs::run(Verb::Start(args)),
-            BuildslaveVerb::Stop(args) => verbs::run(Verb::Stop(args)),
+            BuildslaveVerb::Stop(dirs) => verbs::run(Verb::Stop(StopArgs::at_once(dirs))),
             BuildslaveVerb::Restart(args) => verbs::run(Verb::Restart(args)),
         }
     }

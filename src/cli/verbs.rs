@@ -26,6 +26,7 @@ use super::slaves;
 use super::ssh;
 use super::start;
 use super::status;
+use super::stop_clean;
 use super::tls;
 
 /// Does what was asked.
@@ -42,7 +43,9 @@ pub(super) fn run(verb: Verb) -> Done {
         // It makes its own threads, after it has left the session.
         Verb::Start(args) if args.nodaemon => start::in_foreground(&args),
         Verb::Start(args) => wait_for(start::start(&args.dirs)),
-        Verb::Stop(args) => wait_for(start::stop(&args)),
+        Verb::Stop(args) if args.clean => wait_for(stop_clean::stop(&args)),
+        Verb::Stop(args) if args.cancel => wait_for(stop_clean::cancel(&args)),
+        Verb::Stop(args) => wait_for(start::stop(&args.dirs)),
         Verb::Restart(args) => wait_for(start::restart(&args)),
         Verb::Reconfig(args) => wait_for(reconfig::run(&args)),
         Verb::Config(args) => wait_for(config::run(&args)),

@@ -17,5 +17,7 @@ pub(crate) use views::MasterView;
 pub(crate) use views::Paused;
 pub(crate) use views::RequestState;
 pub(crate) use views::RequestView;
+pub(crate) use views::Shutdown;
+pub(crate) use views::ShutdownCancelled;
 pub(crate) use views::ShutsDown;
 pub(crate) use views::StepView;

@@ -44,6 +44,23 @@ pub(crate) struct ShutsDown {
     pub(crate) slave: String,
 }
 
+/// The clean shutdown of a master.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Shutdown {
+    /// In words; `None`: there is none.
+    pub(crate) shutdown: Option<String>,
+    /// The builds that are left.
+    #[serde(default)]
+    pub(crate) builds: Vec<String>,
+}
+
+/// The answer to a shutdown that is cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct ShutdownCancelled {
+    /// Whether there was one.
+    pub(crate) cancelled: bool,
+}
+
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

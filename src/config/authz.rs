@@ -81,12 +81,12 @@ impl Action {
             | Self::CancelPendingBuild
             | Self::Reload
             | Self::PauseSlave
-            | Self::GracefulShutdown => true,
+            | Self::GracefulShutdown
+            | Self::CleanShutdown => true,
             Self::ForceAllBuilds
             | Self::PingBuilder
             | Self::StopAllBuilds
             | Self::StopChange
-            | Self::CleanShutdown
             | Self::ShowUsersPage => false,
         }
     }

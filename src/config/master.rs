@@ -320,7 +320,14 @@ fn warn_of_mail_and_irc(keys: &mut Keys<'_>) {
 /// The entries of the section that are defaults for slaves. Its properties
 /// are not: they are global, and what is global must not win over a builder's.
 pub(super) fn slave_defaults(entries: &[Entry]) -> Vec<Entry> {
-    let is_default =
-        |entry: &&Entry| slave::COMMON.contains(&crate::syntax::plain(&entry.key).as_str());
+    let is_default = |entry: &&Entry| {
+        let key = crate::syntax::plain(&entry.key);
+        // `has.python` is an entry of the map `has`.
+        let map = key.split_once('.').map(|(map, _)| map);
+        match map {
+            Some(map) => slave::COMMON_MAPS.contains(&map),
+            None => slave::COMMON.contains(&key.as_str()),
+        }
+    };
     entries.iter().filter(is_default).cloned().collect()
 }

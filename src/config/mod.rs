@@ -214,6 +214,10 @@ pub(crate) struct SlavePlan {
     pub(crate) tags: Vec<String>,
     /// What it has, such as versions of programs, for expressions.
     pub(crate) has: BTreeMap<String, Vec<String>>,
+    /// Command lines by the name of what they ask programs there for.
+    pub(crate) capabilities: BTreeMap<String, String>,
+    /// How long the directory of a builder that is gone stays there; `None` is for ever.
+    pub(crate) clean_up: Option<Duration>,
     /// How much slower than others it is, for expressions.
     pub(crate) timeout_factor: f64,
     /// Held for each of its builds.

@@ -297,6 +297,10 @@ fn slave(plan: &Plan, it: &SlavePlan) -> Item {
     for (what, versions) in &it.has {
         item.list(&format!("has.{what}"), versions);
     }
+    for (name, line) in &it.capabilities {
+        item.key(&format!("capability.{name}"), line.clone());
+    }
+    item.some("clean_up", it.clean_up.map(span));
     item.key("timeout_factor", it.timeout_factor);
     item.locks(&it.locks);
     item.key("mirrors", it.mirrors);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Downtime;
 use super::Launch;
@@ -51,7 +52,7 @@ pub(super) struct Slave {
 }
 
 /// The keys that may also stand in `[:master:]`, as [`plain`](crate::syntax::plain) spells them.
-pub(super) const COMMON: [&str; 24] = [
+pub(super) const COMMON: [&str; 26] = [
     "password",
     "factories",
     "os",
@@ -72,11 +73,19 @@ pub(super) const COMMON: [&str; 24] = [
     "maxbuilds",
     "tags",
     "has",
+    "capability",
+    "cleanup",
     "timeoutfactor",
     "locks",
     "mirrors",
     "mirrorbudget",
 ];
+
+/// Those of them that have names of the user's behind a dot.
+pub(super) const COMMON_MAPS: [&str; 3] = ["launchenv", "has", "capability"];
+
+/// They run at once, whenever the slave comes.
+const MOST_CAPABILITIES: usize = 50;
 
 /// What they say; `None` where that is wrong.
 pub(super) struct Common {
@@ -88,6 +97,8 @@ pub(super) struct Common {
     max_builds: Option<Option<AtLeastOne>>,
     tags: Option<Vec<String>>,
     has: Option<BTreeMap<String, Vec<String>>>,
+    capabilities: Option<BTreeMap<String, String>>,
+    clean_up: Option<CleanUp>,
     timeout_factor: Option<f64>,
     locks: Option<LockUses>,
     mirrors: Option<bool>,
@@ -104,6 +115,8 @@ impl Common {
             && self.max_builds.is_some()
             && self.tags.is_some()
             && self.has.is_some()
+            && self.capabilities.is_some()
+            && self.clean_up.is_some()
             && self.timeout_factor.is_some()
             && self.locks.is_some()
             && self.mirrors.is_some()
@@ -122,6 +135,8 @@ pub(super) fn read_common(keys: &mut Keys<'_>) -> Common {
         max_builds: keys.optional("max_builds"),
         tags: keys.or("tags", Vec::new()),
         has: keys.map("has"),
+        capabilities: capabilities(keys),
+        clean_up: keys.or("clean_up", CleanUp(None)),
         timeout_factor: keys.or("timeout_factor", 1.0),
         locks: keys.or("locks", LockUses::default()),
         mirrors: keys.or("mirrors", true),
@@ -250,6 +265,8 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
             max_builds: common.max_builds?.map(|it| it.0),
             tags: tags.clone()?,
             has: has.clone()?,
+            capabilities: common.capabilities?,
+            clean_up: common.clean_up?.0,
             timeout_factor: common.timeout_factor?,
             locks: common.locks?,
             mirrors: common.mirrors?,
@@ -266,6 +283,44 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Slave {
         factories,
         tags: tags.unwrap_or_default(),
         has: has.unwrap_or_default(),
+    }
+}
+
+/// What is asked of programs of the slave.
+fn capabilities(keys: &mut Keys<'_>) -> Option<BTreeMap<String, String>> {
+    let all = keys.placed_map::<String>("capability")?;
+    if let Some((place, _)) = all.values().nth(MOST_CAPABILITIES) {
+        let what = format!(
+            "{} capabilities are more than {MOST_CAPABILITIES}",
+            all.len()
+        );
+        let problem = Problem::error(Code::BadValue, what).at(place);
+        keys.note(problem.help("each is a command that runs whenever the slave comes"));
+        return None;
+    }
+    let lines = all.into_iter().map(|(name, (_, line))| (name, line));
+    Some(lines.collect())
+}
+
+/// How long a directory stays that no builder has any more.
+struct CleanUp(Option<Duration>);
+
+impl Value for CleanUp {
+    const EXPECTED: &'static str = "a duration such as `7d`, or `none` for ever";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Duration);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let read = Option::<Duration>::read(node)?;
+        if read.is_some_and(|it| it.is_zero()) {
+            // A reload with a mistake would cost every work directory.
+            let what =
+                "it should be longer than nothing, such as `7d`; `none` is for ever".to_owned();
+            return Err(Misread {
+                what: Some(what),
+                ..Misread::default()
+            });
+        }
+        Ok(Self(read))
     }
 }
 

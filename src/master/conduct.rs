@@ -28,6 +28,8 @@ pub(super) struct Conduct {
     ends: HashMap<CommandId, u32>,
     /// Those that were asked for, the oldest first.
     asked: VecDeque<CommandId>,
+    /// Answers that it owes about its programs.
+    questions: u32,
 }
 
 impl Conduct {
@@ -47,6 +49,7 @@ impl Conduct {
         Ok(Self {
             ends,
             asked: VecDeque::new(),
+            questions: 0,
         })
     }
 
@@ -70,6 +73,11 @@ impl Conduct {
         }
     }
 
+    /// The slave was asked about its programs.
+    pub(super) fn asked_about_programs(&mut self) {
+        self.questions = self.questions.saturating_add(1);
+    }
+
     /// Looks at a message. `is_awaited` says that a build listens for what this command says.
     ///
     /// # Errors
@@ -85,6 +93,13 @@ impl Conduct {
                 }
             }
             FromSlave::Hello { .. } | FromSlave::Login { .. } => Err("it logs in again".into()),
+            FromSlave::Capabilities { .. } => match self.questions.checked_sub(1) {
+                Some(left) => {
+                    self.questions = left;
+                    Ok(())
+                }
+                None => Err("it answers what it was not asked".into()),
+            },
             FromSlave::Attached { .. } => Err("it says again what it is".into()),
             FromSlave::Started { id } | FromSlave::Refused { id, .. } => {
                 self.knows(*id, is_awaited)
@@ -232,6 +247,19 @@ mod tests {
             &finished(7, &[]),
             Err("command 7-1-0-0 ended twice"),
         );
+    }
+
+    #[test]
+    fn a_slave_answers_as_often_as_it_is_asked_about_its_programs() {
+        let mut conduct = Conduct::default();
+        let told = BTreeMap::new();
+        let answer = FromSlave::Capabilities { told };
+        let unasked = Err("it answers what it was not asked");
+        check(&mut conduct, &answer, unasked);
+        conduct.asked_about_programs();
+        conduct.take_up(Conduct::of(&[state(7)]).expect("one is few"));
+        check(&mut conduct, &answer, Ok(()));
+        check(&mut conduct, &answer, unasked);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 #[path = "core_downtimes.rs"]
 mod downtimes;
+#[path = "core_shutdown.rs"]
+mod shutdown;
 #[path = "core_wanted.rs"]
 mod wanted;
 
@@ -20,9 +22,11 @@ use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
 use crate::locks::{Busy, Claim, LockHeld, Locks, Owner};
 use crate::master::pauses::Pause;
 use crate::master::phase::Phase;
+use crate::master::shutdown::CleanShutdown;
 use crate::master::subjects;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
+use crate::model::BuildsetId;
 use crate::model::ConfigId;
 use crate::model::LockUse;
 use crate::model::RequestId;
@@ -68,6 +72,14 @@ pub(crate) enum Event {
     BuildEnded {
         ticket: Ticket,
     },
+    /// The build of an assignment does not go on before these have ended.
+    BuildAwaits {
+        ticket: Ticket,
+        buildsets: Vec<BuildsetId>,
+    },
+    /// The master is to end when its builds have.
+    ShutdownBegun(CleanShutdown),
+    ShutdownCancelled,
     /// Locks were given back, or nobody waits for them any more.
     LocksMoved,
     /// A build of an earlier run of this master goes on.
@@ -107,6 +119,8 @@ pub(crate) struct Core {
     phases: HashMap<SlaveName, Phase>,
     /// Those that take no new builds because somebody said so.
     pauses: HashMap<SlaveName, Pause>,
+    /// That the master ends when its builds have.
+    shutdown: Option<CleanShutdown>,
     /// What the clock showed when it was looked at last, and where it hangs.
     clock: Timestamp,
     zone: Zone,
@@ -170,6 +184,8 @@ struct Running {
     key: Option<BuildKey>,
     /// What its slave holds for it.
     slave_locks: Option<LockHeld>,
+    /// What it triggered and waits for, or waited for.
+    awaits: BTreeSet<BuildsetId>,
 }
 
 /// How busy a slave is that can take a build; the least is taken first.
@@ -230,6 +246,7 @@ impl Core {
             attached: HashMap::new(),
             phases: HashMap::new(),
             pauses: HashMap::new(),
+            shutdown: None,
             clock: Timestamp(0),
             zone: Zone::from(TimeZone::UTC),
             downtimes: HashMap::new(),
@@ -300,6 +317,13 @@ impl Core {
                 return Vec::new();
             }
             Event::BuildEnded { ticket } => self.end(ticket),
+            Event::BuildAwaits { ticket, buildsets } => {
+                if let Some(it) = self.running.get_mut(&ticket) {
+                    it.awaits.extend(buildsets);
+                }
+            }
+            Event::ShutdownBegun(wish) => drop(self.shutdown.get_or_insert(wish)),
+            Event::ShutdownCancelled => self.shutdown = None,
             Event::LocksMoved => {}
             Event::BuildResumed {
                 ticket,
@@ -317,6 +341,7 @@ impl Core {
                     requests: Vec::new(),
                     key: Some(key),
                     slave_locks,
+                    awaits: BTreeSet::new(),
                 };
                 self.begin(ticket, running);
             }
@@ -370,6 +395,17 @@ impl Core {
         let room = self.room();
         let in_line: HashSet<&BuilderName> = turns.iter().map(|(_, _, it)| it).collect();
         for (builder, queue) in &self.queues {
+            let held_back = self.held_back(queue);
+            let queue = match &held_back {
+                Some((open, why, held)) => {
+                    reasons.extend(held.iter().map(|it| (it.id, why.clone())));
+                    open
+                }
+                None => queue,
+            };
+            if queue.is_empty() {
+                continue;
+            }
             let mut troubles = troubles.clone();
             let is_in_line = in_line.contains(builder);
             let known = self.builders.get(builder);
@@ -535,6 +571,13 @@ impl Core {
     /// Gives free slaves to builders in turn. A builder that finds none is not asked again in
     /// this round: slaves only become fewer.
     fn dispatch(&mut self) -> Vec<Assignment> {
+        let held = self.hold_back();
+        let assignments = self.give_out();
+        self.enqueue(held);
+        assignments
+    }
+
+    fn give_out(&mut self) -> Vec<Assignment> {
         let mut assignments = Vec::new();
         self.queues.retain(|_, queue| !queue.is_empty());
         self.waits_for.clear();
@@ -649,6 +692,7 @@ impl Core {
             requests: requests.iter().map(|it| it.id).collect(),
             key: None,
             slave_locks,
+            awaits: BTreeSet::new(),
         };
         if let Some(seat) = self.attached.get_mut(&slave) {
             seat.last_used = ticket.0;

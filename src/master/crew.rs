@@ -20,6 +20,7 @@ use crate::master::handle::SourceView;
 use crate::master::holding::{Returns, Turn, line};
 use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
+use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::slaves::Slaves;
 use crate::master::troubles::Troubles;
 use crate::model::BuildId;
@@ -51,6 +52,11 @@ pub(crate) enum ToCore {
     Retire {
         slave: SlaveName,
         phase: Phase,
+        tell: oneshot::Sender<bool>,
+    },
+    /// Begins a clean shutdown or cancels it; answers whether that made a difference.
+    Shutdown {
+        wish: Wish,
         tell: oneshot::Sender<bool>,
     },
 }
@@ -97,6 +103,8 @@ pub(crate) struct Crew {
     plan: Mutex<InForce>,
     /// Since when the files of the configuration cannot be put into force.
     bad_since: Mutex<Option<Timestamp>>,
+    /// As the core has it.
+    shutdown: Mutex<Option<CleanShutdown>>,
     live: Mutex<HashMap<BuildKey, Live>>,
     sources: Mutex<BTreeMap<String, SourceView>>,
 }
@@ -150,6 +158,7 @@ impl Crew {
                 config: None,
             }),
             bad_since: Mutex::default(),
+            shutdown: Mutex::default(),
             live: Mutex::default(),
             sources: Mutex::default(),
         })
@@ -183,6 +192,15 @@ impl Crew {
 
     pub(crate) fn config_is_good(&self) {
         *locked(&self.bad_since) = None;
+    }
+
+    /// That the master ends when its builds have.
+    pub(crate) fn shutdown(&self) -> Option<CleanShutdown> {
+        locked(&self.shutdown).clone()
+    }
+
+    pub(super) fn set_shutdown(&self, shutdown: Option<CleanShutdown>) {
+        *locked(&self.shutdown) = shutdown;
     }
 
     pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<BuildKey, Live>> {
@@ -243,6 +261,11 @@ impl Crew {
     /// end of the process does no harm.
     pub(crate) async fn tell_core(&self, event: Event) {
         drop(self.core.send(ToCore::Event(event)).await);
+    }
+
+    /// Says something to the core that is no event; it may be gone at the end of the process.
+    pub(super) async fn say_to_core(&self, word: ToCore) {
+        drop(self.core.send(word).await);
     }
 
     /// Puts a build in line for locks; it hears when it is its turn.

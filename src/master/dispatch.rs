@@ -1,11 +1,12 @@
 //! The loop around the core: facts in, assignments out.
 
+use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{self, MissedTickBehavior};
-use tracing::warn;
+use tokio::time::{self, Instant, MissedTickBehavior};
+use tracing::{info, warn};
 
 use crate::clock;
 use crate::locks::LockHeld;
@@ -18,6 +19,10 @@ use crate::schedulers::Zone;
 /// How often everything that waits is read afresh: what a lost hint costs at most.
 const TICK: Duration = Duration::from_secs(10);
 
+/// In a clean shutdown, how long the master stays after its last build: who follows that build, or
+/// asked for the shutdown, gets the answer.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 /// Runs the core until the master stops. `returned` brings the locks that builds give back.
 pub(crate) async fn run(
     crew: Arc<Crew>,
@@ -28,6 +33,7 @@ pub(crate) async fn run(
 ) {
     let mut tick = time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut leave_at = None;
     loop {
         tokio::select! {
             // Rare first: a full inbox must not starve the fresh reading.
@@ -69,10 +75,22 @@ pub(crate) async fn run(
                         warn!(%slave, "a slave takes no builds, and nobody stops it");
                     }
                 }
+                Some(ToCore::Shutdown { wish, tell }) => {
+                    look_at_clock(&mut core);
+                    let was = core.shutdown().is_some();
+                    carry_out(&crew, core.handle(wish.into()));
+                    crew.show_shutdown(&core);
+                    // Who asked may have gone away; it holds all the same.
+                    let _ = tell.send(core.shutdown().is_some() != was);
+                }
                 // Who asked may have gone away.
                 Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
                 None => return,
             },
+            () = until(leave_at) => {
+                info!("no build is left");
+                return crew.stop.cancel();
+            }
         }
         // An end may have freed a lock, and a new plan may have raised a count.
         desk.serve(&mut core);
@@ -88,6 +106,15 @@ pub(crate) async fn run(
         for trouble in core.troubles() {
             warn!("{trouble}");
         }
+        let is_drained = core.is_drained();
+        leave_at = is_drained.then(|| leave_at.unwrap_or_else(|| Instant::now() + LAST_LOOK));
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => time::sleep_until(at).await,
+        None => future::pending().await,
     }
 }
 

@@ -16,10 +16,11 @@ use crate::config::WholePattern;
 use crate::master::absences::Missing;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
-use crate::master::pauses::Pause;
+use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
 use crate::master::reload::Fixtures;
+use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::troubles::Trouble;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
@@ -36,6 +37,7 @@ use crate::model::Timestamp;
 use crate::schedulers::Zone;
 use crate::store::StoreError;
 use crate::store::StoreHandle;
+use crate::wire::SlaveFacts;
 
 /// Attachments within this time are counted on a slave's page.
 const CONNECTS_WITHIN_SECS: i64 = 3600;
@@ -131,6 +133,14 @@ pub(crate) struct SlaveView {
     pub(crate) nonsense: Option<(Timestamp, String)>,
 }
 
+/// A clean shutdown, and what it waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct ShutdownView {
+    pub(crate) wish: CleanShutdown,
+    /// In order of their names.
+    pub(crate) builds: Vec<BuildKey>,
+}
+
 /// How a change source is doing.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceView {
@@ -145,6 +155,23 @@ fn downtimes(slave: &SlavePlan) -> Option<String> {
     let downtime = &slave.downtime;
     let zone = downtime.zone_name().map(|it| format!(" ({it})"));
     (!downtime.is_empty()).then(|| downtime.said().join(", ") + zone.as_deref().unwrap_or_default())
+}
+
+/// What programs of the slave say: those that it asks by itself, and those that its section
+/// wants to know.
+fn capabilities(
+    slave: &SlavePlan,
+    facts: Option<&SlaveFacts>,
+    told: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let wanted = told
+        .iter()
+        .filter(|(name, _)| slave.capabilities.contains_key(*name));
+    let own = facts.into_iter().flat_map(|it| &it.capabilities);
+    wanted
+        .chain(own)
+        .map(|(name, said)| (name.clone(), said.clone()))
+        .collect()
 }
 
 impl MasterHandle {
@@ -216,7 +243,7 @@ impl MasterHandle {
                         .or_else(|| facts.map(|it| it.platform.os.clone())),
                     machine: facts.map(|it| it.machine.clone()).unwrap_or_default(),
                     kernel: facts.map(|it| it.platform.version.clone()),
-                    capabilities: facts.map(|it| it.capabilities.clone()).unwrap_or_default(),
+                    capabilities: capabilities(slave, facts, &seat.told),
                     builders: serves.map(|it| it.name.clone()).collect(),
                     running: running.remove(&slave.name).unwrap_or_default(),
                     last_heard: seat.last_heard,
@@ -404,6 +431,32 @@ impl MasterHandle {
         }
     }
 
+    /// Begins no builds any more, and ends the master when the last one is done, until
+    /// [`Self::cancel_shutdown`]. Who asks again changes nothing.
+    ///
+    /// # Errors
+    /// A longer name than a page shows.
+    pub(crate) async fn begin_shutdown(&self, by: Option<&str>) -> Result<(), Denied> {
+        let by = pauses::line("name", by, pauses::NAME).map_err(Denied::BadInput)?;
+        let since = clock::now();
+        let wish = Wish::Begin(CleanShutdown { since, by });
+        self.crew.wish_shutdown(wish).await;
+        Ok(())
+    }
+
+    /// Begins builds again; `false` if the master was not about to end.
+    pub(crate) async fn cancel_shutdown(&self) -> bool {
+        self.crew.wish_shutdown(Wish::Cancel).await
+    }
+
+    /// The clean shutdown that is under way.
+    pub(crate) fn shutdown(&self) -> Option<ShutdownView> {
+        let wish = self.crew.shutdown()?;
+        let mut builds: Vec<BuildKey> = self.crew.live().keys().cloned().collect();
+        builds.sort();
+        Some(ShutdownView { wish, builds })
+    }
+
     /// Reads the configuration again. `Ok` says what was added, changed, removed and kept,
     /// a line each.
     ///
@@ -478,6 +531,30 @@ fn validate(force: &Force, plan: &ValidationPlan) -> Result<(), Denied> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan_of;
+
+    #[test]
+    fn a_slave_has_what_it_says_by_itself_and_what_its_section_asks_for_now() {
+        let plan = plan_of(
+            "[slave:s]\npassword = x\nfactories = hi\ncapability.git = git --version\n\
+             capability.own = true\n[hi]\ntype = shell\ncommand = true\n",
+        );
+        let map = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
+            all.iter()
+                .map(|(name, said)| ((*name).to_owned(), (*said).to_owned()))
+                .collect()
+        };
+        let facts = SlaveFacts {
+            capabilities: map(&[("java", "21"), ("own", "its own")]),
+            ..SlaveFacts::default()
+        };
+        let told = map(&[("git", "2.47"), ("gone", "1"), ("own", "theirs")]);
+        assert_eq!(
+            capabilities(&plan.slaves[0], Some(&facts), &told),
+            map(&[("git", "2.47"), ("java", "21"), ("own", "its own")])
+        );
+        assert_eq!(capabilities(&plan.slaves[0], None, &map(&[])), map(&[]));
+    }
 
     #[test]
     fn what_comes_from_outside_is_let_in_only_if_it_fits() {

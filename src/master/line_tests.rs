@@ -170,7 +170,10 @@ async fn a_slave_that_reads_nothing_counts_as_gone() {
 async fn a_slave_that_says_nothing_is_asked_and_then_counts_as_gone() {
     let bench = Bench::new(&format!("heartbeat = 1s\n{ONE}")).await;
     let mut slave = bench.attach("linux").await;
-    let asked = timeout(PATIENCE, slave.reader.next::<FromMaster>()).await;
+    let mut heard = async || timeout(PATIENCE, slave.reader.next::<FromMaster>()).await;
+    let listed = heard().await.expect("soon").expect("whole");
+    assert!(matches!(listed, Some(FromMaster::Builders { .. })));
+    let asked = heard().await;
     assert_eq!(asked.expect("soon").expect("whole"), Some(FromMaster::Ping));
     let end = async {
         while slave

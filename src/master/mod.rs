@@ -4,6 +4,7 @@
 //! [`assemble`] puts it together.
 
 pub(crate) mod absences;
+mod asking;
 mod assemble;
 mod begin;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod launch_local;
 pub(crate) mod launch_ssh;
 mod leave;
 mod listeners;
+mod listing;
 mod lock_walk;
 mod notices;
 mod output;
@@ -40,6 +42,7 @@ mod reader;
 mod receive;
 mod reload;
 mod seen;
+pub(crate) mod shutdown;
 mod side_logs;
 mod slaves;
 mod strangers;

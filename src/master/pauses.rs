@@ -31,7 +31,7 @@ pub(crate) struct Pause {
 }
 
 /// The longest name and the longest reason, in characters.
-const NAME: usize = 100;
+pub(super) const NAME: usize = 100;
 const REASON: usize = 1000;
 
 impl Pause {
@@ -50,7 +50,7 @@ impl Pause {
     }
 }
 
-fn line(what: &str, text: Option<&str>, most: usize) -> Result<Option<String>, String> {
+pub(super) fn line(what: &str, text: Option<&str>, most: usize) -> Result<Option<String>, String> {
     let text: String = text
         .unwrap_or_default()
         .chars()

@@ -181,6 +181,8 @@ impl Standing {
             config: Some(config),
         };
         crew.tell_core(planned).await;
+        crew.ask_anew(&old);
+        crew.list_builders_anew();
         let news = self.listeners.take_over(handle, plan, bound);
         self.poll(crew, plan);
         self.schedule(crew, plan);

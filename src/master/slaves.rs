@@ -124,6 +124,12 @@ impl Session {
         self.nonsense.get().map(String::as_str)
     }
 
+    /// Asks what programs there say of themselves.
+    pub(super) async fn ask(&self, capabilities: BTreeMap<String, String>) {
+        self.conduct().asked_about_programs();
+        self.say(FromMaster::Ask { capabilities }).await;
+    }
+
     /// How many messages have come.
     pub(super) fn messages(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
@@ -149,6 +155,7 @@ impl Session {
             | FromSlave::Attached { .. }
             | FromSlave::GracefulShutdown
             | FromSlave::Troubled { .. }
+            | FromSlave::Capabilities { .. }
             | FromSlave::Ping
             | FromSlave::Pong => false,
         };
@@ -166,6 +173,8 @@ pub(crate) struct Seat {
     pub(crate) session: Option<Session>,
     /// Of the last session.
     pub(crate) facts: Option<Arc<SlaveFacts>>,
+    /// What it answered the last time when it was asked about its programs.
+    pub(crate) told: BTreeMap<String, String>,
     pub(crate) last_heard: Option<Timestamp>,
     pub(crate) connects: Vec<Timestamp>,
     /// Where the last session came from, and whether others can read it.
@@ -291,6 +300,25 @@ impl Slaves {
         if let Some(seat) = self.seats().get_mut(name) {
             seat.last_heard = Some(clock::now());
         }
+    }
+
+    /// Remembers what a slave answers; `false` if it is nothing new, or of a line that is over.
+    pub(super) fn learn(
+        &self,
+        name: &SlaveName,
+        session: &Session,
+        told: BTreeMap<String, String>,
+    ) -> bool {
+        let mut seats = self.seats();
+        let Some(seat) = seats.get_mut(name) else {
+            return false;
+        };
+        let current = seat.session.as_ref().map(|it| it.number);
+        if current != Some(session.number) || seat.told == told {
+            return false;
+        }
+        seat.told = told;
+        true
     }
 
     /// Remembers where a slave came from.
@@ -583,6 +611,8 @@ where
     crew.tell(Status::SlaveChanged {
         slave: name.clone(),
     });
+    crew.list_builders(&name, &session).await;
+    crew.ask(&name, &session).await;
 
     let end = listen(crew, &name, &session, heartbeat, reader).await;
 
@@ -664,7 +694,10 @@ where
             info!(slave = %name, "slave wants to be let go when its builds are done");
             crew.shut_down_slave(name, session).await;
         }
-        hear(crew, session, message).await;
+        match message {
+            FromSlave::Capabilities { told } => crew.learn(name, session, told),
+            message => hear(crew, session, message).await,
+        }
     }
 }
 
@@ -689,7 +722,8 @@ async fn hear(crew: &Arc<Crew>, session: &Session, message: FromSlave) {
         | FromSlave::Login { .. }
         | FromSlave::Attached { .. }
         | FromSlave::GracefulShutdown
-        | FromSlave::Troubled { .. } => return,
+        | FromSlave::Troubled { .. }
+        | FromSlave::Capabilities { .. } => return,
     };
     let route = session.routes().get(&id).cloned();
     match route {

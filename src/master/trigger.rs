@@ -13,6 +13,7 @@ use crate::logs::append::LogFile;
 use crate::logs::disk;
 use crate::master::build::Build;
 use crate::master::command::stopped;
+use crate::master::core::Event;
 use crate::master::ports::{add_requests, properties_of};
 use crate::master::troubles::{Patience, Place};
 use crate::model::BuildsetId;
@@ -148,6 +149,7 @@ impl Build {
         log: &mut LogFile,
     ) -> TriggerEnd {
         let mut news = self.crew.buildsets.subscribe();
+        let mut is_told = false;
         loop {
             // Before reading: what is told from here on is read next time.
             news.mark_unchanged();
@@ -156,6 +158,13 @@ impl Build {
                     if let Some((end, text)) = ended(&fates) {
                         self.say(log, &text).await;
                         return end;
+                    }
+                    if !is_told {
+                        let (ticket, all) = (self.ticket, fates.iter());
+                        let buildsets = all.map(|(_, id, _)| *id).collect();
+                        let awaits = Event::BuildAwaits { ticket, buildsets };
+                        self.crew.tell_core(awaits).await;
+                        is_told = true;
                     }
                 }
                 Err(error) => {

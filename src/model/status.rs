@@ -44,6 +44,8 @@ pub(crate) enum Status {
     },
     /// The master has begun to wait for a disk, or waits no longer.
     TroubleChanged,
+    /// A clean shutdown of the master began or was cancelled.
+    ShutdownChanged,
     /// A new configuration is in force.
     Reloaded,
     /// The configuration on the disk has mistakes; the one from before stays in force.

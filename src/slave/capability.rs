@@ -1,7 +1,9 @@
 //! What programs of this machine say of themselves, such as `git --version`:
-//! asked before every call of the master, so that it is never older than the line.
+//! asked before every call of the master, so that it is never older than the line, and
+//! whenever a master asks.
 
 use std::collections::BTreeMap;
+use std::future;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::process;
 use crate::process::{Output, RunError};
+use crate::wire::PASSWORD_VARIABLE;
 
 /// How long one may take. All are asked at once.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -16,6 +19,38 @@ const LIMIT: Duration = Duration::from_secs(10);
 const MAX_OUTPUT: usize = 64 << 10;
 /// What is told of a line, in characters.
 const LINE: usize = 200;
+/// More than anybody wants to know; they all run at once.
+const MOST: usize = 50;
+
+/// Questions of a master that are being answered.
+#[derive(Debug, Default)]
+pub(super) struct Asked(JoinSet<BTreeMap<String, String>>);
+
+impl Asked {
+    /// Begins to ask, instead of what is under way, all but those that the slave's own configuration asks.
+    pub(super) fn begin(
+        &mut self,
+        mut commands: BTreeMap<String, String>,
+        own: &BTreeMap<String, String>,
+        dir: &Path,
+    ) {
+        commands.retain(|name, _| !own.contains_key(name));
+        let commands: BTreeMap<_, _> = commands.into_iter().take(MOST).collect();
+        let dir = dir.to_owned();
+        // What was asked before is not wanted any more.
+        self.0 = JoinSet::new();
+        self.0.spawn(async move { ask(&commands, &dir).await });
+    }
+
+    /// The next answers; waits for ever where there are none to come.
+    pub(super) async fn next(&mut self) -> BTreeMap<String, String> {
+        match self.0.join_next().await {
+            // A task that broke off has nothing to tell.
+            Some(told) => told.unwrap_or_default(),
+            None => future::pending().await,
+        }
+    }
+}
 
 /// Asks all of them, each by its command line in `dir`.
 pub(super) async fn ask(
@@ -35,7 +70,9 @@ async fn ask_within(
         let (name, line, dir) = (name.clone(), line.clone(), dir.to_owned());
         asked.spawn(async move {
             let args = ["-c", line.as_str()];
-            let said = process::run("/bin/sh", &args, &[], &dir, limit, MAX_OUTPUT).await;
+            // What a child of the master logs in with is nobody else's business.
+            let env = [(PASSWORD_VARIABLE, "")];
+            let said = process::run("/bin/sh", &args, &env, &dir, limit, MAX_OUTPUT).await;
             (name, told(said))
         });
     }

@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::MIRRORS;
 use super::SPOOL;
+use super::clean_up::GONE;
 use super::glob::glob;
 use super::received;
 use super::upload;
@@ -218,13 +219,13 @@ pub(super) fn own_place(basedir: &Path, path: &str) -> Result<PathBuf, FileError
     let place = place(basedir, path)?;
     let base = fs::canonicalize(basedir).doing("look at", basedir)?;
     let is_slaves = |it| place.starts_with(base.join(it));
-    if place == base || is_slaves(SPOOL) || is_slaves(MIRRORS) {
+    if place == base || is_slaves(SPOOL) || is_slaves(MIRRORS) || is_slaves(GONE) {
         return Err(FileError::Own(path.to_owned()));
     }
     Ok(place)
 }
 
-fn remove(path: &Path) -> Result<(), FileError> {
+pub(super) fn remove(path: &Path) -> Result<(), FileError> {
     let Ok(metadata) = fs::symlink_metadata(path) else {
         return Ok(());
     };
@@ -427,7 +428,15 @@ mod tests {
                 );
             }
         }
-        for path in ["", ".", "spool", "spool/m", "mirrors", "mirrors/x"] {
+        for path in [
+            "",
+            ".",
+            "spool",
+            "spool/m",
+            "mirrors",
+            "mirrors/x",
+            ".gone/0",
+        ] {
             let error = carry_out(&rmdir(path), &base, Path::new("/nowhere")).unwrap_err();
             assert_eq!(
                 error.to_string(),

@@ -11,6 +11,7 @@
 #[cfg(test)]
 pub(crate) mod bench;
 mod capability;
+mod clean_up;
 mod connect;
 mod disk;
 mod environment;
@@ -21,6 +22,7 @@ mod glob;
 mod header;
 mod host;
 mod launcher;
+mod leftovers;
 mod mask;
 mod mirror;
 mod order;
@@ -51,6 +53,7 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use self::clean_up::CleanUp;
 pub(crate) use self::host::{attach, dismiss, run_at_socket};
 pub(crate) use self::launcher::launcher_main;
 pub(crate) use self::mirror::mirror_main;
@@ -209,6 +212,7 @@ struct Slave {
     /// Where runners tell that there is more.
     news: pipe::Receiver,
     works: Works,
+    clean_up: CleanUp,
     /// Somebody waits for the first welcome.
     greeted: Option<Box<dyn FnOnce() + Send>>,
     /// What programs of this machine say of themselves.
@@ -249,6 +253,7 @@ impl Slave {
         Ok(Self {
             works: Works::new(settings.program.clone(), settings.basedir.clone()),
             news: news.map_err(unusable)?,
+            clean_up: CleanUp::open(&settings.basedir),
             settings,
             greeted: None,
             capabilities: BTreeMap::new(),

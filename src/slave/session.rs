@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Slave;
+use super::capability::Asked;
 use super::disk::DiskNews;
 use super::facts::facts;
 use super::order::{CommandDir, Order};
@@ -27,6 +29,7 @@ use crate::logs::disk;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::Timestamp;
 use crate::wire::CommandState;
 use crate::wire::FromMaster;
 use crate::wire::FromSlave;
@@ -106,6 +109,8 @@ where
     let hears_of_disks = welcome.features.iter().any(|it| it == TROUBLES);
     let mut disk_news = DiskNews::default();
     let mut has_asked = false;
+    let mut asked = Asked::default();
+    slave.clean_up.begin_line();
     let mut pulse = Pulse::new(welcome.heartbeat);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,6 +126,14 @@ where
                 match message? {
                     None => return Ok(Left::Closed),
                     Some(FromMaster::Shutdown) => return Ok(Left::Dismissed),
+                    Some(FromMaster::Builders { dirs, now_ms, remove_after_ms }) => {
+                        let after = remove_after_ms.map(Duration::from_millis);
+                        slave.clean_up.hear(&welcome.master, dirs, Timestamp(now_ms), after);
+                    }
+                    Some(FromMaster::Ask { capabilities }) => {
+                        let settings = &slave.settings;
+                        asked.begin(capabilities, &settings.capabilities, &settings.basedir);
+                    }
                     Some(message) => served.hear(message, &mut slave.works, &mut writer)?,
                 }
             }
@@ -130,6 +143,7 @@ where
                 has_asked = true;
                 slave.has_asked = true;
             }
+            told = asked.next() => writer.push(&FromSlave::Capabilities { told })?,
             flushed = writer.flush(), if writer.waiting() > 0 => flushed?,
             readable = slave.news.readable() => {
                 readable.map_err(SessionError::Spool)?;
@@ -148,6 +162,8 @@ where
                 if let Some(changed) = changed.filter(|_| hears_of_disks) {
                     writer.push(&changed)?;
                 }
+                let basedir = &slave.settings.basedir;
+                slave.clean_up.look(|dir| served.works_in(basedir, dir));
             }
             () = sleep_until(pulse.next()) => {
                 if pulse.is_dead() {
@@ -280,6 +296,21 @@ impl Served {
         }
     }
 
+    /// Whether a command works in a directory, or may.
+    fn works_in(&self, basedir: &Path, dir: &Path) -> bool {
+        let open = self.commands.values().filter(|it| it.ended.is_none());
+        let mut orders = open.map(|it| it.dir.order().map(|it| it.command));
+        spool::has_others(basedir)
+            || orders.any(|it| match it {
+                Ok(command) => command.places().into_iter().any(|place| {
+                    let place = basedir.join(place);
+                    let real = place.canonicalize();
+                    place.starts_with(dir) || real.is_ok_and(|it| it.starts_with(dir))
+                }),
+                Err(_) => true,
+            })
+    }
+
     /// Looks at the commands that have said something.
     fn hear_news(&mut self, tokens: &[u8]) {
         let mut tokens: Vec<_> = tokens
@@ -362,6 +393,8 @@ impl Served {
             FromMaster::Challenge { .. }
             | FromMaster::Welcome { .. }
             | FromMaster::Rejected { .. }
+            | FromMaster::Ask { .. }
+            | FromMaster::Builders { .. }
             | FromMaster::Shutdown => warn!("the master says something out of turn"),
         }
         Ok(())

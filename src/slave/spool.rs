@@ -345,6 +345,13 @@ fn end_leftovers(begun: &Begun) {
 }
 
 /// Removes what another master's commands left, unless they still run.
+/// Whether commands of other masters than one run here: what has ended of theirs is cleared
+/// away when a master comes.
+pub(super) fn has_others(basedir: &Path) -> bool {
+    let spools = fs::read_dir(basedir.join(SPOOL)).into_iter().flatten();
+    spools.flatten().filter(|it| it.path().is_dir()).count() > 1
+}
+
 fn clear_away(dir: &Path) {
     let mut is_idle = true;
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -412,7 +419,7 @@ fn dir_name(master: &str) -> String {
     name
 }
 
-fn make_private_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700).create(dir)

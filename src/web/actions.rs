@@ -1,4 +1,4 @@
-//! What a visitor can do: ask for a build, stop one, cancel a request, pause a slave. A
+//! What a visitor can do: ask for a build, stop one, cancel a request, pause a slave, end it or the master. A
 //! browser is sent on to the page about it; who asked for JSON gets JSON.
 
 use axum::Form;
@@ -20,6 +20,7 @@ use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SlaveName;
 
+use super::app::App;
 use super::app::Shared;
 use super::app::redirect;
 use super::build;
@@ -155,6 +156,36 @@ pub(super) async fn shut_down(
     Ok(answer(&headers, &done, || {
         format!("../{}", links::quote(&slave))
     }))
+}
+
+pub(super) async fn begin_shutdown(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    app.permit(Action::CleanShutdown)?;
+    let fields = read(posted)?;
+    app.desk.begin_shutdown(field(&fields, "username")).await?;
+    Ok(answer(&headers, &shutdown(&app), || "./".to_owned()))
+}
+
+pub(super) async fn cancel_shutdown(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    app.permit(Action::CleanShutdown)?;
+    let cancelled = app.desk.cancel_shutdown().await;
+    let done = json!({ "cancelled": cancelled });
+    Ok(answer(&headers, &done, || "./".to_owned()))
+}
+
+/// The clean shutdown that is under way, for programs.
+pub(super) fn shutdown(app: &App) -> Value {
+    let Some(it) = app.desk.shutdown() else {
+        return json!({ "shutdown": null, "builds": [] });
+    };
+    let builds: Vec<_> = it.builds.iter().map(ToString::to_string).collect();
+    json!({ "shutdown": it.wish.to_string(), "builds": builds })
 }
 
 fn read(posted: Posted) -> Result<Fields, Failure> {

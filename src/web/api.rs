@@ -8,6 +8,7 @@
 //! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
 //! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits |
+//! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
 //! Times are ISO 8601 with an offset. A reload that fails answers 409 and
@@ -38,6 +39,7 @@ use crate::model::RequestRecord;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
 
+use super::actions;
 use super::app::Shared;
 use super::build;
 use super::builder;
@@ -60,6 +62,7 @@ pub(super) fn routes() -> Router<Shared> {
             get(why::document),
         )
         .route("/requests/{id}", get(request))
+        .route("/shutdown", get(shutdown))
         .route("/reload", post(reload))
 }
 
@@ -261,6 +264,7 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
             clock::iso(since)
         )),
         "troubles": app.desk.troubles().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "shutdown": app.desk.shutdown().map(|it| it.wish.to_string()),
         "waiting": facts.iter().map(|it| it.pending).sum::<usize>(),
         "running": running,
         "builders": builders,
@@ -340,6 +344,10 @@ async fn request(
         None
     };
     Ok(Json(RequestDocument::new(&request, why)))
+}
+
+async fn shutdown(State(app): State<Shared>) -> Json<Value> {
+    Json(actions::shutdown(&app))
 }
 
 async fn reload(State(app): State<Shared>) -> Response {

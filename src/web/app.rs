@@ -51,6 +51,7 @@ use super::failure;
 use super::failure::ErrorView;
 use super::failure::Failure;
 use super::frame::Frame;
+use super::frame::ShutdownLine;
 use super::frame::TroubleLine;
 use super::home;
 use super::json;
@@ -145,10 +146,13 @@ impl App {
     fn frame(&self, path: &str) -> Frame {
         let plan = self.desk.plan();
         let permits = |action| self.permission(&plan, action) == Permission::Granted;
+        let now = clock::now();
+        let shutdown = self.desk.shutdown();
         Frame {
             config_bad_since: self.desk.config_bad_since().map(clock::iso),
             troubles: self.desk.troubles().iter().map(TroubleLine::new).collect(),
-            ..Frame::new(path, &plan.master, permits, self.access, clock::now())
+            shutdown: shutdown.map(|it| ShutdownLine::new(&it, now)),
+            ..Frame::new(path, &plan.master, permits, self.access, now)
         }
     }
 
@@ -180,6 +184,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
     let app = Arc::new(App::new(desk, access));
     Router::new()
         .route("/", get(home::page))
+        .route("/shutdown", post(actions::begin_shutdown))
+        .route("/cancel_shutdown", post(actions::cancel_shutdown))
         .route("/builders", get(builders::page))
         .route("/builders/{builder}", get(builder::page))
         .route("/builders/{builder}/force", post(actions::force))

@@ -12,6 +12,7 @@ use crate::config::Plan;
 use crate::master::MasterHandle;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
+use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
 use crate::master::pauses::Pause;
@@ -62,6 +63,10 @@ pub(super) trait Desk: Send + Sync {
     ) -> Answer<'a, Result<Pause, Denied>>;
     fn unpause<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>>;
     fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>>;
+    /// The clean shutdown of the master that is under way.
+    fn shutdown(&self) -> Option<ShutdownView>;
+    fn begin_shutdown<'a>(&'a self, by: Option<&'a str>) -> Answer<'a, Result<(), Denied>>;
+    fn cancel_shutdown(&self) -> Answer<'_, bool>;
     fn reload(&self) -> Answer<'_, Result<String, String>>;
 }
 
@@ -141,6 +146,18 @@ impl Desk for MasterHandle {
 
     fn shut_down<'a>(&'a self, slave: &'a SlaveName) -> Answer<'a, Result<(), Denied>> {
         Box::pin(MasterHandle::shut_down(self, slave))
+    }
+
+    fn shutdown(&self) -> Option<ShutdownView> {
+        MasterHandle::shutdown(self)
+    }
+
+    fn begin_shutdown<'a>(&'a self, by: Option<&'a str>) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(MasterHandle::begin_shutdown(self, by))
+    }
+
+    fn cancel_shutdown(&self) -> Answer<'_, bool> {
+        Box::pin(MasterHandle::cancel_shutdown(self))
     }
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {

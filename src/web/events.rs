@@ -70,6 +70,8 @@ impl Filter {
             | Status::BuildFinished { build, .. } => (&build.builder, Some(build.number)),
             // Whichever build waits: every page says it.
             Status::TroubleChanged => return true,
+            // Every page says so.
+            Status::ShutdownChanged => return true,
             // These concern everybody, but no single build.
             Status::ChangeAdded { .. }
             | Status::SlaveChanged { .. }
@@ -125,6 +127,7 @@ fn shown(status: &Status) -> (&'static str, Value) {
         }
         Status::SlaveChanged { slave } => ("slave_changed", json!({ "slave": slave })),
         Status::TroubleChanged => ("trouble_changed", json!({})),
+        Status::ShutdownChanged => ("shutdown_changed", json!({})),
         Status::Reloaded => ("reloaded", json!({})),
         Status::ReloadRefused => ("reload_refused", json!({})),
     }

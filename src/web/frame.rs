@@ -5,12 +5,17 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::Action;
 use crate::config::MasterPlan;
+use crate::master::Access;
+use crate::master::handle::ShutdownView;
+use crate::master::troubles::Trouble;
 use crate::model::Timestamp;
 
 use super::links;
 use super::rows::Link;
-use crate::master::Access;
-use crate::master::troubles::Trouble;
+use super::words::Moment;
+
+/// Builds of which the names stand on every page while the master shuts down.
+const NAMED: usize = 5;
 
 /// What stands around every page.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +33,7 @@ pub(super) struct Frame {
     pub(super) can_cancel: bool,
     pub(super) can_pause: bool,
     pub(super) can_shut_down: bool,
+    pub(super) can_shut_down_master: bool,
     pub(super) drawn: String,
     /// Since when the configuration on the disk has mistakes.
     pub(super) config_bad_since: Option<String>,
@@ -36,6 +42,7 @@ pub(super) struct Frame {
     /// What is wrong with the master's own template of this page, if the built-in one is drawn
     /// instead.
     pub(super) template_problem: Option<String>,
+    pub(super) shutdown: Option<ShutdownLine>,
 }
 
 /// A disk that does not take what is to be written.
@@ -59,6 +66,28 @@ impl TroubleLine {
     }
 }
 
+/// That the master ends when its builds are done.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ShutdownLine {
+    pub(super) since: Moment,
+    pub(super) by: Option<String>,
+    /// How many builds are left.
+    pub(super) left: usize,
+    /// The first of them.
+    pub(super) builds: Vec<Link>,
+}
+
+impl ShutdownLine {
+    pub(super) fn new(it: &ShutdownView, now: Timestamp) -> Self {
+        Self {
+            since: Moment::new(it.wish.since, now),
+            by: it.wish.by.clone(),
+            left: it.builds.len(),
+            builds: it.builds.iter().take(NAMED).map(Link::build).collect(),
+        }
+    }
+}
+
 impl Frame {
     pub(super) fn new(
         path: &str,
@@ -78,10 +107,12 @@ impl Frame {
             can_cancel: permits(Action::CancelPendingBuild),
             can_pause: permits(Action::PauseSlave),
             can_shut_down: permits(Action::GracefulShutdown),
+            can_shut_down_master: permits(Action::CleanShutdown),
             drawn: clock::iso(now),
             config_bad_since: None,
             troubles: Vec::new(),
             template_problem: None,
+            shutdown: None,
         }
     }
 }

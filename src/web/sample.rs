@@ -23,9 +23,11 @@ use crate::master::absences::Missing;
 use crate::master::absences::Unsent;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
+use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
 use crate::master::pauses::Pause;
+use crate::master::shutdown::CleanShutdown;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
@@ -78,6 +80,8 @@ pub(super) struct SampleDesk {
     pub(super) bad_since: Mutex<Option<Timestamp>>,
     /// Set by tests of disks that are full.
     pub(super) troubles: Mutex<Vec<Trouble>>,
+    /// Who asked for a clean shutdown, in tests of one.
+    pub(super) shutdown_by: Mutex<Option<&'static str>>,
 }
 
 pub(super) fn master_plan() -> MasterPlan {
@@ -444,6 +448,7 @@ impl SampleDesk {
             asked: Mutex::default(),
             bad_since: Mutex::default(),
             troubles: Mutex::default(),
+            shutdown_by: Mutex::default(),
         })
     }
 
@@ -644,6 +649,32 @@ impl Desk for SampleDesk {
             self.ask(format!("shut down {slave}"));
             Ok(())
         })
+    }
+
+    fn shutdown(&self) -> Option<ShutdownView> {
+        let by = *self.shutdown_by.lock().expect("not poisoned");
+        let since = at(clock::now(), 300);
+        let build = |number| BuildKey {
+            builder: HOSTILE.into(),
+            number,
+        };
+        by.map(|by| ShutdownView {
+            wish: CleanShutdown {
+                since,
+                by: Some(by.into()),
+            },
+            builds: (0..7).map(build).collect(),
+        })
+    }
+
+    fn begin_shutdown<'a>(&'a self, by: Option<&'a str>) -> Answer<'a, Result<(), Denied>> {
+        self.ask(format!("begin shutdown {by:?}"));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn cancel_shutdown(&self) -> Answer<'_, bool> {
+        self.ask("cancel shutdown".into());
+        Box::pin(async { true })
     }
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {

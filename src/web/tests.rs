@@ -510,7 +510,7 @@ async fn the_public_port_only_shows() {
 }
 
 /// Every address that acts, with a form that it would take, and the key that refuses it.
-const ACTIONS: [(&str, &str, &str); 6] = [
+const ACTIONS: [(&str, &str, &str); 8] = [
     ("/builders/hello/force", "", "force_build"),
     (
         "/builders/hello/cancelbuild",
@@ -521,6 +521,8 @@ const ACTIONS: [(&str, &str, &str); 6] = [
     ("/api/reload", "", "reload"),
     ("/buildslaves/otter/pause", "comments=x", "pause_slave"),
     ("/buildslaves/otter/shutdown", "", "graceful_shutdown"),
+    ("/shutdown", "username=x", "clean_shutdown"),
+    ("/cancel_shutdown", "", "clean_shutdown"),
 ];
 
 #[tokio::test]
@@ -560,13 +562,13 @@ async fn what_the_configuration_does_not_allow_is_refused() {
 
 #[tokio::test]
 async fn each_action_has_a_rule_of_its_own() {
-    for (path, _, key) in ACTIONS {
+    for (_, _, key) in ACTIONS {
         let rule = format!("{key} = yes");
         let desk = SampleDesk::with(|plan| plan.authz = authz_of(&rule)).await;
         let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
-        for (other, other_form, _) in ACTIONS {
+        for (other, other_form, other_key) in ACTIONS {
             let answer = post(&router, other, &[], other_form).await;
-            assert_eq!(answer.status == 403, other != path, "{rule}: {other}");
+            assert_eq!(answer.status == 403, other_key != key, "{rule}: {other}");
         }
     }
     let desk = SampleDesk::with(|plan| plan.authz = authz_of("force_build = yes")).await;
@@ -793,6 +795,42 @@ async fn a_build_says_which_configuration_it_ran_under() {
     assert!(
         status.contains(r#""config":3,"config_problem":null"#),
         "{status}"
+    );
+}
+
+#[tokio::test]
+async fn every_page_says_that_the_master_shuts_down_and_what_it_waits_for() {
+    let (desk, router) = full().await;
+    let told = "The master shuts down when its builds are done";
+    for page in pages() {
+        let page = get(&router, &page).await.body;
+        assert!(!page.contains(told), "{page}");
+    }
+    assert!(get(&router, "/").await.body.contains("./shutdown\""));
+    *desk.shutdown_by.lock().expect("not poisoned") = Some("<ann>");
+    for path in pages() {
+        let page = get(&router, &path).await.body;
+        for expected in [
+            told,
+            "5 minutes ago</time> by &lt;ann&gt;. 7 are left: <a href",
+            "/cancel_shutdown\"",
+            " and 2 more. No other begins.",
+        ] {
+            assert!(page.contains(expected), "{path}: {expected}\n{page}");
+        }
+        assert!(!page.contains("<ann>"), "{path}");
+    }
+    let page = get(&router, "/").await.body;
+    assert!(!page.contains("./shutdown\""), "{page}");
+    let answer = get(&router, "/api/shutdown").await.body;
+    assert!(answer.contains(" by <ann>\""), "{answer}");
+    let answer = post(&router, "/shutdown", &[], "username=bob").await;
+    assert_eq!((answer.status, answer.header("location")), (302, "./"));
+    let answer = post(&router, "/cancel_shutdown", &[], "").await;
+    assert_eq!((answer.status, answer.header("location")), (302, "./"));
+    assert_eq!(
+        *desk.asked.lock().expect("not poisoned"),
+        ["begin shutdown Some(\"bob\")", "cancel shutdown"]
     );
 }
 

@@ -28,6 +28,23 @@ impl From<WireCommand> for Command {
     }
 }
 
+impl WireCommand {
+    /// Where it works, as it says it.
+    pub(crate) fn places(&self) -> Vec<&str> {
+        match self {
+            Self::Shell(shell) => vec![&shell.workdir],
+            Self::File(
+                WireFile::Mkdir { dir } | WireFile::Rmdir { dir } | WireFile::Listdir { dir },
+            ) => vec![dir],
+            Self::File(WireFile::Cpdir { from, to }) => vec![from, to],
+            Self::File(WireFile::Stat { path } | WireFile::Rmfile { path }) => vec![path],
+            Self::File(WireFile::Write(piece)) => vec![&piece.path],
+            Self::File(WireFile::Glob { pattern }) => vec![pattern],
+            Self::File(WireFile::Upload(upload)) => vec![&upload.path],
+        }
+    }
+}
+
 impl From<&Shell> for WireShell {
     fn from(shell: &Shell) -> Self {
         Self {

@@ -72,6 +72,11 @@ pub(crate) enum FromSlave {
         why: Option<String>,
         commands: Vec<CommandId>,
     },
+    /// Answers [`FromMaster::Ask`]: the first lines of what the programs said, by name. What the
+    /// slave was told to ask by its own configuration is not among it.
+    Capabilities {
+        told: BTreeMap<String, String>,
+    },
     Ping,
     Pong,
 }
@@ -130,6 +135,20 @@ pub(crate) enum FromMaster {
     /// The end is kept by the master: the spool may go.
     Forget {
         id: CommandId,
+    },
+    /// Run these command lines and say what they say. Only for a slave that says
+    /// [`ASKS`](super::ASKS).
+    Ask {
+        capabilities: BTreeMap<String, String>,
+    },
+    /// Which directories the slave's builders have there, what the master's clock shows, and after
+    /// which time those go that had one earlier. Only for a slave that says
+    /// [`LISTS`](super::LISTS).
+    Builders {
+        dirs: Vec<String>,
+        now_ms: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remove_after_ms: Option<u64>,
     },
     /// Stop: the slave process ends; its commands go on.
     Shutdown,

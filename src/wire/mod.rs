@@ -6,12 +6,14 @@
 
 mod checksum;
 mod command;
+mod dirs;
 pub(crate) mod login;
 mod message;
 pub(crate) mod native;
 pub(crate) mod pack;
 
 pub(crate) use checksum::Checksum;
+pub(crate) use dirs::is_builder_dir;
 pub(crate) use message::{
     CommandState, FromMaster, FromSlave, SlaveFacts, WireCommand, WireFile, WireLine, WireMask,
     WireShell, WireWrite,
@@ -29,8 +31,14 @@ pub(crate) const FILES: &str = "files";
 /// It hears of disks that are full: a slave tells its master only if that says so.
 pub(crate) const TROUBLES: &str = "troubles";
 
+/// The feature of a slave that answers when it is asked what its programs say of themselves.
+pub(crate) const ASKS: &str = "asks";
+
+/// The feature of a slave that wants to know which directories its builders have.
+pub(crate) const LISTS: &str = "lists";
+
 /// What this program can do as a slave.
-pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES, TROUBLES];
+pub(crate) const FEATURES: &[&str] = &[MASKS, TERMS, FILES, TROUBLES, ASKS, LISTS];
 
 /// The hidden verb by which a master starts a slave whose line is its pipes;
 /// the base directory and the name follow.

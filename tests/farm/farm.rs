@@ -162,6 +162,15 @@ impl Farm {
         kill(self.master.as_mut().expect("started"));
     }
 
+    /// Waits for a master that ends by itself, without a failure.
+    pub(crate) fn wait_master_end(&mut self) {
+        let ended = self.wait("the master's end", |farm| {
+            let master = farm.master.as_mut().expect("started");
+            master.try_wait().expect("child")
+        });
+        assert!(ended.success(), "{ended}");
+    }
+
     pub(crate) fn kill_slave(&mut self) {
         kill(self.slaves.last_mut().expect("started"));
     }

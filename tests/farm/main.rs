@@ -7,6 +7,8 @@
     reason = "programs are started and waited for in real time"
 )]
 
+mod clean;
+mod clean_up;
 mod commands;
 mod download;
 mod durable;

@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::json;
+
 use crate::farm::{AUTOBOT, Farm, free_ports, sh, text};
 use crate::proxy::Proxy;
 
@@ -306,7 +308,7 @@ fn a_lost_line_and_a_killed_master_find_the_same_command_again() {
     let sshd = Sshd::start(&mut farm);
     sshd.know(&farm, "host");
     install(&farm);
-    let more = format!("on_demand = yes\n{COUNTING}");
+    let more = format!("on_demand = yes\ncapability.place = pwd\n{COUNTING}");
     farm.write_ini(&sshd.with_key(&farm, &more));
     farm.start_master();
     let forced = farm.autobot(&["force", "count-far"]);
@@ -314,6 +316,11 @@ fn a_lost_line_and_a_killed_master_find_the_same_command_again() {
     says(&mut farm, "line 20\n");
     let slaves = kept_slaves(&farm);
     assert_eq!(slaves.len(), 1);
+    let remote = farm.path("remote").canonicalize().expect("it is there");
+    farm.wait("what its programs say", |farm| {
+        let slave = farm.json("/json/slaves/far")?;
+        (slave["capabilities"]["place"] == json!(remote)).then_some(())
+    });
 
     sshd.cut_lines();
     farm.wait("the end of the line", |farm| {

@@ -131,7 +131,7 @@ fn what_cannot_be_extended_is_told_with_the_road() {
     12 | extends = _base
        |           ^^^^^ [slave:d] takes it over here
        |
-       = help: the keys of [slave:d] are `password`, `factories`, `os`, `launch`, `on_demand`, `build_wait_timeout`, `missing_timeout`, `start_command`, `stop_command`, `status_command`, `master_host`, `user`, `key_file`, `known_hosts`, `proxy_command`, `notify_on_missing`, `max_builds`, `tags`, `timeout_factor`, `locks`, `mirrors`, `mirror_budget`, `host`, `port`, `basedir`, `downtime`, `time_zone`, `launch_env.NAME`, `has.NAME`, `property.NAME`
+       = help: the keys of [slave:d] are `password`, `factories`, `os`, `launch`, `on_demand`, `build_wait_timeout`, `missing_timeout`, `start_command`, `stop_command`, `status_command`, `master_host`, `user`, `key_file`, `known_hosts`, `proxy_command`, `notify_on_missing`, `max_builds`, `tags`, `clean_up`, `timeout_factor`, `locks`, `mirrors`, `mirror_budget`, `host`, `port`, `basedir`, `downtime`, `time_zone`, `launch_env.NAME`, `has.NAME`, `capability.NAME`, `property.NAME`
 
     warning[idle]: slave `d` builds nothing
       --> master.ini:11:2

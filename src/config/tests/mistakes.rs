@@ -482,6 +482,58 @@ fn arbitrary_files_never_panic() {
 }
 
 #[test]
+fn a_slave_is_not_asked_for_more_than_it_can_answer_at_once() {
+    let lines: String = (0..51)
+        .map(|it| format!("capability.c{it} = true\n"))
+        .collect();
+    let text = format!("[slave:a]\npassword = x\nfactories = foo\n{lines}[foo]\nbar = 1\n");
+    insta::assert_snapshot!(problems(&text), @"
+    error[bad-value]: 51 capabilities are more than 50
+      --> master.ini:13:17
+       |
+    13 | capability.c9 = true
+       |                 ^^^^
+       |
+       = help: each is a command that runs whenever the slave comes
+    ");
+}
+
+#[test]
+fn directories_are_not_cleaned_up_at_once() {
+    let read = |time: &str| {
+        problems(&format!(
+            "[slave:a]\npassword = x\nfactories = foo\nclean_up = {time}\n[foo]\nbar = 1\n"
+        ))
+    };
+    for good in ["7d", "1s", "none"] {
+        assert_eq!(read(good), "", "{good}");
+    }
+    insta::assert_snapshot!(read("0"), @"
+    error[bad-value]: bad value for `clean_up` in [slave:a]
+     --> master.ini:4:12
+      |
+    4 | clean_up = 0
+      |            ^ it should be longer than nothing, such as `7d`; `none` is for ever
+    ");
+}
+
+#[test]
+fn maps_of_the_master_hold_for_every_slave_key_by_key() {
+    let text = "[:master:]\npassword = x\nfactories = foo\nhas.python = 3.11\ncapability.git = git --version\n\
+        [slave:a]\nhas.java = 21\ncapability.git = git version\ncapability.place = pwd\n\
+        [slave:b]\n[foo]\nbar = 1\n";
+    let plan = crate::config::tests::try_read(text).expect("no mistakes");
+    let told = plan
+        .slaves
+        .iter()
+        .map(|it| format!("{} {:?} {:?}", it.name, it.has, it.capabilities));
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    a {"java": ["21"], "python": ["3.11"]} {"git": "git version", "place": "pwd"}
+    b {"python": ["3.11"]} {"git": "git --version"}
+    "#);
+}
+
+#[test]
 fn two_slaves_of_the_masters_own_do_not_share_a_directory() {
     let text = "[:master:]\npassword = x\nfactories = foo\nlaunch = local\n[slave:a]\nbasedir = work\n[slave:b]\nbasedir = work\n[foo]\nbar = 1\n";
     let shown = problems(text);

@@ -17,6 +17,71 @@ async fn a_master_that_is_silent_is_asked_and_then_given_up() {
 }
 
 #[tokio::test]
+async fn a_slave_answers_what_it_is_asked_but_for_what_it_tells_by_itself() {
+    let bench = Bench::new();
+    let mut settings = bench.settings();
+    let own = BTreeMap::from([("shell".to_owned(), "echo own".to_owned())]);
+    settings.capabilities = own;
+    let mut master = bench.attach_as(settings, 60).await;
+    let ask = |lines: &[(&str, &str)]| {
+        let lines = lines.iter();
+        let capabilities = lines.map(|(name, line)| ((*name).to_owned(), (*line).to_owned()));
+        let capabilities = capabilities.collect();
+        FromMaster::Ask { capabilities }
+    };
+    // The second question is asked instead of the first, which would take for ever.
+    let gate = bench.path("gate");
+    let waits = format!("mkfifo {0}; cat {0}", gate.display());
+    master.say(ask(&[("gate", &waits)])).await;
+    let place = [("where", "pwd"), ("shell", "echo theirs")];
+    master.say(ask(&place)).await;
+    let here = bench.base.path().canonicalize().unwrap();
+    let told = BTreeMap::from([("where".to_owned(), here.display().to_string())]);
+    assert_eq!(master.hear().await, FromSlave::Capabilities { told });
+    // Who is asked for nothing says so, and goes on.
+    master.say(ask(&[])).await;
+    let told = BTreeMap::new();
+    assert_eq!(master.hear().await, FromSlave::Capabilities { told });
+}
+
+#[tokio::test]
+async fn the_directory_of_a_builder_that_is_gone_stays_while_something_runs_there() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let builders = |dirs: &[&str], now_ms| FromMaster::Builders {
+        dirs: dirs.iter().map(|it| (*it).to_owned()).collect(),
+        now_ms,
+        remove_after_ms: Some(1),
+    };
+    fs::create_dir_all(bench.path("idle/build")).unwrap();
+    fs::create_dir_all(bench.path("mine/build")).unwrap();
+    master.say(builders(&["b", "idle", "../mine", ""], 0)).await;
+    let gate = bench.path("gate");
+    let line = format!("mkfifo {0}; echo > begun; cat {0}", gate.display());
+    let shell = Command::Shell(Bench::script(&line));
+    master.start(id(1), 1, &shell).await;
+    assert_eq!(master.next().await, FromSlave::Started { id: id(1) });
+    bench.line("b/begun").await;
+
+    // Nobody says that there is an end to look for, so that is looked for.
+    master.say(builders(&[], 100)).await;
+    let is_gone = async |dir: &str| {
+        let gone = async {
+            while bench.path(dir).exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, gone).await.expect("it goes");
+    };
+    is_gone("idle").await;
+    assert!(bench.path("b/begun").exists());
+    fs::write(&gate, "on\n").unwrap();
+    assert_eq!(master.end_of(id(1)).await.code, 0);
+    is_gone("b").await;
+    assert!(bench.path("mine/build").exists());
+}
+
+#[tokio::test]
 async fn a_slave_that_is_to_go_asks_and_ends_when_it_is_told() {
     let bench = Bench::new();
     let settings = bench.settings();

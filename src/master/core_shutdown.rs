@@ -1,0 +1,150 @@
+//! While the master shuts down cleanly: which requests are built all the same,
+//! and when it is done.
+
+use super::{Core, Queue};
+use crate::master::shutdown::CleanShutdown;
+use crate::model::RequestRecord;
+
+impl Core {
+    /// The clean shutdown that is under way.
+    pub(crate) const fn shutdown(&self) -> Option<&CleanShutdown> {
+        self.shutdown.as_ref()
+    }
+
+    /// Whether the master is to shut down and has nothing more to do.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.shutdown.is_some() && self.running.is_empty()
+    }
+
+    /// Whether the request may become a build: in a clean shutdown only if a running build
+    /// waits for it, which would never end without.
+    fn may_begin(&self, request: &RequestRecord) -> bool {
+        self.shutdown.is_none()
+            || self
+                .running
+                .values()
+                .any(|it| it.awaits.contains(&request.buildset))
+    }
+
+    /// Takes those requests out of the queues that may not begin.
+    pub(super) fn hold_back(&mut self) -> Vec<RequestRecord> {
+        if self.shutdown.is_none() {
+            return Vec::new();
+        }
+        let mut held = Vec::new();
+        for (builder, queue) in std::mem::take(&mut self.queues) {
+            let (open, closed): (Queue, Queue) =
+                queue.into_iter().partition(|(_, it)| self.may_begin(it));
+            held.extend(closed.into_values());
+            if !open.is_empty() {
+                self.queues.insert(builder, open);
+            }
+        }
+        held
+    }
+
+    /// Those of the queue that may begin, and why the others may not.
+    pub(super) fn held_back<'a>(
+        &self,
+        queue: &'a Queue,
+    ) -> Option<(Queue, String, Vec<&'a RequestRecord>)> {
+        let why = self.shutdown.as_ref()?.to_string();
+        let (open, closed): (Vec<_>, Vec<_>) = queue.iter().partition(|(_, it)| self.may_begin(it));
+        let open = open.into_iter().map(|(at, it)| (*at, it.clone()));
+        let closed = closed.into_iter().map(|(_, it)| it);
+        Some((open.collect(), why, closed.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::master::core::tests::{attached, ended, plan, request, shown};
+    use crate::master::core::{Event, Ticket};
+    use crate::model::{BuildsetId, RequestId, Timestamp};
+
+    fn wish(by: &str) -> Event {
+        Event::ShutdownBegun(CleanShutdown {
+            since: Timestamp(0),
+            by: Some(by.into()),
+        })
+    }
+
+    fn wait(core: &mut Core, id: i64, builder: &str) -> Vec<String> {
+        shown(&core.handle(Event::RequestsAdded(vec![request(id, builder, &[])])))
+    }
+
+    fn core() -> Core {
+        let mut core = Core::new(
+            plan(&[("a", &["s1"]), ("b", &["s2"]), ("c", &["s2"])], None),
+            0,
+        );
+        attached(&mut core, "s1");
+        attached(&mut core, "s2");
+        core
+    }
+
+    const NOTHING: Vec<String> = Vec::new();
+
+    #[test]
+    fn a_master_that_shuts_down_ends_its_builds_and_begins_no_other() {
+        let mut core = core();
+        assert_eq!(wait(&mut core, 1, "a"), ["a on s1: 1"]);
+        assert!(core.handle(wish("ann")).is_empty());
+        assert_eq!(wait(&mut core, 2, "b"), NOTHING);
+        let said = core.why_waiting()[&RequestId(2)].clone();
+        assert!(
+            said.starts_with("the master shuts down when its builds are done, asked"),
+            "{said}"
+        );
+        // A fresh reading and a new configuration change nothing.
+        let all = vec![request(2, "b", &[])];
+        assert!(core.handle(Event::Pending(all)).is_empty());
+        let plan = plan(&[("a", &["s1"]), ("b", &["s2"])], None);
+        let config = None;
+        assert!(core.handle(Event::Planned { plan, config }).is_empty());
+        assert!(!core.is_drained());
+        assert_eq!(ended(&mut core, 1), NOTHING);
+        assert!(core.is_drained());
+    }
+
+    #[test]
+    fn who_asks_again_changes_nothing_and_a_cancelled_shutdown_lets_builds_begin() {
+        let mut core = core();
+        core.handle(wish("ann"));
+        core.handle(wish("bob"));
+        let by = core.shutdown().and_then(|it| it.by.as_deref());
+        assert_eq!(by, Some("ann"));
+        assert_eq!(wait(&mut core, 1, "a"), NOTHING);
+        assert!(core.is_drained());
+        assert_eq!(
+            shown(&core.handle(Event::ShutdownCancelled)),
+            ["a on s1: 1"]
+        );
+        assert!(!core.is_drained());
+        assert_eq!(core.shutdown(), None);
+    }
+
+    #[test]
+    fn what_a_running_build_waits_for_is_built_all_the_same() {
+        let mut core = core();
+        assert_eq!(wait(&mut core, 1, "a"), ["a on s1: 1"]);
+        core.handle(wish("ann"));
+        assert_eq!(wait(&mut core, 2, "b"), NOTHING);
+        // The triggered one is younger, and the older is not in its way.
+        assert_eq!(wait(&mut core, 3, "b"), NOTHING);
+        let (ticket, buildsets) = (Ticket(1), vec![BuildsetId(3), BuildsetId(4)]);
+        let begun = core.handle(Event::BuildAwaits { ticket, buildsets });
+        assert_eq!(shown(&begun), ["b on s2: 3"]);
+
+        assert_eq!(wait(&mut core, 4, "b"), NOTHING);
+        let whys = core.why_waiting();
+        assert_eq!(whys[&RequestId(4)], "slave s2 is starting a build of b");
+        assert!(whys[&RequestId(2)].starts_with("the master shuts down"));
+        assert_eq!(ended(&mut core, 2), ["b on s2: 4"]);
+        assert_eq!(ended(&mut core, 3), NOTHING);
+        assert!(!core.is_drained());
+        assert_eq!(ended(&mut core, 1), NOTHING);
+        assert!(core.is_drained());
+    }
+}
