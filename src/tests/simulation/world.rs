@@ -150,12 +150,12 @@ impl World {
         sleep(after).await;
         let builder = self.farm.builders[builder].name.as_str();
         loop {
-            if let Some(master) = self.master() {
-                if let Ok(request) = master.force(builder).await {
-                    self.tell(&format!("request {request} for {builder}"));
-                    self.state().asked.requests.push(request);
-                    return;
-                }
+            if let Some(master) = self.master()
+                && let Ok(request) = master.force(builder).await
+            {
+                self.tell(&format!("request {request} for {builder}"));
+                self.state().asked.requests.push(request);
+                return;
             }
             sleep(Duration::from_millis(500)).await;
         }
