@@ -24,12 +24,15 @@ pub(crate) mod mercurial;
 mod one_command;
 mod paths;
 pub(crate) mod plan;
+mod pyflakes;
+mod pylint;
 mod read;
 mod set_property;
 mod settings;
 mod shell;
 mod suppressions;
 pub(crate) mod svn;
+mod tally;
 mod terms;
 mod test;
 mod texts;
@@ -86,6 +89,8 @@ pub(crate) const KINDS: &[StepKind] = &[
     configure::KIND,
     compile::KIND,
     test::KIND,
+    pyflakes::KIND,
+    pylint::KIND,
     set_property::KIND,
     directory::MAKE,
     directory::REMOVE,

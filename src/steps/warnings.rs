@@ -16,8 +16,10 @@ use crate::syntax::plain;
 use super::Cx;
 use super::Ended;
 use super::Verdict;
+use super::one_command::Judge;
 use super::suppressions::Suppressions;
 use super::suppressions::Warning;
+use super::texts::verdict;
 
 /// Which lines are warnings, and how many are too many.
 #[derive(Clone, Debug)]
@@ -162,6 +164,15 @@ impl Warnings {
             lines,
             outcome,
         }
+    }
+}
+
+impl Judge for Warnings {
+    fn judge(&self, cx: &mut Cx<'_>, ended: &Ended<'_>, done: Vec<String>) -> Verdict {
+        let counted = self.count(ended);
+        let mut verdict = verdict(cx, counted.outcome, done);
+        counted.tell(cx, &mut verdict);
+        verdict
     }
 }
 
