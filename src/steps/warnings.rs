@@ -96,6 +96,11 @@ impl Warnings {
         self.pattern.find(line).is_some_and(|it| it.start() == 0)
     }
 
+    /// Whether the line has a warning anywhere in it.
+    pub(super) fn is_in(&self, line: &str) -> bool {
+        self.pattern.is_match(line)
+    }
+
     /// Whether the warning does not count; `directories` are those that make is in.
     fn is_suppressed(&self, line: &str, directories: &[String]) -> bool {
         if self.suppressions.is_empty() {
