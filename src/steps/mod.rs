@@ -20,6 +20,7 @@ mod download;
 mod epydoc;
 mod file_exists;
 pub(crate) mod git;
+mod hlint;
 mod line;
 pub(crate) mod mercurial;
 mod one_command;
@@ -34,6 +35,7 @@ mod set_property;
 mod settings;
 mod shell;
 mod sphinx;
+mod subunit;
 mod suppressions;
 pub(crate) mod svn;
 mod tally;
@@ -96,9 +98,11 @@ pub(crate) const KINDS: &[StepKind] = &[
     test::KIND,
     pyflakes::KIND,
     pylint::KIND,
+    hlint::KIND,
     sphinx::KIND,
     epydoc::KIND,
     perl_module_test::KIND,
+    subunit::KIND,
     tree_size::KIND,
     remove_pycs::KIND,
     set_property::KIND,

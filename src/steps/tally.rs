@@ -19,7 +19,7 @@ struct Kind {
 }
 
 /// A log is kept in memory while it is collected, so it has an end.
-pub(super) const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 4 << 20;
 
 impl Tally {
     pub(super) fn new(words: &[&'static str]) -> Self {
