@@ -29,14 +29,14 @@ max_warn_count = 100"#,
         let settings = Settings::read(keys);
         let warnings = Warnings::read(keys);
         Some(Arc::new(OneCommand {
-            warnings: Some(warnings?),
+            judge: warnings?,
             ..step(line?, settings?)
         }))
     },
 };
 
 /// `line` as a step of this type.
-pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
+pub(super) fn step(line: Line, settings: Settings) -> OneCommand<Warnings> {
     OneCommand {
         line,
         settings,
@@ -44,7 +44,7 @@ pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
             running: "compiling",
             done: "compile",
         }),
-        warnings: Some(Warnings::default()),
+        judge: Warnings::default(),
     }
 }
 

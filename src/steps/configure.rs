@@ -8,6 +8,7 @@ use super::Flags;
 use super::Line;
 use super::Settings;
 use super::StepKind;
+use super::one_command::ByExit;
 use super::one_command::OneCommand;
 use super::one_command::Words;
 
@@ -31,7 +32,7 @@ env.CFLAGS = "-O2""#,
 };
 
 /// `line` as a step of this type.
-pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
+pub(super) fn step(line: Line, settings: Settings) -> OneCommand<ByExit> {
     OneCommand {
         line,
         settings,
@@ -39,7 +40,7 @@ pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
             running: "configuring",
             done: "configure",
         }),
-        warnings: None,
+        judge: ByExit,
     }
 }
 

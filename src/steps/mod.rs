@@ -17,22 +17,32 @@ mod compile;
 mod configure;
 mod directory;
 mod download;
+mod epydoc;
 mod file_exists;
 pub(crate) mod git;
+mod hlint;
 mod line;
 pub(crate) mod mercurial;
 mod one_command;
 mod paths;
+mod perl_module_test;
 pub(crate) mod plan;
+mod pyflakes;
+mod pylint;
 mod read;
+mod remove_pycs;
 mod set_property;
 mod settings;
 mod shell;
+mod sphinx;
+mod subunit;
 mod suppressions;
 pub(crate) mod svn;
+mod tally;
 mod terms;
 mod test;
 mod texts;
+mod tree_size;
 mod trigger;
 mod upload;
 mod warnings;
@@ -86,6 +96,15 @@ pub(crate) const KINDS: &[StepKind] = &[
     configure::KIND,
     compile::KIND,
     test::KIND,
+    pyflakes::KIND,
+    pylint::KIND,
+    hlint::KIND,
+    sphinx::KIND,
+    epydoc::KIND,
+    perl_module_test::KIND,
+    subunit::KIND,
+    tree_size::KIND,
+    remove_pycs::KIND,
     set_property::KIND,
     directory::MAKE,
     directory::REMOVE,

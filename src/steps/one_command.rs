@@ -1,6 +1,8 @@
-//! A step that is one command line: `shell`, `configure`, `compile` and
-//! `test` differ in what they run by default, in their texts, and in whether
-//! they count warnings.
+//! A step that is one command line: `shell`, `compile`, `pyflakes` and many
+//! others differ in what they run by default, in their texts, and in who
+//! judges what was said.
+
+use std::fmt;
 
 use crate::model::Command;
 use crate::model::Outcome;
@@ -13,8 +15,8 @@ use super::Run;
 use super::Settings;
 use super::Step;
 use super::StepError;
+use super::Verdict;
 use super::texts::verdict;
-use super::warnings::Warnings;
 
 /// The usual texts of a type; a step without them shows its command.
 #[derive(Clone, Copy, Debug)]
@@ -24,21 +26,35 @@ pub(super) struct Words {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct OneCommand {
+pub(super) struct OneCommand<J> {
     pub(super) line: Line,
     pub(super) settings: Settings,
     pub(super) words: Option<Words>,
-    /// Counts the warnings among what was said.
-    pub(super) warnings: Option<Warnings>,
+    pub(super) judge: J,
 }
 
-impl Step for OneCommand {
-    fn begin(&self) -> Box<dyn Run> {
-        Box::new(self.clone())
+/// What a type makes of how its command ended and of what it said.
+pub(super) trait Judge: Clone + fmt::Debug + Send + Sync + 'static {
+    /// `done` is the text for a good end, before anything is added.
+    fn judge(&self, cx: &mut Cx<'_>, ended: &Ended<'_>, done: Vec<String>) -> Verdict;
+
+    /// The properties that it sets.
+    fn sets(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
-impl Run for OneCommand {
+impl<J: Judge> Step for OneCommand<J> {
+    fn begin(&self) -> Box<dyn Run> {
+        Box::new(self.clone())
+    }
+
+    fn sets(&self) -> Vec<String> {
+        self.judge.sets()
+    }
+}
+
+impl<J: Judge> Run for OneCommand<J> {
     fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
         let usual = self.words.map(|it| it.running);
         self.settings.running_text(&self.line, cx, usual)
@@ -55,13 +71,17 @@ impl Run for OneCommand {
             return Ok(Move::Run(Command::Shell(command)));
         };
         let done = self.done_text(cx);
-        let Some(warnings) = &self.warnings else {
-            return Ok(Move::Done(verdict(cx, judged(ended), done)));
-        };
-        let counted = warnings.count(ended);
-        let mut verdict = verdict(cx, counted.outcome, done);
-        counted.tell(cx, &mut verdict);
-        Ok(Move::Done(verdict))
+        Ok(Move::Done(self.judge.judge(cx, ended, done)))
+    }
+}
+
+/// Listens to nothing: how the command ends is all.
+#[derive(Clone, Debug)]
+pub(super) struct ByExit;
+
+impl Judge for ByExit {
+    fn judge(&self, cx: &mut Cx<'_>, ended: &Ended<'_>, done: Vec<String>) -> Verdict {
+        verdict(cx, judged(ended), done)
     }
 }
 

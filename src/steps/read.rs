@@ -316,9 +316,11 @@ impl Value for Retry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
+    use super::super::Step;
     use super::*;
     use crate::model::Properties;
     use crate::syntax::plain;
@@ -336,6 +338,18 @@ mod tests {
         problems.sort();
         let shown: Vec<_> = problems.0.iter().map(Problem::line).collect();
         (plan, shown.join("\n"))
+    }
+
+    /// A step of the type with these lines in its table, which are good.
+    pub(in super::super) fn read_kind(kind: &StepKind, lines: &str) -> Arc<dyn Step> {
+        let (plan, problems) = check(&format!("type = \"{}\"\n{lines}", kind.name));
+        assert_eq!(problems, "", "{lines}");
+        plan.expect(lines).body
+    }
+
+    /// What is wrong with such a table.
+    pub(in super::super) fn problems_of(kind: &StepKind, lines: &str) -> String {
+        check(&format!("type = \"{}\"\n{lines}", kind.name)).1
     }
 
     #[test]

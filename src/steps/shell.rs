@@ -6,6 +6,7 @@ use super::Flags;
 use super::Line;
 use super::Settings;
 use super::StepKind;
+use super::one_command::ByExit;
 use super::one_command::OneCommand;
 
 pub(super) const KIND: StepKind = StepKind {
@@ -28,12 +29,12 @@ timeout = "5m""#,
 };
 
 /// `line` as a step of this type.
-pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
+pub(super) fn step(line: Line, settings: Settings) -> OneCommand<ByExit> {
     OneCommand {
         line,
         settings,
         words: None,
-        warnings: None,
+        judge: ByExit,
     }
 }
 
@@ -45,7 +46,7 @@ mod tests {
     use crate::model::ShellLine;
     use crate::model::Text;
 
-    fn shell(script: &str) -> OneCommand {
+    fn shell(script: &str) -> OneCommand<ByExit> {
         let line = Line::Script(Text::parse(script).expect(script));
         step(line, Settings::default())
     }

@@ -27,14 +27,14 @@ pub(super) const KIND: StepKind = StepKind {
         let settings = Settings::read(keys);
         let warnings = Warnings::read(keys);
         Some(Arc::new(OneCommand {
-            warnings: Some(warnings?),
+            judge: warnings?,
             ..step(line?, settings?)
         }))
     },
 };
 
 /// `line` as a step of this type.
-pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
+pub(super) fn step(line: Line, settings: Settings) -> OneCommand<Warnings> {
     OneCommand {
         line,
         settings,
@@ -42,7 +42,7 @@ pub(super) fn step(line: Line, settings: Settings) -> OneCommand {
             running: "testing",
             done: "test",
         }),
-        warnings: Some(Warnings::default()),
+        judge: Warnings::default(),
     }
 }
 

@@ -1,11 +1,9 @@
 //! Counting warnings in what a compiler or a test said.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::model::Channel;
 use crate::model::Outcome;
 use crate::syntax::Code;
 use crate::syntax::Keys;
@@ -16,8 +14,12 @@ use crate::syntax::plain;
 use super::Cx;
 use super::Ended;
 use super::Verdict;
+use super::one_command::Judge;
 use super::suppressions::Suppressions;
 use super::suppressions::Warning;
+use super::tally;
+use super::tally::push_line;
+use super::texts::verdict;
 
 /// Which lines are warnings, and how many are too many.
 #[derive(Clone, Debug)]
@@ -40,9 +42,6 @@ enum Extractor {
     /// The first three groups of the pattern are its file, its line and its text.
     Groups,
 }
-
-/// A log of warnings is kept in memory while it is counted, so it has an end.
-const KEPT_BYTES: usize = 4 << 20;
 
 const PATTERN: &str = ".*warning[: ].*";
 const ENTER: &str = "make.*: Entering directory [\u{2019}\"`'](.*)[\u{2019}'`\"]";
@@ -94,6 +93,11 @@ impl Warnings {
         self.pattern.find(line).is_some_and(|it| it.start() == 0)
     }
 
+    /// Whether the line has a warning anywhere in it.
+    pub(super) fn is_in(&self, line: &str) -> bool {
+        self.pattern.is_match(line)
+    }
+
     /// Whether the warning does not count; `directories` are those that make is in.
     fn is_suppressed(&self, line: &str, directories: &[String]) -> bool {
         if self.suppressions.is_empty() {
@@ -128,10 +132,7 @@ impl Warnings {
         let mut count = 0_u64;
         let mut lines = String::new();
         let mut directories: Vec<String> = Vec::new();
-        ended.output.lines(&mut |channel, line| {
-            if !matches!(channel, Channel::Stdout | Channel::Stderr) {
-                return;
-            }
+        tally::said(ended, &mut |line| {
             if let Some(entered) = self.directory_enter.captures(line) {
                 let dir = entered.get(1).map_or("", |it| it.as_str());
                 directories.push(dir.to_owned());
@@ -145,9 +146,7 @@ impl Warnings {
                 return;
             }
             count += 1;
-            if lines.len() + line.len() < KEPT_BYTES {
-                let _ = writeln!(lines, "{line}");
-            }
+            push_line(&mut lines, line);
         });
         let too_many = self.max_count.is_some_and(|max| count > max);
         let outcome = if !ended.exit.is_success() || too_many {
@@ -162,6 +161,15 @@ impl Warnings {
             lines,
             outcome,
         }
+    }
+}
+
+impl Judge for Warnings {
+    fn judge(&self, cx: &mut Cx<'_>, ended: &Ended<'_>, done: Vec<String>) -> Verdict {
+        let counted = self.count(ended);
+        let mut verdict = verdict(cx, counted.outcome, done);
+        counted.tell(cx, &mut verdict);
+        verdict
     }
 }
 
