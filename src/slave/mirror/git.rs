@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use super::say;
 use super::wish::Fetched;
 use super::words;
 use crate::process;
@@ -84,6 +85,7 @@ pub(super) fn update(repository: &Path, url: &str, branch: Option<&str>, talks: 
         return Fetched::Nobody;
     }
     // It may have no first branch, and not what is looked for.
+    say("that is not there; fetches the branches without it");
     let less = special.is_some() && fetch(&[special]);
     match less || fetch(&[]) {
         true => Fetched::All,
