@@ -140,7 +140,7 @@ fn steps(chance: &mut Chance, place: usize, count: usize) -> Vec<Step> {
         steps.push(match chance.below(8) {
             0 if !is_last => Step::Trigger(place + 1 + chance.place(count - place - 1)),
             1 if !steps.iter().any(|it| matches!(it, Step::Note(_))) => {
-                let length = 1 + chance.below(300_000);
+                let length = 1 + chance.below(70_000);
                 let text = "a note of many words; ".chars().cycle();
                 Step::Note(text.take(usize::try_from(length).expect("short")).collect())
             }
