@@ -109,6 +109,7 @@ impl Spool {
                 clear_away(&entry.path());
             }
         }
+        clear_halves(&dir);
         let leases = match order::read(&dir.join("leases")) {
             Ok(leases) => leases,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
@@ -344,6 +345,22 @@ fn end_leftovers(begun: &Begun) {
     }
 }
 
+/// Removes commands that a slave was killed at writing down, or at removing.
+fn clear_halves(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_half = path
+            .extension()
+            .is_some_and(|it| it == "new" || it == "gone");
+        if is_half
+            && path.is_dir()
+            && let Err(error) = remove(&path)
+        {
+            warn!(path = %path.display(), %error, "half a command cannot be removed");
+        }
+    }
+}
+
 /// Removes what another master's commands left, unless they still run.
 /// Whether commands of other masters than one run here: what has ended of theirs is cleared
 /// away when a master comes.
@@ -532,6 +549,22 @@ mod tests {
         fs::remove_dir_all(base.path().join("spool")).unwrap();
         let new = Spool::open(base.path(), "one").unwrap();
         assert_ne!(new.token(), torn.token());
+    }
+
+    #[test]
+    fn halves_of_commands_go_with_the_next_slave() {
+        let base = tempfile::tempdir().unwrap();
+        let spool = Spool::open(base.path(), "one").unwrap();
+        let dir = spool.create(id(1), &order()).unwrap();
+        for half in ["7-0-0-0.gone", "8-0-0-0.new"] {
+            fs::create_dir(spool.dir.join(half)).unwrap();
+            fs::write(spool.dir.join(half).join("log.stdio"), "x").unwrap();
+        }
+        let again = Spool::open(base.path(), "one").unwrap();
+        assert_eq!(again.commands().unwrap(), [id(1)]);
+        let left = fs::read_dir(&spool.dir).unwrap().flatten();
+        let left: Vec<_> = left.map(|it| it.path()).filter(|it| it.is_dir()).collect();
+        assert_eq!(left, [dir.path()]);
     }
 
     #[test]
