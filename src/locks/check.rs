@@ -48,17 +48,18 @@ pub(crate) fn check(
         check.list(builder.own);
         for (slave, uses) in &builder.slaves {
             check.list(uses);
-            let holder = format!("slave `{slave}` holds it for each of its builds");
-            let what = format!("builder `{}`", builder.name);
-            check.apart(&what, builder.own, uses, &holder);
+            let holder = format!("slave `{slave}` takes it for each of its builds");
+            let what = format!("each build of builder `{}` would take", builder.name);
+            check.apart(&what, "twice", builder.own, uses, &holder);
         }
         for (step, uses) in &builder.steps {
             check.list(uses);
-            let what = format!("step `{step}` of builder `{}`", builder.name);
-            check.apart(&what, uses, builder.own, "the builder holds it already");
+            let what = format!("step `{step}` of builder `{}` would wait for", builder.name);
+            let (own, ever) = (builder.own, "for ever");
+            check.apart(&what, ever, uses, own, "the builder holds it already");
             for (slave, of_slave) in &builder.slaves {
                 let holder = format!("slave `{slave}` holds it for each of its builds");
-                check.apart(&what, uses, of_slave, &holder);
+                check.apart(&what, ever, uses, of_slave, &holder);
             }
         }
     }
@@ -123,9 +124,6 @@ impl Check<'_> {
         let mut all = Vec::new();
         for builder in builders {
             let name = builder.name;
-            for (_, held) in &builder.slaves {
-                asks(held, builder.own, &format!("builder `{name}`"), &mut all);
-            }
             for (step, uses) in &builder.steps {
                 let who = format!("step `{step}` of builder `{name}`");
                 let slaves = builder.slaves.iter().map(|(_, held)| *held);
@@ -155,12 +153,12 @@ impl Check<'_> {
         }
     }
 
-    /// What is held for longer cannot be waited for.
-    fn apart(&mut self, who: &str, uses: &LockUses, held: &LockUses, holder: &str) {
+    /// What is held already cannot be had again.
+    fn apart(&mut self, who: &str, how: &str, uses: &LockUses, held: &LockUses, holder: &str) {
         for (it, place) in uses.placed() {
             let already = held.placed().find(|(other, _)| other.lock == it.lock);
             if let Some((_, first)) = already {
-                let what = format!("{who} would wait for lock `{}` for ever", it.lock);
+                let what = format!("{who} lock `{}` {how}", it.lock);
                 let problem = Problem::error(Code::LockUse, what)
                     .at(place)
                     .label("cannot be had here")

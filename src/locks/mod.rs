@@ -9,6 +9,11 @@
 //! the other would wait for what it keeps from being given back. A
 //! [`LockHeld`] is the proof that the locks were given, and the only thing
 //! that gives them back.
+//!
+//! Who has begun asks once and hears when it is its turn ([`Locks::ask`], [`Locks::granted`]).
+//! Who could begin stands in the same line ([`Locks::stand`]) and tries again
+//! ([`Locks::take`]), each time for the slave that it would begin on; it keeps its place
+//! when it steps aside for a while, because no slave has room for it.
 
 mod check;
 mod plan;
@@ -81,6 +86,27 @@ pub(crate) struct Busy {
     pub(crate) holders: Vec<Owner>,
 }
 
+/// A lock as it is at the moment.
+#[derive(Debug)]
+pub(crate) struct LockState {
+    /// Of a lock of slaves that is in use: which one's.
+    pub(crate) slave: Option<SlaveName>,
+    /// Holders at once with counting access.
+    pub(crate) max_count: u32,
+    pub(crate) holders: Vec<LockUser>,
+    /// Who comes first stands first.
+    pub(crate) waiting: Vec<LockUser>,
+}
+
+/// Who has a lock, or waits for it.
+#[derive(Debug)]
+pub(crate) struct LockUser {
+    /// `None` has not begun.
+    pub(crate) owner: Option<Owner>,
+    pub(crate) claim: Claim,
+    pub(crate) access: Access,
+}
+
 /// The locks of a master.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
@@ -96,7 +122,8 @@ type Kept = BTreeMap<Key, Vec<(Claim, Access)>>;
 
 #[derive(Debug)]
 struct Waiting {
-    owner: Owner,
+    /// `None` has not begun: it holds nothing, and takes what it waits for itself.
+    owner: Option<Owner>,
     slave: SlaveName,
     uses: Vec<LockUse>,
 }
@@ -120,25 +147,50 @@ impl Locks {
         });
     }
 
-    /// Whether a newcomer on `slave` could have them all at once.
-    pub(crate) fn look(&self, slave: &SlaveName, uses: &[LockUse]) -> Result<(), Busy> {
+    /// Whether who stands at `place`, or comes new, could have them all at once on `slave`.
+    pub(crate) fn look(
+        &self,
+        place: Option<Claim>,
+        slave: &SlaveName,
+        uses: &[LockUse],
+    ) -> Result<(), Busy> {
         if uses.is_empty() {
             return Ok(());
         }
-        self.first_busy(None, slave, uses, &self.kept())
+        self.first_busy(None, slave, uses, &self.kept_before(place))
             .map_or(Ok(()), |key| Err(self.busy(&key)))
     }
 
-    /// Gives a newcomer the locks at once, or none.
+    /// Gives who stands at `place`, or comes new, the locks at once, or none. With them it has
+    /// left the line.
     pub(crate) fn take(
         &mut self,
+        place: Option<Claim>,
         owner: Owner,
         slave: &SlaveName,
         uses: &[LockUse],
     ) -> Option<LockHeld> {
-        self.look(slave, uses).ok()?;
-        let claim = self.next_claim();
+        self.look(place, slave, uses).ok()?;
+        let claim = place.unwrap_or_else(|| self.next_claim());
+        self.waiting.remove(&claim);
         Some(self.hand_out(claim, owner, slave, uses.to_vec()))
+    }
+
+    /// Has them kept for who has not begun: at its old place, if it had one.
+    pub(crate) fn stand(
+        &mut self,
+        place: Option<Claim>,
+        slave: &SlaveName,
+        uses: &[LockUse],
+    ) -> Claim {
+        let claim = place.unwrap_or_else(|| self.next_claim());
+        let waiting = Waiting {
+            owner: None,
+            slave: slave.clone(),
+            uses: uses.to_vec(),
+        };
+        self.waiting.insert(claim, waiting);
+        claim
     }
 
     /// Gives back what an earlier run of the master had handed out, whatever the counts say.
@@ -166,7 +218,7 @@ impl Locks {
         }
         let claim = self.next_claim();
         let waiting = Waiting {
-            owner,
+            owner: Some(owner),
             slave: slave.clone(),
             uses: uses.to_vec(),
         };
@@ -174,25 +226,28 @@ impl Locks {
         Ok(claim)
     }
 
-    /// Leaves the line.
+    /// Leaves the line, for a while or for good.
     pub(crate) fn give_up(&mut self, claim: Claim) {
         self.waiting.remove(&claim);
     }
 
-    /// Those in line whose turn it is.
+    /// Those in line, of all who have begun, whose turn it is.
     pub(crate) fn granted(&mut self) -> Vec<LockHeld> {
         let mut granted = Vec::new();
         let mut kept = Kept::new();
         let claims: Vec<Claim> = self.waiting.keys().copied().collect();
         for claim in claims {
             let it = &self.waiting[&claim];
-            let busy = self.first_busy(Some(it.owner), &it.slave, &it.uses, &kept);
-            if busy.is_some() {
+            let owner = it.owner.filter(|owner| {
+                let busy = self.first_busy(Some(*owner), &it.slave, &it.uses, &kept);
+                busy.is_none()
+            });
+            let Some(owner) = owner else {
                 self.keep(claim, it, &mut kept);
                 continue;
-            }
+            };
             if let Some(it) = self.waiting.remove(&claim) {
-                granted.push(self.hand_out(claim, it.owner, &it.slave, it.uses));
+                granted.push(self.hand_out(claim, owner, &it.slave, it.uses));
             }
         }
         granted
@@ -210,13 +265,58 @@ impl Locks {
     pub(crate) fn waits_for(&self, owner: Owner) -> Option<Busy> {
         let mut kept = Kept::new();
         for (claim, it) in &self.waiting {
-            if it.owner == owner {
+            if it.owner == Some(owner) {
                 let busy = self.first_busy(Some(owner), &it.slave, &it.uses, &kept);
                 return busy.map(|key| self.busy(&key));
             }
             self.keep(*claim, it, &mut kept);
         }
         None
+    }
+
+    /// The lock of this plan as it is now: once, or for each slave on which somebody wants it.
+    pub(crate) fn states(&self, plan: &LockPlan) -> Vec<LockState> {
+        let mut keys = BTreeSet::new();
+        let waiting = self.waiting.values().flat_map(|it| {
+            let uses = it.uses.iter();
+            uses.map(|wanted| self.key(&it.slave, wanted))
+        });
+        let used = self.held.keys().cloned().chain(waiting);
+        keys.extend(used.filter(|it| it.lock == plan.name));
+        if keys.is_empty() {
+            keys.insert(Key {
+                lock: plan.name.clone(),
+                slave: None,
+            });
+        }
+        keys.into_iter().map(|key| self.state(plan, key)).collect()
+    }
+
+    fn state(&self, plan: &LockPlan, key: Key) -> LockState {
+        let holders = self.held.get(&key).into_iter().flatten();
+        let holders = holders.map(|(claim, (owner, access))| LockUser {
+            owner: Some(*owner),
+            claim: *claim,
+            access: *access,
+        });
+        let waiting = self.waiting.iter().flat_map(|(claim, it)| {
+            let uses = it.uses.iter();
+            let uses = uses.filter(|wanted| self.key(&it.slave, wanted) == key);
+            uses.map(|wanted| LockUser {
+                owner: it.owner,
+                claim: *claim,
+                access: wanted.access,
+            })
+        });
+        LockState {
+            holders: holders.collect(),
+            waiting: waiting.collect(),
+            max_count: key
+                .slave
+                .as_ref()
+                .map_or(plan.max_count, |it| plan.count_for(it)),
+            slave: key.slave,
+        }
     }
 
     fn next_claim(&mut self) -> Claim {
@@ -239,10 +339,13 @@ impl Locks {
         LockHeld { claim, uses }
     }
 
-    /// What is kept for everybody in line.
-    fn kept(&self) -> Kept {
+    /// What is kept for everybody in line who stands before `place`.
+    fn kept_before(&self, place: Option<Claim>) -> Kept {
         let mut kept = Kept::new();
         for (claim, it) in &self.waiting {
+            if place.is_some_and(|place| place <= *claim) {
+                break;
+            }
             self.keep(*claim, it, &mut kept);
         }
         kept
@@ -326,7 +429,8 @@ impl Locks {
                             .uses
                             .iter()
                             .any(|wanted| self.key(&it.slave, wanted) == key);
-                    if (holders.contains(&it.owner) || is_before) && seen.insert(*other) {
+                    let is_holder = it.owner.is_some_and(|it| holders.contains(&it));
+                    if (is_holder || is_before) && seen.insert(*other) {
                         next.push(*other);
                     }
                 }

@@ -102,7 +102,7 @@ fn a_newcomer_does_not_overtake_who_waits_for_the_same_lock() {
     bench.ask('A', "l");
     assert_eq!(bench.ask('B', "l exclusive"), "A");
     let slave = SlaveName::from("s1");
-    assert_eq!(bench.locks.take(Owner(1), &slave, &wants("l")), None);
+    assert_eq!(bench.locks.take(None, Owner(1), &slave, &wants("l")), None);
     assert_eq!(bench.ask('C', "l"), "A", "there is room, but B was earlier");
     assert_eq!(
         bench.give_up('B'),
@@ -182,11 +182,11 @@ fn what_was_held_before_a_restart_is_held_again_whatever_the_count() {
     let slave = SlaveName::from("s1");
     let one = locks.retake(Owner(1), &slave, &wants("l"));
     let two = locks.retake(Owner(2), &slave, &wants("l"));
-    assert_eq!(locks.take(Owner(3), &slave, &wants("l")), None);
+    assert_eq!(locks.take(None, Owner(3), &slave, &wants("l")), None);
     locks.release(one);
-    assert_eq!(locks.take(Owner(3), &slave, &wants("l")), None);
+    assert_eq!(locks.take(None, Owner(3), &slave, &wants("l")), None);
     locks.release(two);
-    assert!(locks.take(Owner(3), &slave, &wants("l")).is_some());
+    assert!(locks.take(None, Owner(3), &slave, &wants("l")).is_some());
 }
 
 #[test]
@@ -194,7 +194,9 @@ fn nobody_waits_for_a_lock_of_his_own() {
     let mut locks = Locks::default();
     locks.plan(&[lock("l", LockKind::Master, 2)]);
     let slave = SlaveName::from("s1");
-    let held = locks.take(Owner(1), &slave, &wants("l")).expect("free");
+    let held = locks
+        .take(None, Owner(1), &slave, &wants("l"))
+        .expect("free");
     let busy = locks
         .ask(Owner(1), &slave, &wants("l"))
         .expect_err("its own");
@@ -404,14 +406,14 @@ fn what_cannot_work_is_told_before_anybody_waits() {
     3 | max_count_for_slave.linx = 2
       |                            ^ did you mean `linux`?
 
-    error[lock-use]: builder `one` would wait for lock `cpu` for ever
+    error[lock-use]: each build of builder `one` would take lock `cpu` twice
      --> master.ini:6:11
       |
     6 | builder = cpu, database, cpu
       |           ^^^ cannot be had here
     7 | step = database exclusive, dtabase
     8 | slave = cpu
-      |         --- slave `linux` holds it for each of its builds
+      |         --- slave `linux` takes it for each of its builds
 
     error[lock-use]: lock `cpu` stands twice in one list
      --> master.ini:6:26

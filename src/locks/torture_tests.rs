@@ -152,8 +152,12 @@ fn who_wants_two_is_not_passed_over_by_those_who_want_one_each() {
         };
         names.iter().map(one).collect()
     };
-    let a = locks.take(Owner(1), &slave, &wanted(&["a"])).expect("free");
-    let b = locks.take(Owner(2), &slave, &wanted(&["b"])).expect("free");
+    let a = locks
+        .take(None, Owner(1), &slave, &wanted(&["a"]))
+        .expect("free");
+    let b = locks
+        .take(None, Owner(2), &slave, &wanted(&["b"]))
+        .expect("free");
     locks
         .ask(Owner(3), &slave, &wanted(&["a", "b"]))
         .expect("asked");
@@ -176,7 +180,7 @@ fn who_holds_what_another_waits_for_is_let_past_it() {
         access: Access::Exclusive,
     };
     let own = locks
-        .take(Owner(1), &slave, &[wanted("build")])
+        .take(None, Owner(1), &slave, &[wanted("build")])
         .expect("free");
     let both = [wanted("build"), wanted("step")];
     locks.ask(Owner(2), &slave, &both).expect("asked");

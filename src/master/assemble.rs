@@ -163,14 +163,14 @@ pub(super) async fn put_together(
             builder: key.builder.clone(),
             slave,
             key,
+            locks: was.locks.build.clone(),
         });
         taken.take_back_locks(&mut core, &was.locks);
         resumed.push((ticket, taken, was));
     }
-    // What is held is held again before anybody stands in line, the oldest build first.
-    let mut desk = LockDesk::new(returns);
-    for (ticket, mut taken, was) in resumed {
-        taken.stand_in_line_again(&mut core, &mut desk, &was);
+    // What is held is held again before anybody stands in line.
+    let desk = LockDesk::new(returns);
+    for (ticket, taken, was) in resumed {
         let name = format!("build {}", taken.key);
         crew.supervise(
             name,

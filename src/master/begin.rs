@@ -104,6 +104,7 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
         stamp: stamp.clone(),
         reason: reason.clone(),
         config: assignment.config,
+        locks: assignment.builder.locks.as_slice().to_vec(),
     };
     let ids = stamp.changes.clone();
     let begun = crew.store.write(move |verbs| {
@@ -129,12 +130,9 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
         stamp,
         changes,
     };
-    let build = Build::enter(
-        crew,
-        facts,
-        Arc::clone(&assignment.builder),
-        Arc::clone(slave),
-    );
+    let builder = &assignment.builder;
+    let mut build = Build::enter(crew, facts, Arc::clone(builder), Arc::clone(slave));
+    build.holds.build = builder.locks.as_slice().to_vec();
     // Who let the slave go meanwhile may not have seen this build; from here on it is seen.
     if session.leaving.is_cancelled()
         && let Some(live) = crew.live().get(&build.key)

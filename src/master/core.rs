@@ -5,6 +5,8 @@
 
 #[path = "core_downtimes.rs"]
 mod downtimes;
+#[path = "core_locks.rs"]
+mod lines;
 #[path = "core_shutdown.rs"]
 mod shutdown;
 #[path = "core_wanted.rs"]
@@ -17,9 +19,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use self::downtimes::Down;
+use self::lines::Lines;
 use crate::config::{BuilderOrder, BuilderPlan, MergeRequests, Plan, Rank};
 use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
-use crate::locks::{Busy, Claim, LockHeld, Locks, Owner};
+use crate::locks::{Busy, LockHeld, Locks, Owner};
 use crate::master::pauses::Pause;
 use crate::master::phase::Phase;
 use crate::master::shutdown::CleanShutdown;
@@ -88,6 +91,8 @@ pub(crate) enum Event {
         builder: BuilderName,
         slave: SlaveName,
         key: BuildKey,
+        /// What it holds of its builder's locks.
+        locks: Vec<LockUse>,
     },
 }
 
@@ -138,6 +143,8 @@ pub(crate) struct Core {
     /// What runs on each slave.
     load: HashMap<SlaveName, BTreeSet<Ticket>>,
     locks: Locks,
+    /// The builders that stand in line for the locks of their next build.
+    lines: Lines,
     last_ticket: u64,
     /// Rules that could not be computed: each is told once.
     troubles: BTreeSet<String>,
@@ -182,8 +189,8 @@ struct Running {
     slave: SlaveName,
     requests: Vec<RequestId>,
     key: Option<BuildKey>,
-    /// What its slave holds for it.
-    slave_locks: Option<LockHeld>,
+    /// The locks of its builder and of its slave.
+    locks: Option<LockHeld>,
     /// What it triggered and waits for, or waited for.
     awaits: BTreeSet<BuildsetId>,
 }
@@ -221,7 +228,6 @@ enum Unable<'a> {
     /// Others wait for it to be started.
     Reserved,
     Building(Ticket, &'a Running),
-    Locked(Busy),
     Unknown,
     Full(u32),
 }
@@ -233,6 +239,8 @@ enum Wait<'a> {
     NoSlave,
     /// `next_slave` takes none of these.
     RefusedSlaves(Vec<&'a SlaveName>),
+    /// This slave has room, and it is only for a lock that others have.
+    Locked(&'a SlaveName, Busy),
 }
 
 impl Core {
@@ -257,6 +265,7 @@ impl Core {
             taken: HashSet::new(),
             load: HashMap::new(),
             locks: Locks::default(),
+            lines: Lines::new(),
             last_ticket: first_ticket,
             troubles: BTreeSet::new(),
             untold: Vec::new(),
@@ -330,17 +339,18 @@ impl Core {
                 builder,
                 slave,
                 key,
+                locks: mut uses,
             } => {
-                let uses = self.slaves.get(&slave).map(|it| it.locks.clone());
-                let uses = uses.unwrap_or_default();
-                let slave_locks = (!uses.is_empty())
-                    .then(|| self.locks.retake(Owner(ticket.0), &slave, uses.as_slice()));
+                let of_slave = self.slaves.get(&slave).map(|it| it.locks.as_slice());
+                uses.extend_from_slice(of_slave.unwrap_or_default());
+                let locks =
+                    (!uses.is_empty()).then(|| self.locks.retake(Owner(ticket.0), &slave, &uses));
                 let running = Running {
                     builder,
                     slave,
                     requests: Vec::new(),
                     key: Some(key),
-                    slave_locks,
+                    locks,
                     awaits: BTreeSet::new(),
                 };
                 self.begin(ticket, running);
@@ -352,39 +362,6 @@ impl Core {
     /// Rules that could not be computed, since the last call.
     pub(crate) fn troubles(&mut self) -> Vec<String> {
         std::mem::take(&mut self.untold)
-    }
-
-    /// Puts a running build in line for locks.
-    ///
-    /// # Errors
-    /// It would wait for itself.
-    pub(crate) fn ask_locks(&mut self, ticket: Ticket, uses: &[LockUse]) -> Result<Claim, String> {
-        let Some(slave) = self.running.get(&ticket).map(|it| it.slave.clone()) else {
-            return Err("the build is over".into());
-        };
-        self.locks
-            .ask(Owner(ticket.0), &slave, uses)
-            .map_err(|busy| format!("the build holds {} already", busy.lock))
-    }
-
-    pub(crate) fn leave_line(&mut self, claim: Claim) {
-        self.locks.give_up(claim);
-    }
-
-    /// The builds whose turn it is now.
-    pub(crate) fn granted_locks(&mut self) -> Vec<LockHeld> {
-        self.locks.granted()
-    }
-
-    /// Takes back what a build held; [`Event::LocksMoved`] should follow.
-    pub(crate) fn return_locks(&mut self, held: LockHeld) {
-        self.locks.release(held);
-    }
-
-    /// Gives a resumed build what it held in an earlier run, `None` for nothing.
-    pub(crate) fn retake_locks(&mut self, ticket: Ticket, uses: &[LockUse]) -> Option<LockHeld> {
-        let slave = self.running.get(&ticket)?.slave.clone();
-        (!uses.is_empty()).then(|| self.locks.retake(Owner(ticket.0), &slave, uses))
     }
 
     /// For each request that waits: why.
@@ -456,6 +433,7 @@ impl Core {
                 format!("prioritize_builders leaves builder {builder} out for now")
             }
             Wait::RefusedSlaves(all) => format!("next_slave takes none of {}", names(all)),
+            Wait::Locked(_, busy) => format!("waits for {}", self.explain_lock(busy)),
             Wait::NoSlave => {
                 let all = self.builders[builder].plan.slaves.iter();
                 let reasons = all.filter_map(|it| Some((it, self.can_build(builder, it).err()?)));
@@ -492,25 +470,6 @@ impl Core {
                 }
                 why
             }
-            Unable::Locked(busy) => format!("slave {slave} waits for {}", self.explain_lock(busy)),
-        }
-    }
-
-    /// The lock, and who has it.
-    fn explain_lock(&self, busy: &Busy) -> String {
-        let holders = busy.holders.iter().map(|it| {
-            let running = self.running.get(&Ticket(it.0));
-            match running.map(|it| (&it.key, &it.builder)) {
-                Some((Some(key), _)) => key.to_string(),
-                Some((None, builder)) => format!("a build of {builder}"),
-                None => "a build that ends".into(),
-            }
-        });
-        let holders: Vec<String> = holders.collect();
-        if holders.is_empty() {
-            format!("{}, for which others waited earlier", busy.lock)
-        } else {
-            format!("{}, which {} has", busy.lock, holders.join(" and "))
         }
     }
 
@@ -563,7 +522,7 @@ impl Core {
         if let Some(load) = self.load.get_mut(&running.slave) {
             load.remove(&ticket);
         }
-        if let Some(held) = running.slave_locks {
+        if let Some(held) = running.locks {
             self.locks.release(held);
         }
     }
@@ -572,7 +531,17 @@ impl Core {
     /// this round: slaves only become fewer.
     fn dispatch(&mut self) -> Vec<Assignment> {
         let held = self.hold_back();
-        let assignments = self.give_out();
+        let mut assignments = Vec::new();
+        loop {
+            let given = self.give_out();
+            // What was given out took room from those in line, and who stepped aside no longer
+            // keeps locks from others.
+            let is_over = given.is_empty() || self.lines.is_empty();
+            assignments.extend(given);
+            if !self.step_aside() && is_over {
+                break;
+            }
+        }
         self.enqueue(held);
         assignments
     }
@@ -598,7 +567,6 @@ impl Core {
                 Some(Given::Promise(requests)) => waiting.extend(requests),
                 None => continue,
             }
-            // A lock of this slave may be one of others too.
             room.retain(|it| self.has_room(it).is_ok());
             let next = self.queues.get(&builder).and_then(|it| it.keys().next());
             if let Some(next) = next {
@@ -672,26 +640,28 @@ impl Core {
         let known = self.builders.get(name)?;
         let builder = Arc::clone(&known.plan);
         let queue = self.queues.get(name)?;
-        let slave = self.choose_slave(known, room, troubles).ok()?;
+        let (slave, is_locked) = match self.choose_slave(known, room, troubles) {
+            Ok(slave) => (slave.clone(), false),
+            Err(Wait::Locked(slave, _)) => (slave.clone(), true),
+            Err(_) => return None,
+        };
         let head = choose_request(&builder, queue, troubles)?;
+        if is_locked {
+            self.stand_in_line(&builder, &slave);
+            return None;
+        }
         let requests = merged(&builder, head, queue, troubles);
-        let slave = slave.clone();
         if !self.attached.contains_key(&slave) {
             return Some(Given::Promise(self.promise(&slave, requests)));
         }
         let ticket = Ticket(self.last_ticket + 1);
-        let uses = self.slaves.get(&slave)?.locks.clone();
-        let slave_locks = if uses.is_empty() {
-            None
-        } else {
-            Some(self.locks.take(Owner(ticket.0), &slave, uses.as_slice())?)
-        };
+        let locks = self.take_locks(ticket, &builder, &slave)?;
         let running = Running {
             builder: name.clone(),
             slave: slave.clone(),
             requests: requests.iter().map(|it| it.id).collect(),
             key: None,
-            slave_locks,
+            locks,
             awaits: BTreeSet::new(),
         };
         if let Some(seat) = self.attached.get_mut(&slave) {
@@ -720,7 +690,8 @@ impl Core {
     }
 
     /// The slave for the builder's next build, or why there is none: of those
-    /// that can take one, the least busy, and of those the one idle longest.
+    /// that can take one, the least busy, and of those the one idle longest. One
+    /// for which the locks are free goes before all others.
     fn choose_slave<'a, T: Borrow<SlaveName>>(
         &'a self,
         known: &'a Known,
@@ -748,12 +719,11 @@ impl Core {
                 .collect();
             match ranked {
                 Ok(ranked) => {
-                    let best = ranked.into_iter().flatten().min_by(|a, b| {
-                        let key = |it: &(Rank, Load, &SlaveName)| (it.0.clone(), it.1);
-                        key(a).cmp(&key(b))
-                    });
+                    let taken: Vec<_> = ranked.into_iter().flatten().collect();
                     let refused = || Wait::RefusedSlaves(able.iter().map(|it| it.1).collect());
-                    return best.map(|(_, _, name)| name).ok_or_else(refused);
+                    return self
+                        .first_unlocked(builder, taken, |it| (it.0.clone(), it.1), |it| it.2)
+                        .unwrap_or_else(|| Err(refused()));
                 }
                 Err(why) => troubles.push(format!(
                     "next_slave of builder {} cannot be computed, so the least busy is taken: {why}",
@@ -761,8 +731,8 @@ impl Core {
                 )),
             }
         }
-        let best = able.iter().min_by_key(|(load, _)| *load);
-        Ok(best.expect("one is able").1)
+        self.first_unlocked(builder, able, |it| it.0, |it| it.1)
+            .expect("one is able")
     }
 
     /// How busy the slave is, and when it last got a build; or why it can take none of this
@@ -776,10 +746,9 @@ impl Core {
         let same = builds.find(|(_, it)| it.builder == *builder);
         match (self.has_room(slave), same) {
             // What it is doing says more than how much that is.
-            (
-                Ok(_) | Err(Unable::Full(_) | Unable::Locked(_) | Unable::Reserved),
-                Some((ticket, same)),
-            ) => Err(Unable::Building(ticket, same)),
+            (Ok(_) | Err(Unable::Full(_) | Unable::Reserved), Some((ticket, same))) => {
+                Err(Unable::Building(ticket, same))
+            }
             (load, _) if self.is_reserved(slave, builder) => load.and(Err(Unable::Reserved)),
             (load, _) => load,
         }
@@ -796,14 +765,11 @@ impl Core {
         match plan.max_builds {
             Some(most) if running >= most as usize => Err(Unable::Full(most)),
             Some(most) if running + promised >= most as usize => Err(Unable::Reserved),
-            _ => match self.locks.look(slave, plan.locks.as_slice()) {
-                Ok(()) => Ok(Load {
-                    ready,
-                    running: running + promised,
-                    last_used,
-                }),
-                Err(busy) => Err(Unable::Locked(busy)),
-            },
+            _ => Ok(Load {
+                ready,
+                running: running + promised,
+                last_used,
+            }),
         }
     }
 }

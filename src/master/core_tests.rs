@@ -4,7 +4,6 @@ use super::*;
 use crate::config::Rule;
 use crate::config::plan_of;
 use crate::expr::names;
-use crate::locks::{LockKind, LockPlan, LockUses};
 use crate::model::{BuildsetId, ChangeId, Properties, SourceStamp, Timestamp};
 
 pub(in crate::master) fn plan(builders: &[(&str, &[&str])], max_builds: Option<u32>) -> Arc<Plan> {
@@ -197,6 +196,7 @@ fn a_resumed_build_keeps_its_slave_busy() {
         builder: "a".into(),
         slave: "s1".into(),
         key,
+        locks: Vec::new(),
     });
     attached(&mut core, "s1");
     let none = core.handle(Event::Pending(vec![request(1, "a", &[])]));
@@ -228,7 +228,7 @@ fn first_builder(plan: &mut Plan) -> &mut BuilderPlan {
     Arc::make_mut(&mut plan.builders[0])
 }
 
-fn why(core: &Core, id: i64) -> String {
+pub(in crate::master) fn why(core: &Core, id: i64) -> String {
     core.why_waiting().remove(&RequestId(id)).expect("it waits")
 }
 
@@ -383,125 +383,6 @@ fn a_thousand_builders_on_sixty_slaves_are_decided_about_at_once() {
         assert_eq!(ended(&mut core, ticket).len(), 1, "{ticket}");
     }
     assert_eq!(core.why_waiting().len(), 740);
-}
-
-fn lock(name: &str, kind: LockKind, max_count: u32) -> LockPlan {
-    LockPlan {
-        name: name.into(),
-        kind,
-        max_count,
-        max_count_for_slave: BTreeMap::new(),
-    }
-}
-
-fn wants(text: &str) -> LockUses {
-    use crate::syntax::{Keys, Problems, Source, ini};
-    let source = Source::new("m.ini", "/", format!("[a]\nk = {text}"));
-    let mut problems = Problems::default();
-    let tree = ini::read(&source, &mut problems);
-    let uses = Keys::of(&tree.sections[0], &mut problems).required("k");
-    uses.expect(text)
-}
-
-/// Builders `a` on `s1` and `b` on `s2`; both slaves hold a lock for each build.
-fn plan_with_slave_locks(max_count: u32) -> Arc<Plan> {
-    changed(plan(&[("a", &["s1"]), ("b", &["s2"])], None), |plan| {
-        plan.locks = vec![lock("power", LockKind::Master, max_count)];
-        for slave in &mut plan.slaves {
-            Arc::make_mut(slave).locks = wants("power");
-        }
-    })
-}
-
-#[test]
-fn a_slave_whose_lock_is_taken_begins_no_build() {
-    let mut core = Core::new(plan_with_slave_locks(1), 0);
-    attached(&mut core, "s1");
-    attached(&mut core, "s2");
-    let begun = core.handle(Event::Pending(vec![
-        request(1, "a", &[]),
-        request(2, "b", &[]),
-    ]));
-    assert_eq!(shown(&begun), ["a on s1: 1"]);
-    assert_eq!(
-        why(&core, 2),
-        "slave s2 waits for lock power, which a build of a has"
-    );
-    // What one slave gives back lets the other begin.
-    assert_eq!(ended(&mut core, 1), ["b on s2: 2"]);
-}
-
-#[test]
-fn a_raised_count_lets_the_next_build_begin() {
-    let mut core = Core::new(plan_with_slave_locks(1), 0);
-    attached(&mut core, "s1");
-    attached(&mut core, "s2");
-    core.handle(Event::Pending(vec![
-        request(1, "a", &[]),
-        request(2, "b", &[]),
-    ]));
-    let more = core.handle(Event::Planned {
-        plan: plan_with_slave_locks(2),
-        config: None,
-    });
-    assert_eq!(shown(&more), ["b on s2: 2"]);
-}
-
-#[test]
-fn a_build_that_waits_for_a_lock_says_so_to_those_behind_it() {
-    let plan = changed(plan(&[("a", &["s1"]), ("b", &["s2"])], None), |plan| {
-        plan.locks = vec![lock("db", LockKind::Master, 1)];
-    });
-    let mut core = Core::new(plan, 0);
-    attached(&mut core, "s1");
-    attached(&mut core, "s2");
-    core.handle(Event::Pending(vec![
-        request(1, "a", &[]),
-        request(2, "b", &[]),
-        request(3, "b", &[]),
-    ]));
-    let uses = wants("db exclusive");
-    for (ticket, builder) in [(1, "a"), (2, "b")] {
-        let ticket = Ticket(ticket);
-        let key = BuildKey {
-            builder: builder.into(),
-            number: 0,
-        };
-        core.handle(Event::BuildBegun { ticket, key });
-        core.ask_locks(ticket, uses.as_slice()).expect("in line");
-    }
-    let mut granted = core.granted_locks();
-    assert_eq!(granted.len(), 1);
-    assert_eq!(
-        why(&core, 3),
-        "slave s2 is building b/0, which waits for lock db, which a/0 has"
-    );
-    core.return_locks(granted.remove(0));
-    assert_eq!(core.granted_locks().len(), 1);
-    let error = core.ask_locks(Ticket(2), uses.as_slice());
-    assert_eq!(
-        error.expect_err("its own"),
-        "the build holds lock db already"
-    );
-    assert_eq!(why(&core, 3), "slave s2 is building b/0");
-}
-
-#[test]
-fn a_resumed_build_holds_the_lock_of_its_slave_again() {
-    let mut core = Core::new(plan_with_slave_locks(1), 10);
-    core.handle(Event::BuildResumed {
-        ticket: Ticket(1),
-        builder: "a".into(),
-        slave: "s1".into(),
-        key: BuildKey {
-            builder: "a".into(),
-            number: 3,
-        },
-    });
-    attached(&mut core, "s2");
-    let none = core.handle(Event::Pending(vec![request(1, "b", &[])]));
-    assert_eq!(shown(&none), Vec::<String>::new());
-    assert_eq!(ended(&mut core, 1), ["b on s2: 1"]);
 }
 
 fn paused(core: &mut Core, slave: &str, pause: Option<Pause>) -> Vec<String> {

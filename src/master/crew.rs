@@ -18,6 +18,7 @@ use crate::master::core::Ticket;
 use crate::master::fleet::Fleet;
 use crate::master::handle::SourceView;
 use crate::master::holding::{Returns, Turn, line};
+use crate::master::lock_view::LockView;
 use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
 use crate::master::shutdown::{CleanShutdown, Wish};
@@ -40,6 +41,8 @@ pub(crate) enum ToCore {
     Event(Event),
     /// Answers why each waiting request waits.
     Why(oneshot::Sender<BTreeMap<RequestId, String>>),
+    /// Answers who has which lock.
+    Locks(oneshot::Sender<Vec<LockView>>),
     /// Puts a build in line for locks.
     Lock {
         ticket: Ticket,
@@ -296,6 +299,13 @@ impl Crew {
     pub(crate) async fn why_waiting(&self) -> BTreeMap<RequestId, String> {
         let (tell, told) = oneshot::channel();
         drop(self.core.send(ToCore::Why(tell)).await);
+        told.await.unwrap_or_default()
+    }
+
+    /// Asks the core who has which lock.
+    pub(crate) async fn locks(&self) -> Vec<LockView> {
+        let (tell, told) = oneshot::channel();
+        drop(self.core.send(ToCore::Locks(tell)).await);
         told.await.unwrap_or_default()
     }
 

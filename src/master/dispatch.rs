@@ -85,6 +85,7 @@ pub(crate) async fn run(
                 }
                 // Who asked may have gone away.
                 Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
+                Some(ToCore::Locks(tell)) => drop(tell.send(core.lock_views())),
                 None => return,
             },
             () = until(leave_at) => {

@@ -16,6 +16,7 @@ use crate::config::WholePattern;
 use crate::master::absences::Missing;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::lock_view::LockView;
 use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
@@ -278,6 +279,11 @@ impl MasterHandle {
     /// `slave linux-1 is not connected`.
     pub(crate) async fn why_waiting(&self) -> BTreeMap<RequestId, String> {
         self.crew.why_waiting().await
+    }
+
+    /// Every lock, with who has it and who waits for it.
+    pub(crate) async fn locks(&self) -> Vec<LockView> {
+        self.crew.locks().await
     }
 
     /// Makes a buildset with one request.

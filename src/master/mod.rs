@@ -29,6 +29,7 @@ pub(crate) mod launch_ssh;
 mod leave;
 mod listeners;
 mod listing;
+pub(crate) mod lock_view;
 mod lock_walk;
 mod notices;
 mod output;

@@ -221,6 +221,7 @@ mod tests {
                     requests,
                     stamp: SourceStamp::default(),
                     reason: String::new(),
+                    locks: Vec::new(),
                 };
                 let begun = verbs.start_build(&new, NOW)?.expect("free");
                 let step = StepRecord {

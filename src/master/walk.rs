@@ -41,9 +41,6 @@ impl Build {
     /// Goes from step to step to the end; `earlier` is the step that was running when an
     /// earlier run of the master ended, and its commands so far.
     pub(super) async fn walk(&mut self, mut earlier: Option<(usize, CommandHistory)>) {
-        if earlier.is_none() {
-            self.hold_builder_locks().await;
-        }
         loop {
             if let Some((index, commands)) = earlier.take() {
                 // A stop that was asked for meets its command there.

@@ -37,7 +37,9 @@ fn build_text(name: &str, flags: Flags, outcome: Outcome) -> Vec<String> {
         Outcome::Success | Outcome::Skipped => false,
         Outcome::Warnings => flags.flunk_on_warnings || flags.warn_on_warnings,
         Outcome::Failure | Outcome::Exception | Outcome::Retry => {
-            flags.halt_on_failure || flags.flunk_on_failure || flags.warn_on_failure
+            let flunks = flags.flunk_on_failure || flags.flunk_on_warnings;
+            let warns = flags.warn_on_failure || flags.warn_on_warnings;
+            flags.halt_on_failure || flunks || warns
         }
     };
     if matters {
@@ -73,7 +75,8 @@ mod tests {
         check(flunk, Outcome::Warnings, &[]);
         check(flunk, Outcome::Failure, &["test"]);
         check(warn, Outcome::Warnings, &["test"]);
-        check(warn, Outcome::Failure, &[]);
+        // What makes a build of warnings does so of a failure all the more.
+        check(warn, Outcome::Failure, &["test"]);
         check(none, Outcome::Failure, &[]);
     }
 }

@@ -21,6 +21,7 @@ use crate::model::ChangeId;
 use crate::model::ConfigId;
 use crate::model::Exit;
 use crate::model::HeldLocks;
+use crate::model::LockUse;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
@@ -241,6 +242,8 @@ pub(crate) struct NewBuild {
     pub(crate) reason: String,
     /// The configuration in force.
     pub(crate) config: Option<ConfigId>,
+    /// What it holds of its builder's locks.
+    pub(crate) locks: Vec<LockUse>,
 }
 
 /// A configuration that is about to be applied.

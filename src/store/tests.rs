@@ -58,6 +58,7 @@ fn start(builder: &str, requests: &[RequestId]) -> NewBuild {
         stamp: SourceStamp::default(),
         reason: "because".into(),
         config: None,
+        locks: Vec::new(),
     }
 }
 

@@ -46,6 +46,7 @@ use super::builder;
 use super::builders;
 use super::builders::BuilderFacts;
 use super::failure::Failure;
+use super::locks;
 use super::why;
 
 const BUILDS: i64 = 20;
@@ -62,6 +63,7 @@ pub(super) fn routes() -> Router<Shared> {
             get(why::document),
         )
         .route("/requests/{id}", get(request))
+        .route("/locks", get(locks::document))
         .route("/shutdown", get(shutdown))
         .route("/reload", post(reload))
 }

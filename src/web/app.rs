@@ -55,6 +55,7 @@ use super::frame::ShutdownLine;
 use super::frame::TroubleLine;
 use super::home;
 use super::json;
+use super::locks;
 use super::log;
 use super::log_text;
 use super::slaves;
@@ -149,6 +150,7 @@ impl App {
         let now = clock::now();
         let shutdown = self.desk.shutdown();
         Frame {
+            has_locks: !plan.locks.is_empty(),
             config_bad_since: self.desk.config_bad_since().map(clock::iso),
             troubles: self.desk.troubles().iter().map(TroubleLine::new).collect(),
             shutdown: shutdown.map(|it| ShutdownLine::new(&it, now)),
@@ -210,6 +212,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/buildslaves/{slave}/pause", post(actions::pause))
         .route("/buildslaves/{slave}/unpause", post(actions::unpause))
         .route("/buildslaves/{slave}/shutdown", post(actions::shut_down))
+        .route("/locks", get(locks::page))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
         .route("/json", get(json::root))

@@ -15,6 +15,7 @@ use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::lock_view::LockView;
 use crate::master::pauses::Pause;
 use crate::master::troubles::Trouble;
 use crate::model::BuildKey;
@@ -48,6 +49,7 @@ pub(super) trait Desk: Send + Sync {
     fn sources(&self) -> Vec<SourceView>;
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
     fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>>;
+    fn locks(&self) -> Answer<'_, Vec<LockView>>;
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
     fn stop_build<'a>(
         &'a self,
@@ -113,6 +115,10 @@ impl Desk for MasterHandle {
 
     fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>> {
         Box::pin(MasterHandle::why_waiting(self))
+    }
+
+    fn locks(&self) -> Answer<'_, Vec<LockView>> {
+        Box::pin(MasterHandle::locks(self))
     }
 
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {

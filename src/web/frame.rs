@@ -34,6 +34,8 @@ pub(super) struct Frame {
     pub(super) can_pause: bool,
     pub(super) can_shut_down: bool,
     pub(super) can_shut_down_master: bool,
+    /// Whether the configuration has any: a page of none has no place in the list of pages.
+    pub(super) has_locks: bool,
     pub(super) drawn: String,
     /// Since when the configuration on the disk has mistakes.
     pub(super) config_bad_since: Option<String>,
@@ -108,6 +110,7 @@ impl Frame {
             can_pause: permits(Action::PauseSlave),
             can_shut_down: permits(Action::GracefulShutdown),
             can_shut_down_master: permits(Action::CleanShutdown),
+            has_locks: false,
             drawn: clock::iso(now),
             config_bad_since: None,
             troubles: Vec::new(),

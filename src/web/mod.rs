@@ -26,6 +26,7 @@ mod builder;
 mod builders;
 mod changes;
 mod home;
+mod locks;
 mod log;
 mod slaves;
 mod step;

@@ -26,8 +26,11 @@ use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::lock_view::LockUserView;
+use crate::master::lock_view::LockView;
 use crate::master::pauses::Pause;
 use crate::master::shutdown::CleanShutdown;
+use crate::model;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
@@ -371,6 +374,7 @@ fn tell(
             stamp: build.stamp.clone(),
             reason: build.reason.clone(),
             config: build.config,
+            locks: Vec::new(),
         };
         let begun = store
             .start_build(&new, build.started)?
@@ -573,6 +577,34 @@ impl Desk for SampleDesk {
     fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>> {
         let why = "waiting for slave otter, which is building hello/6 <now>".to_owned();
         Box::pin(async move { BTreeMap::from([(self.waiting[0], why)]) })
+    }
+
+    fn locks(&self) -> Answer<'_, Vec<LockView>> {
+        let user = |build: Option<(&str, i64)>, access| LockUserView {
+            build: build.map(|(builder, number)| BuildKey {
+                builder: builder.into(),
+                number,
+            }),
+            builder: Some("hello".into()),
+            access,
+        };
+        let database = LockView {
+            name: "database <1>".into(),
+            is_of_slaves: false,
+            slave: None,
+            max_count: 1,
+            holders: vec![user(Some(("hello", 6)), model::Access::Exclusive)],
+            waiting: vec![user(None, model::Access::Counting)],
+        };
+        let idle = LockView {
+            name: "cpu".into(),
+            is_of_slaves: true,
+            max_count: 4,
+            holders: Vec::new(),
+            waiting: Vec::new(),
+            ..database.clone()
+        };
+        Box::pin(async move { vec![database, idle] })
     }
 
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {

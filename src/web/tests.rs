@@ -97,6 +97,7 @@ fn pages() -> Vec<String> {
         "buildslaves",
         "buildslaves/otter",
         "buildslaves/%3Ceel%3E",
+        "locks",
         "about",
         "json/help",
     ]

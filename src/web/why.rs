@@ -18,7 +18,6 @@ use crate::model::BuildRecord;
 use crate::model::Change;
 use crate::model::ConfigId;
 use crate::model::RequestRecord;
-use crate::model::StepRecord;
 use crate::model::Timestamp;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -35,7 +34,6 @@ const LOOKED_AT: usize = 200;
 /// A build with what belongs to its beginning.
 pub(super) struct Records<'a> {
     pub(super) build: &'a BuildRecord,
-    pub(super) steps: &'a [StepRecord],
     pub(super) changes: &'a [Change],
     /// Those that are still in the store.
     pub(super) requests: &'a [RequestRecord],
@@ -326,19 +324,14 @@ fn of_locks(
         .iter()
         .map(ToString::to_string)
         .collect();
-    let begun = records.steps.iter().filter_map(|it| it.started).min();
-    facts.push(Fact {
-        at: begun,
-        about: "locks",
-        what: format!(
-            "{}: {}; how long they were waited for is not recorded",
-            locks.join(", "),
-            match begun {
-                Some(_) => "the first step began with them",
-                None => "no step has begun",
-            }
+    facts.push(fact(
+        records.build.started,
+        "locks",
+        format!(
+            "{}: taken when it began; how long they were waited for is not recorded",
+            locks.join(", ")
         ),
-    });
+    ));
 }
 
 /// What the store keeps of a build's beginning.
@@ -361,7 +354,6 @@ pub(super) async fn of(app: &App, found: &build::Facts) -> Result<Vec<Fact>, Fai
     let plan = app.desk.plan();
     let records = Records {
         build: &found.build,
-        steps: &found.steps,
         changes: &found.changes,
         requests: &requests,
         before: &before,
@@ -492,7 +484,6 @@ mod tests {
         let requests = [request(1, 70, "words"), request(2, 80, "words")];
         let records = Records {
             build: &own,
-            steps: &[],
             changes: &[change()],
             requests: &requests,
             before: &[
@@ -501,7 +492,7 @@ mod tests {
                 build("words", "one", 20, Some(30)),
             ],
         };
-        insta::assert_snapshot!(shown(&records, 1), @r#"
+        insta::assert_snapshot!(shown(&records, 1), @"
          10 change: 4 by ann on `main`, revision 5f0c
           - scheduler: `words` builds when its source was stable for 60 s; it hears of a change if the branch is `main` of `https://git.test/words.git`
          70 request: 1 was submitted: scheduler
@@ -512,9 +503,9 @@ mod tests {
           - slave: `three` could have built it, too; whether it was here is not recorded
         100 waited: 30.0 s from the first request to the beginning
         100 started: as words/100 on slave `one`
-          - locks: db exclusive: no step has begun; how long they were waited for is not recorded
+        100 locks: db exclusive: taken when it began; how long they were waited for is not recorded
         160 finished: success
-        "#);
+        ");
     }
 
     #[test]
@@ -524,7 +515,6 @@ mod tests {
         own.stamp.changes = vec![ChangeId(4)];
         let records = Records {
             build: &own,
-            steps: &[],
             changes: &[],
             requests: &[],
             before: &[],

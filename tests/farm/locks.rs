@@ -22,6 +22,15 @@ fn force(farm: &Farm, builder: &str) {
     assert!(forced.status.success(), "{}", text(&forced));
 }
 
+/// Waits until a request of a builder says that it waits for the lock.
+fn queues(farm: &mut Farm, builder: &str) {
+    farm.wait("a request that waits", |farm| {
+        let (_, page) = farm.get(&format!("/builders/{builder}"))?;
+        page.contains("waits for lock database, which")
+            .then_some(())
+    });
+}
+
 fn waits(farm: &mut Farm, builder: &str) {
     farm.wait("a build that waits", |farm| {
         first_text(farm, builder).filter(|it| *it == json!(["waiting for locks"]))
@@ -46,11 +55,17 @@ fn builds_of_one_lock_follow_each_other_even_over_a_killed_master() {
     force(&farm, "one-linux");
     runs(&mut farm, "one-linux");
     force(&farm, "two-linux");
-    waits(&mut farm, "two-linux");
+    queues(&mut farm, "two-linux");
+    let locks = farm.json("/api/locks").expect("a list");
+    let one = json!([{ "builder": "one-linux", "number": 0, "access": "exclusive" }]);
+    let two = json!([{ "builder": "two-linux", "number": null, "access": "exclusive" }]);
+    assert_eq!((&locks[0]["holders"], &locks[0]["waiting"]), (&one, &two));
+    let (_, page) = farm.get("/locks").expect("a page");
+    assert!(page.contains("a build of two-linux"), "{page}");
 
     farm.kill_master();
     farm.start_master();
-    waits(&mut farm, "two-linux");
+    queues(&mut farm, "two-linux");
     fs::write(farm.path("linux/go"), "").expect("written");
 
     let one = farm.wait_builds("one-linux", 1);

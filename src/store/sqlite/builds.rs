@@ -50,8 +50,8 @@ impl Sqlite {
         self.db
             .prepare_cached(
                 "INSERT INTO builds (builder, number, slave, reason, branch, revision, repository, \
-                 project, patch, properties, blame, text, started, lease, fingerprint, config) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '{}', ?10, '[]', ?11, ?12, '', ?13)",
+                 project, patch, properties, blame, text, started, lease, fingerprint, config, locks) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '{}', ?10, '[]', ?11, ?12, '', ?13, ?14)",
             )?
             .execute(params![
                 new.builder.as_str(),
@@ -67,6 +67,10 @@ impl Sqlite {
                 now.0,
                 lease,
                 new.config.map(|it| it.0),
+                locks_to_json(&HeldLocks {
+                    build: new.locks.clone(),
+                    step: Vec::new(),
+                }),
             ])?;
         let id = self.db.last_insert_rowid();
         for request in &new.requests {

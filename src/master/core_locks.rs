@@ -1,0 +1,200 @@
+//! The locks of builds. Those of its builder and of its slave a build has when it begins: while
+//! they are not to be had its requests wait, and hold nobody's place. They do stand in line
+//! for the locks, as long as some slave has room for the build, so that who comes later does
+//! not take them. Those of its steps a build waits for when it has come to them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::{Core, Ticket, Wait};
+use crate::config::BuilderPlan;
+use crate::locks::{Busy, Claim, LockHeld, LockKind, LockUser, Owner};
+use crate::master::lock_view::{LockUserView, LockView};
+use crate::model::BuilderName;
+use crate::model::LockUse;
+use crate::model::SlaveName;
+
+/// Where builders stand in line for the locks of their next build.
+pub(super) type Lines = BTreeMap<BuilderName, InLine>;
+
+/// A place in line. It stays who was there first, even when the builder steps aside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InLine {
+    claim: Claim,
+    /// Whether a slave had room when it was looked at last: only then are the locks kept.
+    is_present: bool,
+    /// Whether it was found waiting in this round.
+    was_seen: bool,
+}
+
+impl Core {
+    /// Puts a running build in line for the locks of a step.
+    ///
+    /// # Errors
+    /// It would wait for itself.
+    pub(crate) fn ask_locks(&mut self, ticket: Ticket, uses: &[LockUse]) -> Result<Claim, String> {
+        let Some(slave) = self.running.get(&ticket).map(|it| it.slave.clone()) else {
+            return Err("the build is over".into());
+        };
+        self.locks
+            .ask(Owner(ticket.0), &slave, uses)
+            .map_err(|busy| format!("the build holds {} already", busy.lock))
+    }
+
+    pub(crate) fn leave_line(&mut self, claim: Claim) {
+        self.locks.give_up(claim);
+    }
+
+    /// The steps whose turn it is now.
+    pub(crate) fn granted_locks(&mut self) -> Vec<LockHeld> {
+        self.locks.granted()
+    }
+
+    /// Takes back what a step held; [`super::Event::LocksMoved`] should follow.
+    pub(crate) fn return_locks(&mut self, held: LockHeld) {
+        self.locks.release(held);
+    }
+
+    /// Gives a step of a resumed build what it held in an earlier run, `None` for nothing.
+    pub(crate) fn retake_locks(&mut self, ticket: Ticket, uses: &[LockUse]) -> Option<LockHeld> {
+        let slave = self.running.get(&ticket)?.slave.clone();
+        (!uses.is_empty()).then(|| self.locks.retake(Owner(ticket.0), &slave, uses))
+    }
+
+    /// What a build of the builder holds on the slave.
+    fn uses<'a>(&'a self, builder: &'a BuilderPlan, slave: &SlaveName) -> Cow<'a, [LockUse]> {
+        let own = builder.locks.as_slice();
+        let of_slave = self.slaves.get(slave).map(|it| it.locks.as_slice());
+        match of_slave.unwrap_or_default() {
+            [] => Cow::Borrowed(own),
+            of_slave if own.is_empty() => Cow::Borrowed(of_slave),
+            of_slave => Cow::Owned([own, of_slave].concat()),
+        }
+    }
+
+    fn place(&self, builder: &BuilderName) -> Option<Claim> {
+        self.lines.get(builder).map(|it| it.claim)
+    }
+
+    /// The first of these slaves on which the builder can have its locks; if there is none, the
+    /// first of all, and which lock it is. `None` of no slaves.
+    pub(super) fn first_unlocked<'a, T, K: Ord>(
+        &self,
+        builder: &BuilderPlan,
+        mut slaves: Vec<T>,
+        key: impl Fn(&T) -> K,
+        name: impl Fn(&T) -> &'a SlaveName,
+    ) -> Option<Result<&'a SlaveName, Wait<'a>>> {
+        slaves.sort_by_key(key);
+        let place = self.place(&builder.name);
+        let mut first = None;
+        for slave in slaves.iter().map(name) {
+            match self.locks.look(place, slave, &self.uses(builder, slave)) {
+                Ok(()) => return Some(Ok(slave)),
+                Err(busy) => first = first.or(Some(Wait::Locked(slave, busy))),
+            }
+        }
+        first.map(Err)
+    }
+
+    /// Gives a build its locks; the builder leaves the line.
+    pub(super) fn take_locks(
+        &mut self,
+        ticket: Ticket,
+        builder: &BuilderPlan,
+        slave: &SlaveName,
+    ) -> Option<Option<LockHeld>> {
+        let uses = self.uses(builder, slave).into_owned();
+        let place = self.lines.remove(&builder.name).map(|it| it.claim);
+        if uses.is_empty() {
+            return Some(None);
+        }
+        let owner = Owner(ticket.0);
+        self.locks.take(place, owner, slave, &uses).map(Some)
+    }
+
+    /// Has the locks of the builder's next build kept for it.
+    pub(super) fn stand_in_line(&mut self, builder: &BuilderPlan, slave: &SlaveName) {
+        let uses = self.uses(builder, slave).into_owned();
+        let claim = self.locks.stand(self.place(&builder.name), slave, &uses);
+        let line = InLine {
+            claim,
+            is_present: true,
+            was_seen: true,
+        };
+        self.lines.insert(builder.name.clone(), line);
+    }
+
+    /// Takes those out of the line who were not found waiting for a lock in this round: they
+    /// wait for something else now, which may itself wait for their locks. `true` if there was one.
+    pub(super) fn step_aside(&mut self) -> bool {
+        let mut moved = false;
+        let (locks, queues) = (&mut self.locks, &self.queues);
+        self.lines.retain(|builder, it| {
+            if !it.was_seen && it.is_present {
+                locks.give_up(it.claim);
+                it.is_present = false;
+                moved = true;
+            }
+            it.was_seen = false;
+            it.is_present || queues.get(builder).is_some_and(|queue| !queue.is_empty())
+        });
+        moved
+    }
+
+    /// Every lock as it is now, in file order; one of slaves for each slave on which somebody
+    /// wants it.
+    pub(crate) fn lock_views(&self) -> Vec<LockView> {
+        let builder_of = |claim: Claim| {
+            let mut lines = self.lines.iter();
+            lines.find_map(|(builder, it)| (it.claim == claim).then_some(builder))
+        };
+        let user = |it: &LockUser| {
+            let running = it.owner.and_then(|it| self.running.get(&Ticket(it.0)));
+            let builder = running
+                .map(|it| &it.builder)
+                .or_else(|| builder_of(it.claim));
+            LockUserView {
+                build: running.and_then(|it| it.key.clone()),
+                builder: builder.cloned(),
+                access: it.access,
+            }
+        };
+        let mut views = Vec::new();
+        for plan in &self.plan.locks {
+            for it in self.locks.states(plan) {
+                views.push(LockView {
+                    name: plan.name.clone(),
+                    is_of_slaves: plan.kind == LockKind::Slave,
+                    slave: it.slave,
+                    max_count: it.max_count,
+                    holders: it.holders.iter().map(user).collect(),
+                    waiting: it.waiting.iter().map(user).collect(),
+                });
+            }
+        }
+        views
+    }
+
+    /// The lock, and who has it.
+    pub(super) fn explain_lock(&self, busy: &Busy) -> String {
+        let holders = busy.holders.iter().map(|it| {
+            let running = self.running.get(&Ticket(it.0));
+            match running.map(|it| (&it.key, &it.builder)) {
+                Some((Some(key), _)) => key.to_string(),
+                Some((None, builder)) => format!("a build of {builder}"),
+                None => "a build that ends".into(),
+            }
+        });
+        let holders: Vec<String> = holders.collect();
+        if holders.is_empty() {
+            format!("{}, for which others waited earlier", busy.lock)
+        } else {
+            format!("{}, which {} has", busy.lock, holders.join(" and "))
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "core_locks_tests.rs"]
+mod tests;
