@@ -32,8 +32,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Certificates and the two ends of TLS; what is wrong with one has a day in it.
     ("tls", &["model", "clock"]),
     ("steps", &["model", "syntax", "expr", "xml", "locks"]),
-    // Reads its own settings, as steps and factories do, and what `svn` prints.
-    ("changes", &["model", "syntax", "process", "xml"]),
+    // Reads its own settings, as steps and factories do, and what `svn` prints. Who knocks at a
+    // hook has its secret.
+    ("changes", &["model", "syntax", "process", "xml", "secrets"]),
     ("wire", &["model"]),
     ("logs", &["model"]),
     ("slave", &["model", "process", "wire", "logs", "tls"]),
@@ -84,7 +85,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     (
         "web",
-        &["model", "clock", "logs", "store", "config", "master"],
+        // Of changes the hooks only: what knocks is handed on as it came.
+        &[
+            "model", "clock", "logs", "store", "config", "changes", "master",
+        ],
     ),
     ("client", &["model"]),
     ("scaffold", &[]),

@@ -9,6 +9,8 @@ use crate::syntax::Problem;
 use crate::syntax::plain;
 
 use super::branches::Patterns;
+use super::hooks::Dialect;
+use super::hooks::HookSettings;
 use super::settings::masked;
 use super::split::Prefix;
 use super::split::Split;
@@ -37,6 +39,48 @@ pub(crate) const KINDS: &[SourceKind] = &[
         example: "svnurl = https://example.org/svn\nsplit_file = branches\nproject = Hello",
         read: |keys| svn(keys).map(Settings::Svn),
     },
+    SourceKind {
+        name: "base",
+        aliases: &["hook", "change_hook"],
+        summary: "Takes changes that are sent as a form, one at a time.",
+        example: "secret = ${secret:hook}\nproject = Hello",
+        read: |keys| HookSettings::read(keys, Dialect::Base).map(Settings::Hook),
+    },
+    SourceKind {
+        name: "github",
+        aliases: &[],
+        summary: "Takes the pushes that GitHub tells of.",
+        example: "secret = ${secret:github}\nbranches = main release/*",
+        read: |keys| HookSettings::read(keys, Dialect::GitHub).map(Settings::Hook),
+    },
+    SourceKind {
+        name: "gitlab",
+        aliases: &[],
+        summary: "Takes the pushes that GitLab tells of.",
+        example: "secret = ${secret:gitlab}",
+        read: |keys| HookSettings::read(keys, Dialect::GitLab).map(Settings::Hook),
+    },
+    SourceKind {
+        name: "bitbucket",
+        aliases: &[],
+        summary: "Takes the pushes that Bitbucket tells of, the service or the server.",
+        example: "secret = ${secret:bitbucket}\nrepository = https://bitbucket.org/example/hello.git",
+        read: |keys| HookSettings::read(keys, Dialect::Bitbucket).map(Settings::Hook),
+    },
+    SourceKind {
+        name: "gitea",
+        aliases: &["forgejo", "gogs"],
+        summary: "Takes the pushes that Gitea or Forgejo tell of.",
+        example: "secret = ${secret:gitea}",
+        read: |keys| HookSettings::read(keys, Dialect::Gitea).map(Settings::Hook),
+    },
+    SourceKind {
+        name: "poller",
+        aliases: &["poller_hook"],
+        summary: "Has pollers look at once when somebody knocks.",
+        example: "secret = none",
+        read: |keys| HookSettings::read_poller(keys).map(Settings::Hook),
+    },
 ];
 
 /// A kind of source as the reader, the manual and the tests see it.
@@ -56,6 +100,7 @@ pub(crate) enum Settings {
     Git(Followed),
     Hg(Followed),
     Svn(SvnSettings),
+    Hook(HookSettings),
 }
 
 /// What is configured of a repository that is cloned to be polled.
@@ -323,23 +368,34 @@ impl Settings {
             Self::Git(it) => followed("GitPoller", it),
             Self::Hg(it) => followed("HgPoller", it),
             Self::Svn(it) => format!("SVNPoller: {}", masked(&it.url, &it.url)),
+            Self::Hook(it) => it.describe().to_owned(),
         }
     }
 
-    /// The program that it runs.
-    pub(crate) fn program(&self) -> &str {
+    /// The program that it runs, if it runs one.
+    pub(crate) fn program(&self) -> Option<&str> {
         match self {
-            Self::Git(it) => it.program.as_deref().unwrap_or("git"),
-            Self::Hg(it) => it.program.as_deref().unwrap_or("hg"),
-            Self::Svn(it) => it.program.as_deref().unwrap_or("svn"),
+            Self::Git(it) => Some(it.program.as_deref().unwrap_or("git")),
+            Self::Hg(it) => Some(it.program.as_deref().unwrap_or("hg")),
+            Self::Svn(it) => Some(it.program.as_deref().unwrap_or("svn")),
+            Self::Hook(_) => None,
         }
     }
 
-    /// The repository that its changes name.
-    pub(crate) fn repository(&self) -> &str {
+    /// The repository that its changes name, if it is always the same.
+    pub(crate) fn repository(&self) -> Option<&str> {
         match self {
-            Self::Git(it) | Self::Hg(it) => &it.url,
-            Self::Svn(it) => &it.url,
+            Self::Git(it) | Self::Hg(it) => Some(&it.url),
+            Self::Svn(it) => Some(&it.url),
+            Self::Hook(it) => it.repository(),
+        }
+    }
+
+    /// What is configured of it, if others knock at it.
+    pub(crate) const fn hook(&self) -> Option<&HookSettings> {
+        match self {
+            Self::Hook(it) => Some(it),
+            Self::Git(_) | Self::Hg(_) | Self::Svn(_) => None,
         }
     }
 
@@ -356,6 +412,8 @@ impl Settings {
                 it.url == url && is_branch
             }
             Self::Svn(it) => it.url == url.trim_end_matches('/'),
+            // Whoever knocks may forget to: it is polled all the same.
+            Self::Hook(_) => false,
         }
     }
 
@@ -363,6 +421,7 @@ impl Settings {
         match self {
             Self::Git(it) | Self::Hg(it) => it.poll_interval,
             Self::Svn(it) => it.poll_interval,
+            Self::Hook(_) => None,
         }
     }
 
@@ -372,6 +431,7 @@ impl Settings {
         let interval = match &mut self {
             Self::Git(it) | Self::Hg(it) => &mut it.poll_interval,
             Self::Svn(it) => &mut it.poll_interval,
+            Self::Hook(_) => return self,
         };
         interval.get_or_insert(usual);
         self
@@ -480,7 +540,7 @@ mod tests {
          --> master.ini:1:2
           |
         1 | [source:x]
-          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`
+          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
         ");
         insta::assert_snapshot!(said("[source:git]\nrepourl = -x\nbranch = a\nbranches = b\npoll_interval = 0\nbrunch = c\n"), @"
         error[contradiction]: `branch` and `branches` say the same thing twice

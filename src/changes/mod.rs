@@ -13,6 +13,7 @@ mod branches;
 mod git_branches;
 mod git_poller;
 mod hg_poller;
+pub(crate) mod hooks;
 mod kinds;
 mod mirror;
 mod poll;

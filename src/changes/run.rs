@@ -66,5 +66,7 @@ pub(crate) async fn run(
             let poller = SvnPoller::new(name.to_owned(), it.clone(), interval, workdir);
             poll::run(poller, sink, stop, wake).await;
         }
+        // It waits for nothing: who knocks is let in by the pages.
+        Settings::Hook(_) => stop.cancelled().await,
     }
 }

@@ -52,7 +52,9 @@ pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
 fn check_programs(plan: &Plan, problems: &mut Problems) {
     let mut seen: Vec<&str> = Vec::new();
     for source in &plan.sources {
-        let program = source.settings.program();
+        let Some(program) = source.settings.program() else {
+            continue;
+        };
         if seen.contains(&program) || find_program(program).is_some() {
             continue;
         }

@@ -61,7 +61,7 @@ pub(crate) fn text(plan: &Plan, asked: &Change) -> String {
     let source = plan
         .sources
         .iter()
-        .find(|it| it.settings.repository() == asked.repository);
+        .find(|it| it.settings.repository() == Some(asked.repository.as_str()));
     out.push_str(&match source {
         Some(source) => {
             format!(
@@ -117,7 +117,7 @@ pub(crate) fn hint(plan: &Plan, asked: &Change) -> Option<String> {
     let mut names: Vec<_> = plan
         .sources
         .iter()
-        .map(|it| it.settings.repository())
+        .filter_map(|it| it.settings.repository())
         .collect();
     names.sort_unstable();
     names.dedup();
@@ -153,7 +153,7 @@ pub(crate) fn to_json(plan: &Plan, asked: &Change) -> Json {
     let source = plan
         .sources
         .iter()
-        .find(|it| it.settings.repository() == asked.repository);
+        .find(|it| it.settings.repository() == Some(asked.repository.as_str()));
     json!({
         "source": source.map(|it| show::hidden(&it.name)),
         "hint": hint(plan, asked),

@@ -194,6 +194,7 @@ fn plan(
     explain_left_out(&built.left_out, problems);
     let mut plan = derive::plan(master.as_ref()?, &slaves, &read)?;
     plan.sources = source::join(followed.sources, sources);
+    source::check_wakes(&plan.sources, problems);
     plan.schedulers = all;
     plan.master.validation = validation?;
     plan.locks = locks;

@@ -6,8 +6,11 @@ use super::Origin;
 use super::SourcePlan;
 use super::master::Master;
 use crate::changes;
+use crate::changes::hooks::HookSettings;
 use crate::factories::Repository;
+use crate::syntax::Code;
 use crate::syntax::Keys;
+use crate::syntax::Problem;
 use crate::syntax::Problems;
 use crate::syntax::Section;
 
@@ -29,6 +32,24 @@ pub(super) fn read(
             how: format!("[{}]", section.name),
         },
     }))
+}
+
+/// That there is every poller which a hook is to wake.
+pub(super) fn check_wakes(sources: &[Arc<SourcePlan>], problems: &mut Problems) {
+    let pollers = sources.iter().filter(|it| it.settings.hook().is_none());
+    let pollers: Vec<&str> = pollers.map(|it| it.name.as_str()).collect();
+    for hook in sources {
+        for name in hook.settings.hook().map_or(&[][..], HookSettings::wakes) {
+            if !pollers.contains(&name.as_str()) {
+                let what = format!(
+                    "source `{}` is to wake `{name}`, which is no poller",
+                    hook.name
+                );
+                let problem = Problem::error(Code::UnknownName, what).at(&hook.origin.place);
+                problems.note(problem.did_you_mean(name, pollers.iter().copied()));
+            }
+        }
+    }
 }
 
 /// The sources of the sections, behind those that are `derived`: what a

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,6 +111,8 @@ pub(crate) struct Crew {
     shutdown: Mutex<Option<CleanShutdown>>,
     live: Mutex<HashMap<BuildKey, Live>>,
     sources: Mutex<BTreeMap<String, SourceView>>,
+    /// Has a source look now, by its name.
+    wakers: Mutex<BTreeMap<String, Arc<Notify>>>,
 }
 
 /// The configuration in force, and its number once it was written down.
@@ -164,6 +167,7 @@ impl Crew {
             shutdown: Mutex::default(),
             live: Mutex::default(),
             sources: Mutex::default(),
+            wakers: Mutex::default(),
         })
     }
 
@@ -212,6 +216,27 @@ impl Crew {
 
     pub(crate) fn sources(&self) -> MutexGuard<'_, BTreeMap<String, SourceView>> {
         locked(&self.sources)
+    }
+
+    /// What has the source of this name look.
+    pub(crate) fn waker(&self, source: &str) -> Arc<Notify> {
+        let mut wakers = locked(&self.wakers);
+        Arc::clone(wakers.entry(source.to_owned()).or_default())
+    }
+
+    /// Has these sources look now, or all; `false` if there is none of them.
+    pub(crate) fn wake_sources(&self, names: &[String]) -> bool {
+        let plan = self.plan();
+        let polled = plan
+            .sources
+            .iter()
+            .filter(|it| it.settings.hook().is_none());
+        let mut found = false;
+        for source in polled.filter(|it| names.is_empty() || names.contains(&it.name)) {
+            self.waker(&source.name).notify_one();
+            found = true;
+        }
+        found
     }
 
     /// Whether a task of this process drives the build.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -29,8 +28,8 @@ pub(crate) async fn poll(crew: Arc<Crew>, source: Arc<SourcePlan>, stop: Cancell
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let workdir = crew.dir.join("pollers").join(dir);
+    let wake = crew.waker(name);
     let sink = Arc::new(Ports(crew));
-    let wake = Arc::new(Notify::new());
     changes::run(name, &source.settings, workdir, sink, stop, wake).await;
 }
 

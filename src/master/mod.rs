@@ -21,6 +21,7 @@ pub(crate) mod fleet;
 mod gate;
 pub(crate) mod handle;
 mod holding;
+pub(crate) mod hooks;
 mod keeper;
 mod launch;
 mod launch_command;

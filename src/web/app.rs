@@ -54,6 +54,7 @@ use super::frame::Frame;
 use super::frame::ShutdownLine;
 use super::frame::TroubleLine;
 use super::home;
+use super::hooks;
 use super::json;
 use super::locks;
 use super::log;
@@ -83,6 +84,11 @@ impl App {
             templates,
             template_problem: Mutex::default(),
         }
+    }
+
+    /// Whether this port acts at all.
+    pub(super) fn may_act(&self) -> bool {
+        self.access != Access::ReadOnly
     }
 
     /// Runs reading verbs on one snapshot of the store.
@@ -241,8 +247,18 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
             Arc::clone(&app),
             failure::draw,
         ))
+        // Programs knock here, from anywhere: they show a secret, and get no pages.
+        .merge(knocks())
         .layer(middleware::map_response(harden))
         .with_state(app)
+}
+
+/// The hooks, at which others knock.
+fn knocks() -> Router<Shared> {
+    Router::new()
+        .route("/change_hook", get(hooks::usual).post(hooks::usual))
+        .route("/change_hook/{name}", get(hooks::named).post(hooks::named))
+        .layer(CatchPanicLayer::new())
 }
 
 /// Addresses that have no page of their own lead to the page above.

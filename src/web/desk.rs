@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::changes::hooks::Knock;
 use crate::config::Plan;
 use crate::master::MasterHandle;
 use crate::master::handle::Denied;
@@ -15,6 +16,7 @@ use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockView;
 use crate::master::pauses::Pause;
 use crate::master::troubles::Trouble;
@@ -70,6 +72,13 @@ pub(super) trait Desk: Send + Sync {
     fn begin_shutdown<'a>(&'a self, by: Option<&'a str>) -> Answer<'a, Result<(), Denied>>;
     fn cancel_shutdown(&self) -> Answer<'_, bool>;
     fn reload(&self) -> Answer<'_, Result<String, String>>;
+    /// See [`MasterHandle::knock`].
+    fn knock<'a>(
+        &'a self,
+        name: &'a str,
+        knock: Knock,
+        open: bool,
+    ) -> Answer<'a, Result<bool, KnockError>>;
 }
 
 impl Desk for MasterHandle {
@@ -168,5 +177,14 @@ impl Desk for MasterHandle {
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {
         Box::pin(MasterHandle::reload(self))
+    }
+
+    fn knock<'a>(
+        &'a self,
+        name: &'a str,
+        knock: Knock,
+        open: bool,
+    ) -> Answer<'a, Result<bool, KnockError>> {
+        Box::pin(MasterHandle::knock(self, name, knock, open))
     }
 }

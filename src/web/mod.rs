@@ -40,6 +40,7 @@ mod log_text;
 mod actions;
 mod api;
 mod events;
+mod hooks;
 mod json;
 
 #[cfg(test)]

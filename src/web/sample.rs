@@ -11,6 +11,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
+use crate::changes::hooks::Knock;
+use crate::changes::hooks::Refused;
 use crate::clock;
 use crate::config;
 use crate::config::BuilderOrder;
@@ -26,6 +28,7 @@ use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockUserView;
 use crate::master::lock_view::LockView;
 use crate::master::pauses::Pause;
@@ -711,5 +714,22 @@ impl Desk for SampleDesk {
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {
         Box::pin(async move { Ok("builders: 4 kept\n".to_owned()) })
+    }
+
+    fn knock<'a>(
+        &'a self,
+        name: &'a str,
+        knock: Knock,
+        open: bool,
+    ) -> Answer<'a, Result<bool, KnockError>> {
+        Box::pin(async move {
+            match name {
+                "base" if open => Ok(!knock.body.is_empty()),
+                "base" => Err(KnockError::ReadOnly),
+                "github" => Err(Refused::Forged("not signed").into()),
+                "strange" => Err(Refused::Strange("a form".into()).into()),
+                _ => Err(KnockError::Unknown(name.to_owned())),
+            }
+        })
     }
 }

@@ -486,6 +486,36 @@ async fn other_sites_cannot_act() {
 }
 
 #[tokio::test]
+async fn who_knocks_gets_a_line_that_says_what_came_of_it() {
+    let (_desk, router) = full().await;
+    let from_outside = [
+        ("origin", "https://forge.test"),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    for (path, body, status, said) in [
+        ("/change_hook", "who=ann", 200, "OK\n"),
+        ("/change_hook/base", "", 200, "no changes found\n"),
+        ("/change_hook/github", "{}", 401, "not signed\n"),
+        ("/change_hook/strange", "{}", 415, "a form\n"),
+        (
+            "/change_hook/gitlab",
+            "",
+            400,
+            "there is no hook `gitlab`; its source would be `[source:gitlab]`\n",
+        ),
+    ] {
+        let answer = post(&router, path, &from_outside, body).await;
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (status, said),
+            "{path}"
+        );
+        let again = get(&router, path).await;
+        assert_eq!(again.status, status, "asking is knocking: {path}");
+    }
+}
+
+#[tokio::test]
 async fn the_public_port_only_shows() {
     let desk = SampleDesk::new().await;
     let router = router(Arc::clone(&desk) as Arc<_>, Access::ReadOnly);
@@ -508,6 +538,10 @@ async fn the_public_port_only_shows() {
         );
     }
     assert!(desk.asked.lock().expect("not poisoned").is_empty());
+    let open_hook = post(&router, "/change_hook", &[], "who=ann").await;
+    assert_eq!(open_hook.status, 403);
+    let with_secret = post(&router, "/change_hook/github", &[], "").await;
+    assert_eq!(with_secret.status, 401, "it is asked for its secret");
 }
 
 /// Every address that acts, with a form that it would take, and the key that refuses it.

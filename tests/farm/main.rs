@@ -16,6 +16,7 @@ mod facts;
 mod farm;
 mod full;
 mod hello;
+mod hooks;
 mod journey;
 mod launched;
 mod limits;

@@ -1,0 +1,104 @@
+//! Bitbucket, the service and the server: pushes to several branches at once.
+
+use serde_json::Value as Json;
+
+use crate::model::NewChange;
+
+use super::Commit;
+use super::Knock;
+use super::Refused;
+use super::address;
+use super::branch_of;
+use super::in_order;
+use super::is_nothing;
+use super::text;
+
+pub(super) fn read(knock: &Knock, known: &[String]) -> Result<Vec<NewChange>, Refused> {
+    let document = knock.document()?;
+    let Json::Object(_) = document else {
+        return Err(Refused::Bad("the payload is no JSON object".into()));
+    };
+    if let Json::Array(pushed) = &document["push"]["changes"] {
+        return pushes(&document, pushed, known);
+    }
+    if let Json::Array(moved) = &document["changes"] {
+        return Ok(refs(&document, moved, known));
+    }
+    match knock.header("x-event-key") {
+        // A pull request, an issue, a ping.
+        Some(key) if key != "repo:push" && key != "repo:refs_changed" => Ok(Vec::new()),
+        _ => Err(Refused::Bad(
+            "the payload has no list of `push.changes` or `changes`".into(),
+        )),
+    }
+}
+
+/// What the service sends: each branch with the newest of its commits, newest first.
+fn pushes(document: &Json, pushed: &[Json], known: &[String]) -> Result<Vec<NewChange>, Refused> {
+    let web = text(document, "repository/links/html/href");
+    let cloned = format!("{web}.git");
+    let ssh = format!(
+        "git@bitbucket.org:{}.git",
+        text(document, "repository/full_name")
+    );
+    let repository = address(&[web, cloned.as_str(), ssh.as_str()], known).to_owned();
+    let mut changes = Vec::new();
+    for it in pushed {
+        if text(it, "new/type") != "branch" {
+            continue;
+        }
+        let branch = text(it, "new/name");
+        let head = text(it, "new/target/hash");
+        let mut of_branch = Vec::new();
+        for commit in it["commits"].as_array().into_iter().flatten() {
+            let revision = text(commit, "hash");
+            if revision.is_empty() {
+                return Err(Refused::Bad("a commit of the payload has no `hash`".into()));
+            }
+            let commit = Commit {
+                revision,
+                author: text(commit, "author/raw").to_owned(),
+                comments: text(commit, "message"),
+                url: text(commit, "links/html/href"),
+                when: text(commit, "date"),
+                files: Vec::new(),
+            };
+            of_branch.push(commit.into_change(branch, &repository));
+        }
+        changes.extend(in_order(of_branch, head));
+    }
+    Ok(changes)
+}
+
+/// What the server sends: where each branch is now.
+fn refs(document: &Json, moved: &[Json], known: &[String]) -> Vec<NewChange> {
+    let links = document["repository"]["links"]["clone"].as_array();
+    let links = links.into_iter().flatten();
+    let addresses: Vec<&str> = links.map(|it| text(it, "href")).collect();
+    let repository = address(&addresses, known);
+    let moved = moved.iter().filter_map(|it| {
+        let branch = branch_of(text(it, "ref/id"))?;
+        let revision = text(it, "toHash");
+        if revision.is_empty() || is_nothing(revision) {
+            return None;
+        }
+        let name = ["actor/displayName", "actor/name"];
+        let name = name
+            .iter()
+            .map(|it| text(document, it))
+            .find(|it| !it.is_empty());
+        let commit = Commit {
+            revision,
+            author: super::person(
+                name.unwrap_or_default(),
+                text(document, "actor/emailAddress"),
+            ),
+            comments: "",
+            url: "",
+            when: text(document, "date"),
+            files: Vec::new(),
+        };
+        Some(commit.into_change(branch, repository))
+    });
+    moved.collect()
+}

@@ -1,0 +1,72 @@
+//! GitHub, Gitea and Forgejo: a push with its commits.
+
+use serde_json::Value as Json;
+
+use crate::model::NewChange;
+
+use super::Commit;
+use super::Knock;
+use super::Refused;
+use super::address;
+use super::branch_of;
+use super::in_order;
+use super::is_nothing;
+use super::person;
+use super::text;
+use super::texts;
+
+pub(super) fn read(
+    knock: &Knock,
+    event: &str,
+    known: &[String],
+) -> Result<Vec<NewChange>, Refused> {
+    let document = knock.document()?;
+    // Who sends no name of the event sends pushes only.
+    if knock.header(event).is_some_and(|it| it != "push") {
+        return Ok(Vec::new());
+    }
+    let Json::Object(_) = document else {
+        return Err(Refused::Bad("the payload is no JSON object".into()));
+    };
+    let name = text(&document, "ref");
+    if name.is_empty() {
+        return Err(Refused::Bad("the payload names no `ref`".into()));
+    }
+    let after = text(&document, "after");
+    let Some(branch) = branch_of(name).filter(|_| !is_nothing(after)) else {
+        return Ok(Vec::new());
+    };
+    let addresses = ["url", "html_url", "clone_url", "git_url", "ssh_url"];
+    let addresses = addresses.map(|it| text(&document["repository"], it));
+    // The API's own address of it is nobody's clone.
+    let is_api = |it: &&str| !it.contains("/api/v1/") && !it.contains("api.github.com");
+    let addresses: Vec<&str> = addresses.into_iter().filter(is_api).collect();
+    let repository = address(&addresses, known);
+    let Json::Array(commits) = &document["commits"] else {
+        return Err(Refused::Bad("the payload has no list of `commits`".into()));
+    };
+    let changes = commits.iter().map(|it| change(it, branch, repository));
+    let changes: Result<Vec<NewChange>, Refused> = changes.collect();
+    Ok(in_order(changes?, after))
+}
+
+/// A commit as these forges and GitLab describe it.
+pub(super) fn change(it: &Json, branch: &str, repository: &str) -> Result<NewChange, Refused> {
+    let revision = text(it, "id");
+    if revision.is_empty() {
+        return Err(Refused::Bad("a commit of the payload has no `id`".into()));
+    }
+    let lists = ["added", "modified", "removed"];
+    let commit = Commit {
+        revision,
+        author: match text(it, "author/name") {
+            "" => person(text(it, "author/username"), text(it, "author/email")),
+            name => person(name, text(it, "author/email")),
+        },
+        comments: text(it, "message"),
+        url: text(it, "url"),
+        when: text(it, "timestamp"),
+        files: lists.iter().flat_map(|list| texts(&it[*list])).collect(),
+    };
+    Ok(commit.into_change(branch, repository))
+}
