@@ -215,7 +215,9 @@ pub(super) fn steps() -> Vec<Page> {
     let pages = all.map(|it| {
         let groups: &[&str] = match it.name {
             "git" | "mercurial" | "svn" => &["checkout", "step"],
-            "compile" | "test" | "perl_module_test" => &["warnings", "command", "step"],
+            "warning_counting_shell_command" | "compile" | "test" | "perl_module_test" => {
+                &["warnings", "command", "step"]
+            }
             "make_directory" | "remove_directory" => &["directory", "step"],
             "trigger" | "file_exists" => &["step"],
             name if name.ends_with("download") => &["download", "step"],

@@ -53,3 +53,15 @@ impl Output for LogSlice {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
+
+/// A command that said nothing.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+impl Output for Silent {
+    fn lines(&self, _: &mut dyn FnMut(Channel, &str)) {}
+
+    fn stdout(&self, _: usize) -> String {
+        String::new()
+    }
+}

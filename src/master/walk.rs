@@ -15,7 +15,7 @@ use crate::logs::append::LogFile;
 use crate::logs::disk;
 use crate::master::build::{Build, STOPPED};
 use crate::master::command::{CommandLine, Finish};
-use crate::master::output::LogSlice;
+use crate::master::output::{LogSlice, Silent};
 use crate::master::receive::{Receiver, SettleError};
 use crate::master::seen::{self, Around};
 use crate::master::side_logs::SideLogs;
@@ -36,6 +36,9 @@ use crate::wire::WireCommand;
 
 /// How long a log that has ended is left whole for those who watch it.
 const WATCHED: Duration = Duration::from_secs(5);
+
+/// Of so many commands of a step that has ended, secrets are learnt again.
+const COMMANDS_LEARNT: usize = 8;
 
 impl Build {
     /// Goes from step to step to the end; `earlier` is the step that was running when an
@@ -418,18 +421,28 @@ impl Build {
     }
 
     /// Learns again which secrets a step had that ended before the master was restarted: a
-    /// later one must not print them either. What it runs first tells.
+    /// later one must not print them either. What it runs tells, as long as all goes well.
     pub(super) fn learn_secrets(&mut self, index: usize) {
         let properties = self.properties.clone();
         self.look_round(index);
         let mut run = self.steps[index].body.begin();
-        let said = self.with_cx(index, |cx| run.advance(cx, None));
-        self.properties = properties;
-        if let Ok(Move::Run(command)) = said
-            && let Err(error) = self.reveal(&command)
-        {
-            warn!(build = %self.key, reason = %error, "a secret of an earlier step is not masked");
+        let well = Exit::new(0, ExitCause::Exited, 0);
+        let ended = Ended {
+            exit: &well,
+            output: &Silent,
+        };
+        let mut last = None;
+        for _ in 0..COMMANDS_LEARNT {
+            let said = self.with_cx(index, |cx| run.advance(cx, last));
+            let Ok(Move::Run(command)) = said else {
+                break;
+            };
+            if let Err(error) = self.reveal(&command) {
+                warn!(build = %self.key, reason = %error, "a secret of an earlier step is not masked");
+            }
+            last = Some(&ended);
         }
+        self.properties = properties;
     }
 
     /// Commands that were stopped or lost are not for the step to judge.

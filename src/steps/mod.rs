@@ -45,6 +45,7 @@ mod texts;
 mod tree_size;
 mod trigger;
 mod upload;
+mod warning_counting;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -94,6 +95,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     svn::KIND,
     shell::KIND,
     configure::KIND,
+    warning_counting::KIND,
     compile::KIND,
     test::KIND,
     pyflakes::KIND,

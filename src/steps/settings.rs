@@ -20,6 +20,7 @@ use super::line::rendered;
 use super::line::shown;
 use super::paths;
 use super::read;
+use super::read::Switch;
 use super::terms::RunTerms;
 
 /// The common parameters of the shell family.
@@ -31,9 +32,9 @@ pub(crate) struct Settings {
     pub(crate) env: BTreeMap<String, Option<Text>>,
     pub(crate) timeout: Option<Amount>,
     pub(crate) max_time: Option<Amount>,
-    pub(crate) want_stdout: bool,
-    pub(crate) want_stderr: bool,
-    pub(crate) log_environ: bool,
+    pub(crate) want_stdout: Switch,
+    pub(crate) want_stderr: Switch,
+    pub(crate) log_environ: Switch,
     pub(crate) terms: RunTerms,
     /// Shown while it runs.
     pub(crate) description: Option<Vec<Text>>,
@@ -51,9 +52,9 @@ impl Default for Settings {
             env: BTreeMap::new(),
             timeout: Some(TIMEOUT.into()),
             max_time: None,
-            want_stdout: true,
-            want_stderr: true,
-            log_environ: true,
+            want_stdout: Switch::Fixed(true),
+            want_stderr: Switch::Fixed(true),
+            log_environ: Switch::Fixed(true),
             terms: RunTerms::default(),
             description: None,
             description_done: None,
@@ -76,9 +77,9 @@ impl Settings {
         let env = read::env(keys, "env");
         let timeout = read::limit(keys, "timeout", Some(TIMEOUT));
         let max_time = read::limit(keys, "max_time", None);
-        let want_stdout = keys.or("want_stdout", true);
-        let want_stderr = keys.or("want_stderr", true);
-        let log_environ = keys.or("log_environ", true);
+        let want_stdout = keys.or("want_stdout", Switch::Fixed(true));
+        let want_stderr = keys.or("want_stderr", Switch::Fixed(true));
+        let log_environ = keys.or("log_environ", Switch::Fixed(true));
         let terms = RunTerms::read(keys);
         let description = read::words(keys, "description");
         let description_done = read::words(keys, "description_done");
@@ -107,9 +108,9 @@ impl Settings {
         environment(cx, &self.env, &mut shell)?;
         shell.timeout = read::length("timeout", self.timeout.as_ref(), cx)?;
         shell.max_time = read::length("max_time", self.max_time.as_ref(), cx)?;
-        shell.want_stdout = self.want_stdout;
-        shell.want_stderr = self.want_stderr;
-        shell.log_environ = self.log_environ;
+        shell.want_stdout = self.want_stdout.is_on("want_stdout", cx)?;
+        shell.want_stderr = self.want_stderr.is_on("want_stderr", cx)?;
+        shell.log_environ = self.log_environ.is_on("log_environ", cx)?;
         self.terms.apply(&mut shell, cx)?;
         Ok(shell)
     }
