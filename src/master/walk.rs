@@ -232,9 +232,14 @@ impl Build {
                 Move::Run(command) => Some(self.reveal(command)),
                 Move::Trigger(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
             };
+            let logfiles: Vec<String> = match &said {
+                Move::Run(Command::Shell(shell)) => shell.logfiles.keys().cloned().collect(),
+                _ => Vec::new(),
+            };
             if let Some((exit, end)) = was.and_then(|it| it.end) {
                 self.records[index].tally(&exit);
-                last = Some((exit, LogSlice::new(&path, row.log_start, end)));
+                let logs = self.logs_of(index, place, &logfiles);
+                last = Some((exit, LogSlice::new(&path, row.log_start, end).with(logs)));
                 place += 1;
                 continue;
             }
@@ -336,9 +341,18 @@ impl Build {
             if let Some(verdict) = self.judge_cut(index, run, &exit) {
                 return verdict;
             }
-            last = Some((exit, LogSlice::new(&path, row.log_start, end)));
+            let logs = self.logs_of(index, place, &logfiles);
+            last = Some((exit, LogSlice::new(&path, row.log_start, end).with(logs)));
             place += 1;
         }
+    }
+
+    /// Where the logs of a command's files are, as far as they are there.
+    fn logs_of(&self, index: usize, place: u32, names: &[String]) -> Vec<PathBuf> {
+        let shown = names.iter().map(|it| shown_name(it, place));
+        let record = |name: String| self.records[index].logs.iter().find(|it| it.name == name);
+        let there = shown.filter_map(record);
+        there.map(|it| self.log_path(&it.file)).collect()
     }
 
     /// Makes room for what the slave is to send.
@@ -370,11 +384,7 @@ impl Build {
         };
         let mut planned: Vec<(String, LogRecord)> = Vec::new();
         for (name, logfile) in &shell.logfiles {
-            // A step of many commands may have logs of one name from several.
-            let shown = match place {
-                0 => name.clone(),
-                _ => format!("{name}_{place}"),
-            };
+            let shown = shown_name(name, place);
             let known = self.records[index].logs.iter();
             if let Some(record) = known.clone().find(|it| it.name == shown) {
                 planned.push((name.clone(), record.clone()));
@@ -590,6 +600,14 @@ impl Build {
             step: self.records[index].number,
             outcome: verdict.outcome,
         });
+    }
+}
+
+/// A step of many commands may have logs of one name from several.
+fn shown_name(name: &str, place: u32) -> String {
+    match place {
+        0 => name.to_owned(),
+        _ => format!("{name}_{place}"),
     }
 }
 

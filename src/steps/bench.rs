@@ -38,6 +38,8 @@ pub(crate) struct Bench {
     pub(crate) changes: Vec<Change>,
     pub(crate) env: BTreeMap<String, Option<Text>>,
     pub(crate) seen: Values,
+    /// What is in the log files of its commands.
+    pub(crate) logfiles: Vec<String>,
     name: String,
     flags: Flags,
     run: Box<dyn Run>,
@@ -66,6 +68,7 @@ impl Bench {
             changes: Vec::new(),
             env: BTreeMap::new(),
             seen: Values::new(),
+            logfiles: Vec::new(),
             name: kind.step_name.to_owned(),
             flags: kind.flags,
             run: step.begin(),
@@ -81,6 +84,7 @@ impl Bench {
             changes: Vec::new(),
             env: BTreeMap::new(),
             seen: Values::new(),
+            logfiles: Vec::new(),
             name: plan.name.clone(),
             flags: plan.flags,
             run: plan.body.begin(),
@@ -108,7 +112,10 @@ impl Bench {
     /// Shows the step that its command ended with `code`; the next move is to run a program.
     pub(crate) fn ends_shell(&mut self, code: i32) -> Shell {
         let exit = Exit::new(code, ExitCause::Exited, 1);
-        let output = Said(Vec::new());
+        let output = Said {
+            lines: Vec::new(),
+            logfiles: Vec::new(),
+        };
         let ended = Ended {
             exit: &exit,
             output: &output,
@@ -135,12 +142,13 @@ impl Bench {
 
     /// Shows the step how its command ended, and tells its next move.
     pub(crate) fn ends_with(&mut self, exit: &Exit, lines: &[Line<'_>]) -> String {
-        let output = Said(
-            lines
-                .iter()
+        let lines = lines.iter();
+        let output = Said {
+            lines: lines
                 .map(|(channel, line)| (*channel, (*line).to_owned()))
                 .collect(),
-        );
+            logfiles: self.logfiles.clone(),
+        };
         self.advance(Some(&Ended {
             exit,
             output: &output,
@@ -292,18 +300,25 @@ pub(crate) fn run_program(dir: &Path, program: &str, argv: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-struct Said(Vec<(Channel, String)>);
+struct Said {
+    lines: Vec<(Channel, String)>,
+    logfiles: Vec<String>,
+}
 
 impl Output for Said {
     fn lines(&self, see: &mut dyn FnMut(Channel, &str)) {
-        for (channel, line) in &self.0 {
+        for (channel, line) in &self.lines {
             see(*channel, line);
         }
     }
 
+    fn logfile_lines(&self, see: &mut dyn FnMut(&str)) {
+        self.logfiles.iter().for_each(|it| see(it));
+    }
+
     fn stdout(&self, limit: usize) -> String {
         let mut text = String::new();
-        for (channel, line) in &self.0 {
+        for (channel, line) in &self.lines {
             if *channel == Channel::Stdout {
                 text.push_str(line);
                 text.push('\n');
@@ -381,7 +396,11 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
         }
     };
     let exit = Exit::new(code, ExitCause::Exited, 1);
-    (exit, Said(said))
+    let output = Said {
+        lines: said,
+        logfiles: Vec::new(),
+    };
+    (exit, output)
 }
 
 fn done<T>(result: std::io::Result<T>) -> i32 {

@@ -103,7 +103,8 @@ impl Run for HLint {
                 tally::push_line(&mut warnings, line);
             }
         });
-        let outcome = if !ended.exit.is_success() {
+        let outcomes = &self.settings.outcomes;
+        let outcome = if !outcomes.seen(ended.exit).is_success() {
             Outcome::Failure
         } else if count > 0 {
             Outcome::Warnings
@@ -125,7 +126,7 @@ impl Run for HLint {
         if count > 0 {
             verdict.logs.push(("warnings".into(), warnings));
         }
-        Ok(Move::Done(verdict))
+        Ok(Move::Done(outcomes.applied(cx, ended, verdict)))
     }
 }
 

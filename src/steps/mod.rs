@@ -24,6 +24,7 @@ mod hlint;
 mod line;
 pub(crate) mod mercurial;
 mod one_command;
+mod outcomes;
 mod paths;
 mod perl_module_test;
 pub(crate) mod plan;
@@ -321,6 +322,9 @@ pub(crate) struct Ended<'a> {
 pub(crate) trait Output {
     /// Shows each line without its line end, headers included.
     fn lines(&self, see: &mut dyn FnMut(Channel, &str));
+
+    /// Shows each line of the files that are logs of their own.
+    fn logfile_lines(&self, _see: &mut dyn FnMut(&str)) {}
 
     /// The first `limit` bytes of its standard output.
     fn stdout(&self, limit: usize) -> String;

@@ -101,7 +101,13 @@ impl<J: Judge> Run for Running<J> {
         match (&self.place, last) {
             (Place::Command, Some(ended)) => {
                 let done = self.done_text(cx);
-                return Ok(Move::Done(self.step.judge.judge(cx, ended, done)));
+                let outcomes = &self.step.settings.outcomes;
+                let seen = Ended {
+                    exit: &outcomes.seen(ended.exit),
+                    output: ended.output,
+                };
+                let verdict = self.step.judge.judge(cx, &seen, done);
+                return Ok(Move::Done(outcomes.applied(cx, ended, verdict)));
             }
             (Place::Asked, Some(ended)) => judge.hears(ended),
             (_, _) => {

@@ -18,6 +18,7 @@ use super::StepError;
 use super::line::Line;
 use super::line::rendered;
 use super::line::shown;
+use super::outcomes::Outcomes;
 use super::paths;
 use super::read;
 use super::read::Switch;
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) want_stderr: Switch,
     pub(crate) log_environ: Switch,
     pub(crate) terms: RunTerms,
+    /// What ends and lines count as.
+    pub(crate) outcomes: Outcomes,
     /// Shown while it runs.
     pub(crate) description: Option<Vec<Text>>,
     /// Shown when it is done.
@@ -56,6 +59,7 @@ impl Default for Settings {
             want_stderr: Switch::Fixed(true),
             log_environ: Switch::Fixed(true),
             terms: RunTerms::default(),
+            outcomes: Outcomes::default(),
             description: None,
             description_done: None,
         }
@@ -81,6 +85,7 @@ impl Settings {
         let want_stderr = keys.or("want_stderr", Switch::Fixed(true));
         let log_environ = keys.or("log_environ", Switch::Fixed(true));
         let terms = RunTerms::read(keys);
+        let outcomes = Outcomes::read(keys);
         let description = read::words(keys, "description");
         let description_done = read::words(keys, "description_done");
         Some(Self {
@@ -92,6 +97,7 @@ impl Settings {
             want_stderr: want_stderr?,
             log_environ: log_environ?,
             terms: terms?,
+            outcomes: outcomes?,
             description: description?,
             description_done: description_done?,
         })
