@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::expr::Values;
 use crate::model::Change;
+use crate::model::ChangeId;
 use crate::model::Channel;
 use crate::model::Command;
 use crate::model::Exit;
@@ -17,6 +18,7 @@ use crate::model::Shell;
 use crate::model::ShellLine;
 use crate::model::SourceStamp;
 use crate::model::Text;
+use crate::model::Timestamp;
 
 use super::Cx;
 use super::Ended;
@@ -58,6 +60,24 @@ pub(crate) fn err(line: &str) -> Line<'_> {
 
 pub(crate) fn header(line: &str) -> Line<'_> {
     (Channel::Header, line)
+}
+
+/// A change of these files.
+pub(crate) fn change(files: &[&str]) -> Change {
+    Change {
+        id: ChangeId(1),
+        author: "ann".into(),
+        files: files.iter().map(|it| (*it).to_owned()).collect(),
+        comments: String::new(),
+        revision: None,
+        branch: None,
+        category: None,
+        revlink: String::new(),
+        repository: String::new(),
+        project: String::new(),
+        when: Timestamp(0),
+        properties: Properties::new(),
+    }
 }
 
 impl Bench {

@@ -44,6 +44,7 @@ mod terms;
 mod test;
 mod texts;
 mod tree_size;
+mod trial;
 mod trigger;
 mod upload;
 mod warning_counting;
@@ -104,6 +105,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     hlint::KIND,
     sphinx::KIND,
     epydoc::KIND,
+    trial::KIND,
     perl_module_test::KIND,
     subunit::KIND,
     tree_size::KIND,

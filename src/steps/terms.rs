@@ -91,6 +91,15 @@ impl RunTerms {
         })
     }
 
+    /// Adds a log that steps of a type have, unless this one has another of that name.
+    pub(super) fn add_logfile(&mut self, name: &str, path: &str) {
+        let file = LogfileText {
+            path: Text::literal(path),
+            follow: false,
+        };
+        self.logfiles.entry(name.to_owned()).or_insert(file);
+    }
+
     /// Gives the command these terms.
     pub(super) fn apply(&self, shell: &mut Shell, cx: &Cx<'_>) -> Result<(), StepError> {
         *shell.terms = self.fixed.clone();

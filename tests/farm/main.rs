@@ -33,6 +33,7 @@ mod stalls;
 mod strangers;
 mod terms;
 mod tls;
+mod tools;
 mod torture;
 mod triggers;
 mod upgrades;
