@@ -138,7 +138,7 @@ fn trial_tells_how_each_test_of_a_real_project_ended() {
 type = "trial"
 workdir = "PROJECT"
 testpath = "."
-python = "TOOLS/python"
+python = ["TOOLS/python", "-W", "always"]
 trial = "TOOLS/trial"
 tests = "words.test.test_words"
 
