@@ -219,7 +219,9 @@ pub(super) fn steps() -> Vec<Page> {
                 &["warnings", "command", "step"]
             }
             "make_directory" | "remove_directory" => &["directory", "step"],
-            "trigger" | "file_exists" => &["step"],
+            "trigger" | "file_exists" | "set_properties_from_env" | "master_shell_command" => {
+                &["step"]
+            }
             name if name.ends_with("download") => &["download", "step"],
             name if name.ends_with("upload") => &["upload", "step"],
             _ => &["command", "step"],

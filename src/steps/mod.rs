@@ -32,6 +32,7 @@ mod pyflakes;
 mod pylint;
 mod read;
 mod remove_pycs;
+mod set_properties_from_env;
 mod set_property;
 mod settings;
 mod shell;
@@ -111,6 +112,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     tree_size::KIND,
     remove_pycs::KIND,
     set_property::KIND,
+    set_properties_from_env::KIND,
     directory::MAKE,
     directory::REMOVE,
     trigger::KIND,
