@@ -230,6 +230,7 @@ impl Build {
             // What an earlier command was given is masked from here on too.
             let revealed = match &said {
                 Move::Run(command) => Some(self.reveal(command)),
+                Move::OnMaster(errand) => Some(self.reveal(&Command::Shell(errand.shell.clone()))),
                 Move::Trigger(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
             };
             let logfiles: Vec<String> = match &said {
@@ -255,9 +256,41 @@ impl Build {
             let build = self.id;
             if !is_met_again {
                 let session = self.crew.slaves.session(&self.slave.name);
-                spool = session.map(|it| it.facts.spool());
+                spool = match said {
+                    Move::OnMaster(_) => None,
+                    _ => session.map(|it| it.facts.spool()),
+                };
                 let spool = spool.clone();
                 self.due(move |verbs| verbs.start_command(build, row, spool.as_deref()));
+            }
+            let exit = match &said {
+                Move::Trigger(order) => Some(self.trigger(order, step, &mut log).await),
+                Move::OnMaster(errand) => {
+                    self.flush().await;
+                    let shell = match &revealed {
+                        Some(Command::Shell(shell)) => shell.clone(),
+                        _ => errand.shell.clone(),
+                    };
+                    let at = (row, spool.as_deref());
+                    Some(self.run_errand(errand, shell, at, &mut log).await)
+                }
+                Move::Run(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
+            };
+            if let Some(exit) = exit {
+                let (ended, end) = (exit.clone(), log.len());
+                self.due(move |verbs| verbs.finish_command(build, row, &ended, end));
+                if let Some(mut verdict) = self.judge_cut(index, run, &exit) {
+                    if matches!(
+                        (&said, &exit.cause),
+                        (Move::OnMaster(_), ExitCause::Lost(_))
+                    ) {
+                        blame_the_master(&mut verdict);
+                    }
+                    return verdict;
+                }
+                last = Some((exit, LogSlice::new(&path, row.log_start, end)));
+                place += 1;
+                continue;
             }
             let mut receipt = None;
             let command = match said {
@@ -268,17 +301,7 @@ impl Build {
                 }
                 Move::Run(command) => Ok(revealed.unwrap_or(command)),
                 Move::Send(piece) => supply::read(&self.crew.dir, piece).await,
-                Move::Trigger(order) => {
-                    let exit = self.trigger(&order, step, &mut log).await;
-                    let (said, end) = (exit.clone(), log.len());
-                    self.due(move |verbs| verbs.finish_command(build, row, &said, end));
-                    if let Some(verdict) = self.judge_cut(index, run, &exit) {
-                        return verdict;
-                    }
-                    last = Some((exit, LogSlice::new(&path, row.log_start, end)));
-                    place += 1;
-                    continue;
-                }
+                Move::Trigger(_) | Move::OnMaster(_) => unreachable!("it has ended here"),
                 Move::Done(verdict) => return verdict,
             };
             let planned = match &command {
@@ -444,8 +467,10 @@ impl Build {
         let mut last = None;
         for _ in 0..COMMANDS_LEARNT {
             let said = self.with_cx(index, |cx| run.advance(cx, last));
-            let Ok(Move::Run(command)) = said else {
-                break;
+            let command = match said {
+                Ok(Move::Run(command)) => command,
+                Ok(Move::OnMaster(errand)) => Command::Shell(errand.shell),
+                _ => break,
             };
             if let Err(error) = self.reveal(&command) {
                 warn!(build = %self.key, reason = %error, "a secret of an earlier step is not masked");
@@ -608,6 +633,14 @@ fn shown_name(name: &str, place: u32) -> String {
     match place {
         0 => name.to_owned(),
         _ => format!("{name}_{place}"),
+    }
+}
+
+/// It was not the slave that was lost.
+fn blame_the_master(verdict: &mut Verdict) {
+    for text in [&mut verdict.text, &mut verdict.build_text] {
+        text.truncate(text.len().saturating_sub(2));
+        text.extend(["master", "restarted"].map(str::to_owned));
     }
 }
 

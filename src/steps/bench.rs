@@ -207,7 +207,7 @@ impl Bench {
                     self.verdict = Some(verdict);
                     return told;
                 }
-                Ok(Move::Send(_) | Move::Receive(_)) | Err(_) => return told,
+                Ok(Move::Send(_) | Move::Receive(_) | Move::OnMaster(_)) | Err(_) => return told,
             }
         }
     }
@@ -264,6 +264,25 @@ fn told_of(next: &Result<Move, StepError>) -> String {
                 format!("{told}: {}", String::from_utf8_lossy(&it.bytes))
             }
         },
+        Ok(Move::OnMaster(it)) => {
+            let mut told = format!("on the master, in `{}`", it.shell.workdir);
+            if it.shell.terms.use_pty {
+                told.push_str(", on a terminal");
+            }
+            if !it.inherits {
+                let env = it.shell.env.iter();
+                let env =
+                    env.map(|(name, it)| format!("{name}={}", it.as_deref().unwrap_or_default()));
+                told.push_str(&format!(
+                    ", only with {}",
+                    env.collect::<Vec<_>>().join(" ")
+                ));
+            }
+            match &it.shell.line {
+                ShellLine::Argv(words) => format!("{told}: {}", words.join(" ")),
+                ShellLine::Script(text) => format!("{told}: sh: {text}"),
+            }
+        }
         Ok(Move::Trigger(order)) => {
             let names: Vec<_> = order.schedulers.iter().map(|it| it.as_str()).collect();
             let wait = if order.wait { " and wait" } else { "" };

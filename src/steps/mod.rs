@@ -22,6 +22,7 @@ mod file_exists;
 pub(crate) mod git;
 mod hlint;
 mod line;
+mod master_shell_command;
 pub(crate) mod mercurial;
 mod one_command;
 mod outcomes;
@@ -65,6 +66,7 @@ use crate::model::Exit;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RenderError;
+use crate::model::Shell;
 use crate::model::SourceStamp;
 use crate::model::Text;
 use crate::model::Upload;
@@ -113,6 +115,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     remove_pycs::KIND,
     set_property::KIND,
     set_properties_from_env::KIND,
+    master_shell_command::KIND,
     directory::MAKE,
     directory::REMOVE,
     trigger::KIND,
@@ -264,11 +267,22 @@ pub(crate) enum Move {
     /// Ask schedulers for builds. How that ends is shown like a command's end,
     /// as [`TriggerEnd`] says it.
     Trigger(TriggerOrder),
+    /// Has the master itself run a command.
+    OnMaster(Errand),
     /// Has the master read a piece of one of its files, and runs the command that writes it.
     Send(Piece),
     /// Has the slave send something, and the master put it in its place.
     Receive(Receipt),
     Done(Verdict),
+}
+
+/// A command that the master runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Errand {
+    /// Its work directory is relative to the master's.
+    pub(crate) shell: Shell,
+    /// Whether it has the master's environment, and not only its own.
+    pub(crate) inherits: bool,
 }
 
 /// What is to come from the slave, and where it goes.

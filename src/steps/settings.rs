@@ -157,7 +157,16 @@ pub(super) fn environment(
     shell: &mut Shell,
 ) -> Result<(), RenderError> {
     let theirs = cx.env.iter().filter(|(name, _)| !own.contains_key(*name));
-    for (name, value) in theirs.chain(own) {
+    render_env(theirs.chain(own), cx, shell)
+}
+
+/// Gives the command these variables.
+pub(super) fn render_env<'a>(
+    env: impl Iterator<Item = (&'a String, &'a Option<Text>)>,
+    cx: &Cx<'_>,
+    shell: &mut Shell,
+) -> Result<(), RenderError> {
+    for (name, value) in env {
         let value = match value {
             Some(text) => {
                 let (value, holes) = text.render_with_holes(cx.properties)?;
