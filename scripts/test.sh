@@ -34,7 +34,7 @@ install_packages() {
     for pair in git:git hg:mercurial svn:subversion make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
         chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
-        ssh-agent:openssh-client; do
+        ssh-agent:openssh-client prove:perl; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
     python3 -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"
@@ -120,10 +120,32 @@ CONF
     export AUTOBOT_TEST_HELLO
 }
 
+# Tools of Python projects, in an environment of their own outside the checkout: made
+# once, and again when the list changes.
+install_tools() {
+    if [ -n "${AUTOBOT_TEST_TOOLS:-}" ]; then
+        return 0
+    fi
+    tools=$cache/tools
+    wanted="twisted==26.10.0 pylint==4.1.4 pyflakes==4.1.0 sphinx python-subunit==1.4.6"
+    if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
+        say "installing Python tools: $wanted"
+        rm -rf "$tools"
+        virtualenv -q "$tools"
+        # shellcheck disable=SC2086 # each word is a package
+        "$tools/bin/pip" install -q $wanted
+        # Said last: half of an environment is made anew.
+        echo "$wanted" >"$tools/installed"
+    fi
+    AUTOBOT_TEST_TOOLS=$tools
+    export AUTOBOT_TEST_TOOLS
+}
+
 install_packages
 install_rust_parts
 mkdir -p "$cache"
 fetch_hello
+install_tools
 
 # --- the checks ---------------------------------------------------------------
 

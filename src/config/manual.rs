@@ -215,9 +215,13 @@ pub(super) fn steps() -> Vec<Page> {
     let pages = all.map(|it| {
         let groups: &[&str] = match it.name {
             "git" | "mercurial" | "svn" => &["checkout", "step"],
-            "compile" | "test" | "perl_module_test" => &["warnings", "command", "step"],
+            "warning_counting_shell_command" | "compile" | "test" | "perl_module_test" => {
+                &["warnings", "command", "step"]
+            }
             "make_directory" | "remove_directory" => &["directory", "step"],
-            "trigger" | "file_exists" => &["step"],
+            "trigger" | "file_exists" | "set_properties_from_env" | "master_shell_command" => {
+                &["step"]
+            }
             name if name.ends_with("download") => &["download", "step"],
             name if name.ends_with("upload") => &["upload", "step"],
             _ => &["command", "step"],

@@ -9,6 +9,7 @@
 pub(crate) mod append;
 pub(crate) mod cut;
 pub(crate) mod disk;
+pub(crate) mod mask;
 pub(crate) mod read;
 pub(crate) mod record;
 

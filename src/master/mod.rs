@@ -17,6 +17,7 @@ mod course;
 mod crew;
 mod dispatch;
 mod effects;
+mod errand;
 pub(crate) mod fleet;
 mod gate;
 pub(crate) mod handle;

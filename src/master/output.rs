@@ -1,5 +1,6 @@
 //! What one command said, as a piece of its step's log.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
@@ -17,6 +18,8 @@ pub(crate) struct LogSlice {
     path: PathBuf,
     start: u64,
     end: u64,
+    /// The logs of the files that the command wrote.
+    logfiles: Vec<PathBuf>,
 }
 
 impl LogSlice {
@@ -25,11 +28,19 @@ impl LogSlice {
             path: path.to_owned(),
             start,
             end,
+            logfiles: Vec::new(),
         }
     }
 
-    pub(crate) const fn is_long(&self) -> bool {
-        self.end - self.start > LONG
+    /// With the logs that the command has besides.
+    pub(crate) fn with(mut self, logfiles: Vec<PathBuf>) -> Self {
+        self.logfiles = logfiles;
+        self
+    }
+
+    pub(crate) fn is_long(&self) -> bool {
+        // How long the others are is not known.
+        self.end - self.start > LONG || !self.logfiles.is_empty()
     }
 }
 
@@ -37,6 +48,18 @@ impl Output for LogSlice {
     fn lines(&self, see: &mut dyn FnMut(Channel, &str)) {
         if let Err(error) = read::lines(&self.path, self.start, self.end, see) {
             warn!(log = %self.path.display(), reason = %error, "failed to read a log back");
+        }
+    }
+
+    fn logfile_lines(&self, see: &mut dyn FnMut(&str)) {
+        for path in &self.logfiles {
+            match read::lines(path, 0, u64::MAX, &mut |_, line| see(line)) {
+                // One that nothing was written to has no file.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    warn!(log = %path.display(), reason = %error, "failed to read a log back");
+                }
+                _ => {}
+            }
         }
     }
 
@@ -51,5 +74,17 @@ impl Output for LogSlice {
             warn!(log = %self.path.display(), reason = %error, "failed to read a log back");
         }
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// A command that said nothing.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+impl Output for Silent {
+    fn lines(&self, _: &mut dyn FnMut(Channel, &str)) {}
+
+    fn stdout(&self, _: usize) -> String {
+        String::new()
     }
 }

@@ -15,7 +15,7 @@ use crate::logs::append::LogFile;
 use crate::logs::disk;
 use crate::master::build::{Build, STOPPED};
 use crate::master::command::{CommandLine, Finish};
-use crate::master::output::LogSlice;
+use crate::master::output::{LogSlice, Silent};
 use crate::master::receive::{Receiver, SettleError};
 use crate::master::seen::{self, Around};
 use crate::master::side_logs::SideLogs;
@@ -36,6 +36,9 @@ use crate::wire::WireCommand;
 
 /// How long a log that has ended is left whole for those who watch it.
 const WATCHED: Duration = Duration::from_secs(5);
+
+/// Of so many commands of a step that has ended, secrets are learnt again.
+const COMMANDS_LEARNT: usize = 8;
 
 impl Build {
     /// Goes from step to step to the end; `earlier` is the step that was running when an
@@ -224,11 +227,17 @@ impl Build {
             // What an earlier command was given is masked from here on too.
             let revealed = match &said {
                 Move::Run(command) => Some(self.reveal(command)),
+                Move::OnMaster(errand) => Some(self.reveal(&Command::Shell(errand.shell.clone()))),
                 Move::Trigger(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
+            };
+            let logfiles: Vec<String> = match &said {
+                Move::Run(Command::Shell(shell)) => shell.logfiles.keys().cloned().collect(),
+                _ => Vec::new(),
             };
             if let Some((exit, end)) = was.and_then(|it| it.end) {
                 self.records[index].tally(&exit);
-                last = Some((exit, LogSlice::new(&path, row.log_start, end)));
+                let logs = self.logs_of(index, place, &logfiles);
+                last = Some((exit, LogSlice::new(&path, row.log_start, end).with(logs)));
                 place += 1;
                 continue;
             }
@@ -244,9 +253,41 @@ impl Build {
             let build = self.id;
             if !is_met_again {
                 let session = self.crew.slaves.session(&self.slave.name);
-                spool = session.map(|it| it.facts.spool());
+                spool = match said {
+                    Move::OnMaster(_) => None,
+                    _ => session.map(|it| it.facts.spool()),
+                };
                 let spool = spool.clone();
                 self.due(move |verbs| verbs.start_command(build, row, spool.as_deref()));
+            }
+            let exit = match &said {
+                Move::Trigger(order) => Some(self.trigger(order, step, &mut log).await),
+                Move::OnMaster(errand) => {
+                    self.flush().await;
+                    let shell = match &revealed {
+                        Some(Command::Shell(shell)) => shell.clone(),
+                        _ => errand.shell.clone(),
+                    };
+                    let at = (row, spool.as_deref());
+                    Some(self.run_errand(errand, shell, at, &mut log).await)
+                }
+                Move::Run(_) | Move::Send(_) | Move::Receive(_) | Move::Done(_) => None,
+            };
+            if let Some(exit) = exit {
+                let (ended, end) = (exit.clone(), log.len());
+                self.due(move |verbs| verbs.finish_command(build, row, &ended, end));
+                if let Some(mut verdict) = self.judge_cut(index, run, &exit) {
+                    if matches!(
+                        (&said, &exit.cause),
+                        (Move::OnMaster(_), ExitCause::Lost(_))
+                    ) {
+                        blame_the_master(&mut verdict);
+                    }
+                    return verdict;
+                }
+                last = Some((exit, LogSlice::new(&path, row.log_start, end)));
+                place += 1;
+                continue;
             }
             let mut receipt = None;
             let command = match said {
@@ -257,17 +298,7 @@ impl Build {
                 }
                 Move::Run(command) => Ok(revealed.unwrap_or(command)),
                 Move::Send(piece) => supply::read(&self.crew.dir, piece).await,
-                Move::Trigger(order) => {
-                    let exit = self.trigger(&order, step, &mut log).await;
-                    let (said, end) = (exit.clone(), log.len());
-                    self.due(move |verbs| verbs.finish_command(build, row, &said, end));
-                    if let Some(verdict) = self.judge_cut(index, run, &exit) {
-                        return verdict;
-                    }
-                    last = Some((exit, LogSlice::new(&path, row.log_start, end)));
-                    place += 1;
-                    continue;
-                }
+                Move::Trigger(_) | Move::OnMaster(_) => unreachable!("it has ended here"),
                 Move::Done(verdict) => return verdict,
             };
             let planned = match &command {
@@ -330,9 +361,18 @@ impl Build {
             if let Some(verdict) = self.judge_cut(index, run, &exit) {
                 return verdict;
             }
-            last = Some((exit, LogSlice::new(&path, row.log_start, end)));
+            let logs = self.logs_of(index, place, &logfiles);
+            last = Some((exit, LogSlice::new(&path, row.log_start, end).with(logs)));
             place += 1;
         }
+    }
+
+    /// Where the logs of a command's files are, as far as they are there.
+    fn logs_of(&self, index: usize, place: u32, names: &[String]) -> Vec<PathBuf> {
+        let shown = names.iter().map(|it| shown_name(it, place));
+        let record = |name: String| self.records[index].logs.iter().find(|it| it.name == name);
+        let there = shown.filter_map(record);
+        there.map(|it| self.log_path(&it.file)).collect()
     }
 
     /// Makes room for what the slave is to send.
@@ -364,11 +404,7 @@ impl Build {
         };
         let mut planned: Vec<(String, LogRecord)> = Vec::new();
         for (name, logfile) in &shell.logfiles {
-            // A step of many commands may have logs of one name from several.
-            let shown = match place {
-                0 => name.clone(),
-                _ => format!("{name}_{place}"),
-            };
+            let shown = shown_name(name, place);
             let known = self.records[index].logs.iter();
             if let Some(record) = known.clone().find(|it| it.name == shown) {
                 planned.push((name.clone(), record.clone()));
@@ -415,18 +451,30 @@ impl Build {
     }
 
     /// Learns again which secrets a step had that ended before the master was restarted: a
-    /// later one must not print them either. What it runs first tells.
+    /// later one must not print them either. What it runs tells, as long as all goes well.
     pub(super) fn learn_secrets(&mut self, index: usize) {
         let properties = self.properties.clone();
         self.look_round(index);
         let mut run = self.steps[index].body.begin();
-        let said = self.with_cx(index, |cx| run.advance(cx, None));
-        self.properties = properties;
-        if let Ok(Move::Run(command)) = said
-            && let Err(error) = self.reveal(&command)
-        {
-            warn!(build = %self.key, reason = %error, "a secret of an earlier step is not masked");
+        let well = Exit::new(0, ExitCause::Exited, 0);
+        let ended = Ended {
+            exit: &well,
+            output: &Silent,
+        };
+        let mut last = None;
+        for _ in 0..COMMANDS_LEARNT {
+            let said = self.with_cx(index, |cx| run.advance(cx, last));
+            let command = match said {
+                Ok(Move::Run(command)) => command,
+                Ok(Move::OnMaster(errand)) => Command::Shell(errand.shell),
+                _ => break,
+            };
+            if let Err(error) = self.reveal(&command) {
+                warn!(build = %self.key, reason = %error, "a secret of an earlier step is not masked");
+            }
+            last = Some(&ended);
         }
+        self.properties = properties;
     }
 
     /// Commands that were stopped or lost are not for the step to judge.
@@ -574,6 +622,22 @@ impl Build {
             step: self.records[index].number,
             outcome: verdict.outcome,
         });
+    }
+}
+
+/// A step of many commands may have logs of one name from several.
+fn shown_name(name: &str, place: u32) -> String {
+    match place {
+        0 => name.to_owned(),
+        _ => format!("{name}_{place}"),
+    }
+}
+
+/// It was not the slave that was lost.
+fn blame_the_master(verdict: &mut Verdict) {
+    for text in [&mut verdict.text, &mut verdict.build_text] {
+        text.truncate(text.len().saturating_sub(2));
+        text.extend(["master", "restarted"].map(str::to_owned));
     }
 }
 

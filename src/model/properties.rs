@@ -208,6 +208,12 @@ impl Text {
         Ok(Self { parts })
     }
 
+    /// This text with another one behind it.
+    pub(crate) fn then(mut self, other: &Self) -> Self {
+        self.parts.extend_from_slice(&other.parts);
+        self
+    }
+
     /// Whether it takes properties.
     pub(crate) fn has_references(&self) -> bool {
         let is_reference = |it: &Part| matches!(it, Part::Reference { .. });

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use rustix::fs::OFlags;
 
-use super::mask::{Masks, Stream};
 use super::order::MOST_UNACKNOWLEDGED;
 use super::runner_log::RunnerLog;
+use crate::logs::mask::{Masks, Stream};
 use crate::model::Channel;
 
 /// The most that one look takes, so that nobody else waits for long.
@@ -238,7 +238,7 @@ mod tests {
     use super::super::runner_log::News;
     use super::*;
     use crate::logs::record;
-    use crate::wire::WireMask;
+    use crate::model::Mask;
 
     struct Bench {
         dir: tempfile::TempDir,
@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn a_long_file_waits_for_the_master_and_secrets_in_it_are_masked() {
         let mut bench = Bench::new(None, false);
-        bench.masks = Masks::new(&[WireMask {
+        bench.masks = Masks::new(&[Mask {
             text: "hunter2".into(),
             shown: "<db>".into(),
         }]);

@@ -23,7 +23,6 @@ mod header;
 mod host;
 mod launcher;
 mod leftovers;
-mod mask;
 mod mirror;
 mod order;
 mod received;

@@ -27,7 +27,6 @@ use super::environment;
 use super::follow::{Follower, Found};
 use super::header;
 use super::launcher;
-use super::mask::{Masks, Stream};
 use super::order::{
     Begun, CommandDir, Control, Ended, Launch, MOST_UNACKNOWLEDGED, NotLaunched, Order, STDIO,
     boot_id,
@@ -36,9 +35,11 @@ use super::runner_log::{News, RunnerLog};
 use super::running::Running;
 use super::work::claim_soon;
 use crate::logs::disk;
+use crate::logs::mask::{Masks, Stream};
 use crate::model::Channel;
 use crate::model::Exit;
 use crate::model::ExitCause;
+use crate::model::Mask;
 use crate::model::Terms;
 use crate::model::Usage;
 use crate::process::Piped;
@@ -173,6 +174,7 @@ impl<'a> Runner<'a> {
             true => pty::typed(&shell.initial_stdin),
             false => shell.initial_stdin.clone(),
         };
+        let masks: Vec<Mask> = shell.secrets.iter().cloned().map(Mask::from).collect();
         Ok(Self {
             dir,
             followers: Vec::new(),
@@ -180,7 +182,7 @@ impl<'a> Runner<'a> {
             next_follow: now(),
             token,
             input,
-            masks: Masks::new(&shell.secrets),
+            masks: Masks::new(&masks),
             shell,
             unspent: None,
             streams: Default::default(),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::expr::Values;
 use crate::model::Change;
+use crate::model::ChangeId;
 use crate::model::Channel;
 use crate::model::Command;
 use crate::model::Exit;
@@ -17,6 +18,7 @@ use crate::model::Shell;
 use crate::model::ShellLine;
 use crate::model::SourceStamp;
 use crate::model::Text;
+use crate::model::Timestamp;
 
 use super::Cx;
 use super::Ended;
@@ -38,6 +40,8 @@ pub(crate) struct Bench {
     pub(crate) changes: Vec<Change>,
     pub(crate) env: BTreeMap<String, Option<Text>>,
     pub(crate) seen: Values,
+    /// What is in the log files of its commands.
+    pub(crate) logfiles: Vec<String>,
     name: String,
     flags: Flags,
     run: Box<dyn Run>,
@@ -58,6 +62,24 @@ pub(crate) fn header(line: &str) -> Line<'_> {
     (Channel::Header, line)
 }
 
+/// A change of these files.
+pub(crate) fn change(files: &[&str]) -> Change {
+    Change {
+        id: ChangeId(1),
+        author: "ann".into(),
+        files: files.iter().map(|it| (*it).to_owned()).collect(),
+        comments: String::new(),
+        revision: None,
+        branch: None,
+        category: None,
+        revlink: String::new(),
+        repository: String::new(),
+        project: String::new(),
+        when: Timestamp(0),
+        properties: Properties::new(),
+    }
+}
+
 impl Bench {
     pub(crate) fn new(step: &dyn Step, kind: &StepKind) -> Self {
         Self {
@@ -66,6 +88,7 @@ impl Bench {
             changes: Vec::new(),
             env: BTreeMap::new(),
             seen: Values::new(),
+            logfiles: Vec::new(),
             name: kind.step_name.to_owned(),
             flags: kind.flags,
             run: step.begin(),
@@ -81,6 +104,7 @@ impl Bench {
             changes: Vec::new(),
             env: BTreeMap::new(),
             seen: Values::new(),
+            logfiles: Vec::new(),
             name: plan.name.clone(),
             flags: plan.flags,
             run: plan.body.begin(),
@@ -108,7 +132,10 @@ impl Bench {
     /// Shows the step that its command ended with `code`; the next move is to run a program.
     pub(crate) fn ends_shell(&mut self, code: i32) -> Shell {
         let exit = Exit::new(code, ExitCause::Exited, 1);
-        let output = Said(Vec::new());
+        let output = Said {
+            lines: Vec::new(),
+            logfiles: Vec::new(),
+        };
         let ended = Ended {
             exit: &exit,
             output: &output,
@@ -135,12 +162,13 @@ impl Bench {
 
     /// Shows the step how its command ended, and tells its next move.
     pub(crate) fn ends_with(&mut self, exit: &Exit, lines: &[Line<'_>]) -> String {
-        let output = Said(
-            lines
-                .iter()
+        let lines = lines.iter();
+        let output = Said {
+            lines: lines
                 .map(|(channel, line)| (*channel, (*line).to_owned()))
                 .collect(),
-        );
+            logfiles: self.logfiles.clone(),
+        };
         self.advance(Some(&Ended {
             exit,
             output: &output,
@@ -179,7 +207,7 @@ impl Bench {
                     self.verdict = Some(verdict);
                     return told;
                 }
-                Ok(Move::Send(_) | Move::Receive(_)) | Err(_) => return told,
+                Ok(Move::Send(_) | Move::Receive(_) | Move::OnMaster(_)) | Err(_) => return told,
             }
         }
     }
@@ -236,6 +264,25 @@ fn told_of(next: &Result<Move, StepError>) -> String {
                 format!("{told}: {}", String::from_utf8_lossy(&it.bytes))
             }
         },
+        Ok(Move::OnMaster(it)) => {
+            let mut told = format!("on the master, in `{}`", it.shell.workdir);
+            if it.shell.terms.use_pty {
+                told.push_str(", on a terminal");
+            }
+            if !it.inherits {
+                let env = it.shell.env.iter();
+                let env =
+                    env.map(|(name, it)| format!("{name}={}", it.as_deref().unwrap_or_default()));
+                told.push_str(&format!(
+                    ", only with {}",
+                    env.collect::<Vec<_>>().join(" ")
+                ));
+            }
+            match &it.shell.line {
+                ShellLine::Argv(words) => format!("{told}: {}", words.join(" ")),
+                ShellLine::Script(text) => format!("{told}: sh: {text}"),
+            }
+        }
         Ok(Move::Trigger(order)) => {
             let names: Vec<_> = order.schedulers.iter().map(|it| it.as_str()).collect();
             let wait = if order.wait { " and wait" } else { "" };
@@ -292,18 +339,25 @@ pub(crate) fn run_program(dir: &Path, program: &str, argv: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-struct Said(Vec<(Channel, String)>);
+struct Said {
+    lines: Vec<(Channel, String)>,
+    logfiles: Vec<String>,
+}
 
 impl Output for Said {
     fn lines(&self, see: &mut dyn FnMut(Channel, &str)) {
-        for (channel, line) in &self.0 {
+        for (channel, line) in &self.lines {
             see(*channel, line);
         }
     }
 
+    fn logfile_lines(&self, see: &mut dyn FnMut(&str)) {
+        self.logfiles.iter().for_each(|it| see(it));
+    }
+
     fn stdout(&self, limit: usize) -> String {
         let mut text = String::new();
-        for (channel, line) in &self.0 {
+        for (channel, line) in &self.lines {
             if *channel == Channel::Stdout {
                 text.push_str(line);
                 text.push('\n');
@@ -381,7 +435,11 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
         }
     };
     let exit = Exit::new(code, ExitCause::Exited, 1);
-    (exit, Said(said))
+    let output = Said {
+        lines: said,
+        logfiles: Vec::new(),
+    };
+    (exit, output)
 }
 
 fn done<T>(result: std::io::Result<T>) -> i32 {

@@ -103,7 +103,8 @@ impl Run for HLint {
                 tally::push_line(&mut warnings, line);
             }
         });
-        let outcome = if !ended.exit.is_success() {
+        let outcomes = &self.settings.outcomes;
+        let outcome = if !outcomes.seen(ended.exit).is_success() {
             Outcome::Failure
         } else if count > 0 {
             Outcome::Warnings
@@ -125,40 +126,23 @@ impl Run for HLint {
         if count > 0 {
             verdict.logs.push(("warnings".into(), warnings));
         }
-        Ok(Move::Done(verdict))
+        Ok(Move::Done(outcomes.applied(cx, ended, verdict)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::bench::Bench;
+    use super::super::bench::change;
     use super::super::bench::out;
     use super::super::read::tests::read_kind;
     use super::*;
-    use crate::model::Change;
 
     fn bench(settings: &str, files: &[&[&str]]) -> Bench {
         let step = read_kind(&KIND, settings);
         let mut bench = Bench::new(step.as_ref(), &KIND);
         bench.changes = files.iter().map(|it| change(it)).collect();
         bench
-    }
-
-    fn change(files: &[&str]) -> Change {
-        Change {
-            id: crate::model::ChangeId(1),
-            author: "ann".into(),
-            files: files.iter().map(|it| (*it).to_owned()).collect(),
-            comments: String::new(),
-            revision: None,
-            branch: None,
-            category: None,
-            revlink: String::new(),
-            repository: String::new(),
-            project: String::new(),
-            when: crate::model::Timestamp(0),
-            properties: crate::model::Properties::new(),
-        }
     }
 
     #[test]

@@ -22,8 +22,10 @@ mod file_exists;
 pub(crate) mod git;
 mod hlint;
 mod line;
+mod master_shell_command;
 pub(crate) mod mercurial;
 mod one_command;
+mod outcomes;
 mod paths;
 mod perl_module_test;
 pub(crate) mod plan;
@@ -31,6 +33,7 @@ mod pyflakes;
 mod pylint;
 mod read;
 mod remove_pycs;
+mod set_properties_from_env;
 mod set_property;
 mod settings;
 mod shell;
@@ -43,8 +46,10 @@ mod terms;
 mod test;
 mod texts;
 mod tree_size;
+mod trial;
 mod trigger;
 mod upload;
+mod warning_counting;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -61,6 +66,7 @@ use crate::model::Exit;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RenderError;
+use crate::model::Shell;
 use crate::model::SourceStamp;
 use crate::model::Text;
 use crate::model::Upload;
@@ -94,6 +100,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     svn::KIND,
     shell::KIND,
     configure::KIND,
+    warning_counting::KIND,
     compile::KIND,
     test::KIND,
     pyflakes::KIND,
@@ -101,11 +108,14 @@ pub(crate) const KINDS: &[StepKind] = &[
     hlint::KIND,
     sphinx::KIND,
     epydoc::KIND,
+    trial::KIND,
     perl_module_test::KIND,
     subunit::KIND,
     tree_size::KIND,
     remove_pycs::KIND,
     set_property::KIND,
+    set_properties_from_env::KIND,
+    master_shell_command::KIND,
     directory::MAKE,
     directory::REMOVE,
     trigger::KIND,
@@ -257,11 +267,22 @@ pub(crate) enum Move {
     /// Ask schedulers for builds. How that ends is shown like a command's end,
     /// as [`TriggerEnd`] says it.
     Trigger(TriggerOrder),
+    /// Has the master itself run a command.
+    OnMaster(Errand),
     /// Has the master read a piece of one of its files, and runs the command that writes it.
     Send(Piece),
     /// Has the slave send something, and the master put it in its place.
     Receive(Receipt),
     Done(Verdict),
+}
+
+/// A command that the master runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Errand {
+    /// Its work directory is relative to the master's.
+    pub(crate) shell: Shell,
+    /// Whether it has the master's environment, and not only its own.
+    pub(crate) inherits: bool,
 }
 
 /// What is to come from the slave, and where it goes.
@@ -319,6 +340,9 @@ pub(crate) struct Ended<'a> {
 pub(crate) trait Output {
     /// Shows each line without its line end, headers included.
     fn lines(&self, see: &mut dyn FnMut(Channel, &str));
+
+    /// Shows each line of the files that are logs of their own.
+    fn logfile_lines(&self, _see: &mut dyn FnMut(&str)) {}
 
     /// The first `limit` bytes of its standard output.
     fn stdout(&self, limit: usize) -> String;

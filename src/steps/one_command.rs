@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::model::Command;
 use crate::model::Outcome;
+use crate::model::Shell;
 
 use super::Cx;
 use super::Ended;
@@ -42,11 +43,22 @@ pub(super) trait Judge: Clone + fmt::Debug + Send + Sync + 'static {
     fn sets(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// What has to run before the command, so that the judge knows what it needs.
+    fn asks(&self, _: &Settings, _: &Cx<'_>) -> Result<Option<Shell>, StepError> {
+        Ok(None)
+    }
+
+    /// Takes in what it asked for.
+    fn hears(&mut self, _: &Ended<'_>) {}
 }
 
 impl<J: Judge> Step for OneCommand<J> {
     fn begin(&self) -> Box<dyn Run> {
-        Box::new(self.clone())
+        Box::new(Running {
+            step: self.clone(),
+            place: Place::Begun,
+        })
     }
 
     fn sets(&self) -> Vec<String> {
@@ -54,24 +66,59 @@ impl<J: Judge> Step for OneCommand<J> {
     }
 }
 
-impl<J: Judge> Run for OneCommand<J> {
+/// How far it is.
+enum Place {
+    Begun,
+    /// What the judge asked for runs.
+    Asked,
+    /// The command itself runs.
+    Command,
+}
+
+struct Running<J> {
+    step: OneCommand<J>,
+    place: Place,
+}
+
+impl<J: Judge> Run for Running<J> {
     fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        let usual = self.words.map(|it| it.running);
-        self.settings.running_text(&self.line, cx, usual)
+        let usual = self.step.words.map(|it| it.running);
+        self.step.settings.running_text(&self.step.line, cx, usual)
     }
 
     fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        let usual = self.words.map(|it| it.done);
-        self.settings.done_text(&self.line, cx, usual)
+        let usual = self.step.words.map(|it| it.done);
+        self.step.settings.done_text(&self.step.line, cx, usual)
     }
 
     fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        let Some(ended) = last else {
-            let command = self.settings.command(&self.line, cx)?;
-            return Ok(Move::Run(Command::Shell(command)));
-        };
-        let done = self.done_text(cx);
-        Ok(Move::Done(self.judge.judge(cx, ended, done)))
+        let OneCommand {
+            line,
+            settings,
+            judge,
+            ..
+        } = &mut self.step;
+        match (&self.place, last) {
+            (Place::Command, Some(ended)) => {
+                let done = self.done_text(cx);
+                let outcomes = &self.step.settings.outcomes;
+                let seen = Ended {
+                    exit: &outcomes.seen(ended.exit),
+                    output: ended.output,
+                };
+                let verdict = self.step.judge.judge(cx, &seen, done);
+                return Ok(Move::Done(outcomes.applied(cx, ended, verdict)));
+            }
+            (Place::Asked, Some(ended)) => judge.hears(ended),
+            (_, _) => {
+                if let Some(asked) = judge.asks(settings, cx)? {
+                    self.place = Place::Asked;
+                    return Ok(Move::Run(Command::Shell(asked)));
+                }
+            }
+        }
+        self.place = Place::Command;
+        Ok(Move::Run(Command::Shell(settings.command(line, cx)?)))
     }
 }
 

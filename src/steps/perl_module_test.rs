@@ -7,11 +7,13 @@ use regex::Regex;
 
 use crate::model::Channel;
 use crate::model::Outcome;
+use crate::model::Shell;
 
 use super::Cx;
 use super::Ended;
 use super::Flags;
 use super::Settings;
+use super::StepError;
 use super::StepKind;
 use super::Verdict;
 use super::argv;
@@ -103,6 +105,14 @@ impl Judge for PerlTests {
             }
         }
         verdict
+    }
+
+    fn asks(&self, settings: &Settings, cx: &Cx<'_>) -> Result<Option<Shell>, StepError> {
+        self.warnings.asks(settings, cx)
+    }
+
+    fn hears(&mut self, ended: &Ended<'_>) {
+        self.warnings.hears(ended);
     }
 }
 

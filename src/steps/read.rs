@@ -236,6 +236,43 @@ pub(super) fn length(
         .map_err(|error| StepError::Other(format!("`{key}` cannot be computed: {error}")))
 }
 
+/// Yes, no, or a condition over the build that is looked at when the step begins.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Switch {
+    Fixed(bool),
+    Computed(Condition),
+}
+
+impl Switch {
+    /// Whether the key says yes in this build.
+    pub(super) fn is_on(&self, key: &str, cx: &Cx<'_>) -> Result<bool, StepError> {
+        match self {
+            Self::Fixed(it) => Ok(*it),
+            Self::Computed(it) => it
+                .holds_over(&cx.values())
+                .map_err(|error| StepError::Other(format!("`{key}` cannot be computed: {error}"))),
+        }
+    }
+}
+
+impl Default for Switch {
+    fn default() -> Self {
+        Self::Fixed(false)
+    }
+}
+
+impl Value for Switch {
+    const EXPECTED: &'static str = "`yes`, `no`, or a condition such as `slave.os == \"linux\"`";
+    const SHAPE: Shape = Shape::Expression;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match bool::read(node) {
+            Ok(it) => Ok(Self::Fixed(it)),
+            Err(_) => Condition::read(node).map(Self::Computed),
+        }
+    }
+}
+
 /// A text of one string, or of several.
 #[expect(clippy::option_option, reason = "outer: readable; inner: there")]
 pub(super) fn words(keys: &mut Keys<'_>, key: &str) -> Option<Option<Vec<Text>>> {

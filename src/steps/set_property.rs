@@ -88,9 +88,11 @@ impl Run for SetProperty {
                 self.settings.command(&self.line, cx)?,
             )));
         };
-        if !ended.exit.is_success() {
+        let outcomes = &self.settings.outcomes;
+        if !outcomes.seen(ended.exit).is_success() {
             let done = self.done_text(cx);
-            return Ok(Move::Done(verdict(cx, judged(ended), done)));
+            let verdict = verdict(cx, judged(ended), done);
+            return Ok(Move::Done(outcomes.applied(cx, ended, verdict)));
         }
         let name = self.property.render(cx.properties)?;
         if name.is_empty() {
@@ -108,7 +110,7 @@ impl Run for SetProperty {
         let mut verdict = verdict(cx, Outcome::Success, text);
         let change = format!("{name}: {}\n", quoted(value));
         verdict.logs.push(("property changes".into(), change));
-        Ok(Move::Done(verdict))
+        Ok(Move::Done(outcomes.applied(cx, ended, verdict)))
     }
 }
 

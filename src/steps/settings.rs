@@ -18,8 +18,10 @@ use super::StepError;
 use super::line::Line;
 use super::line::rendered;
 use super::line::shown;
+use super::outcomes::Outcomes;
 use super::paths;
 use super::read;
+use super::read::Switch;
 use super::terms::RunTerms;
 
 /// The common parameters of the shell family.
@@ -31,10 +33,12 @@ pub(crate) struct Settings {
     pub(crate) env: BTreeMap<String, Option<Text>>,
     pub(crate) timeout: Option<Amount>,
     pub(crate) max_time: Option<Amount>,
-    pub(crate) want_stdout: bool,
-    pub(crate) want_stderr: bool,
-    pub(crate) log_environ: bool,
+    pub(crate) want_stdout: Switch,
+    pub(crate) want_stderr: Switch,
+    pub(crate) log_environ: Switch,
     pub(crate) terms: RunTerms,
+    /// What ends and lines count as.
+    pub(crate) outcomes: Outcomes,
     /// Shown while it runs.
     pub(crate) description: Option<Vec<Text>>,
     /// Shown when it is done.
@@ -51,10 +55,11 @@ impl Default for Settings {
             env: BTreeMap::new(),
             timeout: Some(TIMEOUT.into()),
             max_time: None,
-            want_stdout: true,
-            want_stderr: true,
-            log_environ: true,
+            want_stdout: Switch::Fixed(true),
+            want_stderr: Switch::Fixed(true),
+            log_environ: Switch::Fixed(true),
             terms: RunTerms::default(),
+            outcomes: Outcomes::default(),
             description: None,
             description_done: None,
         }
@@ -76,10 +81,11 @@ impl Settings {
         let env = read::env(keys, "env");
         let timeout = read::limit(keys, "timeout", Some(TIMEOUT));
         let max_time = read::limit(keys, "max_time", None);
-        let want_stdout = keys.or("want_stdout", true);
-        let want_stderr = keys.or("want_stderr", true);
-        let log_environ = keys.or("log_environ", true);
+        let want_stdout = keys.or("want_stdout", Switch::Fixed(true));
+        let want_stderr = keys.or("want_stderr", Switch::Fixed(true));
+        let log_environ = keys.or("log_environ", Switch::Fixed(true));
         let terms = RunTerms::read(keys);
+        let outcomes = Outcomes::read(keys);
         let description = read::words(keys, "description");
         let description_done = read::words(keys, "description_done");
         Some(Self {
@@ -91,6 +97,7 @@ impl Settings {
             want_stderr: want_stderr?,
             log_environ: log_environ?,
             terms: terms?,
+            outcomes: outcomes?,
             description: description?,
             description_done: description_done?,
         })
@@ -107,9 +114,9 @@ impl Settings {
         environment(cx, &self.env, &mut shell)?;
         shell.timeout = read::length("timeout", self.timeout.as_ref(), cx)?;
         shell.max_time = read::length("max_time", self.max_time.as_ref(), cx)?;
-        shell.want_stdout = self.want_stdout;
-        shell.want_stderr = self.want_stderr;
-        shell.log_environ = self.log_environ;
+        shell.want_stdout = self.want_stdout.is_on("want_stdout", cx)?;
+        shell.want_stderr = self.want_stderr.is_on("want_stderr", cx)?;
+        shell.log_environ = self.log_environ.is_on("log_environ", cx)?;
         self.terms.apply(&mut shell, cx)?;
         Ok(shell)
     }
@@ -150,7 +157,16 @@ pub(super) fn environment(
     shell: &mut Shell,
 ) -> Result<(), RenderError> {
     let theirs = cx.env.iter().filter(|(name, _)| !own.contains_key(*name));
-    for (name, value) in theirs.chain(own) {
+    render_env(theirs.chain(own), cx, shell)
+}
+
+/// Gives the command these variables.
+pub(super) fn render_env<'a>(
+    env: impl Iterator<Item = (&'a String, &'a Option<Text>)>,
+    cx: &Cx<'_>,
+    shell: &mut Shell,
+) -> Result<(), RenderError> {
+    for (name, value) in env {
         let value = match value {
             Some(text) => {
                 let (value, holes) = text.render_with_holes(cx.properties)?;

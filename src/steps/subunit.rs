@@ -14,6 +14,7 @@ use super::Verdict;
 use super::one_command::Judge;
 use super::one_command::OneCommand;
 use super::tally;
+use super::tally::counted;
 use super::tally::push_line;
 use super::texts::verdict;
 
@@ -94,12 +95,6 @@ impl Judge for Subunit {
         }
         verdict
     }
-}
-
-/// `1 test`, `2 tests`.
-fn counted(count: u64, word: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {word}{plural}")
 }
 
 /// A stream of subunit as far as it was seen.

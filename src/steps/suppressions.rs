@@ -2,6 +2,7 @@
 //! the configuration lists them.
 
 use regex::Regex;
+use regex::RegexBuilder;
 use serde_json::Value as Json;
 
 use crate::syntax::Content;
@@ -9,7 +10,10 @@ use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Shape;
+use crate::syntax::Source;
 use crate::syntax::Value;
+
+use super::tally::push_line;
 
 /// A warning, as far as it could be taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,12 @@ impl Suppression {
     }
 }
 
+/// Patterns of the configuration may become so large, in bytes.
+const OWN_PATTERN: usize = 10 << 20;
+/// A suppression file comes from a repository: it must not fill the master's memory.
+const FILE_PATTERN: usize = 128 << 10;
+const MOST_OF_FILE: u32 = 500;
+
 /// The suppressions of a step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Suppressions(Vec<Suppression>);
@@ -56,6 +66,29 @@ pub(super) struct Suppressions(Vec<Suppression>);
 impl Suppressions {
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Takes in the lines of a suppression file, and tells which of them say nothing.
+    pub(super) fn add_file(&mut self, text: &str) -> String {
+        let mut notes = String::new();
+        let nowhere = Place::new(&Source::new("", "", ""), 0..0);
+        let lines = (1..).zip(text.split('\n').map(str::trim));
+        let lines = lines.filter(|(_, it)| !it.is_empty() && !it.starts_with('#'));
+        for (count, (number, text)) in (0..).zip(lines) {
+            if count == MOST_OF_FILE {
+                let what = format!("only {MOST_OF_FILE} suppressions of the file count");
+                push_line(&mut notes, &what);
+                break;
+            }
+            match line(text, &nowhere, FILE_PATTERN) {
+                Ok(it) => self.0.push(it),
+                Err(misread) => {
+                    let what = misread.what.unwrap_or_default();
+                    push_line(&mut notes, &format!("line {number} is left out: {what}"));
+                }
+            }
+        }
+        notes
     }
 
     pub(super) fn hides(&self, warning: Warning<'_>) -> bool {
@@ -84,7 +117,7 @@ impl Value for Suppressions {
                 .lines()
                 .map(str::trim)
                 .filter(|it| !it.is_empty() && !it.starts_with('#'))
-                .map(|it| line(it, &node.place))
+                .map(|it| line(it, &node.place, OWN_PATTERN))
                 .collect(),
             _ => return Err(Misread::default()),
         };
@@ -103,7 +136,7 @@ fn wrong(place: &Place, what: impl Into<String>) -> Misread {
 /// `[FILE, TEXT, FIRST, LAST]`, of which the later ones may be left out, or a line.
 fn suppression(item: &Json, place: &Place) -> Result<Suppression, Misread> {
     let parts = match item {
-        Json::String(text) => return line(text, place),
+        Json::String(text) => return line(text, place, OWN_PATTERN),
         Json::Array(parts) if (1..=4).contains(&parts.len()) => parts,
         _ => {
             let what = "expected a list of file, text, first line and last line";
@@ -113,7 +146,7 @@ fn suppression(item: &Json, place: &Place) -> Result<Suppression, Misread> {
     let part = |index: usize| parts.get(index).filter(|it| !is_any(it));
     let pattern = |index: usize| match part(index) {
         None => Ok(None),
-        Some(Json::String(text)) => compiled(text, place).map(Some),
+        Some(Json::String(text)) => compiled(text, place, OWN_PATTERN).map(Some),
         Some(other) => Err(wrong(place, format!("`{other}` is no regular expression"))),
     };
     let number = |index: usize| match part(index) {
@@ -140,8 +173,9 @@ fn is_any(part: &Json) -> bool {
     }
 }
 
-fn compiled(pattern: &str, place: &Place) -> Result<Regex, Misread> {
-    Regex::new(pattern).map_err(|error| {
+fn compiled(pattern: &str, place: &Place, most: usize) -> Result<Regex, Misread> {
+    let compiled = RegexBuilder::new(pattern).size_limit(most).build();
+    compiled.map_err(|error| {
         let what = error.to_string();
         let what = what.lines().last().unwrap_or_default();
         let what = what.trim_start_matches("error: ");
@@ -154,7 +188,7 @@ fn compiled(pattern: &str, place: &Place) -> Result<Regex, Misread> {
 
 /// `FILE : TEXT`, `FILE : TEXT : LINE` or `FILE : TEXT : FIRST-LAST`, as Buildbot's
 /// suppression files have them: the first colon ends the file.
-fn line(text: &str, place: &Place) -> Result<Suppression, Misread> {
+fn line(text: &str, place: &Place, most: usize) -> Result<Suppression, Misread> {
     let Some((file, rest)) = text.split_once(':') else {
         let what = format!("`{text}` has no `:` between file and text");
         return Err(wrong(place, what));
@@ -166,8 +200,8 @@ fn line(text: &str, place: &Place) -> Result<Suppression, Misread> {
         None => (rest, (None, None)),
     };
     Ok(Suppression {
-        file: Some(compiled(file.trim(), place)?),
-        text: Some(compiled(text.trim(), place)?),
+        file: Some(compiled(file.trim(), place, most)?),
+        text: Some(compiled(text.trim(), place, most)?),
         first,
         last,
     })
@@ -189,7 +223,6 @@ mod tests {
     use super::*;
     use crate::syntax::Keys;
     use crate::syntax::Problems;
-    use crate::syntax::Source;
     use crate::syntax::ini;
     use crate::syntax::toml;
 
@@ -252,6 +285,37 @@ mod tests {
         assert!(all.hides(Warning { file, line, text }));
         let json = read("ini", r#"[[null, "^b"]]"#).expect("JSON");
         assert!(json.hides(Warning { file, line, text }));
+    }
+
+    #[test]
+    fn lines_of_a_file_that_say_nothing_are_told_and_left_out() {
+        let mut all = Suppressions::default();
+        let text = "# known\n\n  abc.c:.*:100-199\nonlyfile\nC:\\S : w : 5\n(:x\n\u{e4}\\w+:y\n";
+        let notes = all.add_file(text);
+        insta::assert_snapshot!(notes, @"
+        line 4 is left out: `onlyfile` has no `:` between file and text
+        line 6 is left out: `(` is no regular expression: unclosed group
+        ");
+        let hides = |file, line, text| {
+            let (file, line) = (Some(file), Some(line));
+            all.hides(Warning { file, line, text })
+        };
+        assert!(hides("abc.c", 150, "x"));
+        assert!(!hides("abc.c", 200, "x"));
+        // The letter of a drive is a file of its own.
+        assert!(hides("C", 5, "x : w"));
+        assert!(!hides("C:x", 6, "x : w"));
+        assert!(hides("\u{e4}b", 1, "y"));
+    }
+
+    #[test]
+    fn a_file_of_others_does_not_fill_the_memory() {
+        let mut all = Suppressions::default();
+        let huge = "a:x{1000}{1000}\n";
+        assert!(all.add_file(huge).starts_with("line 1 is left out: "));
+        let notes = all.add_file(&"a:b\n".repeat(100_000));
+        assert_eq!(notes, "only 500 suppressions of the file count\n");
+        assert_eq!(all.0.len(), 500);
     }
 
     #[test]

@@ -86,6 +86,12 @@ pub(super) fn push_line(log: &mut String, line: &str) {
     }
 }
 
+/// `1 test`, `2 tests`.
+pub(super) fn counted(count: u64, word: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{plural}")
+}
+
 /// Shows what the program itself said, on either stream.
 pub(super) fn said(ended: &Ended<'_>, see: &mut dyn FnMut(&str)) {
     ended.output.lines(&mut |channel, line| {

@@ -11,7 +11,6 @@ use crate::model::IoClass;
 use crate::model::IoPriority;
 use crate::model::Logfile;
 use crate::model::RLIMITS;
-use crate::model::RenderError;
 use crate::model::Shell;
 use crate::model::Terms;
 use crate::model::Text;
@@ -27,7 +26,9 @@ use crate::syntax::Size;
 use crate::syntax::Value;
 
 use super::Cx;
+use super::StepError;
 use super::download::Mode;
+use super::read::Switch;
 
 /// So many log files of one step are as many as anybody looks at.
 const MOST_LOGFILES: usize = 50;
@@ -37,7 +38,8 @@ const MOST_LOGFILES: usize = 50;
 pub(crate) struct RunTerms {
     /// By the names of their logs.
     logfiles: BTreeMap<String, LogfileText>,
-    lazy_logfiles: bool,
+    use_pty: Switch,
+    lazy_logfiles: Switch,
     initial_stdin: Option<Text>,
     fixed: Terms,
 }
@@ -51,9 +53,9 @@ struct LogfileText {
 
 impl RunTerms {
     pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
-        let use_pty = keys.or("use_pty", false);
+        let use_pty = keys.or("use_pty", Pty(Switch::default()));
         let logfiles = logfiles(keys);
-        let lazy_logfiles = keys.or("lazy_logfiles", false);
+        let lazy_logfiles = keys.or("lazy_logfiles", Switch::default());
         let initial_stdin = keys.optional::<Text>("initial_stdin");
         let umask = keys.optional::<Mode>("umask");
         let nice = keys.optional::<Nice>("nice");
@@ -68,10 +70,11 @@ impl RunTerms {
         let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
         Some(Self {
             logfiles: logfiles?,
+            use_pty: use_pty?.0,
             lazy_logfiles: lazy_logfiles?,
             initial_stdin: initial_stdin?,
             fixed: Terms {
-                use_pty: use_pty?,
+                use_pty: false,
                 umask: umask?.map(|it| it.0),
                 nice: nice?.map(|it| it.0),
                 ionice: ionice?,
@@ -88,9 +91,20 @@ impl RunTerms {
         })
     }
 
+    /// Adds a log that steps of a type have, unless this one has another of that name.
+    pub(super) fn add_logfile(&mut self, name: &str, path: &str) {
+        let file = LogfileText {
+            path: Text::literal(path),
+            follow: false,
+        };
+        self.logfiles.entry(name.to_owned()).or_insert(file);
+    }
+
     /// Gives the command these terms.
-    pub(super) fn apply(&self, shell: &mut Shell, cx: &Cx<'_>) -> Result<(), RenderError> {
+    pub(super) fn apply(&self, shell: &mut Shell, cx: &Cx<'_>) -> Result<(), StepError> {
         *shell.terms = self.fixed.clone();
+        shell.terms.use_pty = self.use_pty.is_on("use_pty", cx)?;
+        let lazy = self.lazy_logfiles.is_on("lazy_logfiles", cx)?;
         if let Some(text) = &self.initial_stdin {
             shell.initial_stdin = text.render(cx.properties)?.into_bytes();
         }
@@ -98,7 +112,7 @@ impl RunTerms {
             let logfile = Logfile {
                 path: logfile.path.render(cx.properties)?,
                 follow: logfile.follow,
-                lazy: self.lazy_logfiles,
+                lazy,
             };
             shell.logfiles.insert(name.clone(), logfile);
         }
@@ -169,6 +183,21 @@ fn misread(what: String) -> Misread {
     Misread {
         what: Some(what),
         ..Misread::default()
+    }
+}
+
+/// Whether it has a terminal; Buildbot's `slave-config` leaves that to the slave, which has none.
+struct Pty(Switch);
+
+impl Value for Pty {
+    const EXPECTED: &'static str = Switch::EXPECTED;
+    const SHAPE: Shape = Switch::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match &node.content {
+            Content::Text(text) if text == "slave-config" => Ok(Self(Switch::default())),
+            _ => Switch::read(node).map(Self),
+        }
     }
 }
 
@@ -370,6 +399,22 @@ kill_after = "90s"
             kill_after_ms: Some(90_000),
         };
         assert_eq!(*shell.terms, expected);
+    }
+
+    #[test]
+    fn switches_may_depend_on_the_build() {
+        let shell = check(
+            "usePTY = \"n == '7'\"\nwantStdout = \"n != '7'\"\nwantStderr = \"no\"\n\
+             logEnviron = \"n == '8'\"\nlazylogfiles = \"n == '8'\"\nlogfiles.a = \"b\"\n",
+        )
+        .expect("a step");
+        assert!(shell.terms.use_pty);
+        assert!(!(shell.want_stdout || shell.want_stderr || shell.log_environ));
+        assert!(!shell.logfiles["a"].lazy);
+        let shell = check("usePTY = \"slave-config\"\n").expect("a step");
+        assert!(!shell.terms.use_pty && shell.want_stdout);
+        let problems = check("want_stdout = \"perhaps so\"\n").expect_err("a mistake");
+        insta::assert_snapshot!(problems, @"x.toml:3:24: bad value for `want_stdout` in [[steps]]");
     }
 
     #[test]

@@ -20,6 +20,18 @@ pub(super) fn verdict(cx: &Cx<'_>, outcome: Outcome, done: Vec<String>) -> Verdi
     }
 }
 
+/// Ends the step as `outcome` instead.
+pub(super) fn turn(cx: &Cx<'_>, verdict: &mut Verdict, outcome: Outcome) {
+    if verdict.text.last().map(String::as_str) == suffix(verdict.outcome) {
+        verdict.text.pop();
+    }
+    verdict.text.extend(suffix(outcome).map(str::to_owned));
+    verdict.outcome = outcome;
+    if verdict.build_text.is_empty() {
+        verdict.build_text = build_text(cx.name, cx.flags, outcome);
+    }
+}
+
 const fn suffix(outcome: Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Success => None,

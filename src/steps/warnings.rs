@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::model::Outcome;
+use crate::model::Shell;
+use crate::model::Text;
 use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Pattern;
@@ -13,8 +15,12 @@ use crate::syntax::plain;
 
 use super::Cx;
 use super::Ended;
+use super::Line;
+use super::Settings;
+use super::StepError;
 use super::Verdict;
 use super::one_command::Judge;
+use super::read::Switch;
 use super::suppressions::Suppressions;
 use super::suppressions::Warning;
 use super::tally;
@@ -32,6 +38,10 @@ pub(crate) struct Warnings {
     directory_leave: Regex,
     extractor: Extractor,
     suppressions: Suppressions,
+    /// More of them, relative to the work directory.
+    suppression_file: Option<Text>,
+    /// What is wrong with those of the file.
+    notes: String,
 }
 
 /// How a warning is taken apart, for those who suppress some.
@@ -42,6 +52,9 @@ enum Extractor {
     /// The first three groups of the pattern are its file, its line and its text.
     Groups,
 }
+
+/// What lies behind in a suppression file is not read.
+const LONGEST_FILE: usize = 256 << 10;
 
 const PATTERN: &str = ".*warning[: ].*";
 const ENTER: &str = "make.*: Entering directory [\u{2019}\"`'](.*)[\u{2019}'`\"]";
@@ -60,6 +73,8 @@ impl Default for Warnings {
             directory_leave,
             extractor: Extractor::WholeLine,
             suppressions: Suppressions::default(),
+            suppression_file: None,
+            notes: String::new(),
         }
     }
 }
@@ -77,6 +92,7 @@ impl Warnings {
         let leave = keys.optional::<Pattern>("directory_leave_pattern");
         let extractor = keys.optional::<String>("warning_extractor");
         let suppressions = keys.or("suppressions", Suppressions::default());
+        let suppression_file = keys.optional("suppression_file");
         let pattern = pattern?.map_or(usual.pattern, |it| it.0);
         let extractor = extractor_of(extractor?.as_deref(), &pattern, keys);
         Some(Self {
@@ -86,6 +102,8 @@ impl Warnings {
             directory_leave: leave?.map_or(usual.directory_leave, |it| it.0),
             extractor: extractor?,
             suppressions: suppressions?,
+            suppression_file: suppression_file?,
+            notes: String::new(),
         })
     }
 
@@ -159,8 +177,34 @@ impl Warnings {
         Counted {
             count: i64::try_from(count).unwrap_or(i64::MAX),
             lines,
+            notes: self.notes.clone(),
             outcome,
         }
+    }
+
+    /// The command that prints the suppression file, if there is one. One that is missing is
+    /// an empty one, and the log says so.
+    pub(super) fn asks(
+        &self,
+        settings: &Settings,
+        cx: &Cx<'_>,
+    ) -> Result<Option<Shell>, StepError> {
+        let Some(file) = &self.suppression_file else {
+            return Ok(None);
+        };
+        let [cat, options_end] = ["cat", "--"].map(Text::literal);
+        let line = Line::Argv(vec![cat, options_end, file.clone()]);
+        let plain = Settings {
+            workdir: settings.workdir.clone(),
+            log_environ: Switch::Fixed(false),
+            ..Settings::default()
+        };
+        plain.command(&line, cx).map(Some)
+    }
+
+    pub(super) fn hears(&mut self, ended: &Ended<'_>) {
+        let file = ended.output.stdout(LONGEST_FILE);
+        self.notes = self.suppressions.add_file(&file);
     }
 }
 
@@ -170,6 +214,14 @@ impl Judge for Warnings {
         let mut verdict = verdict(cx, counted.outcome, done);
         counted.tell(cx, &mut verdict);
         verdict
+    }
+
+    fn asks(&self, settings: &Settings, cx: &Cx<'_>) -> Result<Option<Shell>, StepError> {
+        Warnings::asks(self, settings, cx)
+    }
+
+    fn hears(&mut self, ended: &Ended<'_>) {
+        Warnings::hears(self, ended);
     }
 }
 
@@ -199,6 +251,7 @@ fn extractor_of(word: Option<&str>, pattern: &Regex, keys: &mut Keys<'_>) -> Opt
 pub(super) struct Counted {
     count: i64,
     lines: String,
+    notes: String,
     pub(super) outcome: Outcome,
 }
 
@@ -210,6 +263,9 @@ impl Counted {
             verdict
                 .logs
                 .push((format!("warnings ({})", self.count), self.lines));
+        }
+        if !self.notes.is_empty() {
+            verdict.logs.push(("suppressions".into(), self.notes));
         }
         verdict.statistics.push(("warnings".into(), self.count));
         let before = cx

@@ -237,8 +237,8 @@ async fn a_command_that_nobody_wants_is_cleared_away_when_it_has_ended() {
 async fn a_line_over_pipes_works_like_any_other() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (read, write) = rustix::pipe::pipe().unwrap();
-    let mut read = super::super::stdio::FdStream::new(read).unwrap();
-    let mut write = super::super::stdio::FdStream::new(write).unwrap();
+    let mut read = crate::process::FdStream::new(read).unwrap();
+    let mut write = crate::process::FdStream::new(write).unwrap();
     let sent = vec![7; 1 << 20];
     let expected = sent.clone();
     let writing = tokio::spawn(async move { write.write_all(&sent).await });

@@ -3,13 +3,13 @@
 //! still become a value is held back, which is never more than the longest of
 //! them.
 
-use crate::wire::WireMask;
+use crate::model::Mask;
 
 /// Texts and what is shown instead.
 #[derive(Clone)]
-pub(super) struct Masks {
+pub(crate) struct Masks {
     /// The longest first: one may be the beginning of another.
-    all: Vec<WireMask>,
+    all: Vec<Mask>,
     /// Whether a byte begins one of them.
     begins: Vec<bool>,
 }
@@ -18,13 +18,13 @@ pub(super) struct Masks {
 enum Found<'a> {
     Nothing,
     /// A text, and it can be no longer one.
-    Mask(&'a WireMask),
+    Mask(&'a Mask),
     /// The beginning of a text, as far as the output goes.
     Beginning,
 }
 
 impl Masks {
-    pub(super) fn new(masks: &[WireMask]) -> Self {
+    pub(crate) fn new(masks: &[Mask]) -> Self {
         let mut all: Vec<_> = masks.to_vec();
         all.retain(|it| !it.text.is_empty());
         all.sort_by_key(|it| std::cmp::Reverse(it.text.len()));
@@ -35,12 +35,12 @@ impl Masks {
         Self { all, begins }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
     /// Masks a whole text.
-    pub(super) fn hide(&self, text: &str) -> String {
+    pub(crate) fn hide(&self, text: &str) -> String {
         if self.is_empty() {
             return text.to_owned();
         }
@@ -95,13 +95,13 @@ impl Masks {
 
 /// One channel of output on its way to the log.
 #[derive(Default)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     held: Vec<u8>,
 }
 
 impl Stream {
     /// Takes a piece in; gives what may be seen by now.
-    pub(super) fn push(&mut self, piece: &[u8], masks: &Masks) -> Vec<u8> {
+    pub(crate) fn push(&mut self, piece: &[u8], masks: &Masks) -> Vec<u8> {
         self.held.extend_from_slice(piece);
         let mut out = Vec::with_capacity(self.held.len());
         let taken = masks.mask(&self.held, false, &mut out);
@@ -110,7 +110,7 @@ impl Stream {
     }
 
     /// Gives what was held back: nothing comes any more.
-    pub(super) fn finish(&mut self, masks: &Masks) -> Vec<u8> {
+    pub(crate) fn finish(&mut self, masks: &Masks) -> Vec<u8> {
         let held = std::mem::take(&mut self.held);
         let mut out = Vec::new();
         masks.mask(&held, true, &mut out);
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn masks(all: &[(&str, &str)]) -> Masks {
-        let mask = |&(text, shown): &(&str, &str)| WireMask {
+        let mask = |&(text, shown): &(&str, &str)| Mask {
             text: text.to_owned(),
             shown: shown.to_owned(),
         };
