@@ -38,6 +38,7 @@ mod sphinx;
 mod subunit;
 mod suppressions;
 pub(crate) mod svn;
+mod svn_said;
 mod tally;
 mod terms;
 mod test;

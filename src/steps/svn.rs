@@ -19,8 +19,6 @@ use crate::syntax::Node;
 use crate::syntax::Problem;
 use crate::syntax::Shape;
 use crate::syntax::Value;
-use crate::xml;
-use crate::xml::Part;
 
 use super::Cx;
 use super::Ended;
@@ -36,6 +34,7 @@ use super::checkout::Plan;
 use super::checkout::Wanted;
 use super::line::rendered;
 use super::paths;
+use super::svn_said;
 use super::texts::verdict;
 
 pub(super) const KIND: StepKind = StepKind {
@@ -481,7 +480,7 @@ impl Running {
     fn done(&self, job: &Job, begun: &mut Begun, ended: &Ended<'_>, cx: &mut Cx<'_>) -> bool {
         match job {
             Job::Where => {
-                let same = url_of(&ended.output.stdout(1 << 20))
+                let same = svn_said::url_of(&ended.output.stdout(1 << 20))
                     .is_some_and(|it| is_same_place(&it, &begun.wanted.url));
                 begun.plan.first(match (same, self.step.checkout.mode) {
                     (false, _) => vec![Job::RemoveWork, Job::Checkout],
@@ -489,7 +488,7 @@ impl Running {
                     (true, _) => vec![Job::Update],
                 });
             }
-            Job::Status => match strangers(&ended.output.stdout(16 << 20)) {
+            Job::Status => match svn_said::strangers(&ended.output.stdout(16 << 20)) {
                 Some(paths) => {
                     let paths = paths.into_iter().filter(|it| !begun.kept.contains(it));
                     begun.plan.first(paths.map(Job::Purge).collect::<Vec<_>>());
@@ -498,7 +497,7 @@ impl Running {
             },
             Job::Checkout | Job::Update => begun.plan.first([Job::Revision]),
             Job::Revision => {
-                let Some(revision) = version(&ended.output.stdout(1000)) else {
+                let Some(revision) = svn_said::version(&ended.output.stdout(1000)) else {
                     return false;
                 };
                 cx.properties
@@ -508,7 +507,7 @@ impl Running {
                 }
             }
             Job::Newest => {
-                begun.wanted.revision = revision_of(&ended.output.stdout(1 << 20));
+                begun.wanted.revision = svn_said::revision_of(&ended.output.stdout(1 << 20));
                 return begun.wanted.revision.is_some();
             }
             Job::Export => {
@@ -600,60 +599,6 @@ impl Run for Running {
         self.begun = Some(begun);
         Ok(Move::Run(command))
     }
-}
-
-/// The URL of a working copy, from `svn info --xml`.
-fn url_of(text: &str) -> Option<String> {
-    let mut url = None;
-    let walked = xml::walk(text, |part| {
-        if let Part::Close { name: "url", text } = part {
-            url = Some(text.to_owned());
-        }
-    });
-    walked.ok().and(url)
-}
-
-/// The newest revision, from `svn info --xml`.
-fn revision_of(text: &str) -> Option<String> {
-    let mut revision = None;
-    let walked = xml::walk(text, |part| {
-        if let Part::Open(tag) = part
-            && tag.name() == "entry"
-        {
-            revision = tag.attribute("revision");
-        }
-    });
-    walked.ok()?;
-    revision.filter(|it| it.parse::<u64>().is_ok())
-}
-
-/// What the repository does not know or has otherwise, from `svn status --xml`.
-fn strangers(text: &str) -> Option<Vec<String>> {
-    let mut paths = Vec::new();
-    let mut path = None;
-    let walked = xml::walk(text, |part| {
-        let Part::Open(tag) = part else { return };
-        match tag.name() {
-            "entry" => path = tag.attribute("path"),
-            "wc-status" => {
-                let item = tag.attribute("item").unwrap_or_default();
-                let is_spared = ["external", "missing", "none", "normal"].contains(&item.as_str());
-                paths.extend(
-                    path.take()
-                        .filter(|it| !is_spared && !it.is_empty() && it != "."),
-                );
-            }
-            _ => {}
-        }
-    });
-    walked.ok().map(|()| paths)
-}
-
-/// The revision of a tree, from `svnversion`: the newest of a mixed one.
-fn version(said: &str) -> Option<String> {
-    let word = said.trim().trim_end_matches(['M', 'S', 'P']);
-    let last = word.rsplit(':').next()?;
-    last.parse::<u64>().ok().map(|it| it.to_string())
 }
 
 #[cfg(test)]
