@@ -5,24 +5,23 @@ use std::sync::Arc;
 use crate::model::Command;
 use crate::model::FileCommand;
 use crate::model::MirrorKind;
-use crate::model::Outcome;
 use crate::model::Text;
 use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
-use super::Move;
 use super::Run;
 use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::checkout;
+use super::checkout::Begun;
 use super::checkout::Checkout;
 use super::checkout::Mode;
+use super::checkout::Next;
 use super::checkout::Plan;
-use super::checkout::Wanted;
+use super::checkout::Source;
 use super::paths;
-use super::texts::verdict;
 
 pub(super) const KIND: StepKind = StepKind {
     name: "git",
@@ -83,35 +82,22 @@ impl Git {
 
 impl Step for Git {
     fn begin(&self) -> Box<dyn Run> {
-        Box::new(Running {
-            step: self.clone(),
-            begun: None,
-        })
+        checkout::begin(self)
     }
 }
 
-struct Running {
-    step: Git,
-    begun: Option<Begun>,
-}
-
 /// What is known once the build's properties are.
-struct Begun {
-    wanted: Wanted,
-    /// Where git works: the tree, or `source` with the method `copy`.
-    work: String,
-    tree: String,
+pub(super) struct Known {
     /// Whether `master` is our guess: then a repository without it gives its own first branch.
     is_branch_guessed: bool,
     is_cleaned: bool,
     /// Whether what came was no good, so that it is had from the repository itself.
     is_mirror_doubted: bool,
-    plan: Plan<Job>,
 }
 
 /// What a command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
+pub(super) enum Job {
     Version,
     /// Is there a checkout? Clones where there is none.
     Look,
@@ -132,10 +118,17 @@ enum Job {
     CopyTree,
 }
 
-impl Running {
-    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun, StepError> {
-        let checkout = &self.step.checkout;
-        let own_branch = match &self.step.branch {
+impl Source for Git {
+    type Job = Job;
+    type Known = Known;
+
+    fn checkout(&self) -> &Checkout {
+        &self.checkout
+    }
+
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
+        let checkout = &self.checkout;
+        let own_branch = match &self.branch {
             Some(text) => Some(text.render(cx.properties)?),
             None => None,
         };
@@ -158,14 +151,16 @@ impl Running {
             wanted,
             work,
             tree,
-            is_branch_guessed,
-            is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
-            is_mirror_doubted: false,
             plan,
+            known: Known {
+                is_branch_guessed,
+                is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
+                is_mirror_doubted: false,
+            },
         })
     }
 
-    fn command(&self, job: Job, begun: &Begun, cx: &Cx<'_>) -> Result<Command, StepError> {
+    fn command(&self, job: &Job, begun: &Begun<Self>, cx: &Cx<'_>) -> Result<Command, StepError> {
         let work = paths::of_builder(cx.builder_dir, &begun.work);
         let git = |argv: &[&str]| {
             let argv = ["git"]
@@ -173,7 +168,7 @@ impl Running {
                 .chain(argv)
                 .map(|&word| word.to_owned())
                 .collect();
-            let mut command = self.step.checkout.command(cx, &work, argv, &begun.wanted)?;
+            let mut command = self.checkout.command(cx, &work, argv, &begun.wanted)?;
             if let Command::Shell(shell) = &mut command {
                 // What git complains about is read below.
                 shell
@@ -186,7 +181,7 @@ impl Running {
         let mirrored = |argv: &[&str]| {
             let mut command = git(argv)?;
             if self.may_have_mirror(begun) {
-                let doubted = begun.is_mirror_doubted;
+                let doubted = begun.known.is_mirror_doubted;
                 checkout::mirrored(&mut command, MirrorKind::Git, &begun.wanted, doubted);
             }
             Ok(command)
@@ -208,7 +203,7 @@ impl Running {
                     argv.extend(["--branch", branch]);
                 }
                 argv.extend([url, "."]);
-                if self.step.progress {
+                if self.progress {
                     argv.push("--progress");
                 }
                 mirrored(&argv)
@@ -217,7 +212,7 @@ impl Running {
             Job::HasRevision => git(&["cat-file", "-e", revision.unwrap_or("HEAD")]),
             Job::Fetch => {
                 let mut argv = vec!["fetch", "-t", url, branch.unwrap_or("HEAD")];
-                if self.step.progress {
+                if self.progress {
                     argv.push("--progress");
                 }
                 mirrored(&argv)
@@ -236,152 +231,114 @@ impl Running {
         }
     }
 
-    fn is_shallow(&self, begun: &Begun) -> bool {
-        self.step.shallow && begun.wanted.revision.is_none()
+    fn ended(
+        &self,
+        job: &Job,
+        begun: &mut Begun<Self>,
+        ended: &Ended<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Next<Job> {
+        let is_good = ended.exit.is_success();
+        match job {
+            Job::Look => Next::First(self.looked(is_good, begun)),
+            Job::HasRevision if is_good => Next::First(vec![Job::ResetFetched]),
+            Job::HasRevision => Next::First(vec![Job::Fetch]),
+            _ if !is_good => self.failed(*job, begun, ended),
+            Job::Revision => match checkout::commit(&ended.output.stdout(100)) {
+                Some(commit) => {
+                    cx.properties
+                        .set_runtime("got_revision", commit, checkout::SOURCE);
+                    Next::GO_ON
+                }
+                None => Next::GiveUp,
+            },
+            Job::Fetch => Next::First(vec![Job::ResetFetched]),
+            Job::Clone if begun.wanted.revision.is_some() => Next::First(vec![Job::ResetCloned]),
+            Job::Clone | Job::ResetCloned => Next::First(self.is_at_revision(true, begun)),
+            Job::ResetFetched => Next::First(self.is_at_revision(false, begun)),
+            Job::Version
+            | Job::RemoveWork
+            | Job::RemoveTree
+            | Job::Clean
+            | Job::Submodules
+            | Job::CleanSubmodules
+            | Job::CopyTree => Next::GO_ON,
+        }
+    }
+
+    fn from_nothing(&self, _: &Begun<Self>) -> Vec<Job> {
+        vec![Job::RemoveWork, Job::Clone]
+    }
+}
+
+impl Git {
+    fn is_shallow(&self, begun: &Begun<Self>) -> bool {
+        self.shallow && begun.wanted.revision.is_none()
     }
 
     /// Who wants the newest commit only does not want a mirror of all the others.
-    fn may_have_mirror(&self, begun: &Begun) -> bool {
-        self.step.checkout.mirror && !self.is_shallow(begun)
+    fn may_have_mirror(&self, begun: &Begun<Self>) -> bool {
+        self.checkout.mirror && !self.is_shallow(begun)
     }
 
     fn clean_argv(&self, verb: &[&'static str]) -> Vec<&'static str> {
         let mut argv = verb.to_vec();
         argv.extend(["-f", "-d"]);
-        if self.step.ignore_ignores || self.step.checkout.mode == Mode::Fresh {
+        if self.ignore_ignores || self.checkout.mode == Mode::Fresh {
             argv.push("-x");
         }
         argv
     }
 
     /// What follows once a checkout is or is not there.
-    fn looked(&self, is_there: bool, begun: &mut Begun) {
-        let jobs = match (is_there, begun.is_cleaned) {
+    fn looked(&self, is_there: bool, begun: &Begun<Self>) -> Vec<Job> {
+        match (is_there, begun.known.is_cleaned) {
             (false, _) => vec![Job::Clone],
             (true, true) => vec![Job::Clean, Job::Fetch],
             (true, false) if begun.wanted.revision.is_some() => vec![Job::HasRevision],
             (true, false) => vec![Job::Fetch],
-        };
-        begun.plan.first(jobs);
+        }
     }
 
     /// What follows once the tree is at its revision.
-    fn is_at_revision(&self, is_fresh_clone: bool, begun: &mut Begun) {
+    fn is_at_revision(&self, is_fresh_clone: bool, begun: &Begun<Self>) -> Vec<Job> {
         let mut jobs = Vec::new();
-        if self.step.submodules {
+        if self.submodules {
             jobs.push(Job::Submodules);
-            if begun.is_cleaned && !is_fresh_clone {
+            if begun.known.is_cleaned && !is_fresh_clone {
                 jobs.push(Job::CleanSubmodules);
             }
         }
         jobs.push(Job::Revision);
-        if self.step.checkout.mode == Mode::Copy {
+        if self.checkout.mode == Mode::Copy {
             jobs.push(Job::CopyTree);
         }
-        begun.plan.first(jobs);
+        jobs
     }
 
-    fn failed(&self, job: Job, begun: &mut Begun, ended: &Ended<'_>) -> bool {
+    fn failed(&self, job: Job, begun: &mut Begun<Self>, ended: &Ended<'_>) -> Next<Job> {
         let is_branch_missing = checkout::complained(ended, &["remote", "branch", "not found"])
             || checkout::complained(ended, &["couldn't find remote ref"]);
         if is_branch_missing {
-            if !begun.is_branch_guessed {
-                return false;
+            if !begun.known.is_branch_guessed {
+                return Next::GiveUp;
             }
             // Nobody asked for `master`; the repository's own first branch will do.
-            begun.is_branch_guessed = false;
+            begun.known.is_branch_guessed = false;
             begun.wanted.branch = None;
-            begun.plan.first([job]);
-            return true;
+            return Next::First(vec![job]);
         }
-        let can_start_over = match job {
-            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree | Job::Look => false,
-            Job::Clone
-            | Job::Clean
-            | Job::HasRevision
-            | Job::Fetch
-            | Job::ResetFetched
-            | Job::ResetCloned
-            | Job::Submodules
-            | Job::CleanSubmodules
-            | Job::Revision => true,
-        };
-        if !can_start_over || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
-            return false;
-        }
-        // What clones and fetches has been without the mirror already.
-        begun.is_mirror_doubted |= !matches!(
-            job,
-            Job::Clone | Job::Fetch | Job::Clean | Job::Submodules | Job::CleanSubmodules
-        );
-        begun.plan.jobs.clear();
-        begun.plan.first([Job::RemoveWork, Job::Clone]);
-        true
-    }
-}
-
-impl Run for Running {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.running_text(cx)
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.done_text(cx)
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        let mut begun = match self.begun.take() {
-            Some(begun) => begun,
-            None => self.begin(cx)?,
-        };
-        if let (Some(ended), Some(job)) = (last, begun.plan.running.take()) {
-            let is_good = ended.exit.is_success();
-            match job {
-                Job::Look => self.looked(is_good, &mut begun),
-                Job::HasRevision if is_good => begun.plan.first([Job::ResetFetched]),
-                Job::HasRevision => begun.plan.first([Job::Fetch]),
-                Job::Revision if is_good => match checkout::commit(&ended.output.stdout(100)) {
-                    Some(commit) => {
-                        cx.properties
-                            .set_runtime("got_revision", commit, checkout::SOURCE);
-                    }
-                    None => return Ok(self.gave_up(cx)),
-                },
-                _ if !is_good => {
-                    if !self.failed(job, &mut begun, ended) {
-                        return Ok(self.gave_up(cx));
-                    }
-                }
-                Job::Fetch => begun.plan.first([Job::ResetFetched]),
-                Job::Clone if begun.wanted.revision.is_some() => {
-                    begun.plan.first([Job::ResetCloned]);
-                }
-                Job::Clone | Job::ResetCloned => self.is_at_revision(true, &mut begun),
-                Job::ResetFetched => self.is_at_revision(false, &mut begun),
-                Job::Version
-                | Job::RemoveWork
-                | Job::RemoveTree
-                | Job::Clean
-                | Job::Submodules
-                | Job::CleanSubmodules
-                | Job::Revision
-                | Job::CopyTree => {}
+        match job {
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree | Job::Look => {
+                return Next::GiveUp;
+            }
+            // They have been without the mirror already, or take nothing from it.
+            Job::Clone | Job::Fetch | Job::Clean | Job::Submodules | Job::CleanSubmodules => {}
+            Job::HasRevision | Job::ResetFetched | Job::ResetCloned | Job::Revision => {
+                begun.known.is_mirror_doubted = true;
             }
         }
-        let Some(job) = begun.plan.jobs.pop_front() else {
-            let done = self.done_text(cx);
-            return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
-        };
-        let command = self.command(job, &begun, cx)?;
-        begun.plan.running = Some(job);
-        self.begun = Some(begun);
-        Ok(Move::Run(command))
-    }
-}
-
-impl Running {
-    fn gave_up(&self, cx: &Cx<'_>) -> Move {
-        Move::Done(verdict(cx, Outcome::Failure, self.done_text(cx)))
+        Next::StartOver
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::model::Command;
 use crate::model::MirrorKind;
-use crate::model::Outcome;
 use crate::model::Text;
 use crate::syntax::Code;
 use crate::syntax::Keys;
@@ -12,18 +11,19 @@ use crate::syntax::Problem;
 
 use super::Cx;
 use super::Ended;
-use super::Move;
 use super::Run;
 use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::checkout;
+use super::checkout::Begun;
 use super::checkout::Checkout;
 use super::checkout::Mode;
+use super::checkout::Next;
 use super::checkout::Plan;
+use super::checkout::Source;
 use super::checkout::Wanted;
 use super::paths;
-use super::texts::verdict;
 
 pub(super) const KIND: StepKind = StepKind {
     name: "mercurial",
@@ -123,30 +123,19 @@ impl Mercurial {
 
 impl Step for Mercurial {
     fn begin(&self) -> Box<dyn Run> {
-        Box::new(Running {
-            step: self.clone(),
-            begun: None,
-        })
+        checkout::begin(self)
     }
 }
 
-struct Running {
-    step: Mercurial,
-    begun: Option<Begun>,
-}
-
 /// What is known once the build's properties are.
-struct Begun {
-    wanted: Wanted,
-    tree: String,
+pub(super) struct Known {
     /// Whether what came was no good, so that it is had from the repository itself.
     is_mirror_doubted: bool,
-    plan: Plan<Job>,
 }
 
 /// What a command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
+pub(super) enum Job {
     Version,
     /// Is there a checkout? Clones where there is none.
     Look,
@@ -162,42 +151,141 @@ enum Job {
     Revision,
 }
 
-impl Running {
-    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun, StepError> {
-        let step = &self.step;
-        let own_branch = match &step.default_branch {
+impl Source for Mercurial {
+    type Job = Job;
+    type Known = Known;
+
+    fn checkout(&self) -> &Checkout {
+        &self.checkout
+    }
+
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
+        let own_branch = match &self.default_branch {
             Some(text) => Some(text.render(cx.properties)?),
             None => None,
         };
-        let wanted = match &step.base_url {
+        let wanted = match &self.base_url {
             Some(base) => self.wanted_below(&base.render(cx.properties)?, own_branch, cx)?,
-            None => step.checkout.wanted(cx, own_branch)?,
+            None => self.checkout.wanted(cx, own_branch)?,
         };
-        if step.branch_type == BranchType::DirName
-            && step.base_url.is_none()
+        if self.branch_type == BranchType::DirName
+            && self.base_url.is_none()
             && wanted.branch.is_some()
         {
             let what = "with `branch_type = dirname` a build of a branch needs `base_url`";
             return Err(StepError::Other(what.into()));
         }
-        let tree = step.checkout.tree(cx)?;
-        let mut plan = Plan::new([Job::Version], step.checkout.retry);
-        match step.checkout.mode {
+        let tree = self.checkout.tree(cx)?;
+        let mut plan = Plan::new([Job::Version], self.checkout.retry);
+        match self.checkout.mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => plan.jobs.push_back(Job::Look),
             Mode::Clobber | Mode::Copy | Mode::Export => {
-                plan.jobs.extend([Job::Remove, Job::Clone])
+                plan.jobs.extend([Job::Remove, Job::Clone]);
             }
         }
         // After a clobber, one more clone from nothing is no fallback but a retry.
-        plan.has_fallen_back = step.checkout.mode == Mode::Clobber;
+        plan.has_fallen_back = self.checkout.mode == Mode::Clobber;
         Ok(Begun {
             wanted,
+            work: tree.clone(),
             tree,
-            is_mirror_doubted: false,
             plan,
+            known: Known {
+                is_mirror_doubted: false,
+            },
         })
     }
 
+    fn command(&self, job: &Job, begun: &Begun<Self>, cx: &Cx<'_>) -> Result<Command, StepError> {
+        let work = paths::of_builder(cx.builder_dir, &begun.work);
+        let url = begun.wanted.url.as_str();
+        let revision = begun.wanted.revision.as_deref();
+        let argv: &[&str] = match job {
+            Job::Look => return Ok(checkout::stat(cx, &begun.work, ".hg")),
+            Job::Remove => return checkout::rmdir(cx, &begun.work),
+            Job::Version => &["--version"],
+            Job::Clone => &["clone", "--noupdate", url, "."],
+            Job::Purge if self.checkout.mode == Mode::Fresh => {
+                &["--config", "extensions.purge=", "purge", "--all"]
+            }
+            Job::Purge => &["--config", "extensions.purge=", "purge"],
+            Job::Pull => match (self.checkout.mode, revision) {
+                (Mode::Incremental, _) => &["pull", url, "--update"],
+                (_, Some(revision)) => &["pull", url, "--rev", revision],
+                (_, None) => &["pull", url],
+            },
+            Job::Branch => &["identify", "--branch"],
+            Job::Repository => &["paths", "default"],
+            Job::Update => match revision.or_else(|| self.branch(begun)) {
+                Some(revision) => &["update", "--clean", "--rev", revision],
+                None => &["update", "--clean"],
+            },
+            Job::Revision => &["identify", "--id", "--debug"],
+        };
+        let argv = ["hg", "--verbose"].iter().chain(argv);
+        let argv = argv.map(|&word| word.to_owned()).collect();
+        let mut command = self.checkout.command(cx, &work, argv, &begun.wanted)?;
+        if let Command::Shell(shell) = &mut command {
+            // Aliases and languages of the slave's user must not change what is read below.
+            shell
+                .env
+                .entry("HGPLAIN".into())
+                .or_insert_with(|| Some("1".into()));
+        }
+        if matches!(job, Job::Clone | Job::Pull) && self.checkout.mirror {
+            let doubted = begun.known.is_mirror_doubted;
+            checkout::mirrored(&mut command, MirrorKind::Hg, &begun.wanted, doubted);
+        }
+        Ok(command)
+    }
+
+    fn ended(
+        &self,
+        job: &Job,
+        begun: &mut Begun<Self>,
+        ended: &Ended<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Next<Job> {
+        let is_good = ended.exit.is_success();
+        match job {
+            Job::Look => Next::First(self.looked(is_good)),
+            Job::Pull if is_good || has_no_changes(ended) => Next::First(vec![self.branch_check()]),
+            Job::Branch if is_good => {
+                let current = ended.output.stdout(1000);
+                self.checked(self.branch(begun) != Some(current.trim()))
+            }
+            Job::Repository => {
+                let current = ended.output.stdout(4000);
+                let is_same = checkout::is_same_repository(&current, &begun.wanted.url);
+                self.checked(is_good && !is_same)
+            }
+            Job::Version | Job::Remove if !is_good => Next::GiveUp,
+            _ if !is_good => {
+                // What clones and pulls has been without the mirror already.
+                begun.known.is_mirror_doubted |=
+                    !matches!(job, Job::Clone | Job::Pull | Job::Purge);
+                Next::StartOver
+            }
+            Job::Revision => match checkout::commit(&ended.output.stdout(100)) {
+                Some(commit) => {
+                    cx.properties
+                        .set_runtime("got_revision", commit, checkout::SOURCE);
+                    Next::GO_ON
+                }
+                None => Next::GiveUp,
+            },
+            Job::Clone => Next::First(vec![Job::Update]),
+            Job::Update => Next::First(vec![Job::Revision]),
+            Job::Version | Job::Remove | Job::Purge | Job::Pull | Job::Branch => Next::GO_ON,
+        }
+    }
+
+    fn from_nothing(&self, _: &Begun<Self>) -> Vec<Job> {
+        vec![Job::Remove, Job::Clone]
+    }
+}
+
+impl Mercurial {
     /// The repository of the branch, which lies at the base URL and its name.
     fn wanted_below(
         &self,
@@ -219,7 +307,7 @@ impl Running {
             } else {
                 base.to_owned()
             })),
-            ..self.step.checkout.clone()
+            ..self.checkout.clone()
         };
         let mut wanted = checkout.wanted(cx, own_branch)?;
         wanted.url = below(wanted.branch.as_deref());
@@ -227,52 +315,9 @@ impl Running {
         Ok(wanted)
     }
 
-    fn command(&self, job: Job, begun: &Begun, cx: &Cx<'_>) -> Result<Command, StepError> {
-        let work = paths::of_builder(cx.builder_dir, &begun.tree);
-        let url = begun.wanted.url.as_str();
-        let revision = begun.wanted.revision.as_deref();
-        let argv: &[&str] = match job {
-            Job::Look => return Ok(checkout::stat(cx, &begun.tree, ".hg")),
-            Job::Remove => return checkout::rmdir(cx, &begun.tree),
-            Job::Version => &["--version"],
-            Job::Clone => &["clone", "--noupdate", url, "."],
-            Job::Purge if self.step.checkout.mode == Mode::Fresh => {
-                &["--config", "extensions.purge=", "purge", "--all"]
-            }
-            Job::Purge => &["--config", "extensions.purge=", "purge"],
-            Job::Pull => match (self.step.checkout.mode, revision) {
-                (Mode::Incremental, _) => &["pull", url, "--update"],
-                (_, Some(revision)) => &["pull", url, "--rev", revision],
-                (_, None) => &["pull", url],
-            },
-            Job::Branch => &["identify", "--branch"],
-            Job::Repository => &["paths", "default"],
-            Job::Update => match revision.or_else(|| self.branch(begun)) {
-                Some(revision) => &["update", "--clean", "--rev", revision],
-                None => &["update", "--clean"],
-            },
-            Job::Revision => &["identify", "--id", "--debug"],
-        };
-        let argv = ["hg", "--verbose"].iter().chain(argv);
-        let argv = argv.map(|&word| word.to_owned()).collect();
-        let mut command = self.step.checkout.command(cx, &work, argv, &begun.wanted)?;
-        if let Command::Shell(shell) = &mut command {
-            // Aliases and languages of the slave's user must not change what is read below.
-            shell
-                .env
-                .entry("HGPLAIN".into())
-                .or_insert_with(|| Some("1".into()));
-        }
-        if matches!(job, Job::Clone | Job::Pull) && self.step.checkout.mirror {
-            let doubted = begun.is_mirror_doubted;
-            checkout::mirrored(&mut command, MirrorKind::Hg, &begun.wanted, doubted);
-        }
-        Ok(command)
-    }
-
     /// The named branch to update to, where branches have names.
-    fn branch<'a>(&self, begun: &'a Begun) -> Option<&'a str> {
-        match self.step.branch_type {
+    fn branch<'a>(&self, begun: &'a Begun<Self>) -> Option<&'a str> {
+        match self.branch_type {
             BranchType::InRepo => Some(begun.wanted.branch.as_deref().unwrap_or("default")),
             BranchType::DirName => None,
         }
@@ -280,120 +325,28 @@ impl Running {
 
     /// What shows whether the checkout is of the wanted branch.
     fn branch_check(&self) -> Job {
-        match self.step.branch_type {
+        match self.branch_type {
             BranchType::InRepo => Job::Branch,
             BranchType::DirName => Job::Repository,
         }
     }
 
-    fn looked(&self, is_there: bool, begun: &mut Begun) {
-        let jobs = match (is_there, self.step.checkout.mode) {
+    fn looked(&self, is_there: bool) -> Vec<Job> {
+        match (is_there, self.checkout.mode) {
             (false, _) => vec![Job::Clone],
             (true, Mode::Clean | Mode::Fresh) => vec![Job::Purge, Job::Pull],
             (true, Mode::Incremental | Mode::Clobber | Mode::Copy | Mode::Export) => {
                 vec![Job::Pull]
             }
-        };
-        begun.plan.first(jobs);
+        }
     }
 
     /// Goes on to the update, or from nothing where the checkout is of another branch.
-    fn checked(&self, is_other: bool, begun: &mut Begun) {
-        if is_other && self.step.clobber_on_branch_change {
-            begun.plan.first([Job::Remove, Job::Clone]);
-        } else {
-            begun.plan.first([Job::Update]);
+    fn checked(&self, is_other: bool) -> Next<Job> {
+        match is_other && self.clobber_on_branch_change {
+            true => Next::First(vec![Job::Remove, Job::Clone]),
+            false => Next::First(vec![Job::Update]),
         }
-    }
-
-    fn failed(&self, job: Job, begun: &mut Begun, ended: &Ended<'_>) -> bool {
-        let can_start_over = match job {
-            Job::Version | Job::Look | Job::Remove => false,
-            Job::Clone
-            | Job::Purge
-            | Job::Pull
-            | Job::Branch
-            | Job::Repository
-            | Job::Update
-            | Job::Revision => true,
-        };
-        if !can_start_over || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
-            return false;
-        }
-        // What clones and pulls has been without the mirror already.
-        begun.is_mirror_doubted |= !matches!(job, Job::Clone | Job::Pull | Job::Purge);
-        begun.plan.jobs.clear();
-        begun.plan.first([Job::Remove, Job::Clone]);
-        true
-    }
-
-    fn gave_up(&self, cx: &Cx<'_>) -> Move {
-        Move::Done(verdict(cx, Outcome::Failure, self.done_text(cx)))
-    }
-}
-
-impl Run for Running {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.running_text(cx)
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.done_text(cx)
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        let mut begun = match self.begun.take() {
-            Some(begun) => begun,
-            None => self.begin(cx)?,
-        };
-        if let (Some(ended), Some(job)) = (last, begun.plan.running.take()) {
-            let is_good = ended.exit.is_success();
-            match job {
-                Job::Look => self.looked(is_good, &mut begun),
-                Job::Pull if is_good || has_no_changes(ended) => {
-                    begun.plan.first([self.branch_check()]);
-                }
-                Job::Branch if is_good => {
-                    let current = ended.output.stdout(1000);
-                    let is_other = self.branch(&begun) != Some(current.trim());
-                    self.checked(is_other, &mut begun);
-                }
-                Job::Repository => {
-                    let current = ended.output.stdout(4000);
-                    let is_other =
-                        is_good && !checkout::is_same_repository(&current, &begun.wanted.url);
-                    self.checked(is_other, &mut begun);
-                }
-                Job::Revision if is_good => match checkout::commit(&ended.output.stdout(100)) {
-                    Some(commit) => {
-                        cx.properties
-                            .set_runtime("got_revision", commit, checkout::SOURCE);
-                    }
-                    None => return Ok(self.gave_up(cx)),
-                },
-                _ if !is_good => {
-                    if !self.failed(job, &mut begun, ended) {
-                        return Ok(self.gave_up(cx));
-                    }
-                }
-                Job::Clone => begun.plan.first([Job::Update]),
-                Job::Update => begun.plan.first([Job::Revision]),
-                Job::Version
-                | Job::Remove
-                | Job::Purge
-                | Job::Pull
-                | Job::Branch
-                | Job::Revision => {}
-            }
-        }
-        let Some(job) = begun.plan.jobs.pop_front() else {
-            let done = self.done_text(cx);
-            return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
-        };
-        let command = self.command(job, &begun, cx)?;
-        begun.plan.running = Some(job);
-        self.begun = Some(begun);
-        Ok(Move::Run(command))
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::model::Change;
 use crate::model::Command;
 use crate::model::FileCommand;
-use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RenderError;
 use crate::model::Text;
@@ -22,20 +21,21 @@ use crate::syntax::Value;
 
 use super::Cx;
 use super::Ended;
-use super::Move;
 use super::Run;
 use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::checkout;
+use super::checkout::Begun;
 use super::checkout::Checkout;
 use super::checkout::Mode;
+use super::checkout::Next;
 use super::checkout::Plan;
+use super::checkout::Source;
 use super::checkout::Wanted;
 use super::line::rendered;
 use super::paths;
 use super::svn_said;
-use super::texts::verdict;
 
 pub(super) const KIND: StepKind = StepKind {
     name: "svn",
@@ -317,34 +317,21 @@ fn is_same_place(a: &str, b: &str) -> bool {
 
 impl Step for Svn {
     fn begin(&self) -> Box<dyn Run> {
-        Box::new(Running {
-            step: self.clone(),
-            begun: None,
-        })
+        checkout::begin(self)
     }
 }
 
-struct Running {
-    step: Svn,
-    begun: Option<Begun>,
-}
-
 /// What is known once the build's properties are.
-struct Begun {
-    wanted: Wanted,
-    /// Where svn works: the tree, or `source` with the method `copy`.
-    work: String,
-    tree: String,
+pub(super) struct Known {
     /// Between a verb and what it is about.
     options: Vec<String>,
     password: Option<String>,
     kept: Vec<String>,
-    plan: Plan<Job>,
 }
 
 /// What a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Job {
+pub(super) enum Job {
     Version,
     /// Is there a checkout? Checks out where there is none.
     Look,
@@ -364,19 +351,25 @@ enum Job {
     Export,
 }
 
-impl Running {
-    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun, StepError> {
-        let step = &self.step;
-        let wanted = step.wanted(cx)?;
-        let tree = step.checkout.tree(cx)?;
-        let mode = step.checkout.mode;
+impl Source for Svn {
+    type Job = Job;
+    type Known = Known;
+
+    fn checkout(&self) -> &Checkout {
+        &self.checkout
+    }
+
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
+        let wanted = self.wanted(cx)?;
+        let tree = self.checkout.tree(cx)?;
+        let mode = self.checkout.mode;
         let work = match mode {
             Mode::Copy => checkout::KEPT.to_owned(),
             Mode::Incremental | Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
                 tree.clone()
             }
         };
-        let mut plan = Plan::new([Job::Version], step.checkout.retry);
+        let mut plan = Plan::new([Job::Version], self.checkout.retry);
         plan.jobs.extend(match mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => vec![Job::Look],
             Mode::Clobber => vec![Job::RemoveWork, Job::Checkout],
@@ -392,36 +385,38 @@ impl Running {
             Some(text) => text.render(cx.properties).map(Some),
             None => Ok(None),
         };
-        let username = optional(&step.username)?;
-        let password = optional(&step.password)?.filter(|it| !it.is_empty());
+        let username = optional(&self.username)?;
+        let password = optional(&self.password)?.filter(|it| !it.is_empty());
         let mut options = vec!["--non-interactive".to_owned(), "--no-auth-cache".to_owned()];
         for (name, value) in [
             ("--username", &username),
             ("--password", &password),
-            ("--depth", &step.depth),
+            ("--depth", &self.depth),
         ] {
             options.extend(value.iter().map(|it| format!("{name}={it}")));
         }
-        options.extend(rendered(&step.extra_args, cx.properties)?);
+        options.extend(rendered(&self.extra_args, cx.properties)?);
         Ok(Begun {
             wanted,
             work,
             tree,
-            options,
-            password,
-            kept: rendered(&step.keep_on_purge, cx.properties)?,
             plan,
+            known: Known {
+                options,
+                password,
+                kept: rendered(&self.keep_on_purge, cx.properties)?,
+            },
         })
     }
 
-    fn command(&self, job: &Job, begun: &Begun, cx: &Cx<'_>) -> Result<Command, StepError> {
+    fn command(&self, job: &Job, begun: &Begun<Self>, cx: &Cx<'_>) -> Result<Command, StepError> {
         let work = paths::of_builder(cx.builder_dir, &begun.work);
         let revision = begun.wanted.revision.as_deref();
         let at = format!("--revision={}", revision.unwrap_or("HEAD"));
         // Behind the last `@` svn looks for the revision in which the URL is meant.
         let url = format!("{}@{}", begun.wanted.url, revision.unwrap_or_default());
         let svn = |dir: &str, verb: &[&str], what: &[&str]| {
-            let options = begun.options.iter().map(String::as_str);
+            let options = begun.known.options.iter().map(String::as_str);
             let argv = ["svn"].into_iter().chain(verb.iter().copied());
             let argv = argv.chain(options).chain(what.iter().copied());
             self.run(cx, dir, argv, begun)
@@ -435,7 +430,7 @@ impl Running {
             Job::Checkout => svn(&work, &["checkout", &at], &["--", &url, "."]),
             Job::Status => {
                 let mut verb = vec!["status", "--xml"];
-                if self.step.checkout.mode == Mode::Fresh {
+                if self.checkout.mode == Mode::Fresh {
                     verb.push("--no-ignore");
                 }
                 self.run(cx, &work, ["svn"].into_iter().chain(verb), begun)
@@ -456,17 +451,52 @@ impl Running {
         }
     }
 
+    fn ended(
+        &self,
+        job: &Job,
+        begun: &mut Begun<Self>,
+        ended: &Ended<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Next<Job> {
+        if ended.exit.is_success()
+            && let Some(jobs) = self.done(job, begun, ended, cx)
+        {
+            return Next::First(jobs);
+        }
+        match job {
+            Job::Look => Next::First(vec![Job::Checkout]),
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => Next::GiveUp,
+            Job::Checkout | Job::Newest | Job::Export => Next::StartOver,
+            Job::Where | Job::Status | Job::Purge(_) | Job::Update | Job::Revision => {
+                match is_the_repositorys(ended) {
+                    true => Next::GiveUp,
+                    false => Next::StartOver,
+                }
+            }
+        }
+    }
+
+    fn from_nothing(&self, begun: &Begun<Self>) -> Vec<Job> {
+        match (self.checkout.mode, &begun.wanted.revision) {
+            (Mode::Export, Some(_)) => vec![Job::RemoveTree, Job::Export],
+            (Mode::Export, None) => vec![Job::RemoveTree, Job::Newest, Job::Export],
+            _ => vec![Job::RemoveWork, Job::Checkout],
+        }
+    }
+}
+
+impl Svn {
     fn run<'a>(
         &self,
         cx: &Cx<'_>,
         dir: &str,
         argv: impl IntoIterator<Item = &'a str>,
-        begun: &Begun,
+        begun: &Begun<Self>,
     ) -> Result<Command, StepError> {
         let argv = argv.into_iter().map(str::to_owned).collect();
-        let mut command = self.step.checkout.command(cx, dir, argv, &begun.wanted)?;
+        let mut command = self.checkout.command(cx, dir, argv, &begun.wanted)?;
         if let Command::Shell(shell) = &mut command {
-            shell.mask.extend(begun.password.clone());
+            shell.mask.extend(begun.known.password.clone());
             // Without it svn refuses names of files that are no ASCII.
             shell
                 .env
@@ -476,89 +506,58 @@ impl Running {
         Ok(command)
     }
 
-    /// Whether to go on after `job`, which ended well.
-    fn done(&self, job: &Job, begun: &mut Begun, ended: &Ended<'_>, cx: &mut Cx<'_>) -> bool {
-        match job {
+    /// What follows `job`, which ended well; `None` if it did not say what it should.
+    fn done(
+        &self,
+        job: &Job,
+        begun: &mut Begun<Self>,
+        ended: &Ended<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Option<Vec<Job>> {
+        let mut got = |revision: &str| {
+            cx.properties
+                .set_runtime("got_revision", revision, checkout::SOURCE);
+        };
+        Some(match job {
+            Job::Look => vec![Job::Where],
             Job::Where => {
                 let same = svn_said::url_of(&ended.output.stdout(1 << 20))
                     .is_some_and(|it| is_same_place(&it, &begun.wanted.url));
-                begun.plan.first(match (same, self.step.checkout.mode) {
+                match (same, self.checkout.mode) {
                     (false, _) => vec![Job::RemoveWork, Job::Checkout],
                     (true, Mode::Clean | Mode::Fresh) => vec![Job::Status, Job::Update],
                     (true, _) => vec![Job::Update],
-                });
-            }
-            Job::Status => match svn_said::strangers(&ended.output.stdout(16 << 20)) {
-                Some(paths) => {
-                    let paths = paths.into_iter().filter(|it| !begun.kept.contains(it));
-                    begun.plan.first(paths.map(Job::Purge).collect::<Vec<_>>());
                 }
-                None => return false,
-            },
-            Job::Checkout | Job::Update => begun.plan.first([Job::Revision]),
+            }
+            Job::Status => {
+                let paths = svn_said::strangers(&ended.output.stdout(16 << 20))?;
+                let paths = paths.into_iter();
+                let paths = paths.filter(|it| !begun.known.kept.contains(it));
+                paths.map(Job::Purge).collect()
+            }
+            Job::Checkout | Job::Update => vec![Job::Revision],
             Job::Revision => {
-                let Some(revision) = svn_said::version(&ended.output.stdout(1000)) else {
-                    return false;
-                };
-                cx.properties
-                    .set_runtime("got_revision", revision, checkout::SOURCE);
-                if self.step.checkout.mode == Mode::Copy {
-                    begun.plan.first([Job::CopyTree]);
+                got(&svn_said::version(&ended.output.stdout(1000))?);
+                match self.checkout.mode {
+                    Mode::Copy => vec![Job::CopyTree],
+                    _ => Vec::new(),
                 }
             }
             Job::Newest => {
-                begun.wanted.revision = svn_said::revision_of(&ended.output.stdout(1 << 20));
-                return begun.wanted.revision.is_some();
+                let revision = svn_said::revision_of(&ended.output.stdout(1 << 20))?;
+                begun.wanted.revision = Some(revision);
+                Vec::new()
             }
             Job::Export => {
                 if let Some(revision) = begun.wanted.revision.as_deref() {
-                    cx.properties
-                        .set_runtime("got_revision", revision, checkout::SOURCE);
+                    got(revision);
                 }
+                Vec::new()
             }
-            Job::Look => begun.plan.first([Job::Where]),
-            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::Purge(_) | Job::CopyTree => {}
-        }
-        true
-    }
-
-    /// Whether something is left to try after `job`, which did not end well.
-    fn failed(&self, job: &Job, begun: &mut Begun, ended: &Ended<'_>) -> bool {
-        match job {
-            Job::Look => {
-                begun.plan.first([Job::Checkout]);
-                return true;
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::Purge(_) | Job::CopyTree => {
+                Vec::new()
             }
-            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => return false,
-            Job::Where
-            | Job::Checkout
-            | Job::Status
-            | Job::Purge(_)
-            | Job::Update
-            | Job::Revision
-            | Job::Newest
-            | Job::Export => {}
-        }
-        let is_remote =
-            !matches!(job, Job::Checkout | Job::Newest | Job::Export) && is_the_repositorys(ended);
-        if is_remote || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
-            return false;
-        }
-        begun.plan.jobs.clear();
-        let jobs = match self.step.checkout.mode {
-            Mode::Export => vec![Job::RemoveTree, Job::Newest, Job::Export],
-            _ => vec![Job::RemoveWork, Job::Checkout],
-        };
-        let is_known = begun.wanted.revision.is_some();
-        let jobs = jobs
-            .into_iter()
-            .filter(|it| !is_known || *it != Job::Newest);
-        begun.plan.first(jobs.collect::<Vec<_>>());
-        true
-    }
-
-    fn gave_up(&self, cx: &Cx<'_>) -> Move {
-        Move::Done(verdict(cx, Outcome::Failure, self.done_text(cx)))
+        })
     }
 }
 
@@ -568,37 +567,6 @@ fn is_the_repositorys(ended: &Ended<'_>) -> bool {
     // Connections, certificates, the protocol, access, what is not there.
     let codes = ["e0001", "e120", "e160", "e170", "e175", "e230"];
     codes.iter().any(|it| checkout::complained(ended, &[it]))
-}
-
-impl Run for Running {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.running_text(cx)
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.done_text(cx)
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        let mut begun = match self.begun.take() {
-            Some(begun) => begun,
-            None => self.begin(cx)?,
-        };
-        if let (Some(ended), Some(job)) = (last, begun.plan.running.take()) {
-            let goes_on = ended.exit.is_success() && self.done(&job, &mut begun, ended, cx);
-            if !goes_on && !self.failed(&job, &mut begun, ended) {
-                return Ok(self.gave_up(cx));
-            }
-        }
-        let Some(job) = begun.plan.jobs.pop_front() else {
-            let done = self.done_text(cx);
-            return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
-        };
-        let command = self.command(&job, &begun, cx)?;
-        begun.plan.running = Some(job);
-        self.begun = Some(begun);
-        Ok(Move::Run(command))
-    }
 }
 
 #[cfg(test)]

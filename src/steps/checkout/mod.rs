@@ -3,6 +3,7 @@
 //! say to a program.
 
 mod commands;
+mod course;
 mod mode;
 mod plan;
 mod said;
@@ -28,6 +29,10 @@ use crate::syntax::Keys;
 pub(in crate::steps) use commands::mirrored;
 pub(in crate::steps) use commands::rmdir;
 pub(in crate::steps) use commands::stat;
+pub(in crate::steps) use course::Begun;
+pub(in crate::steps) use course::Next;
+pub(in crate::steps) use course::Source;
+pub(in crate::steps) use course::begin;
 pub(crate) use mode::Mode;
 pub(in crate::steps) use plan::Plan;
 pub(in crate::steps) use said::commit;
