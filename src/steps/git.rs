@@ -101,6 +101,9 @@ pub(super) enum Job {
     Version,
     /// Is there a checkout? Clones where there is none.
     Look,
+    /// Is it patched? Cleans it where it is.
+    LookForPatch,
+    Unmark,
     RemoveWork,
     RemoveTree,
     Clone,
@@ -124,6 +127,10 @@ impl Source for Git {
 
     fn checkout(&self) -> &Checkout {
         &self.checkout
+    }
+
+    fn is_about(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        self.checkout.is_about_its_url(cx)
     }
 
     fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
@@ -192,6 +199,8 @@ impl Source for Git {
         match job {
             Job::Version => git(&["--version"]),
             Job::Look => Ok(checkout::stat(cx, &begun.work, ".git")),
+            Job::LookForPatch => Ok(checkout::is_patched(cx, &begun.work)),
+            Job::Unmark => Ok(checkout::unmark(cx, &begun.work)),
             Job::RemoveWork => checkout::rmdir(cx, &begun.work),
             Job::RemoveTree => checkout::rmdir(cx, &begun.tree),
             Job::Clone => {
@@ -241,8 +250,15 @@ impl Source for Git {
         let is_good = ended.exit.is_success();
         match job {
             Job::Look => Next::First(self.looked(is_good, begun)),
+            Job::LookForPatch if is_good => {
+                let update = self.update(begun);
+                Next::First([vec![Job::Clean, Job::Unmark], update].concat())
+            }
+            Job::LookForPatch => Next::First(self.update(begun)),
             Job::HasRevision if is_good => Next::First(vec![Job::ResetFetched]),
             Job::HasRevision => Next::First(vec![Job::Fetch]),
+            // Cleaning has removed it, unless the repository ignores it.
+            Job::Unmark => Next::GO_ON,
             _ if !is_good => self.failed(*job, begun, ended),
             Job::Revision => match checkout::commit(&ended.output.stdout(100)) {
                 Some(commit) => {
@@ -292,11 +308,22 @@ impl Git {
 
     /// What follows once a checkout is or is not there.
     fn looked(&self, is_there: bool, begun: &Begun<Self>) -> Vec<Job> {
-        match (is_there, begun.known.is_cleaned) {
-            (false, _) => vec![Job::Clone],
-            (true, true) => vec![Job::Clean, Job::Fetch],
-            (true, false) if begun.wanted.revision.is_some() => vec![Job::HasRevision],
-            (true, false) => vec![Job::Fetch],
+        match self.checkout.mode {
+            _ if !is_there => vec![Job::Clone],
+            Mode::Incremental => vec![Job::LookForPatch],
+            // What is kept to be copied is never patched.
+            Mode::Copy => self.update(begun),
+            Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
+                vec![Job::Clean, Job::Fetch]
+            }
+        }
+    }
+
+    /// Brings a checkout to its revision.
+    fn update(&self, begun: &Begun<Self>) -> Vec<Job> {
+        match begun.wanted.revision {
+            Some(_) => vec![Job::HasRevision],
+            None => vec![Job::Fetch],
         }
     }
 
@@ -329,11 +356,18 @@ impl Git {
             return Next::First(vec![job]);
         }
         match job {
-            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree | Job::Look => {
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => {
                 return Next::GiveUp;
             }
             // They have been without the mirror already, or take nothing from it.
-            Job::Clone | Job::Fetch | Job::Clean | Job::Submodules | Job::CleanSubmodules => {}
+            Job::Look
+            | Job::LookForPatch
+            | Job::Unmark
+            | Job::Clone
+            | Job::Fetch
+            | Job::Clean
+            | Job::Submodules
+            | Job::CleanSubmodules => {}
             Job::HasRevision | Job::ResetFetched | Job::ResetCloned | Job::Revision => {
                 begun.known.is_mirror_doubted = true;
             }
@@ -379,6 +413,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: git fetch -t https://example.org/hello.git master",
                 0,
@@ -401,6 +436,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             ("hello/build: git cat-file -e abc123", 0, &[]),
             ("hello/build: git reset --hard abc123", 0, &[]),
             (
@@ -471,6 +507,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: git fetch -t https://example.org/hello.git main",
                 128,
@@ -491,6 +528,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: git fetch -t https://example.org/hello.git gone",
                 128,
@@ -521,7 +559,8 @@ mod tests {
         let mut bench = bench(&step);
         bench.begin();
         bench.ends(0, &[]);
-        assert_eq!(asks(&mut bench, 0), main(false), "it fetches");
+        bench.ends(0, &[]);
+        assert_eq!(asks(&mut bench, 1), main(false), "it fetches");
         assert_eq!(asks(&mut bench, 0), None, "it resets");
         assert_eq!(bench.ends(128, &[]), "rmdir hello/build");
         assert_eq!(asks(&mut bench, 0), main(true), "it clones");

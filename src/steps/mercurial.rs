@@ -139,6 +139,10 @@ pub(super) enum Job {
     Version,
     /// Is there a checkout? Clones where there is none.
     Look,
+    /// Is it patched? Cleans it where it is.
+    LookForPatch,
+    /// Takes back what was changed.
+    Undo,
     Remove,
     Clone,
     Purge,
@@ -159,11 +163,17 @@ impl Source for Mercurial {
         &self.checkout
     }
 
-    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
-        let own_branch = match &self.default_branch {
-            Some(text) => Some(text.render(cx.properties)?),
-            None => None,
+    fn is_about(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let Some(base) = &self.base_url else {
+            return self.checkout.is_about_its_url(cx);
         };
+        let (base, own_branch) = (base.render(cx.properties)?, self.own_branch(cx)?);
+        let is_below = |_: &str| self.is_below(&base, own_branch.as_deref(), cx);
+        Ok(self.checkout.is_about(cx, is_below))
+    }
+
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
+        let own_branch = self.own_branch(cx)?;
         let wanted = match &self.base_url {
             Some(base) => self.wanted_below(&base.render(cx.properties)?, own_branch, cx)?,
             None => self.checkout.wanted(cx, own_branch)?,
@@ -202,13 +212,15 @@ impl Source for Mercurial {
         let revision = begun.wanted.revision.as_deref();
         let argv: &[&str] = match job {
             Job::Look => return Ok(checkout::stat(cx, &begun.work, ".hg")),
+            Job::LookForPatch => return Ok(checkout::is_patched(cx, &begun.work)),
+            Job::Undo => &["update", "--clean", "--rev", "."],
             Job::Remove => return checkout::rmdir(cx, &begun.work),
             Job::Version => &["--version"],
             Job::Clone => &["clone", "--noupdate", url, "."],
-            Job::Purge if self.checkout.mode == Mode::Fresh => {
-                &["--config", "extensions.purge=", "purge", "--all"]
+            Job::Purge if self.checkout.mode == Mode::Clean => {
+                &["--config", "extensions.purge=", "purge"]
             }
-            Job::Purge => &["--config", "extensions.purge=", "purge"],
+            Job::Purge => &["--config", "extensions.purge=", "purge", "--all"],
             Job::Pull => match (self.checkout.mode, revision) {
                 (Mode::Incremental, _) => &["pull", url, "--update"],
                 (_, Some(revision)) => &["pull", url, "--rev", revision],
@@ -249,6 +261,8 @@ impl Source for Mercurial {
         let is_good = ended.exit.is_success();
         match job {
             Job::Look => Next::First(self.looked(is_good)),
+            Job::LookForPatch if is_good => Next::First(vec![Job::Undo, Job::Purge, Job::Pull]),
+            Job::LookForPatch => Next::First(vec![Job::Pull]),
             Job::Pull if is_good || has_no_changes(ended) => Next::First(vec![self.branch_check()]),
             Job::Branch if is_good => {
                 let current = ended.output.stdout(1000);
@@ -263,7 +277,7 @@ impl Source for Mercurial {
             _ if !is_good => {
                 // What clones and pulls has been without the mirror already.
                 begun.known.is_mirror_doubted |=
-                    !matches!(job, Job::Clone | Job::Pull | Job::Purge);
+                    !matches!(job, Job::Clone | Job::Pull | Job::Undo | Job::Purge);
                 Next::StartOver
             }
             Job::Revision => match checkout::commit(&ended.output.stdout(100)) {
@@ -276,7 +290,9 @@ impl Source for Mercurial {
             },
             Job::Clone => Next::First(vec![Job::Update]),
             Job::Update => Next::First(vec![Job::Revision]),
-            Job::Version | Job::Remove | Job::Purge | Job::Pull | Job::Branch => Next::GO_ON,
+            Job::Version | Job::Remove | Job::Undo | Job::Purge | Job::Pull | Job::Branch => {
+                Next::GO_ON
+            }
         }
     }
 
@@ -293,26 +309,36 @@ impl Mercurial {
         own_branch: Option<String>,
         cx: &mut Cx<'_>,
     ) -> Result<Wanted, StepError> {
-        let below = |branch: Option<&str>| format!("{base}{}", branch.unwrap_or_default());
-        // A stamp may name the base, or the branch's own repository.
-        let stamped = cx.stamp.branch.as_deref().filter(|it| !it.is_empty());
-        let stamped = stamped.or(own_branch.as_deref());
-        let names = [base.to_owned(), below(stamped)];
-        let is_about_this = names
-            .iter()
-            .any(|it| checkout::is_same_repository(it, &cx.stamp.repository));
         let checkout = Checkout {
-            repourl: Some(Text::literal(if is_about_this {
-                cx.stamp.repository.clone()
-            } else {
-                base.to_owned()
-            })),
+            repourl: Some(Text::literal(
+                match self.is_below(base, own_branch.as_deref(), cx) {
+                    true => cx.stamp.repository.clone(),
+                    false => base.to_owned(),
+                },
+            )),
             ..self.checkout.clone()
         };
         let mut wanted = checkout.wanted(cx, own_branch)?;
-        wanted.url = below(wanted.branch.as_deref());
+        wanted.url = format!("{base}{}", wanted.branch.as_deref().unwrap_or_default());
         wanted.check()?;
         Ok(wanted)
+    }
+
+    /// Whether the stamp names the base, or the branch's own repository.
+    fn is_below(&self, base: &str, own_branch: Option<&str>, cx: &Cx<'_>) -> bool {
+        let branch = cx.stamp.branch.as_deref().filter(|it| !it.is_empty());
+        let branch = branch.or(own_branch).unwrap_or_default();
+        let names = [base.to_owned(), format!("{base}{branch}")];
+        names
+            .iter()
+            .any(|it| checkout::is_same_repository(it, &cx.stamp.repository))
+    }
+
+    fn own_branch(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        Ok(match &self.default_branch {
+            Some(text) => Some(text.render(cx.properties)?),
+            None => None,
+        })
     }
 
     /// The named branch to update to, where branches have names.
@@ -335,9 +361,8 @@ impl Mercurial {
         match (is_there, self.checkout.mode) {
             (false, _) => vec![Job::Clone],
             (true, Mode::Clean | Mode::Fresh) => vec![Job::Purge, Job::Pull],
-            (true, Mode::Incremental | Mode::Clobber | Mode::Copy | Mode::Export) => {
-                vec![Job::Pull]
-            }
+            (true, Mode::Incremental) => vec![Job::LookForPatch],
+            (true, Mode::Clobber | Mode::Copy | Mode::Export) => vec![Job::Pull],
         }
     }
 
@@ -386,7 +411,8 @@ mod tests {
         bench.begin();
         bench.ends(0, &[]);
         let asks = |shell: Shell| shell.mirror.map(|it| (it.word, it.is_doubted));
-        assert_eq!(asks(bench.ends_shell(0)), Some((3, false)), "it pulls");
+        bench.ends(0, &[]);
+        assert_eq!(asks(bench.ends_shell(1)), Some((3, false)), "it pulls");
         assert_eq!(asks(bench.ends_shell(0)), None, "it looks for its branch");
         assert_eq!(bench.ends(1, &[]), "rmdir hello/build");
         assert_eq!(asks(bench.ends_shell(0)), Some((4, true)), "it clones");
@@ -406,6 +432,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: hg --verbose --version", 0, &[]),
             ("stat hello/build/.hg", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: hg --verbose pull https://example.org/hello --update",
                 1,
@@ -490,6 +517,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: hg --verbose --version", 0, &[]),
             ("stat hello/build/.hg", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: hg --verbose pull https://example.org/trunk --update",
                 0,

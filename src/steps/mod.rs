@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 pub(crate) mod bench;
+mod bytes;
 mod checkout;
 mod compile;
 mod configure;

@@ -185,13 +185,7 @@ impl Svn {
             Some(text) => Some(text.render(cx.properties)?).filter(|it| !it.is_empty()),
             None => None,
         };
-        let is_about_this = match cx.stamp.repository.as_str() {
-            "" => self.checkout.is_first,
-            stamped => {
-                let ours = self.places(cx.properties)?;
-                ours.is_empty() || ours.iter().any(|it| is_one_within_the_other(it, stamped))
-            }
-        };
+        let is_about_this = self.is_about(cx)?;
         let said = |it: &Option<String>| it.clone().filter(|it| !it.trim().is_empty());
         let (branch, revision) = match is_about_this {
             true => (said(&cx.stamp.branch), self.revision(cx)),
@@ -337,6 +331,8 @@ pub(super) enum Job {
     Look,
     /// Is it of the wanted URL? Checks out anew where it is not.
     Where,
+    /// Is it patched? Cleans it where it is.
+    LookForPatch,
     RemoveWork,
     RemoveTree,
     Checkout,
@@ -357,6 +353,14 @@ impl Source for Svn {
 
     fn checkout(&self) -> &Checkout {
         &self.checkout
+    }
+
+    fn is_about(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let ours = self.places(cx.properties)?;
+        let is_ours = |stamped: &str| {
+            ours.is_empty() || ours.iter().any(|it| is_one_within_the_other(it, stamped))
+        };
+        Ok(self.checkout.is_about(cx, is_ours))
     }
 
     fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
@@ -424,13 +428,14 @@ impl Source for Svn {
         match job {
             Job::Version => self.run(cx, &work, ["svn", "--version", "--quiet"], begun),
             Job::Look => Ok(checkout::stat(cx, &begun.work, ".svn")),
+            Job::LookForPatch => Ok(checkout::is_patched(cx, &begun.work)),
             Job::RemoveWork => checkout::rmdir(cx, &begun.work),
             Job::RemoveTree => checkout::rmdir(cx, &begun.tree),
             Job::Where => self.run(cx, &work, ["svn", "info", "--xml"], begun),
             Job::Checkout => svn(&work, &["checkout", &at], &["--", &url, "."]),
             Job::Status => {
                 let mut verb = vec!["status", "--xml"];
-                if self.checkout.mode == Mode::Fresh {
+                if self.checkout.mode != Mode::Clean {
                     verb.push("--no-ignore");
                 }
                 self.run(cx, &work, ["svn"].into_iter().chain(verb), begun)
@@ -465,6 +470,7 @@ impl Source for Svn {
         }
         match job {
             Job::Look => Next::First(vec![Job::Checkout]),
+            Job::LookForPatch => Next::First(vec![Job::Update]),
             Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => Next::GiveUp,
             Job::Checkout | Job::Newest | Job::Export => Next::StartOver,
             Job::Where | Job::Status | Job::Purge(_) | Job::Update | Job::Revision => {
@@ -526,9 +532,11 @@ impl Svn {
                 match (same, self.checkout.mode) {
                     (false, _) => vec![Job::RemoveWork, Job::Checkout],
                     (true, Mode::Clean | Mode::Fresh) => vec![Job::Status, Job::Update],
-                    (true, _) => vec![Job::Update],
+                    (true, Mode::Incremental) => vec![Job::LookForPatch],
+                    (true, Mode::Clobber | Mode::Copy | Mode::Export) => vec![Job::Update],
                 }
             }
+            Job::LookForPatch => vec![Job::Status, Job::Update],
             Job::Status => {
                 let paths = svn_said::strangers(&ended.output.stdout(16 << 20))?;
                 let paths = paths.into_iter();
@@ -608,6 +616,7 @@ mod tests {
                 ("hello/build: svn --version --quiet", 0, &[]),
                 ("stat hello/build/.svn", 0, &[]),
                 ("hello/build: svn info --xml", 0, &[out(&info)]),
+                ("stat hello/build/.buildbot-patched", 1, &[]),
                 (
                     "hello/build: svn update --revision=7 --non-interactive --no-auth-cache",
                     0,
@@ -653,7 +662,8 @@ mod tests {
             bench.begin();
             bench.ends(0, &[]);
             bench.ends(0, &[]);
-            assert_eq!(bench.ends(0, &[out(&same)]), update);
+            bench.ends(0, &[out(&same)]);
+            assert_eq!(bench.ends(1, &[]), update);
             let next = bench.ends(1, &[err(complaint)]);
             assert_eq!(next == "rmdir hello/build", is_blamed, "{next}");
         }

@@ -5,8 +5,10 @@ use std::fmt;
 
 use super::Checkout;
 use super::Plan;
+use super::Remains;
 use super::Wanted;
 use super::was_cut_short;
+use super::with_patch;
 use crate::model::Command;
 use crate::model::Outcome;
 use crate::steps::Cx;
@@ -29,6 +31,9 @@ pub(in crate::steps) trait Source:
 
     fn checkout(&self) -> &Checkout;
 
+    /// Whether the build is about the repository of this checkout.
+    fn is_about(&self, cx: &Cx<'_>) -> Result<bool, StepError>;
+
     /// What is wanted, and the first jobs.
     fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError>;
 
@@ -48,7 +53,8 @@ pub(in crate::steps) trait Source:
         cx: &mut Cx<'_>,
     ) -> Next<Self::Job>;
 
-    /// The jobs that make the tree anew, whatever is there.
+    /// The jobs that make the tree anew, whatever is there. A tree that is kept is to be asked
+    /// whether it [is patched](super::is_patched), and cleaned then.
     fn from_nothing(&self, begun: &Begun<Self>) -> Vec<Self::Job>;
 }
 
@@ -77,12 +83,20 @@ impl<J> Next<J> {
     pub(in crate::steps) const GO_ON: Self = Self::First(Vec::new());
 }
 
-/// Begins a checkout for one build.
+/// Begins a checkout for one build, and lays the build's patch over its tree.
 pub(in crate::steps) fn begin<S: Source>(step: &S) -> Box<dyn Run> {
-    Box::new(Running {
+    let running = Running {
         step: step.clone(),
         begun: None,
-    })
+    };
+    let asked = step.clone();
+    let is_about = move |cx: &Cx<'_>| asked.is_about(cx);
+    with_patch(
+        step.checkout(),
+        Remains::Cleaned,
+        is_about,
+        Box::new(running),
+    )
 }
 
 struct Running<S: Source> {

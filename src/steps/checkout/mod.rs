@@ -4,7 +4,9 @@
 
 mod commands;
 mod course;
+mod diff;
 mod mode;
+mod patch;
 mod plan;
 mod said;
 mod url;
@@ -34,6 +36,10 @@ pub(in crate::steps) use course::Next;
 pub(in crate::steps) use course::Source;
 pub(in crate::steps) use course::begin;
 pub(crate) use mode::Mode;
+pub(in crate::steps) use patch::Remains;
+pub(in crate::steps) use patch::is_patched;
+pub(in crate::steps) use patch::unmark;
+pub(in crate::steps) use patch::with_patch;
 pub(in crate::steps) use plan::Plan;
 pub(in crate::steps) use said::commit;
 pub(in crate::steps) use said::complained;
@@ -161,19 +167,8 @@ impl Checkout {
         cx: &mut Cx<'_>,
         own_branch: Option<String>,
     ) -> Result<Wanted, StepError> {
-        let url = match &self.repourl {
-            Some(text) => text.render(cx.properties)?,
-            None => cx.stamp.repository.clone(),
-        };
-        if url.is_empty() {
-            let what = "the checkout has no `repourl`, and the build names no repository";
-            return Err(StepError::Other(what.into()));
-        }
-        let is_about_this = if cx.stamp.repository.is_empty() {
-            self.is_first
-        } else {
-            is_same_repository(&cx.stamp.repository, &url)
-        };
+        let url = self.url(cx)?;
+        let is_about_this = self.is_about(cx, |it| is_same_repository(it, &url));
         let own_branch = own_branch.filter(|it| !it.is_empty());
         let (branch, revision) = if is_about_this {
             (said(cx.stamp.branch.as_deref()), self.revision(cx))
@@ -187,6 +182,36 @@ impl Checkout {
         };
         wanted.check()?;
         Ok(wanted)
+    }
+
+    /// Whether the build's stamp is about the repository `repourl`.
+    pub(in crate::steps) fn is_about_its_url(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let url = self.url(cx)?;
+        Ok(self.is_about(cx, |it| is_same_repository(it, &url)))
+    }
+
+    fn url(&self, cx: &Cx<'_>) -> Result<String, StepError> {
+        let url = match &self.repourl {
+            Some(text) => text.render(cx.properties)?,
+            None => cx.stamp.repository.clone(),
+        };
+        if url.is_empty() {
+            let what = "the checkout has no `repourl`, and the build names no repository";
+            return Err(StepError::Other(what.into()));
+        }
+        Ok(url)
+    }
+
+    /// Whether the build's stamp is about this repository, as `is_this` knows its names.
+    pub(in crate::steps) fn is_about(
+        &self,
+        cx: &Cx<'_>,
+        is_this: impl FnOnce(&str) -> bool,
+    ) -> bool {
+        match cx.stamp.repository.as_str() {
+            "" => self.is_first,
+            stamped => is_this(stamped),
+        }
     }
 
     fn revision(&self, cx: &mut Cx<'_>) -> Option<String> {
@@ -218,12 +243,18 @@ impl Checkout {
         argv: Vec<String>,
         wanted: &Wanted,
     ) -> Result<Command, StepError> {
+        let mut shell = self.shell(cx, dir, argv)?;
+        shell.mask.extend(password(&wanted.url).map(str::to_owned));
+        Ok(Command::Shell(shell))
+    }
+
+    /// `argv` in `dir`, which knows nothing of the repository.
+    fn shell(&self, cx: &Cx<'_>, dir: &str, argv: Vec<String>) -> Result<Shell, StepError> {
         let mut shell = Shell::new(ShellLine::Argv(argv), dir);
         environment(cx, &self.env, &mut shell)?;
         shell.timeout = read::length("timeout", self.timeout.as_ref(), cx)?;
         shell.log_environ = self.log_environ;
-        shell.mask.extend(password(&wanted.url).map(str::to_owned));
-        Ok(Command::Shell(shell))
+        Ok(shell)
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
+    /// Whether the tree of the last build is still there when this one begins.
+    pub(in crate::steps) const fn keeps_tree(self) -> bool {
+        matches!(self, Self::Incremental | Self::Clean | Self::Fresh)
+    }
+
     /// Reads `mode` and `method`. A method belongs to the mode `full`.
     pub(crate) fn read(keys: &mut Keys<'_>, methods: &[(&str, Self)]) -> Option<Self> {
         let mode = keys.optional::<String>("mode");
