@@ -21,6 +21,7 @@ use super::checkout::Mode;
 use super::checkout::Next;
 use super::checkout::Plan;
 use super::checkout::Source;
+use super::checkout::gerrit;
 use super::paths;
 
 pub(super) const KIND: StepKind = StepKind {
@@ -58,17 +59,26 @@ pub(crate) struct Git {
     pub(crate) progress: bool,
     /// Whether cleaning spares no ignored files, whatever the method.
     pub(crate) ignore_ignores: bool,
+    /// A repository on the slave whose objects a clone may use.
+    pub(crate) reference: Option<Text>,
+    /// Whether a failed fetch is tried once more before anything else is.
+    pub(crate) retry_fetch: bool,
+    /// Whether a checkout that cannot be updated is left, and the step fails.
+    pub(crate) keep_on_failure: bool,
 }
 
 impl Git {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let checkout = Checkout::read(keys, METHODS);
-        let branch = keys.optional("branch");
+        let branch = keys.optional_as(&["branch", "default_branch"]);
         let submodules = keys.or("submodules", false);
         let submodule = keys.or("submodule", false);
         let shallow = keys.or("shallow", false);
         let progress = keys.or("progress", false);
         let ignore_ignores = keys.or("ignore_ignores", false);
+        let reference = keys.optional("reference");
+        let retry_fetch = keys.or("retry_fetch", false);
+        let clobber_on_failure = keys.or("clobber_on_failure", true);
         Some(Self {
             checkout: checkout?,
             branch: branch?,
@@ -76,6 +86,9 @@ impl Git {
             shallow: shallow?,
             progress: progress?,
             ignore_ignores: ignore_ignores?,
+            reference: reference?,
+            retry_fetch: retry_fetch?,
+            keep_on_failure: !clobber_on_failure?,
         })
     }
 }
@@ -93,6 +106,8 @@ pub(super) struct Known {
     is_cleaned: bool,
     /// Whether what came was no good, so that it is had from the repository itself.
     is_mirror_doubted: bool,
+    /// Whether a fetch that failed was tried once more.
+    has_fetched_again: bool,
 }
 
 /// What a command is for.
@@ -140,6 +155,14 @@ impl Source for Git {
             None => None,
         };
         let mut wanted = checkout.wanted(cx, own_branch)?;
+        if self.is_about(cx)?
+            && let Some(patch_set) = gerrit::patch_set(cx)?
+        {
+            // Nobody knows a better origin of it, as Buildbot has it.
+            cx.properties
+                .set_runtime("gerrit_branch", patch_set.as_str(), "Unknown");
+            wanted.branch = Some(patch_set);
+        }
         let is_branch_guessed = wanted.branch.is_none();
         if is_branch_guessed {
             wanted.branch = Some(BRANCH.into());
@@ -163,6 +186,7 @@ impl Source for Git {
                 is_branch_guessed,
                 is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
                 is_mirror_doubted: false,
+                has_fetched_again: false,
             },
         })
     }
@@ -189,7 +213,12 @@ impl Source for Git {
             let mut command = git(argv)?;
             if self.may_have_mirror(begun) {
                 let doubted = begun.known.is_mirror_doubted;
-                checkout::mirrored(&mut command, MirrorKind::Git, &begun.wanted, doubted);
+                let mut wanted = begun.wanted.clone();
+                if *job == Job::Clone && is_elsewhere(begun) {
+                    // What is cloned before is whatever the repository has first.
+                    (wanted.branch, wanted.revision) = (None, None);
+                }
+                checkout::mirrored(&mut command, MirrorKind::Git, &wanted, doubted);
             }
             Ok(command)
         };
@@ -208,8 +237,18 @@ impl Source for Git {
                 if self.is_shallow(begun) {
                     argv.extend(["--depth", "1"]);
                 }
-                if let Some(branch) = branch {
-                    argv.extend(["--branch", branch]);
+                let reference = match &self.reference {
+                    Some(text) => text.render(cx.properties)?,
+                    None => String::new(),
+                };
+                if !reference.is_empty() {
+                    argv.extend(["--reference", &reference]);
+                }
+                match branch {
+                    // Only branches and tags can be cloned; it is fetched next.
+                    Some(_) if is_elsewhere(begun) => argv.push("--no-checkout"),
+                    Some(branch) => argv.extend(["--branch", branch]),
+                    None => {}
                 }
                 argv.extend([url, "."]);
                 if self.progress {
@@ -251,6 +290,7 @@ impl Source for Git {
         match job {
             Job::Look => Next::First(self.looked(is_good, begun)),
             Job::LookForPatch if is_good => {
+                begun.known.is_cleaned = true;
                 let update = self.update(begun);
                 Next::First([vec![Job::Clean, Job::Unmark], update].concat())
             }
@@ -269,6 +309,7 @@ impl Source for Git {
                 None => Next::GiveUp,
             },
             Job::Fetch => Next::First(vec![Job::ResetFetched]),
+            Job::Clone if is_elsewhere(begun) => Next::First(vec![Job::Fetch]),
             Job::Clone if begun.wanted.revision.is_some() => Next::First(vec![Job::ResetCloned]),
             Job::Clone | Job::ResetCloned => Next::First(self.is_at_revision(true, begun)),
             Job::ResetFetched => Next::First(self.is_at_revision(false, begun)),
@@ -282,7 +323,7 @@ impl Source for Git {
         }
     }
 
-    fn from_nothing(&self, _: &Begun<Self>) -> Vec<Job> {
+    fn anew(&self, _: &Begun<Self>) -> Vec<Job> {
         vec![Job::RemoveWork, Job::Clone]
     }
 }
@@ -355,6 +396,18 @@ impl Git {
             begun.wanted.branch = None;
             return Next::First(vec![job]);
         }
+        let is_fetch = matches!(job, Job::Fetch | Job::ResetFetched);
+        if is_fetch && self.retry_fetch && !begun.known.has_fetched_again {
+            begun.known.has_fetched_again = true;
+            return Next::First(vec![Job::Fetch]);
+        }
+        if job == Job::Clone {
+            // What follows is not instead of it, but once more the same.
+            begun.plan.has_fallen_back = true;
+        }
+        if self.keep_on_failure && !begun.plan.has_fallen_back {
+            return Next::GiveUp;
+        }
         match job {
             Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => {
                 return Next::GiveUp;
@@ -376,6 +429,12 @@ impl Git {
     }
 }
 
+/// Whether what is wanted is neither a branch nor a tag, but a ref such as `refs/changes/1/2/3`.
+fn is_elsewhere(begun: &Begun<Git>) -> bool {
+    let branch = begun.wanted.branch.as_deref();
+    branch.is_some_and(|it| it.starts_with("refs/"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -385,7 +444,9 @@ mod tests {
     use super::super::bench::err;
     use super::super::bench::out;
     use super::super::bench::run_program;
+    use super::super::read::tests::read_kind;
     use super::*;
+    use crate::model::Shell;
     use crate::model::ShellLine;
 
     const URL: &str = "https://example.org/hello.git";
@@ -394,7 +455,7 @@ mod tests {
     fn git(url: &str, mode: Mode) -> Git {
         Git {
             checkout: Checkout {
-                repourl: Some(Text::literal(url)),
+                repourl: Some(Text::literal(url).into()),
                 mode,
                 ..Checkout::default()
             },
@@ -499,10 +560,10 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_fetch_is_tried_again_from_nothing_once_and_then_as_often_as_said() {
+    fn a_failed_fetch_is_tried_again_anew_once_and_then_as_often_as_said() {
         let mut step = git(URL, Mode::Incremental);
         step.branch = Some(Text::literal("main"));
-        step.checkout.retry = 1;
+        step.checkout.retry.times = 1;
         let clone = "hello/build: git clone --branch main https://example.org/hello.git .";
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
@@ -519,6 +580,134 @@ mod tests {
             (clone, 128, &[]),
         ];
         bench(&step).plays(script, "failure: update failed; build: git");
+    }
+
+    #[test]
+    fn a_fetch_is_tried_once_more_where_that_is_said_and_a_tree_is_kept_where_that_is() {
+        let fetch = "hello/build: git fetch -t https://example.org/hello.git main";
+        let reset = "hello/build: git reset --hard FETCH_HEAD";
+        let clone = "hello/build: git clone --branch main https://example.org/hello.git .";
+        let begin: [(&str, i32, &[_]); 3] = [
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
+        ];
+        let failed = "failure: update failed; build: git";
+        let check = |lines: &str, more: &[(&str, i32, &[_])], end: &str| {
+            let lines = format!("repourl = '{URL}'\nbranch = 'main'\n{lines}");
+            let step = read_kind(&KIND, &lines);
+            Bench::new(step.as_ref(), &KIND).plays(&[&begin, more].concat(), end);
+        };
+        let twice: &[(&str, i32, &[_])] = &[
+            (fetch, 0, &[]),
+            (reset, 128, &[]),
+            (fetch, 128, &[]),
+            ("rmdir hello/build", 0, &[]),
+            (clone, 128, &[]),
+        ];
+        check("retry_fetch = true", twice, failed);
+        check("clobber_on_failure = false", &[(fetch, 128, &[])], failed);
+        let both = "retry_fetch = true\nclobber_on_failure = false";
+        check(both, &twice[..3], failed);
+    }
+
+    #[test]
+    fn a_patch_set_of_gerrit_is_fetched_instead_of_the_branch() {
+        let patch_set = "refs/changes/34/1234/5";
+        let properties: [(&str, &str); 2] = [
+            ("event.patchSet.ref", patch_set),
+            ("gerrit_change", "1234/5"),
+        ];
+        let fetch = format!("hello/build: git fetch -t {URL} {patch_set}");
+        for (name, value) in properties {
+            let begun = |mode| {
+                let mut bench = bench(&git(URL, mode));
+                bench.stamp.branch = Some("main/1234".into());
+                bench.stamp.revision = Some(COMMIT.into());
+                bench.properties.set(name, value, "Change");
+                bench
+            };
+            let mut updated = begun(Mode::Incremental);
+            let script: &[(&str, i32, &[_])] = &[
+                ("hello/build: git --version", 0, &[]),
+                ("stat hello/build/.git", 0, &[]),
+                ("stat hello/build/.buildbot-patched", 1, &[]),
+                (&format!("hello/build: git cat-file -e {COMMIT}"), 1, &[]),
+                (&fetch, 0, &[]),
+            ];
+            updated.plays(script, &format!("hello/build: git reset --hard {COMMIT}"));
+            let set = updated.properties.text("gerrit_branch");
+            assert_eq!(set, Some(patch_set));
+
+            // It is no branch that could be cloned.
+            let mut cloned = begun(Mode::Clobber);
+            let clone = format!("hello/build: git clone --no-checkout {URL} .");
+            let script: &[(&str, i32, &[_])] = &[
+                ("hello/build: git --version", 0, &[]),
+                ("rmdir hello/build", 0, &[]),
+                (&clone, 0, &[]),
+                (&fetch, 0, &[]),
+            ];
+            cloned.plays(script, &format!("hello/build: git reset --hard {COMMIT}"));
+
+            // The mirror is asked for the first branch, and then for it.
+            let mut mirrored = begun(Mode::Clobber);
+            mirrored.begin();
+            mirrored.ends(0, &[]);
+            let asked = |shell: Shell| shell.mirror.map(|it| (it.branch, it.revision));
+            assert_eq!(asked(mirrored.ends_shell(0)), Some((None, None)));
+            let expected = (Some(patch_set.to_owned()), Some(COMMIT.to_owned()));
+            assert_eq!(asked(mirrored.ends_shell(0)), Some(expected));
+        }
+        // A change of another repository has nothing to say here.
+        let mut other = bench(&git(URL, Mode::Clobber));
+        other.stamp.repository = "https://y".into();
+        other.properties.set("gerrit_change", "1/2", "Change");
+        other.begin();
+        assert_eq!(other.properties.get("gerrit_branch"), None);
+        let mut hostile = bench(&git(URL, Mode::Clobber));
+        let bad = "refs/a:refs/heads/main";
+        hostile.properties.set("event.patchSet.ref", bad, "Change");
+        let expected = format!("error: the property `event.patchSet.ref` is no ref: `{bad}`");
+        assert_eq!(hostile.begin(), expected);
+    }
+
+    #[test]
+    fn a_clone_may_borrow_and_a_patched_tree_is_cleaned_with_its_submodules() {
+        let lines = format!(
+            "repourl = '{URL}'\nreference = '/srv/%(branch)s.git'\nmode = 'clobber'\nprogress = true"
+        );
+        let mut bench = Bench::new(read_kind(&KIND, &lines).as_ref(), &KIND);
+        bench.properties.set("branch", "b", "test");
+        bench.begin();
+        bench.ends(0, &[]);
+        let clone = "hello/build: git clone --reference /srv/b.git --branch master \
+                     https://example.org/hello.git . --progress";
+        assert_eq!(bench.ends(0, &[]), clone);
+
+        let mut step = git(URL, Mode::Incremental);
+        step.submodules = true;
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 0, &[]),
+            ("hello/build: git clean -f -d", 0, &[]),
+            ("rmfile hello/build/.buildbot-patched", 1, &[]),
+            (
+                "hello/build: git fetch -t https://example.org/hello.git master",
+                0,
+                &[],
+            ),
+            ("hello/build: git reset --hard FETCH_HEAD", 0, &[]),
+            (
+                "hello/build: git submodule update --init --recursive",
+                0,
+                &[],
+            ),
+            ("hello/build: git submodule foreach git clean -f -d", 0, &[]),
+        ];
+        let end = "hello/build: git rev-parse HEAD";
+        Bench::new(&step, &KIND).plays(script, end);
     }
 
     #[test]
@@ -554,7 +743,7 @@ mod tests {
     fn what_asks_the_repository_may_ask_the_mirror_and_what_fails_behind_it_doubts_it() {
         let mut step = git(URL, Mode::Incremental);
         step.branch = Some(Text::literal("main"));
-        step.checkout.retry = 1;
+        step.checkout.retry.times = 1;
         let main = |doubted| Some(("main".to_owned(), None, doubted));
         let mut bench = bench(&step);
         bench.begin();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Command;
+use crate::model::FileCommand;
 use crate::model::MirrorKind;
 use crate::model::Text;
 use crate::syntax::Code;
@@ -21,6 +22,7 @@ use super::checkout::Checkout;
 use super::checkout::Mode;
 use super::checkout::Next;
 use super::checkout::Plan;
+use super::checkout::RepoUrl;
 use super::checkout::Source;
 use super::checkout::Wanted;
 use super::paths;
@@ -43,6 +45,7 @@ pub(crate) const METHODS: &[(&str, Mode)] = &[
     ("clean", Mode::Clean),
     ("fresh", Mode::Fresh),
     ("clobber", Mode::Clobber),
+    ("copy", Mode::Copy),
 ];
 
 /// What a branch is.
@@ -59,7 +62,7 @@ pub(crate) enum BranchType {
 pub(crate) struct Mercurial {
     pub(crate) checkout: Checkout,
     /// Before a branch's name, with [`BranchType::DirName`].
-    pub(crate) base_url: Option<Text>,
+    pub(crate) base_url: Option<RepoUrl>,
     /// Built where the stamp names none.
     pub(crate) default_branch: Option<Text>,
     pub(crate) branch_type: BranchType,
@@ -82,7 +85,7 @@ impl Default for Mercurial {
 impl Mercurial {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let checkout = Checkout::read(keys, METHODS);
-        let base_url = keys.optional::<Text>("base_url");
+        let base_url = RepoUrl::key(keys, &["base_url"]);
         let default_branch = keys.optional_as(&["default_branch", "branch"]);
         let branch_type = keys.optional::<String>("branch_type");
         let clobber_on_branch_change = keys.or("clobber_on_branch_change", true);
@@ -143,7 +146,8 @@ pub(super) enum Job {
     LookForPatch,
     /// Takes back what was changed.
     Undo,
-    Remove,
+    RemoveWork,
+    RemoveTree,
     Clone,
     Purge,
     Pull,
@@ -153,6 +157,7 @@ pub(super) enum Job {
     Repository,
     Update,
     Revision,
+    CopyTree,
 }
 
 impl Source for Mercurial {
@@ -167,7 +172,7 @@ impl Source for Mercurial {
         let Some(base) = &self.base_url else {
             return self.checkout.is_about_its_url(cx);
         };
-        let (base, own_branch) = (base.render(cx.properties)?, self.own_branch(cx)?);
+        let (base, own_branch) = (base.render(cx)?, self.own_branch(cx)?);
         let is_below = |_: &str| self.is_below(&base, own_branch.as_deref(), cx);
         Ok(self.checkout.is_about(cx, is_below))
     }
@@ -175,7 +180,7 @@ impl Source for Mercurial {
     fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
         let own_branch = self.own_branch(cx)?;
         let wanted = match &self.base_url {
-            Some(base) => self.wanted_below(&base.render(cx.properties)?, own_branch, cx)?,
+            Some(base) => self.wanted_below(&base.render(cx)?, own_branch, cx)?,
             None => self.checkout.wanted(cx, own_branch)?,
         };
         if self.branch_type == BranchType::DirName
@@ -189,15 +194,18 @@ impl Source for Mercurial {
         let mut plan = Plan::new([Job::Version], self.checkout.retry);
         match self.checkout.mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => plan.jobs.push_back(Job::Look),
-            Mode::Clobber | Mode::Copy | Mode::Export => {
-                plan.jobs.extend([Job::Remove, Job::Clone]);
-            }
+            Mode::Clobber | Mode::Export => plan.jobs.extend([Job::RemoveWork, Job::Clone]),
+            Mode::Copy => plan.jobs.extend([Job::RemoveTree, Job::Look]),
         }
+        let work = match self.checkout.mode {
+            Mode::Copy => checkout::KEPT.to_owned(),
+            _ => tree.clone(),
+        };
         // After a clobber, one more clone from nothing is no fallback but a retry.
         plan.has_fallen_back = self.checkout.mode == Mode::Clobber;
         Ok(Begun {
             wanted,
-            work: tree.clone(),
+            work,
             tree,
             plan,
             known: Known {
@@ -214,7 +222,12 @@ impl Source for Mercurial {
             Job::Look => return Ok(checkout::stat(cx, &begun.work, ".hg")),
             Job::LookForPatch => return Ok(checkout::is_patched(cx, &begun.work)),
             Job::Undo => &["update", "--clean", "--rev", "."],
-            Job::Remove => return checkout::rmdir(cx, &begun.work),
+            Job::RemoveWork => return checkout::rmdir(cx, &begun.work),
+            Job::RemoveTree => return checkout::rmdir(cx, &begun.tree),
+            Job::CopyTree => {
+                let to = paths::inside_builder(cx.builder_dir, &begun.tree)?;
+                return Ok(Command::File(FileCommand::Cpdir { from: work, to }));
+            }
             Job::Version => &["--version"],
             Job::Clone => &["clone", "--noupdate", url, "."],
             Job::Purge if self.checkout.mode == Mode::Clean => {
@@ -222,7 +235,7 @@ impl Source for Mercurial {
             }
             Job::Purge => &["--config", "extensions.purge=", "purge", "--all"],
             Job::Pull => match (self.checkout.mode, revision) {
-                (Mode::Incremental, _) => &["pull", url, "--update"],
+                (Mode::Incremental | Mode::Copy, _) => &["pull", url, "--update"],
                 (_, Some(revision)) => &["pull", url, "--rev", revision],
                 (_, None) => &["pull", url],
             },
@@ -273,9 +286,12 @@ impl Source for Mercurial {
                 let is_same = checkout::is_same_repository(&current, &begun.wanted.url);
                 self.checked(is_good && !is_same)
             }
-            Job::Version | Job::Remove if !is_good => Next::GiveUp,
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree if !is_good => {
+                Next::GiveUp
+            }
             _ if !is_good => {
                 // What clones and pulls has been without the mirror already.
+                begun.plan.has_fallen_back |= *job == Job::Clone;
                 begun.known.is_mirror_doubted |=
                     !matches!(job, Job::Clone | Job::Pull | Job::Undo | Job::Purge);
                 Next::StartOver
@@ -284,20 +300,40 @@ impl Source for Mercurial {
                 Some(commit) => {
                     cx.properties
                         .set_runtime("got_revision", commit, checkout::SOURCE);
-                    Next::GO_ON
+                    match self.checkout.mode {
+                        Mode::Copy => Next::First(vec![Job::CopyTree]),
+                        _ => Next::GO_ON,
+                    }
                 }
                 None => Next::GiveUp,
             },
             Job::Clone => Next::First(vec![Job::Update]),
             Job::Update => Next::First(vec![Job::Revision]),
-            Job::Version | Job::Remove | Job::Undo | Job::Purge | Job::Pull | Job::Branch => {
-                Next::GO_ON
-            }
+            Job::Version
+            | Job::RemoveWork
+            | Job::RemoveTree
+            | Job::CopyTree
+            | Job::Undo
+            | Job::Purge
+            | Job::Pull
+            | Job::Branch => Next::GO_ON,
         }
     }
 
-    fn from_nothing(&self, _: &Begun<Self>) -> Vec<Job> {
-        vec![Job::Remove, Job::Clone]
+    fn anew(&self, _: &Begun<Self>) -> Vec<Job> {
+        vec![Job::RemoveWork, Job::Clone]
+    }
+
+    fn remarks(&self, cx: &Cx<'_>) -> Vec<String> {
+        let own = self.own_branch(cx).ok().flatten();
+        let own = own.as_deref().unwrap_or("default");
+        let stamped = cx.stamp.branch.as_deref();
+        let is_other = stamped.is_some_and(|it| !it.is_empty() && it != own);
+        let is_about = is_other && self.is_about(cx).unwrap_or_default();
+        is_about
+            .then(|| "[branch]".to_owned())
+            .into_iter()
+            .collect()
     }
 }
 
@@ -309,29 +345,32 @@ impl Mercurial {
         own_branch: Option<String>,
         cx: &mut Cx<'_>,
     ) -> Result<Wanted, StepError> {
+        let url = match self.is_below(base, own_branch.as_deref(), cx) {
+            true => cx.stamp.repository.clone(),
+            false => base.to_owned(),
+        };
         let checkout = Checkout {
-            repourl: Some(Text::literal(
-                match self.is_below(base, own_branch.as_deref(), cx) {
-                    true => cx.stamp.repository.clone(),
-                    false => base.to_owned(),
-                },
-            )),
+            repourl: Some(Text::literal(url).into()),
             ..self.checkout.clone()
         };
         let mut wanted = checkout.wanted(cx, own_branch)?;
-        wanted.url = format!("{base}{}", wanted.branch.as_deref().unwrap_or_default());
+        wanted.url = checkout::below(base, wanted.branch.as_deref().unwrap_or_default())?;
         wanted.check()?;
         Ok(wanted)
     }
 
     /// Whether the stamp names the base, or the branch's own repository.
     fn is_below(&self, base: &str, own_branch: Option<&str>, cx: &Cx<'_>) -> bool {
+        let repository = cx.stamp.repository.as_str();
+        if self.base_url.as_ref().is_some_and(RepoUrl::follows_stamp) {
+            return !repository.is_empty();
+        }
         let branch = cx.stamp.branch.as_deref().filter(|it| !it.is_empty());
         let branch = branch.or(own_branch).unwrap_or_default();
         let names = [base.to_owned(), format!("{base}{branch}")];
         names
             .iter()
-            .any(|it| checkout::is_same_repository(it, &cx.stamp.repository))
+            .any(|it| checkout::is_same_repository(it, repository))
     }
 
     fn own_branch(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
@@ -369,7 +408,7 @@ impl Mercurial {
     /// Goes on to the update, or from nothing where the checkout is of another branch.
     fn checked(&self, is_other: bool) -> Next<Job> {
         match is_other && self.clobber_on_branch_change {
-            true => Next::First(vec![Job::Remove, Job::Clone]),
+            true => Next::First(vec![Job::RemoveWork, Job::Clone]),
             false => Next::First(vec![Job::Update]),
         }
     }
@@ -388,6 +427,8 @@ mod tests {
     use super::super::bench::Bench;
     use super::super::bench::out;
     use super::super::bench::run_program;
+    use super::super::read::tests::problems_of;
+    use super::super::read::tests::read_kind;
     use super::*;
     use crate::model::Shell;
 
@@ -397,7 +438,7 @@ mod tests {
     fn hg(url: &str, mode: Mode) -> Mercurial {
         Mercurial {
             checkout: Checkout {
-                repourl: Some(Text::literal(url)),
+                repourl: Some(Text::literal(url).into()),
                 mode,
                 ..Checkout::default()
             },
@@ -454,7 +495,7 @@ mod tests {
                 &[out(&dirty)],
             ),
         ];
-        bench.plays(script, "success: update");
+        bench.plays(script, "success: update [branch]");
         assert_eq!(bench.properties.text("got_revision"), Some(COMMIT));
     }
 
@@ -508,7 +549,7 @@ mod tests {
     #[test]
     fn a_branch_that_is_a_directory_lies_below_the_base() {
         let step = Mercurial {
-            base_url: Some(Text::literal("https://example.org/")),
+            base_url: Some(Text::literal("https://example.org/").into()),
             branch_type: BranchType::DirName,
             default_branch: Some(Text::literal("trunk")),
             ..Mercurial::default()
@@ -534,6 +575,84 @@ mod tests {
             script,
             "hello/build: hg --verbose clone --noupdate https://example.org/trunk .",
         );
+    }
+
+    #[test]
+    fn a_copy_is_made_of_a_checkout_that_is_kept() {
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/source: hg --verbose --version", 0, &[]),
+            ("rmdir hello/build", 0, &[]),
+            ("stat hello/source/.hg", 1, &[]),
+            (
+                "hello/source: hg --verbose clone --noupdate https://example.org/hello .",
+                0,
+                &[],
+            ),
+            (
+                "hello/source: hg --verbose update --clean --rev default",
+                0,
+                &[],
+            ),
+            (
+                "hello/source: hg --verbose identify --id --debug",
+                0,
+                &[out(COMMIT)],
+            ),
+            ("cpdir hello/source hello/build", 0, &[]),
+        ];
+        let mut bench = Bench::new(&hg(URL, Mode::Copy), &KIND);
+        bench.plays(script, "success: update");
+    }
+
+    #[test]
+    fn a_patched_tree_is_purged_of_everything_before_it_is_updated() {
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: hg --verbose --version", 0, &[]),
+            ("stat hello/build/.hg", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 0, &[]),
+            ("hello/build: hg --verbose update --clean --rev .", 0, &[]),
+            (
+                "hello/build: hg --verbose --config extensions.purge= purge --all",
+                0,
+                &[],
+            ),
+        ];
+        let mut bench = Bench::new(&hg(URL, Mode::Incremental), &KIND);
+        let pull = "hello/build: hg --verbose pull https://example.org/hello --update";
+        bench.plays(script, pull);
+    }
+
+    #[test]
+    fn a_branch_leads_out_of_no_directory_of_branches() {
+        let lines = "base_url = \"https://x/%s/\"\nbranch = \"../y\"";
+        let step = read_kind(&KIND, lines);
+        let mut bench = Bench::new(step.as_ref(), &KIND);
+        bench.stamp.repository = "test".into();
+        let expected = "error: the branch `../y` leads out of the repository";
+        assert_eq!(bench.begin(), expected);
+        bench.stamp.branch = Some("b".into());
+        assert_eq!(bench.begin(), "hello/build: hg --verbose --version");
+        bench.ends(0, &[]);
+        let told = bench.ends(1, &[]);
+        assert_eq!(
+            told,
+            "hello/build: hg --verbose clone --noupdate https://x/test/b ."
+        );
+    }
+
+    #[test]
+    fn one_repository_or_a_directory_of_them_not_both() {
+        insta::assert_snapshot!(
+            problems_of(&KIND, "repourl = 'https://x'\nbase_url = 'https://y'"),
+            @"factories/x.toml:3:12: `base_url` takes the place of `repourl`, with a branch behind it"
+        );
+        let mut bench = Bench::new(
+            read_kind(&KIND, "repourl = 'https://x'\nbranch_type = 'dirname'").as_ref(),
+            &KIND,
+        );
+        bench.stamp.branch = Some("b".into());
+        let expected = "error: with `branch_type = dirname` a build of a branch needs `base_url`";
+        assert_eq!(bench.begin(), expected);
     }
 
     #[test]
@@ -569,15 +688,12 @@ mod tests {
             bench.stamp.branch = branch.map(str::to_owned);
             bench.stamp.revision = revision.map(str::to_owned);
             let told = bench.run_for_real(world.path());
-            assert_eq!(
-                told.last().map(String::as_str),
-                Some("success: update"),
-                "{told:#?}"
-            );
+            let end = told.last().expect("an end");
+            assert!(end.starts_with("success: update"), "{told:#?}");
             fs::read_to_string(world.path().join("hello/build/file")).expect("a file")
         };
         let url = Path::new(&dir).display().to_string();
-        for mode in [Mode::Incremental, Mode::Fresh] {
+        for mode in [Mode::Incremental, Mode::Fresh, Mode::Copy] {
             let step = hg(&url, mode);
             assert_eq!(build(&step, None, None), "two", "{mode:?}");
             assert_eq!(build(&step, Some("side"), None), "side", "{mode:?}");

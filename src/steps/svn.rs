@@ -7,11 +7,8 @@ use std::sync::Arc;
 use crate::model::Change;
 use crate::model::Command;
 use crate::model::FileCommand;
-use crate::model::Properties;
-use crate::model::RenderError;
 use crate::model::Text;
 use crate::syntax::Code;
-use crate::syntax::Content;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
@@ -31,6 +28,7 @@ use super::checkout::Checkout;
 use super::checkout::Mode;
 use super::checkout::Next;
 use super::checkout::Plan;
+use super::checkout::RepoUrl;
 use super::checkout::Source;
 use super::checkout::Wanted;
 use super::line::rendered;
@@ -73,6 +71,10 @@ pub(crate) struct Svn {
     pub(crate) extra_args: Vec<Text>,
     /// Paths that cleaning spares.
     pub(crate) keep_on_purge: Vec<Text>,
+    /// Whether cleaning before an update spares what the repository ignores.
+    pub(crate) spares_ignored: bool,
+    /// Whether a tree is cleaned before every update.
+    pub(crate) always_purge: bool,
     pub(crate) depth: Option<String>,
 }
 
@@ -82,29 +84,11 @@ pub(crate) enum SvnUrls {
     /// Where the stamp says.
     #[default]
     Stamp,
-    One(Text),
+    One(RepoUrl),
     /// Behind this, or in the place of `%BRANCH%` in it.
-    Below(Text),
-    /// Each where the configuration says.
+    Below(RepoUrl),
+    /// Where the configuration says for the stamp's repository, or else for the branch.
     Map(BTreeMap<String, Text>),
-}
-
-/// One URL, or one for each branch.
-struct OneOrMap(SvnUrls);
-
-impl Value for OneOrMap {
-    const EXPECTED: &'static str = "a URL, or a map of branches and their URLs";
-    const SHAPE: Shape = Shape::OrMap(&Shape::Template, &Shape::Template);
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        let Content::Table(entries) = &node.content else {
-            return Text::read(node).map(|it| Self(SvnUrls::One(it)));
-        };
-        let pairs = entries
-            .iter()
-            .map(|it| Ok((it.key.clone(), Text::read(&it.value)?)));
-        Ok(Self(SvnUrls::Map(pairs.collect::<Result<_, Misread>>()?)))
-    }
 }
 
 /// Words that may have property references.
@@ -133,21 +117,18 @@ impl Value for Texts {
 impl Svn {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let checkout = Checkout::read_all_but_url(keys, METHODS);
-        let url = keys.optional_as::<OneOrMap>(&["repourl", "svnurl"]);
-        // In INI a map is dotted keys, and has no key of the plain name.
-        let map = match &url {
-            Some(None) => keys.map::<Text>("repourl"),
-            _ => Some(BTreeMap::new()),
-        };
-        let base_url = keys.optional::<Text>("base_url");
+        let url = RepoUrl::key(keys, &["repourl", "svnurl"]);
+        let base_url = RepoUrl::key(keys, &["base_url"]);
         let default_branch = keys.optional_as::<Text>(&["default_branch", "branch"]);
         let username = keys.optional::<Text>("username");
         let password = keys.optional::<Text>("password");
         let extra_args = keys.or("extra_args", Texts(Vec::new()));
         let keep_on_purge = keys.or("keep_on_purge", Texts(Vec::new()));
+        let ignore_ignores = keys.or("ignore_ignores", true);
+        let always_purge = keys.or("always_purge", false);
         let depth = keys.optional::<String>("depth");
-        let (url, map, base_url) = (url?, map?, base_url?);
-        if base_url.is_some() && (url.is_some() || !map.is_empty()) {
+        let (url, base_url) = (url?, base_url?);
+        if base_url.is_some() && url.is_some() {
             let what = "`base_url` takes the place of `repourl`, with a branch behind it";
             let problem = Problem::error(Code::Contradiction, what);
             keys.note(problem.at(&keys.place("base_url")));
@@ -162,10 +143,10 @@ impl Svn {
             return None;
         }
         let urls = match (url, base_url) {
-            (Some(url), _) => url.0,
+            (Some(RepoUrl::Table(map)), _) => SvnUrls::Map(map),
+            (Some(url), _) => SvnUrls::One(url),
             (None, Some(base)) => SvnUrls::Below(base),
-            (None, None) if map.is_empty() => SvnUrls::Stamp,
-            (None, None) => SvnUrls::Map(map),
+            (None, None) => SvnUrls::Stamp,
         };
         Some(Self {
             checkout: checkout?,
@@ -175,20 +156,35 @@ impl Svn {
             password: password?,
             extra_args: extra_args?.0,
             keep_on_purge: keep_on_purge?.0,
+            spares_ignored: !ignore_ignores?,
+            always_purge: always_purge?,
             depth,
         })
     }
 
-    /// What this build wants of the repository.
+    /// What this build wants of the repository. A revision that its changes have is a property.
     fn wanted(&self, cx: &mut Cx<'_>) -> Result<Wanted, StepError> {
+        let wanted = self.wants(cx)?;
+        if checkout::said(cx.stamp.revision.as_deref()).is_none()
+            && let Some(revision) = &wanted.revision
+        {
+            cx.properties
+                .set_runtime("revision", revision.as_str(), checkout::SOURCE);
+        }
+        Ok(wanted)
+    }
+
+    fn wants(&self, cx: &Cx<'_>) -> Result<Wanted, StepError> {
         let own_branch = match &self.default_branch {
             Some(text) => Some(text.render(cx.properties)?).filter(|it| !it.is_empty()),
             None => None,
         };
         let is_about_this = self.is_about(cx)?;
-        let said = |it: &Option<String>| it.clone().filter(|it| !it.trim().is_empty());
         let (branch, revision) = match is_about_this {
-            true => (said(&cx.stamp.branch), self.revision(cx)),
+            true => (
+                checkout::said(cx.stamp.branch.as_deref()),
+                self.revision(cx),
+            ),
             false => (None, None),
         };
         let branch = branch.or(own_branch);
@@ -209,20 +205,19 @@ impl Svn {
         };
         let url = match &self.urls {
             SvnUrls::Stamp => cx.stamp.repository.clone(),
-            SvnUrls::One(url) => url.render(cx.properties)?,
+            SvnUrls::One(url) => url.render(cx)?,
             SvnUrls::Below(base) => {
-                let (base, branch) = (base.render(cx.properties)?, branch.ok_or_else(unnamed)?);
-                let climbs = branch.split('/').any(|it| it == "..");
-                if climbs {
-                    let what = format!("the branch `{branch}` leads out of the repository");
-                    return Err(StepError::Other(what));
-                }
+                let (base, branch) = (base.render(cx)?, branch.ok_or_else(unnamed)?);
+                checkout::check_below(branch)?;
                 match base.contains(BRANCH) {
                     true => base.replace(BRANCH, branch),
                     false => format!("{base}{branch}"),
                 }
             }
             SvnUrls::Map(map) => {
+                if let Some(url) = checkout::lookup(map, &cx.stamp.repository) {
+                    return Ok(url.render(cx.properties)?);
+                }
                 let branch = branch.ok_or_else(unnamed)?;
                 let Some(url) = map.get(branch) else {
                     let what = format!("`repourl` has no URL for the branch `{branch}`");
@@ -239,31 +234,31 @@ impl Svn {
     }
 
     /// Every place that this checkout may be of.
-    fn places(&self, properties: &Properties) -> Result<Vec<String>, RenderError> {
+    fn places(&self, cx: &Cx<'_>) -> Result<Vec<String>, StepError> {
         match &self.urls {
             SvnUrls::Stamp => Ok(Vec::new()),
-            SvnUrls::One(url) => Ok(vec![url.render(properties)?]),
+            SvnUrls::One(url) | SvnUrls::Below(url) if url.follows_stamp() => Ok(Vec::new()),
+            SvnUrls::One(url) => Ok(vec![url.render(cx)?]),
             SvnUrls::Below(base) => {
-                let base = base.render(properties)?;
+                let base = base.render(cx)?;
                 let head = base.split(BRANCH).next().unwrap_or_default();
                 Ok(vec![head.to_owned()])
             }
-            SvnUrls::Map(map) => map.values().map(|it| it.render(properties)).collect(),
+            SvnUrls::Map(map) if checkout::lookup(map, &cx.stamp.repository).is_some() => {
+                Ok(Vec::new())
+            }
+            SvnUrls::Map(map) => {
+                let urls = map.values().map(|it| it.render(cx.properties));
+                Ok(urls.collect::<Result<_, _>>()?)
+            }
         }
     }
 
-    fn revision(&self, cx: &mut Cx<'_>) -> Option<String> {
-        if self.checkout.always_use_latest {
-            return None;
+    fn revision(&self, cx: &Cx<'_>) -> Option<String> {
+        match self.checkout.always_use_latest {
+            true => None,
+            false => checkout::said(cx.stamp.revision.as_deref()).or_else(|| highest(cx.changes)),
         }
-        let stamped = cx.stamp.revision.as_deref().map(str::trim);
-        if let Some(revision) = stamped.filter(|it| !it.is_empty()) {
-            return Some(revision.to_owned());
-        }
-        let revision = highest(cx.changes)?;
-        cx.properties
-            .set_runtime("revision", revision.as_str(), checkout::SOURCE);
-        Some(revision)
     }
 }
 
@@ -356,7 +351,7 @@ impl Source for Svn {
     }
 
     fn is_about(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
-        let ours = self.places(cx.properties)?;
+        let ours = self.places(cx)?;
         let is_ours = |stamped: &str| {
             ours.is_empty() || ours.iter().any(|it| is_one_within_the_other(it, stamped))
         };
@@ -435,7 +430,12 @@ impl Source for Svn {
             Job::Checkout => svn(&work, &["checkout", &at], &["--", &url, "."]),
             Job::Status => {
                 let mut verb = vec!["status", "--xml"];
-                if self.checkout.mode != Mode::Clean {
+                let all = match self.checkout.mode {
+                    Mode::Clean => false,
+                    Mode::Fresh => true,
+                    _ => !self.spares_ignored,
+                };
+                if all {
                     verb.push("--no-ignore");
                 }
                 self.run(cx, &work, ["svn"].into_iter().chain(verb), begun)
@@ -472,7 +472,11 @@ impl Source for Svn {
             Job::Look => Next::First(vec![Job::Checkout]),
             Job::LookForPatch => Next::First(vec![Job::Update]),
             Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => Next::GiveUp,
-            Job::Checkout | Job::Newest | Job::Export => Next::StartOver,
+            Job::Checkout | Job::Newest | Job::Export => {
+                // What follows is not instead of it, but once more the same.
+                begun.plan.has_fallen_back = true;
+                Next::StartOver
+            }
             Job::Where | Job::Status | Job::Purge(_) | Job::Update | Job::Revision => {
                 match is_the_repositorys(ended) {
                     true => Next::GiveUp,
@@ -482,12 +486,24 @@ impl Source for Svn {
         }
     }
 
-    fn from_nothing(&self, begun: &Begun<Self>) -> Vec<Job> {
+    fn anew(&self, begun: &Begun<Self>) -> Vec<Job> {
         match (self.checkout.mode, &begun.wanted.revision) {
             (Mode::Export, Some(_)) => vec![Job::RemoveTree, Job::Export],
             (Mode::Export, None) => vec![Job::RemoveTree, Job::Newest, Job::Export],
             _ => vec![Job::RemoveWork, Job::Checkout],
         }
+    }
+
+    fn remarks(&self, cx: &Cx<'_>) -> Vec<String> {
+        let Ok(wanted) = self.wants(cx) else {
+            return Vec::new();
+        };
+        let patch = cx.stamp.patch.as_ref();
+        let is_patched = patch.is_some() && self.is_about(cx).unwrap_or_default();
+        let branch = (!wanted.url.contains("trunk")).then(|| "[branch]".to_owned());
+        let revision = wanted.revision.map(|it| format!("r{it}"));
+        let patch = is_patched.then(|| "[patch]".to_owned());
+        branch.into_iter().chain(revision).chain(patch).collect()
     }
 }
 
@@ -532,6 +548,7 @@ impl Svn {
                 match (same, self.checkout.mode) {
                     (false, _) => vec![Job::RemoveWork, Job::Checkout],
                     (true, Mode::Clean | Mode::Fresh) => vec![Job::Status, Job::Update],
+                    (true, _) if self.always_purge => vec![Job::Status, Job::Update],
                     (true, Mode::Incremental) => vec![Job::LookForPatch],
                     (true, Mode::Clobber | Mode::Copy | Mode::Export) => vec![Job::Update],
                 }
@@ -586,7 +603,11 @@ mod tests {
     use super::super::bench::err;
     use super::super::bench::out;
     use super::super::bench::run_program;
+    use super::super::read::tests::problems_of;
+    use super::super::read::tests::read_kind;
     use super::*;
+    use crate::model::Patch;
+    use crate::model::Properties;
     use crate::model::SourceStamp;
 
     const URL: &str = "https://example.org/svn/trunk";
@@ -597,7 +618,7 @@ mod tests {
                 mode,
                 ..Checkout::default()
             },
-            urls: SvnUrls::One(Text::literal(URL)),
+            urls: SvnUrls::One(Text::literal(URL).into()),
             ..Svn::default()
         }
     }
@@ -624,7 +645,7 @@ mod tests {
                 ),
                 ("hello/build: svnversion .", 0, &[out("5:7MS")]),
             ],
-            "success: update",
+            "success: update r7",
         );
         assert_eq!(bench.properties.text("got_revision"), Some("7"));
     }
@@ -702,6 +723,83 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_is_purged_before_an_update_if_it_is_patched_or_always() {
+        let same = info(URL);
+        let status = "hello/build: svn status --xml";
+        let all = "hello/build: svn status --xml --no-ignore";
+        let mut step = svn(Mode::Incremental);
+        for (always, spares, expected) in [
+            (false, false, all),
+            (false, true, status),
+            (true, true, status),
+        ] {
+            (step.always_purge, step.spares_ignored) = (always, spares);
+            let mut bench = Bench::new(&step, &KIND);
+            bench.begin();
+            bench.ends(0, &[]);
+            bench.ends(0, &[]);
+            let mut told = bench.ends(0, &[out(&same)]);
+            if !always {
+                assert_eq!(told, "stat hello/build/.buildbot-patched");
+                told = bench.ends(0, &[]);
+            }
+            assert_eq!(told, expected);
+        }
+    }
+
+    #[test]
+    fn its_text_says_what_is_out_of_the_ordinary() {
+        let check = |url: &str, revision: Option<&str>, is_patched: bool, expected: &[&str]| {
+            let step = Svn {
+                urls: SvnUrls::One(Text::literal(url).into()),
+                ..svn(Mode::Incremental)
+            };
+            let mut bench = Bench::new(&step, &KIND);
+            bench.stamp.revision = revision.map(str::to_owned);
+            bench.stamp.patch = is_patched.then(|| Patch {
+                level: 0,
+                diff: b"x".to_vec(),
+                subdir: None,
+                author: None,
+                comment: None,
+            });
+            assert_eq!(bench.running_text(), expected, "{url}");
+        };
+        check(URL, None, false, &["updating"]);
+        check(
+            "https://x/branches/b",
+            None,
+            false,
+            &["updating", "[branch]"],
+        );
+        check(URL, Some("7"), false, &["updating", "r7"]);
+        check(URL, Some("7"), true, &["updating", "r7", "[patch]"]);
+    }
+
+    #[test]
+    fn a_map_is_of_repositories_or_of_branches() {
+        let lines =
+            "mode = 'clobber'\nrepourl = { 'http://x/' = 'http://y/trunk', b = 'http://z/b' }";
+        let step = read_kind(&KIND, lines);
+        for (repository, branch, expected) in [
+            ("http://x", "any", "http://y/trunk"),
+            ("http://z", "b", "http://z/b"),
+        ] {
+            let mut bench = Bench::new(step.as_ref(), &KIND);
+            bench.stamp.repository = repository.into();
+            bench.stamp.branch = Some(branch.into());
+            bench.begin();
+            bench.ends(0, &[]);
+            let told = bench.ends(0, &[]);
+            assert!(told.ends_with(&format!(" -- {expected}@ .")), "{told}");
+        }
+        insta::assert_snapshot!(
+            problems_of(&KIND, "repourl = 'http://x'\nbase_url = 'http://y'"),
+            @"factories/x.toml:3:12: `base_url` takes the place of `repourl`, with a branch behind it"
+        );
+    }
+
+    #[test]
     fn a_branch_has_its_url() {
         let told = |urls: SvnUrls, stamp: SourceStamp| {
             let step = Svn {
@@ -748,16 +846,24 @@ mod tests {
         assert_eq!(told(map(), stamp(root, None)), unnamed);
         assert_eq!(told(map(), stamp("http://y/svn", Some("trunk"))), unnamed);
 
-        let below = |base: &str| SvnUrls::Below(Text::parse(base).expect(base));
+        let below = |base: &str| SvnUrls::Below(Text::parse(base).expect(base).into());
         let said = told(below("http://x/svn/"), stamp(root, Some("branches/1")));
         assert_eq!(said, "5 http://x/svn/branches/1@5 .");
         let said = told(below("http://x/svn/%%BRANCH%%/p"), stamp(root, Some("b")));
         assert_eq!(said, "5 http://x/svn/b/p@5 .");
+        let said = told(
+            SvnUrls::Below(RepoUrl::Parts(vec![
+                Text::literal("http://x/"),
+                Text::literal("/b/"),
+            ])),
+            stamp("svn", Some("b")),
+        );
+        assert_eq!(said, "5 http://x/svn/b/b@5 .");
         let said = told(below("http://x/svn/"), stamp(root, Some("../y")));
         assert!(said.starts_with("error: the branch `../y`"), "{said}");
 
         // A stamp of another repository says nothing about this one.
-        let one = || SvnUrls::One(Text::literal(URL));
+        let one = || SvnUrls::One(Text::literal(URL).into());
         assert_eq!(
             told(one(), stamp("http://y/", None)),
             format!("HEAD {URL}@ .")
@@ -854,7 +960,7 @@ mod tests {
 
         let build = |mode: Mode, branch: &str, revision: Option<&str>| {
             let step = Svn {
-                urls: SvnUrls::Below(Text::literal(format!("{root}/"))),
+                urls: SvnUrls::Below(Text::literal(format!("{root}/")).into()),
                 ..svn(mode)
             };
             let mut bench = Bench::new(&step, &KIND);
@@ -862,11 +968,8 @@ mod tests {
             bench.stamp.branch = Some(branch.into());
             bench.stamp.revision = revision.map(str::to_owned);
             let told = bench.run_for_real(dir.path());
-            assert_eq!(
-                told.last().map(String::as_str),
-                Some("success: update"),
-                "{told:#?}"
-            );
+            let end = told.last().expect("an end");
+            assert!(end.starts_with("success: update"), "{told:#?}");
             let text = fs::read_to_string(at("hello/build/file")).expect("a file");
             let got = bench.properties.text("got_revision").unwrap_or_default();
             format!("{got} {text}")

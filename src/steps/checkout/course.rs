@@ -55,7 +55,12 @@ pub(in crate::steps) trait Source:
 
     /// The jobs that make the tree anew, whatever is there. A tree that is kept is to be asked
     /// whether it [is patched](super::is_patched), and cleaned then.
-    fn from_nothing(&self, begun: &Begun<Self>) -> Vec<Self::Job>;
+    fn anew(&self, begun: &Begun<Self>) -> Vec<Self::Job>;
+
+    /// What its texts say of this build besides.
+    fn remarks(&self, _: &Cx<'_>) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A checkout whose build's properties are known.
@@ -112,10 +117,13 @@ impl<S: Source> Running<S> {
         };
         match self.step.ended(&job, begun, ended, cx) {
             Next::First(jobs) => begun.plan.first(jobs),
-            Next::StartOver if was_cut_short(ended.exit) || !begun.plan.may_start_over() => {
+            // Another program that says nothing would only take as long, and a checkout that
+            // is there is not to blame for it.
+            Next::StartOver if was_cut_short(ended.exit) && !begun.plan.has_fallen_back => {
                 return false;
             }
-            Next::StartOver => begun.plan.jobs = self.step.from_nothing(begun).into(),
+            Next::StartOver if !begun.plan.may_start_over() => return false,
+            Next::StartOver => begun.plan.jobs = self.step.anew(begun).into(),
             Next::GiveUp => return false,
         }
         true
@@ -124,11 +132,13 @@ impl<S: Source> Running<S> {
 
 impl<S: Source> Run for Running<S> {
     fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout().running_text(cx)
+        let text = self.step.checkout().running_text(cx);
+        [text, self.step.remarks(cx)].concat()
     }
 
     fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout().done_text(cx)
+        let text = self.step.checkout().done_text(cx);
+        [text, self.step.remarks(cx)].concat()
     }
 
     fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
@@ -141,6 +151,11 @@ impl<S: Source> Run for Running<S> {
         {
             let done = self.done_text(cx);
             return Ok(Move::Done(verdict(cx, Outcome::Failure, done)));
+        }
+        if let Some(pause) = begun.plan.take_pause() {
+            let command = self.step.checkout().wait(cx, pause)?;
+            self.begun = Some(begun);
+            return Ok(Move::Run(command));
         }
         let Some(job) = begun.plan.jobs.pop_front() else {
             let done = self.done_text(cx);

@@ -5,9 +5,12 @@
 mod commands;
 mod course;
 mod diff;
+mod forms;
+pub(super) mod gerrit;
 mod mode;
 mod patch;
 mod plan;
+mod retry;
 mod said;
 mod url;
 
@@ -23,7 +26,6 @@ use crate::steps::Flags;
 use crate::steps::StepError;
 use crate::steps::line::rendered;
 use crate::steps::read;
-use crate::steps::read::Retry;
 use crate::steps::settings::TIMEOUT;
 use crate::steps::settings::environment;
 use crate::syntax::Keys;
@@ -35,12 +37,18 @@ pub(in crate::steps) use course::Begun;
 pub(in crate::steps) use course::Next;
 pub(in crate::steps) use course::Source;
 pub(in crate::steps) use course::begin;
+pub(crate) use forms::RepoUrl;
+pub(in crate::steps) use forms::below;
+pub(in crate::steps) use forms::check_below;
+pub(in crate::steps) use forms::lookup;
 pub(crate) use mode::Mode;
+pub(crate) use mode::Words;
 pub(in crate::steps) use patch::Remains;
 pub(in crate::steps) use patch::is_patched;
 pub(in crate::steps) use patch::unmark;
 pub(in crate::steps) use patch::with_patch;
 pub(in crate::steps) use plan::Plan;
+pub(crate) use retry::Retry;
 pub(in crate::steps) use said::commit;
 pub(in crate::steps) use said::complained;
 pub(in crate::steps) use said::was_cut_short;
@@ -64,14 +72,15 @@ pub(in crate::steps) const FLAGS: Flags = Flags {
 #[derive(Clone, Debug)]
 pub(crate) struct Checkout {
     /// The stamp's repository where unset.
-    pub(crate) repourl: Option<Text>,
+    pub(crate) repourl: Option<RepoUrl>,
     pub(crate) workdir: Option<Text>,
     pub(crate) mode: Mode,
+    /// What it is called where no description says otherwise.
+    pub(crate) words: Words,
     /// Drops the revision of the stamp.
     pub(crate) always_use_latest: bool,
-    /// How many times more a full checkout is tried. A step cannot wait, so
-    /// the next try follows at once.
-    pub(crate) retry: u32,
+    /// How often more a full checkout is tried.
+    pub(crate) retry: Retry,
     pub(crate) timeout: Option<Amount>,
     pub(crate) env: BTreeMap<String, Option<Text>>,
     pub(crate) log_environ: bool,
@@ -90,8 +99,9 @@ impl Default for Checkout {
             repourl: None,
             workdir: None,
             mode: Mode::default(),
+            words: Words::UPDATE,
             always_use_latest: false,
-            retry: 0,
+            retry: Retry::default(),
             timeout: Some(TIMEOUT.into()),
             env: BTreeMap::new(),
             log_environ: true,
@@ -105,7 +115,7 @@ impl Default for Checkout {
 
 impl Checkout {
     pub(in crate::steps) fn read(keys: &mut Keys<'_>, methods: &[(&str, Mode)]) -> Option<Self> {
-        let repourl = keys.optional("repourl");
+        let repourl = RepoUrl::key(keys, &["repourl"]);
         let mirror = keys.or("mirror", true);
         let rest = Self::read_all_but_url(keys, methods);
         Some(Self {
@@ -121,20 +131,22 @@ impl Checkout {
         methods: &[(&str, Mode)],
     ) -> Option<Self> {
         let workdir = keys.optional("workdir");
-        let mode = Mode::read(keys, methods);
+        let mode = Mode::read_with_words(keys, methods);
         let always_use_latest = keys.or("always_use_latest", false);
-        let retry = keys.or("retry", Retry(0));
+        let retry = keys.or("retry", Retry::default());
         let timeout = read::limit(keys, "timeout", Some(TIMEOUT));
         let env = read::env(keys, "env");
         let log_environ = keys.or("log_environ", true);
         let description = read::words(keys, "description");
         let description_done = read::words(keys, "description_done");
+        let (mode, words) = mode?;
         Some(Self {
             repourl: None,
             workdir: workdir?,
-            mode: mode?,
+            mode,
+            words,
             always_use_latest: always_use_latest?,
-            retry: retry?.0,
+            retry: retry?,
             timeout: timeout?,
             env: env?,
             log_environ: log_environ?,
@@ -150,7 +162,7 @@ impl Checkout {
             .description
             .as_deref()
             .and_then(|it| rendered(it, cx.properties).ok());
-        own.unwrap_or_else(|| vec!["updating".into()])
+        own.unwrap_or_else(|| vec![self.words.running.into()])
     }
 
     pub(in crate::steps) fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
@@ -158,7 +170,7 @@ impl Checkout {
             .description_done
             .as_deref()
             .and_then(|it| rendered(it, cx.properties).ok());
-        own.unwrap_or_else(|| vec!["update".into()])
+        own.unwrap_or_else(|| vec![self.words.done.into()])
     }
 
     /// What this build wants of the repository. `own_branch` is the step's.
@@ -168,7 +180,7 @@ impl Checkout {
         own_branch: Option<String>,
     ) -> Result<Wanted, StepError> {
         let url = self.url(cx)?;
-        let is_about_this = self.is_about(cx, |it| is_same_repository(it, &url));
+        let is_about_this = self.is_about(cx, |it| self.is_this(it, &url));
         let own_branch = own_branch.filter(|it| !it.is_empty());
         let (branch, revision) = if is_about_this {
             (said(cx.stamp.branch.as_deref()), self.revision(cx))
@@ -187,12 +199,12 @@ impl Checkout {
     /// Whether the build's stamp is about the repository `repourl`.
     pub(in crate::steps) fn is_about_its_url(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
         let url = self.url(cx)?;
-        Ok(self.is_about(cx, |it| is_same_repository(it, &url)))
+        Ok(self.is_about(cx, |it| self.is_this(it, &url)))
     }
 
     fn url(&self, cx: &Cx<'_>) -> Result<String, StepError> {
         let url = match &self.repourl {
-            Some(text) => text.render(cx.properties)?,
+            Some(url) => url.render(cx)?,
             None => cx.stamp.repository.clone(),
         };
         if url.is_empty() {
@@ -200,6 +212,12 @@ impl Checkout {
             return Err(StepError::Other(what.into()));
         }
         Ok(url)
+    }
+
+    /// Whether a stamp's repository is the one at `url`, which `repourl` became.
+    fn is_this(&self, stamped: &str, url: &str) -> bool {
+        let follows = self.repourl.as_ref().is_none_or(RepoUrl::follows_stamp);
+        follows || is_same_repository(stamped, url)
     }
 
     /// Whether the build's stamp is about this repository, as `is_this` knows its names.
@@ -261,7 +279,7 @@ impl Checkout {
 /// Who set `revision` and `got_revision`.
 pub(in crate::steps) const SOURCE: &str = "Source";
 
-fn said(text: Option<&str>) -> Option<String> {
+pub(in crate::steps) fn said(text: Option<&str>) -> Option<String> {
     text.map(str::trim)
         .filter(|it| !it.is_empty())
         .map(str::to_owned)
@@ -317,7 +335,7 @@ mod tests {
         };
         let wanted = |url: &str, cx: &mut Cx<'_>| {
             let checkout = Checkout {
-                repourl: Some(Text::literal(url)),
+                repourl: Some(Text::literal(url).into()),
                 ..Checkout::default()
             };
             let it = checkout.wanted(cx, Some("ours".into())).expect(url);

@@ -1,6 +1,10 @@
 //! What is still to be done for a checkout, and how often it may begin from nothing.
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::retry::Pause;
+use super::retry::Retry;
 
 /// Jobs that are still to be done, and how many more tries are allowed.
 #[derive(Debug)]
@@ -10,16 +14,20 @@ pub(in crate::steps) struct Plan<J> {
     pub(in crate::steps) running: Option<J>,
     /// Whether a clone from nothing was tried because something else failed.
     pub(in crate::steps) has_fallen_back: bool,
-    pub(in crate::steps) tries_left: u32,
+    tries_left: u32,
+    delay: Duration,
+    pause: Option<Pause>,
 }
 
 impl<J> Plan<J> {
-    pub(in crate::steps) fn new(jobs: impl Into<VecDeque<J>>, tries: u32) -> Self {
+    pub(in crate::steps) fn new(jobs: impl Into<VecDeque<J>>, retry: Retry) -> Self {
         Self {
             jobs: jobs.into(),
             running: None,
             has_fallen_back: false,
-            tries_left: tries,
+            tries_left: retry.times,
+            delay: retry.delay,
+            pause: None,
         }
     }
 
@@ -43,6 +51,16 @@ impl<J> Plan<J> {
             Some(left) => left,
             None => return false,
         };
+        self.pause = Some(Pause {
+            length: self.delay,
+            left: self.tries_left,
+        });
         true
+    }
+
+    /// How long to wait before the next try from nothing, if there is one to wait for. It is
+    /// [`Checkout::wait`](super::Checkout::wait)ed for before the next job.
+    pub(in crate::steps) fn take_pause(&mut self) -> Option<Pause> {
+        self.pause.take().filter(|it| !it.length.is_zero())
     }
 }

@@ -38,7 +38,7 @@ pub(in crate::steps) fn password(url: &str) -> Option<&str> {
     Some(password).filter(|it| !it.is_empty())
 }
 
-fn masked(url: &str) -> String {
+pub(super) fn masked(url: &str) -> String {
     match password(url) {
         Some(password) => url.replacen(&format!(":{password}@"), ":XXXX@", 1),
         None => url.to_owned(),
