@@ -34,7 +34,7 @@ install_packages() {
     for pair in git:git hg:mercurial svn:subversion make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
         chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
-        ssh-agent:openssh-client prove:perl; do
+        ssh-agent:openssh-client prove:perl patch:patch; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
     python3 -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"

@@ -149,7 +149,7 @@ impl Sources {
 
     fn checkout(&self, it: &Repository, is_first: bool, workdir: Option<Text>) -> StepPlan {
         let checkout = Checkout {
-            repourl: Some(Text::literal(it.url.as_str())),
+            repourl: Some(Text::literal(it.url.as_str()).into()),
             workdir,
             mode: self.mode,
             mirror: self.mirror,
@@ -172,7 +172,7 @@ impl Sources {
                 ..Mercurial::default()
             }),
             Vcs::Svn => plan::svn(Svn {
-                urls: SvnUrls::One(Text::literal(it.url.as_str())),
+                urls: SvnUrls::One(Text::literal(it.url.as_str()).into()),
                 checkout,
                 default_branch: branch,
                 ..Svn::default()

@@ -10,6 +10,8 @@ pub(crate) struct Patch {
     pub(crate) diff: Vec<u8>,
     pub(crate) subdir: Option<String>,
     pub(crate) author: Option<String>,
+    /// What the author says about it.
+    pub(crate) comment: Option<String>,
 }
 
 /// Which source to build: a place in a repository, and the changes that led to it.
@@ -83,6 +85,7 @@ mod tests {
             diff: b"x".to_vec(),
             subdir: None,
             author: None,
+            comment: None,
         };
         let patched = SourceStamp {
             patch: Some(patch),

@@ -19,6 +19,7 @@ use crate::model::ShellLine;
 use crate::model::SourceStamp;
 use crate::model::Text;
 use crate::model::Timestamp;
+use crate::model::Written;
 
 use super::Cx;
 use super::Ended;
@@ -82,6 +83,11 @@ pub(crate) fn change(files: &[&str]) -> Change {
 
 impl Bench {
     pub(crate) fn new(step: &dyn Step, kind: &StepKind) -> Self {
+        Self::of_run(step.begin(), kind)
+    }
+
+    /// A step that has begun.
+    pub(crate) fn of_run(run: Box<dyn Run>, kind: &StepKind) -> Self {
         Self {
             properties: Properties::new(),
             stamp: SourceStamp::default(),
@@ -91,7 +97,7 @@ impl Bench {
             logfiles: Vec::new(),
             name: kind.step_name.to_owned(),
             flags: kind.flags,
-            run: step.begin(),
+            run,
             verdict: None,
         }
     }
@@ -384,12 +390,24 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
             result => done(result),
         },
         Command::File(FileCommand::Stat { path }) => done(fs::metadata(basedir.join(path))),
+        Command::File(FileCommand::Write(piece)) => {
+            assert!(
+                piece.offset == 0 && piece.is_last,
+                "the slave's tests do that"
+            );
+            let path = basedir.join(&piece.path);
+            let parent = path.parent().expect("a directory");
+            let written = Written {
+                end: piece.size,
+                size: piece.size,
+                version: String::new(),
+            };
+            said.push((Channel::Stdout, written.to_string()));
+            done(fs::create_dir_all(parent).and_then(|()| fs::write(&path, &piece.bytes)))
+        }
+        Command::File(FileCommand::Rmfile { path }) => done(fs::remove_file(basedir.join(path))),
         Command::File(
-            FileCommand::Write(_)
-            | FileCommand::Glob { .. }
-            | FileCommand::Listdir { .. }
-            | FileCommand::Rmfile { .. }
-            | FileCommand::Upload(_),
+            FileCommand::Glob { .. } | FileCommand::Listdir { .. } | FileCommand::Upload(_),
         ) => panic!("the slave's tests do that"),
         Command::File(FileCommand::Cpdir { from, to }) => {
             let copied = std::process::Command::new("cp")

@@ -6,14 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::model::Change;
 use crate::model::Channel;
-use crate::model::Command;
 use crate::model::ExitCause;
-use crate::model::FileCommand;
-use crate::model::FileWrite;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RenderError;
@@ -37,6 +33,8 @@ use super::Run;
 use super::Step;
 use super::StepError;
 use super::StepKind;
+use super::bytes::Bytes;
+use super::bytes::PIECE;
 use super::paths;
 use super::texts::verdict;
 
@@ -138,9 +136,6 @@ pub(super) const PROPERTIES: StepKind = StepKind {
         }))
     },
 };
-
-/// As many bytes as one command carries at most; a frame holds a little more.
-const PIECE: u64 = 512 << 10;
 
 /// Smaller pieces would only be more commands.
 const SMALLEST_PIECE: u64 = 4 << 10;
@@ -337,24 +332,13 @@ impl Running {
                 });
             }
         };
-        let size = bytes.len() as u64;
-        let total = settings.max_size.map_or(size, |it| it.min(size));
-        let end = total.min(offset.saturating_add(settings.piece));
-        let span = usize::try_from(offset).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(0);
-        Move::Run(Command::File(FileCommand::Write(FileWrite {
-            path: begun.target.clone(),
-            offset,
-            bytes: bytes.get(span).unwrap_or_default().to_vec(),
-            size,
-            is_last: end == total,
-            sha256: (end == total).then(|| {
-                let total = usize::try_from(total).unwrap_or(bytes.len());
-                let digest = Sha256::digest(bytes.get(..total).unwrap_or_default());
-                digest.iter().map(|it| format!("{it:02x}")).collect()
-            }),
-            version: String::new(),
+        let text = Bytes {
+            path: &begun.target,
+            bytes,
+            max_size: settings.max_size,
             mode: settings.mode,
-        })))
+        };
+        Move::Run(text.piece(offset, settings.piece))
     }
 
     fn failed(&self, cx: &Cx<'_>, why: String) -> Move {

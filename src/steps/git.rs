@@ -5,24 +5,24 @@ use std::sync::Arc;
 use crate::model::Command;
 use crate::model::FileCommand;
 use crate::model::MirrorKind;
-use crate::model::Outcome;
 use crate::model::Text;
 use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
-use super::Move;
 use super::Run;
 use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::checkout;
+use super::checkout::Begun;
 use super::checkout::Checkout;
 use super::checkout::Mode;
+use super::checkout::Next;
 use super::checkout::Plan;
-use super::checkout::Wanted;
+use super::checkout::Source;
+use super::checkout::gerrit;
 use super::paths;
-use super::texts::verdict;
 
 pub(super) const KIND: StepKind = StepKind {
     name: "git",
@@ -59,17 +59,26 @@ pub(crate) struct Git {
     pub(crate) progress: bool,
     /// Whether cleaning spares no ignored files, whatever the method.
     pub(crate) ignore_ignores: bool,
+    /// A repository on the slave whose objects a clone may use.
+    pub(crate) reference: Option<Text>,
+    /// Whether a failed fetch is tried once more before anything else is.
+    pub(crate) retry_fetch: bool,
+    /// Whether a checkout that cannot be updated is left, and the step fails.
+    pub(crate) keep_on_failure: bool,
 }
 
 impl Git {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let checkout = Checkout::read(keys, METHODS);
-        let branch = keys.optional("branch");
+        let branch = keys.optional_as(&["branch", "default_branch"]);
         let submodules = keys.or("submodules", false);
         let submodule = keys.or("submodule", false);
         let shallow = keys.or("shallow", false);
         let progress = keys.or("progress", false);
         let ignore_ignores = keys.or("ignore_ignores", false);
+        let reference = keys.optional("reference");
+        let retry_fetch = keys.or("retry_fetch", false);
+        let clobber_on_failure = keys.or("clobber_on_failure", true);
         Some(Self {
             checkout: checkout?,
             branch: branch?,
@@ -77,44 +86,39 @@ impl Git {
             shallow: shallow?,
             progress: progress?,
             ignore_ignores: ignore_ignores?,
+            reference: reference?,
+            retry_fetch: retry_fetch?,
+            keep_on_failure: !clobber_on_failure?,
         })
     }
 }
 
 impl Step for Git {
     fn begin(&self) -> Box<dyn Run> {
-        Box::new(Running {
-            step: self.clone(),
-            begun: None,
-        })
+        checkout::begin(self)
     }
 }
 
-struct Running {
-    step: Git,
-    begun: Option<Begun>,
-}
-
 /// What is known once the build's properties are.
-struct Begun {
-    wanted: Wanted,
-    /// Where git works: the tree, or `source` with the method `copy`.
-    work: String,
-    tree: String,
+pub(super) struct Known {
     /// Whether `master` is our guess: then a repository without it gives its own first branch.
     is_branch_guessed: bool,
     is_cleaned: bool,
     /// Whether what came was no good, so that it is had from the repository itself.
     is_mirror_doubted: bool,
-    plan: Plan<Job>,
+    /// Whether a fetch that failed was tried once more.
+    has_fetched_again: bool,
 }
 
 /// What a command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
+pub(super) enum Job {
     Version,
     /// Is there a checkout? Clones where there is none.
     Look,
+    /// Is it patched? Cleans it where it is.
+    LookForPatch,
+    Unmark,
     RemoveWork,
     RemoveTree,
     Clone,
@@ -132,14 +136,33 @@ enum Job {
     CopyTree,
 }
 
-impl Running {
-    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun, StepError> {
-        let checkout = &self.step.checkout;
-        let own_branch = match &self.step.branch {
+impl Source for Git {
+    type Job = Job;
+    type Known = Known;
+
+    fn checkout(&self) -> &Checkout {
+        &self.checkout
+    }
+
+    fn is_about(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        self.checkout.is_about_its_url(cx)
+    }
+
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
+        let checkout = &self.checkout;
+        let own_branch = match &self.branch {
             Some(text) => Some(text.render(cx.properties)?),
             None => None,
         };
         let mut wanted = checkout.wanted(cx, own_branch)?;
+        if self.is_about(cx)?
+            && let Some(patch_set) = gerrit::patch_set(cx)?
+        {
+            // Nobody knows a better origin of it, as Buildbot has it.
+            cx.properties
+                .set_runtime("gerrit_branch", patch_set.as_str(), "Unknown");
+            wanted.branch = Some(patch_set);
+        }
         let is_branch_guessed = wanted.branch.is_none();
         if is_branch_guessed {
             wanted.branch = Some(BRANCH.into());
@@ -158,14 +181,17 @@ impl Running {
             wanted,
             work,
             tree,
-            is_branch_guessed,
-            is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
-            is_mirror_doubted: false,
             plan,
+            known: Known {
+                is_branch_guessed,
+                is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
+                is_mirror_doubted: false,
+                has_fetched_again: false,
+            },
         })
     }
 
-    fn command(&self, job: Job, begun: &Begun, cx: &Cx<'_>) -> Result<Command, StepError> {
+    fn command(&self, job: &Job, begun: &Begun<Self>, cx: &Cx<'_>) -> Result<Command, StepError> {
         let work = paths::of_builder(cx.builder_dir, &begun.work);
         let git = |argv: &[&str]| {
             let argv = ["git"]
@@ -173,7 +199,7 @@ impl Running {
                 .chain(argv)
                 .map(|&word| word.to_owned())
                 .collect();
-            let mut command = self.step.checkout.command(cx, &work, argv, &begun.wanted)?;
+            let mut command = self.checkout.command(cx, &work, argv, &begun.wanted)?;
             if let Command::Shell(shell) = &mut command {
                 // What git complains about is read below.
                 shell
@@ -186,8 +212,13 @@ impl Running {
         let mirrored = |argv: &[&str]| {
             let mut command = git(argv)?;
             if self.may_have_mirror(begun) {
-                let doubted = begun.is_mirror_doubted;
-                checkout::mirrored(&mut command, MirrorKind::Git, &begun.wanted, doubted);
+                let doubted = begun.known.is_mirror_doubted;
+                let mut wanted = begun.wanted.clone();
+                if *job == Job::Clone && is_elsewhere(begun) {
+                    // What is cloned before is whatever the repository has first.
+                    (wanted.branch, wanted.revision) = (None, None);
+                }
+                checkout::mirrored(&mut command, MirrorKind::Git, &wanted, doubted);
             }
             Ok(command)
         };
@@ -197,6 +228,8 @@ impl Running {
         match job {
             Job::Version => git(&["--version"]),
             Job::Look => Ok(checkout::stat(cx, &begun.work, ".git")),
+            Job::LookForPatch => Ok(checkout::is_patched(cx, &begun.work)),
+            Job::Unmark => Ok(checkout::unmark(cx, &begun.work)),
             Job::RemoveWork => checkout::rmdir(cx, &begun.work),
             Job::RemoveTree => checkout::rmdir(cx, &begun.tree),
             Job::Clone => {
@@ -204,11 +237,21 @@ impl Running {
                 if self.is_shallow(begun) {
                     argv.extend(["--depth", "1"]);
                 }
-                if let Some(branch) = branch {
-                    argv.extend(["--branch", branch]);
+                let reference = match &self.reference {
+                    Some(text) => text.render(cx.properties)?,
+                    None => String::new(),
+                };
+                if !reference.is_empty() {
+                    argv.extend(["--reference", &reference]);
+                }
+                match branch {
+                    // Only branches and tags can be cloned; it is fetched next.
+                    Some(_) if is_elsewhere(begun) => argv.push("--no-checkout"),
+                    Some(branch) => argv.extend(["--branch", branch]),
+                    None => {}
                 }
                 argv.extend([url, "."]);
-                if self.step.progress {
+                if self.progress {
                     argv.push("--progress");
                 }
                 mirrored(&argv)
@@ -217,7 +260,7 @@ impl Running {
             Job::HasRevision => git(&["cat-file", "-e", revision.unwrap_or("HEAD")]),
             Job::Fetch => {
                 let mut argv = vec!["fetch", "-t", url, branch.unwrap_or("HEAD")];
-                if self.step.progress {
+                if self.progress {
                     argv.push("--progress");
                 }
                 mirrored(&argv)
@@ -236,153 +279,160 @@ impl Running {
         }
     }
 
-    fn is_shallow(&self, begun: &Begun) -> bool {
-        self.step.shallow && begun.wanted.revision.is_none()
+    fn ended(
+        &self,
+        job: &Job,
+        begun: &mut Begun<Self>,
+        ended: &Ended<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Next<Job> {
+        let is_good = ended.exit.is_success();
+        match job {
+            Job::Look => Next::First(self.looked(is_good, begun)),
+            Job::LookForPatch if is_good => {
+                begun.known.is_cleaned = true;
+                let update = self.update(begun);
+                Next::First([vec![Job::Clean, Job::Unmark], update].concat())
+            }
+            Job::LookForPatch => Next::First(self.update(begun)),
+            Job::HasRevision if is_good => Next::First(vec![Job::ResetFetched]),
+            Job::HasRevision => Next::First(vec![Job::Fetch]),
+            // Cleaning has removed it, unless the repository ignores it.
+            Job::Unmark => Next::GO_ON,
+            _ if !is_good => self.failed(*job, begun, ended),
+            Job::Revision => match checkout::commit(&ended.output.stdout(100)) {
+                Some(commit) => {
+                    cx.properties
+                        .set_runtime("got_revision", commit, checkout::SOURCE);
+                    Next::GO_ON
+                }
+                None => Next::GiveUp,
+            },
+            Job::Fetch => Next::First(vec![Job::ResetFetched]),
+            Job::Clone if is_elsewhere(begun) => Next::First(vec![Job::Fetch]),
+            Job::Clone if begun.wanted.revision.is_some() => Next::First(vec![Job::ResetCloned]),
+            Job::Clone | Job::ResetCloned => Next::First(self.is_at_revision(true, begun)),
+            Job::ResetFetched => Next::First(self.is_at_revision(false, begun)),
+            Job::Version
+            | Job::RemoveWork
+            | Job::RemoveTree
+            | Job::Clean
+            | Job::Submodules
+            | Job::CleanSubmodules
+            | Job::CopyTree => Next::GO_ON,
+        }
+    }
+
+    fn anew(&self, _: &Begun<Self>) -> Vec<Job> {
+        vec![Job::RemoveWork, Job::Clone]
+    }
+}
+
+impl Git {
+    fn is_shallow(&self, begun: &Begun<Self>) -> bool {
+        self.shallow && begun.wanted.revision.is_none()
     }
 
     /// Who wants the newest commit only does not want a mirror of all the others.
-    fn may_have_mirror(&self, begun: &Begun) -> bool {
-        self.step.checkout.mirror && !self.is_shallow(begun)
+    fn may_have_mirror(&self, begun: &Begun<Self>) -> bool {
+        self.checkout.mirror && !self.is_shallow(begun)
     }
 
     fn clean_argv(&self, verb: &[&'static str]) -> Vec<&'static str> {
         let mut argv = verb.to_vec();
         argv.extend(["-f", "-d"]);
-        if self.step.ignore_ignores || self.step.checkout.mode == Mode::Fresh {
+        if self.ignore_ignores || self.checkout.mode == Mode::Fresh {
             argv.push("-x");
         }
         argv
     }
 
     /// What follows once a checkout is or is not there.
-    fn looked(&self, is_there: bool, begun: &mut Begun) {
-        let jobs = match (is_there, begun.is_cleaned) {
-            (false, _) => vec![Job::Clone],
-            (true, true) => vec![Job::Clean, Job::Fetch],
-            (true, false) if begun.wanted.revision.is_some() => vec![Job::HasRevision],
-            (true, false) => vec![Job::Fetch],
-        };
-        begun.plan.first(jobs);
+    fn looked(&self, is_there: bool, begun: &Begun<Self>) -> Vec<Job> {
+        match self.checkout.mode {
+            _ if !is_there => vec![Job::Clone],
+            Mode::Incremental => vec![Job::LookForPatch],
+            // What is kept to be copied is never patched.
+            Mode::Copy => self.update(begun),
+            Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
+                vec![Job::Clean, Job::Fetch]
+            }
+        }
+    }
+
+    /// Brings a checkout to its revision.
+    fn update(&self, begun: &Begun<Self>) -> Vec<Job> {
+        match begun.wanted.revision {
+            Some(_) => vec![Job::HasRevision],
+            None => vec![Job::Fetch],
+        }
     }
 
     /// What follows once the tree is at its revision.
-    fn is_at_revision(&self, is_fresh_clone: bool, begun: &mut Begun) {
+    fn is_at_revision(&self, is_fresh_clone: bool, begun: &Begun<Self>) -> Vec<Job> {
         let mut jobs = Vec::new();
-        if self.step.submodules {
+        if self.submodules {
             jobs.push(Job::Submodules);
-            if begun.is_cleaned && !is_fresh_clone {
+            if begun.known.is_cleaned && !is_fresh_clone {
                 jobs.push(Job::CleanSubmodules);
             }
         }
         jobs.push(Job::Revision);
-        if self.step.checkout.mode == Mode::Copy {
+        if self.checkout.mode == Mode::Copy {
             jobs.push(Job::CopyTree);
         }
-        begun.plan.first(jobs);
+        jobs
     }
 
-    fn failed(&self, job: Job, begun: &mut Begun, ended: &Ended<'_>) -> bool {
+    fn failed(&self, job: Job, begun: &mut Begun<Self>, ended: &Ended<'_>) -> Next<Job> {
         let is_branch_missing = checkout::complained(ended, &["remote", "branch", "not found"])
             || checkout::complained(ended, &["couldn't find remote ref"]);
         if is_branch_missing {
-            if !begun.is_branch_guessed {
-                return false;
+            if !begun.known.is_branch_guessed {
+                return Next::GiveUp;
             }
             // Nobody asked for `master`; the repository's own first branch will do.
-            begun.is_branch_guessed = false;
+            begun.known.is_branch_guessed = false;
             begun.wanted.branch = None;
-            begun.plan.first([job]);
-            return true;
+            return Next::First(vec![job]);
         }
-        let can_start_over = match job {
-            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree | Job::Look => false,
-            Job::Clone
-            | Job::Clean
-            | Job::HasRevision
+        let is_fetch = matches!(job, Job::Fetch | Job::ResetFetched);
+        if is_fetch && self.retry_fetch && !begun.known.has_fetched_again {
+            begun.known.has_fetched_again = true;
+            return Next::First(vec![Job::Fetch]);
+        }
+        if job == Job::Clone {
+            // What follows is not instead of it, but once more the same.
+            begun.plan.has_fallen_back = true;
+        }
+        if self.keep_on_failure && !begun.plan.has_fallen_back {
+            return Next::GiveUp;
+        }
+        match job {
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => {
+                return Next::GiveUp;
+            }
+            // They have been without the mirror already, or take nothing from it.
+            Job::Look
+            | Job::LookForPatch
+            | Job::Unmark
+            | Job::Clone
             | Job::Fetch
-            | Job::ResetFetched
-            | Job::ResetCloned
+            | Job::Clean
             | Job::Submodules
-            | Job::CleanSubmodules
-            | Job::Revision => true,
-        };
-        if !can_start_over || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
-            return false;
-        }
-        // What clones and fetches has been without the mirror already.
-        begun.is_mirror_doubted |= !matches!(
-            job,
-            Job::Clone | Job::Fetch | Job::Clean | Job::Submodules | Job::CleanSubmodules
-        );
-        begun.plan.jobs.clear();
-        begun.plan.first([Job::RemoveWork, Job::Clone]);
-        true
-    }
-}
-
-impl Run for Running {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.running_text(cx)
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.done_text(cx)
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        let mut begun = match self.begun.take() {
-            Some(begun) => begun,
-            None => self.begin(cx)?,
-        };
-        if let (Some(ended), Some(job)) = (last, begun.plan.running.take()) {
-            let is_good = ended.exit.is_success();
-            match job {
-                Job::Look => self.looked(is_good, &mut begun),
-                Job::HasRevision if is_good => begun.plan.first([Job::ResetFetched]),
-                Job::HasRevision => begun.plan.first([Job::Fetch]),
-                Job::Revision if is_good => match checkout::commit(&ended.output.stdout(100)) {
-                    Some(commit) => {
-                        cx.properties
-                            .set_runtime("got_revision", commit, checkout::SOURCE);
-                    }
-                    None => return Ok(self.gave_up(cx)),
-                },
-                _ if !is_good => {
-                    if !self.failed(job, &mut begun, ended) {
-                        return Ok(self.gave_up(cx));
-                    }
-                }
-                Job::Fetch => begun.plan.first([Job::ResetFetched]),
-                Job::Clone if begun.wanted.revision.is_some() => {
-                    begun.plan.first([Job::ResetCloned]);
-                }
-                Job::Clone | Job::ResetCloned => self.is_at_revision(true, &mut begun),
-                Job::ResetFetched => self.is_at_revision(false, &mut begun),
-                Job::Version
-                | Job::RemoveWork
-                | Job::RemoveTree
-                | Job::Clean
-                | Job::Submodules
-                | Job::CleanSubmodules
-                | Job::Revision
-                | Job::CopyTree => {}
+            | Job::CleanSubmodules => {}
+            Job::HasRevision | Job::ResetFetched | Job::ResetCloned | Job::Revision => {
+                begun.known.is_mirror_doubted = true;
             }
         }
-        let Some(job) = begun.plan.jobs.pop_front() else {
-            let done = self.done_text(cx);
-            return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
-        };
-        let command = self.command(job, &begun, cx)?;
-        begun.plan.running = Some(job);
-        self.begun = Some(begun);
-        Ok(Move::Run(command))
+        Next::StartOver
     }
 }
 
-impl Running {
-    fn gave_up(&self, cx: &Cx<'_>) -> Move {
-        Move::Done(verdict(cx, Outcome::Failure, self.done_text(cx)))
-    }
+/// Whether what is wanted is neither a branch nor a tag, but a ref such as `refs/changes/1/2/3`.
+fn is_elsewhere(begun: &Begun<Git>) -> bool {
+    let branch = begun.wanted.branch.as_deref();
+    branch.is_some_and(|it| it.starts_with("refs/"))
 }
 
 #[cfg(test)]
@@ -394,7 +444,9 @@ mod tests {
     use super::super::bench::err;
     use super::super::bench::out;
     use super::super::bench::run_program;
+    use super::super::read::tests::read_kind;
     use super::*;
+    use crate::model::Shell;
     use crate::model::ShellLine;
 
     const URL: &str = "https://example.org/hello.git";
@@ -403,7 +455,7 @@ mod tests {
     fn git(url: &str, mode: Mode) -> Git {
         Git {
             checkout: Checkout {
-                repourl: Some(Text::literal(url)),
+                repourl: Some(Text::literal(url).into()),
                 mode,
                 ..Checkout::default()
             },
@@ -422,6 +474,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: git fetch -t https://example.org/hello.git master",
                 0,
@@ -444,6 +497,7 @@ mod tests {
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             ("hello/build: git cat-file -e abc123", 0, &[]),
             ("hello/build: git reset --hard abc123", 0, &[]),
             (
@@ -506,14 +560,15 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_fetch_is_tried_again_from_nothing_once_and_then_as_often_as_said() {
+    fn a_failed_fetch_is_tried_again_anew_once_and_then_as_often_as_said() {
         let mut step = git(URL, Mode::Incremental);
         step.branch = Some(Text::literal("main"));
-        step.checkout.retry = 1;
+        step.checkout.retry.times = 1;
         let clone = "hello/build: git clone --branch main https://example.org/hello.git .";
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: git fetch -t https://example.org/hello.git main",
                 128,
@@ -528,12 +583,141 @@ mod tests {
     }
 
     #[test]
+    fn a_fetch_is_tried_once_more_where_that_is_said_and_a_tree_is_kept_where_that_is() {
+        let fetch = "hello/build: git fetch -t https://example.org/hello.git main";
+        let reset = "hello/build: git reset --hard FETCH_HEAD";
+        let clone = "hello/build: git clone --branch main https://example.org/hello.git .";
+        let begin: [(&str, i32, &[_]); 3] = [
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
+        ];
+        let failed = "failure: update failed; build: git";
+        let check = |lines: &str, more: &[(&str, i32, &[_])], end: &str| {
+            let lines = format!("repourl = '{URL}'\nbranch = 'main'\n{lines}");
+            let step = read_kind(&KIND, &lines);
+            Bench::new(step.as_ref(), &KIND).plays(&[&begin, more].concat(), end);
+        };
+        let twice: &[(&str, i32, &[_])] = &[
+            (fetch, 0, &[]),
+            (reset, 128, &[]),
+            (fetch, 128, &[]),
+            ("rmdir hello/build", 0, &[]),
+            (clone, 128, &[]),
+        ];
+        check("retry_fetch = true", twice, failed);
+        check("clobber_on_failure = false", &[(fetch, 128, &[])], failed);
+        let both = "retry_fetch = true\nclobber_on_failure = false";
+        check(both, &twice[..3], failed);
+    }
+
+    #[test]
+    fn a_patch_set_of_gerrit_is_fetched_instead_of_the_branch() {
+        let patch_set = "refs/changes/34/1234/5";
+        let properties: [(&str, &str); 2] = [
+            ("event.patchSet.ref", patch_set),
+            ("gerrit_change", "1234/5"),
+        ];
+        let fetch = format!("hello/build: git fetch -t {URL} {patch_set}");
+        for (name, value) in properties {
+            let begun = |mode| {
+                let mut bench = bench(&git(URL, mode));
+                bench.stamp.branch = Some("main/1234".into());
+                bench.stamp.revision = Some(COMMIT.into());
+                bench.properties.set(name, value, "Change");
+                bench
+            };
+            let mut updated = begun(Mode::Incremental);
+            let script: &[(&str, i32, &[_])] = &[
+                ("hello/build: git --version", 0, &[]),
+                ("stat hello/build/.git", 0, &[]),
+                ("stat hello/build/.buildbot-patched", 1, &[]),
+                (&format!("hello/build: git cat-file -e {COMMIT}"), 1, &[]),
+                (&fetch, 0, &[]),
+            ];
+            updated.plays(script, &format!("hello/build: git reset --hard {COMMIT}"));
+            let set = updated.properties.text("gerrit_branch");
+            assert_eq!(set, Some(patch_set));
+
+            // It is no branch that could be cloned.
+            let mut cloned = begun(Mode::Clobber);
+            let clone = format!("hello/build: git clone --no-checkout {URL} .");
+            let script: &[(&str, i32, &[_])] = &[
+                ("hello/build: git --version", 0, &[]),
+                ("rmdir hello/build", 0, &[]),
+                (&clone, 0, &[]),
+                (&fetch, 0, &[]),
+            ];
+            cloned.plays(script, &format!("hello/build: git reset --hard {COMMIT}"));
+
+            // The mirror is asked for the first branch, and then for it.
+            let mut mirrored = begun(Mode::Clobber);
+            mirrored.begin();
+            mirrored.ends(0, &[]);
+            let asked = |shell: Shell| shell.mirror.map(|it| (it.branch, it.revision));
+            assert_eq!(asked(mirrored.ends_shell(0)), Some((None, None)));
+            let expected = (Some(patch_set.to_owned()), Some(COMMIT.to_owned()));
+            assert_eq!(asked(mirrored.ends_shell(0)), Some(expected));
+        }
+        // A change of another repository has nothing to say here.
+        let mut other = bench(&git(URL, Mode::Clobber));
+        other.stamp.repository = "https://y".into();
+        other.properties.set("gerrit_change", "1/2", "Change");
+        other.begin();
+        assert_eq!(other.properties.get("gerrit_branch"), None);
+        let mut hostile = bench(&git(URL, Mode::Clobber));
+        let bad = "refs/a:refs/heads/main";
+        hostile.properties.set("event.patchSet.ref", bad, "Change");
+        let expected = format!("error: the property `event.patchSet.ref` is no ref: `{bad}`");
+        assert_eq!(hostile.begin(), expected);
+    }
+
+    #[test]
+    fn a_clone_may_borrow_and_a_patched_tree_is_cleaned_with_its_submodules() {
+        let lines = format!(
+            "repourl = '{URL}'\nreference = '/srv/%(branch)s.git'\nmode = 'clobber'\nprogress = true"
+        );
+        let mut bench = Bench::new(read_kind(&KIND, &lines).as_ref(), &KIND);
+        bench.properties.set("branch", "b", "test");
+        bench.begin();
+        bench.ends(0, &[]);
+        let clone = "hello/build: git clone --reference /srv/b.git --branch master \
+                     https://example.org/hello.git . --progress";
+        assert_eq!(bench.ends(0, &[]), clone);
+
+        let mut step = git(URL, Mode::Incremental);
+        step.submodules = true;
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 0, &[]),
+            ("hello/build: git clean -f -d", 0, &[]),
+            ("rmfile hello/build/.buildbot-patched", 1, &[]),
+            (
+                "hello/build: git fetch -t https://example.org/hello.git master",
+                0,
+                &[],
+            ),
+            ("hello/build: git reset --hard FETCH_HEAD", 0, &[]),
+            (
+                "hello/build: git submodule update --init --recursive",
+                0,
+                &[],
+            ),
+            ("hello/build: git submodule foreach git clean -f -d", 0, &[]),
+        ];
+        let end = "hello/build: git rev-parse HEAD";
+        Bench::new(&step, &KIND).plays(script, end);
+    }
+
+    #[test]
     fn a_branch_that_is_gone_removes_no_checkout() {
         let mut step = git(URL, Mode::Incremental);
         step.branch = Some(Text::literal("gone"));
         let script: &[(&str, i32, &[_])] = &[
             ("hello/build: git --version", 0, &[]),
             ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
             (
                 "hello/build: git fetch -t https://example.org/hello.git gone",
                 128,
@@ -559,12 +743,13 @@ mod tests {
     fn what_asks_the_repository_may_ask_the_mirror_and_what_fails_behind_it_doubts_it() {
         let mut step = git(URL, Mode::Incremental);
         step.branch = Some(Text::literal("main"));
-        step.checkout.retry = 1;
+        step.checkout.retry.times = 1;
         let main = |doubted| Some(("main".to_owned(), None, doubted));
         let mut bench = bench(&step);
         bench.begin();
         bench.ends(0, &[]);
-        assert_eq!(asks(&mut bench, 0), main(false), "it fetches");
+        bench.ends(0, &[]);
+        assert_eq!(asks(&mut bench, 1), main(false), "it fetches");
         assert_eq!(asks(&mut bench, 0), None, "it resets");
         assert_eq!(bench.ends(128, &[]), "rmdir hello/build");
         assert_eq!(asks(&mut bench, 0), main(true), "it clones");

@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 pub(crate) mod bench;
+mod bytes;
 mod checkout;
 mod compile;
 mod configure;
@@ -41,6 +42,7 @@ mod sphinx;
 mod subunit;
 mod suppressions;
 pub(crate) mod svn;
+mod svn_said;
 mod tally;
 mod terms;
 mod test;

@@ -323,35 +323,6 @@ impl Value for Compress {
     }
 }
 
-/// How many more times: a number, or Buildbot's pair of a delay and a number.
-pub(super) struct Retry(pub(super) u32);
-
-impl Value for Retry {
-    const EXPECTED: &'static str = "a number of tries, or a list such as `[10, 3]`";
-    const SHAPE: Shape = Shape::Any;
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        let tries = match &node.content {
-            Content::List(pair) => match pair.as_slice() {
-                [delay, tries] => {
-                    Duration::read(delay)?;
-                    u32::read(tries)?
-                }
-                _ => return Err(Misread::default()),
-            },
-            _ => u32::read(node)?,
-        };
-        if tries > 100 {
-            let what = Some("expected at most 100 tries".into());
-            return Err(Misread {
-                what,
-                ..Misread::default()
-            });
-        }
-        Ok(Self(tries))
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::BTreeSet;

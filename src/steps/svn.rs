@@ -7,36 +7,33 @@ use std::sync::Arc;
 use crate::model::Change;
 use crate::model::Command;
 use crate::model::FileCommand;
-use crate::model::Outcome;
-use crate::model::Properties;
-use crate::model::RenderError;
 use crate::model::Text;
 use crate::syntax::Code;
-use crate::syntax::Content;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Problem;
 use crate::syntax::Shape;
 use crate::syntax::Value;
-use crate::xml;
-use crate::xml::Part;
 
 use super::Cx;
 use super::Ended;
-use super::Move;
 use super::Run;
 use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::checkout;
+use super::checkout::Begun;
 use super::checkout::Checkout;
 use super::checkout::Mode;
+use super::checkout::Next;
 use super::checkout::Plan;
+use super::checkout::RepoUrl;
+use super::checkout::Source;
 use super::checkout::Wanted;
 use super::line::rendered;
 use super::paths;
-use super::texts::verdict;
+use super::svn_said;
 
 pub(super) const KIND: StepKind = StepKind {
     name: "svn",
@@ -74,6 +71,10 @@ pub(crate) struct Svn {
     pub(crate) extra_args: Vec<Text>,
     /// Paths that cleaning spares.
     pub(crate) keep_on_purge: Vec<Text>,
+    /// Whether cleaning before an update spares what the repository ignores.
+    pub(crate) spares_ignored: bool,
+    /// Whether a tree is cleaned before every update.
+    pub(crate) always_purge: bool,
     pub(crate) depth: Option<String>,
 }
 
@@ -83,29 +84,11 @@ pub(crate) enum SvnUrls {
     /// Where the stamp says.
     #[default]
     Stamp,
-    One(Text),
+    One(RepoUrl),
     /// Behind this, or in the place of `%BRANCH%` in it.
-    Below(Text),
-    /// Each where the configuration says.
+    Below(RepoUrl),
+    /// Where the configuration says for the stamp's repository, or else for the branch.
     Map(BTreeMap<String, Text>),
-}
-
-/// One URL, or one for each branch.
-struct OneOrMap(SvnUrls);
-
-impl Value for OneOrMap {
-    const EXPECTED: &'static str = "a URL, or a map of branches and their URLs";
-    const SHAPE: Shape = Shape::OrMap(&Shape::Template, &Shape::Template);
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        let Content::Table(entries) = &node.content else {
-            return Text::read(node).map(|it| Self(SvnUrls::One(it)));
-        };
-        let pairs = entries
-            .iter()
-            .map(|it| Ok((it.key.clone(), Text::read(&it.value)?)));
-        Ok(Self(SvnUrls::Map(pairs.collect::<Result<_, Misread>>()?)))
-    }
 }
 
 /// Words that may have property references.
@@ -134,21 +117,18 @@ impl Value for Texts {
 impl Svn {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let checkout = Checkout::read_all_but_url(keys, METHODS);
-        let url = keys.optional_as::<OneOrMap>(&["repourl", "svnurl"]);
-        // In INI a map is dotted keys, and has no key of the plain name.
-        let map = match &url {
-            Some(None) => keys.map::<Text>("repourl"),
-            _ => Some(BTreeMap::new()),
-        };
-        let base_url = keys.optional::<Text>("base_url");
+        let url = RepoUrl::key(keys, &["repourl", "svnurl"]);
+        let base_url = RepoUrl::key(keys, &["base_url"]);
         let default_branch = keys.optional_as::<Text>(&["default_branch", "branch"]);
         let username = keys.optional::<Text>("username");
         let password = keys.optional::<Text>("password");
         let extra_args = keys.or("extra_args", Texts(Vec::new()));
         let keep_on_purge = keys.or("keep_on_purge", Texts(Vec::new()));
+        let ignore_ignores = keys.or("ignore_ignores", true);
+        let always_purge = keys.or("always_purge", false);
         let depth = keys.optional::<String>("depth");
-        let (url, map, base_url) = (url?, map?, base_url?);
-        if base_url.is_some() && (url.is_some() || !map.is_empty()) {
+        let (url, base_url) = (url?, base_url?);
+        if base_url.is_some() && url.is_some() {
             let what = "`base_url` takes the place of `repourl`, with a branch behind it";
             let problem = Problem::error(Code::Contradiction, what);
             keys.note(problem.at(&keys.place("base_url")));
@@ -163,10 +143,10 @@ impl Svn {
             return None;
         }
         let urls = match (url, base_url) {
-            (Some(url), _) => url.0,
+            (Some(RepoUrl::Table(map)), _) => SvnUrls::Map(map),
+            (Some(url), _) => SvnUrls::One(url),
             (None, Some(base)) => SvnUrls::Below(base),
-            (None, None) if map.is_empty() => SvnUrls::Stamp,
-            (None, None) => SvnUrls::Map(map),
+            (None, None) => SvnUrls::Stamp,
         };
         Some(Self {
             checkout: checkout?,
@@ -176,26 +156,35 @@ impl Svn {
             password: password?,
             extra_args: extra_args?.0,
             keep_on_purge: keep_on_purge?.0,
+            spares_ignored: !ignore_ignores?,
+            always_purge: always_purge?,
             depth,
         })
     }
 
-    /// What this build wants of the repository.
+    /// What this build wants of the repository. A revision that its changes have is a property.
     fn wanted(&self, cx: &mut Cx<'_>) -> Result<Wanted, StepError> {
+        let wanted = self.wants(cx)?;
+        if checkout::said(cx.stamp.revision.as_deref()).is_none()
+            && let Some(revision) = &wanted.revision
+        {
+            cx.properties
+                .set_runtime("revision", revision.as_str(), checkout::SOURCE);
+        }
+        Ok(wanted)
+    }
+
+    fn wants(&self, cx: &Cx<'_>) -> Result<Wanted, StepError> {
         let own_branch = match &self.default_branch {
             Some(text) => Some(text.render(cx.properties)?).filter(|it| !it.is_empty()),
             None => None,
         };
-        let is_about_this = match cx.stamp.repository.as_str() {
-            "" => self.checkout.is_first,
-            stamped => {
-                let ours = self.places(cx.properties)?;
-                ours.is_empty() || ours.iter().any(|it| is_one_within_the_other(it, stamped))
-            }
-        };
-        let said = |it: &Option<String>| it.clone().filter(|it| !it.trim().is_empty());
+        let is_about_this = self.is_about(cx)?;
         let (branch, revision) = match is_about_this {
-            true => (said(&cx.stamp.branch), self.revision(cx)),
+            true => (
+                checkout::said(cx.stamp.branch.as_deref()),
+                self.revision(cx),
+            ),
             false => (None, None),
         };
         let branch = branch.or(own_branch);
@@ -216,20 +205,19 @@ impl Svn {
         };
         let url = match &self.urls {
             SvnUrls::Stamp => cx.stamp.repository.clone(),
-            SvnUrls::One(url) => url.render(cx.properties)?,
+            SvnUrls::One(url) => url.render(cx)?,
             SvnUrls::Below(base) => {
-                let (base, branch) = (base.render(cx.properties)?, branch.ok_or_else(unnamed)?);
-                let climbs = branch.split('/').any(|it| it == "..");
-                if climbs {
-                    let what = format!("the branch `{branch}` leads out of the repository");
-                    return Err(StepError::Other(what));
-                }
+                let (base, branch) = (base.render(cx)?, branch.ok_or_else(unnamed)?);
+                checkout::check_below(branch)?;
                 match base.contains(BRANCH) {
                     true => base.replace(BRANCH, branch),
                     false => format!("{base}{branch}"),
                 }
             }
             SvnUrls::Map(map) => {
+                if let Some(url) = checkout::lookup(map, &cx.stamp.repository) {
+                    return Ok(url.render(cx.properties)?);
+                }
                 let branch = branch.ok_or_else(unnamed)?;
                 let Some(url) = map.get(branch) else {
                     let what = format!("`repourl` has no URL for the branch `{branch}`");
@@ -246,31 +234,31 @@ impl Svn {
     }
 
     /// Every place that this checkout may be of.
-    fn places(&self, properties: &Properties) -> Result<Vec<String>, RenderError> {
+    fn places(&self, cx: &Cx<'_>) -> Result<Vec<String>, StepError> {
         match &self.urls {
             SvnUrls::Stamp => Ok(Vec::new()),
-            SvnUrls::One(url) => Ok(vec![url.render(properties)?]),
+            SvnUrls::One(url) | SvnUrls::Below(url) if url.follows_stamp() => Ok(Vec::new()),
+            SvnUrls::One(url) => Ok(vec![url.render(cx)?]),
             SvnUrls::Below(base) => {
-                let base = base.render(properties)?;
+                let base = base.render(cx)?;
                 let head = base.split(BRANCH).next().unwrap_or_default();
                 Ok(vec![head.to_owned()])
             }
-            SvnUrls::Map(map) => map.values().map(|it| it.render(properties)).collect(),
+            SvnUrls::Map(map) if checkout::lookup(map, &cx.stamp.repository).is_some() => {
+                Ok(Vec::new())
+            }
+            SvnUrls::Map(map) => {
+                let urls = map.values().map(|it| it.render(cx.properties));
+                Ok(urls.collect::<Result<_, _>>()?)
+            }
         }
     }
 
-    fn revision(&self, cx: &mut Cx<'_>) -> Option<String> {
-        if self.checkout.always_use_latest {
-            return None;
+    fn revision(&self, cx: &Cx<'_>) -> Option<String> {
+        match self.checkout.always_use_latest {
+            true => None,
+            false => checkout::said(cx.stamp.revision.as_deref()).or_else(|| highest(cx.changes)),
         }
-        let stamped = cx.stamp.revision.as_deref().map(str::trim);
-        if let Some(revision) = stamped.filter(|it| !it.is_empty()) {
-            return Some(revision.to_owned());
-        }
-        let revision = highest(cx.changes)?;
-        cx.properties
-            .set_runtime("revision", revision.as_str(), checkout::SOURCE);
-        Some(revision)
     }
 }
 
@@ -318,39 +306,28 @@ fn is_same_place(a: &str, b: &str) -> bool {
 
 impl Step for Svn {
     fn begin(&self) -> Box<dyn Run> {
-        Box::new(Running {
-            step: self.clone(),
-            begun: None,
-        })
+        checkout::begin(self)
     }
 }
 
-struct Running {
-    step: Svn,
-    begun: Option<Begun>,
-}
-
 /// What is known once the build's properties are.
-struct Begun {
-    wanted: Wanted,
-    /// Where svn works: the tree, or `source` with the method `copy`.
-    work: String,
-    tree: String,
+pub(super) struct Known {
     /// Between a verb and what it is about.
     options: Vec<String>,
     password: Option<String>,
     kept: Vec<String>,
-    plan: Plan<Job>,
 }
 
 /// What a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Job {
+pub(super) enum Job {
     Version,
     /// Is there a checkout? Checks out where there is none.
     Look,
     /// Is it of the wanted URL? Checks out anew where it is not.
     Where,
+    /// Is it patched? Cleans it where it is.
+    LookForPatch,
     RemoveWork,
     RemoveTree,
     Checkout,
@@ -365,19 +342,33 @@ enum Job {
     Export,
 }
 
-impl Running {
-    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun, StepError> {
-        let step = &self.step;
-        let wanted = step.wanted(cx)?;
-        let tree = step.checkout.tree(cx)?;
-        let mode = step.checkout.mode;
+impl Source for Svn {
+    type Job = Job;
+    type Known = Known;
+
+    fn checkout(&self) -> &Checkout {
+        &self.checkout
+    }
+
+    fn is_about(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let ours = self.places(cx)?;
+        let is_ours = |stamped: &str| {
+            ours.is_empty() || ours.iter().any(|it| is_one_within_the_other(it, stamped))
+        };
+        Ok(self.checkout.is_about(cx, is_ours))
+    }
+
+    fn begin(&self, cx: &mut Cx<'_>) -> Result<Begun<Self>, StepError> {
+        let wanted = self.wanted(cx)?;
+        let tree = self.checkout.tree(cx)?;
+        let mode = self.checkout.mode;
         let work = match mode {
             Mode::Copy => checkout::KEPT.to_owned(),
             Mode::Incremental | Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
                 tree.clone()
             }
         };
-        let mut plan = Plan::new([Job::Version], step.checkout.retry);
+        let mut plan = Plan::new([Job::Version], self.checkout.retry);
         plan.jobs.extend(match mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => vec![Job::Look],
             Mode::Clobber => vec![Job::RemoveWork, Job::Checkout],
@@ -393,36 +384,38 @@ impl Running {
             Some(text) => text.render(cx.properties).map(Some),
             None => Ok(None),
         };
-        let username = optional(&step.username)?;
-        let password = optional(&step.password)?.filter(|it| !it.is_empty());
+        let username = optional(&self.username)?;
+        let password = optional(&self.password)?.filter(|it| !it.is_empty());
         let mut options = vec!["--non-interactive".to_owned(), "--no-auth-cache".to_owned()];
         for (name, value) in [
             ("--username", &username),
             ("--password", &password),
-            ("--depth", &step.depth),
+            ("--depth", &self.depth),
         ] {
             options.extend(value.iter().map(|it| format!("{name}={it}")));
         }
-        options.extend(rendered(&step.extra_args, cx.properties)?);
+        options.extend(rendered(&self.extra_args, cx.properties)?);
         Ok(Begun {
             wanted,
             work,
             tree,
-            options,
-            password,
-            kept: rendered(&step.keep_on_purge, cx.properties)?,
             plan,
+            known: Known {
+                options,
+                password,
+                kept: rendered(&self.keep_on_purge, cx.properties)?,
+            },
         })
     }
 
-    fn command(&self, job: &Job, begun: &Begun, cx: &Cx<'_>) -> Result<Command, StepError> {
+    fn command(&self, job: &Job, begun: &Begun<Self>, cx: &Cx<'_>) -> Result<Command, StepError> {
         let work = paths::of_builder(cx.builder_dir, &begun.work);
         let revision = begun.wanted.revision.as_deref();
         let at = format!("--revision={}", revision.unwrap_or("HEAD"));
         // Behind the last `@` svn looks for the revision in which the URL is meant.
         let url = format!("{}@{}", begun.wanted.url, revision.unwrap_or_default());
         let svn = |dir: &str, verb: &[&str], what: &[&str]| {
-            let options = begun.options.iter().map(String::as_str);
+            let options = begun.known.options.iter().map(String::as_str);
             let argv = ["svn"].into_iter().chain(verb.iter().copied());
             let argv = argv.chain(options).chain(what.iter().copied());
             self.run(cx, dir, argv, begun)
@@ -430,13 +423,19 @@ impl Running {
         match job {
             Job::Version => self.run(cx, &work, ["svn", "--version", "--quiet"], begun),
             Job::Look => Ok(checkout::stat(cx, &begun.work, ".svn")),
+            Job::LookForPatch => Ok(checkout::is_patched(cx, &begun.work)),
             Job::RemoveWork => checkout::rmdir(cx, &begun.work),
             Job::RemoveTree => checkout::rmdir(cx, &begun.tree),
             Job::Where => self.run(cx, &work, ["svn", "info", "--xml"], begun),
             Job::Checkout => svn(&work, &["checkout", &at], &["--", &url, "."]),
             Job::Status => {
                 let mut verb = vec!["status", "--xml"];
-                if self.step.checkout.mode == Mode::Fresh {
+                let all = match self.checkout.mode {
+                    Mode::Clean => false,
+                    Mode::Fresh => true,
+                    _ => !self.spares_ignored,
+                };
+                if all {
                     verb.push("--no-ignore");
                 }
                 self.run(cx, &work, ["svn"].into_iter().chain(verb), begun)
@@ -457,17 +456,69 @@ impl Running {
         }
     }
 
+    fn ended(
+        &self,
+        job: &Job,
+        begun: &mut Begun<Self>,
+        ended: &Ended<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Next<Job> {
+        if ended.exit.is_success()
+            && let Some(jobs) = self.done(job, begun, ended, cx)
+        {
+            return Next::First(jobs);
+        }
+        match job {
+            Job::Look => Next::First(vec![Job::Checkout]),
+            Job::LookForPatch => Next::First(vec![Job::Update]),
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => Next::GiveUp,
+            Job::Checkout | Job::Newest | Job::Export => {
+                // What follows is not instead of it, but once more the same.
+                begun.plan.has_fallen_back = true;
+                Next::StartOver
+            }
+            Job::Where | Job::Status | Job::Purge(_) | Job::Update | Job::Revision => {
+                match is_the_repositorys(ended) {
+                    true => Next::GiveUp,
+                    false => Next::StartOver,
+                }
+            }
+        }
+    }
+
+    fn anew(&self, begun: &Begun<Self>) -> Vec<Job> {
+        match (self.checkout.mode, &begun.wanted.revision) {
+            (Mode::Export, Some(_)) => vec![Job::RemoveTree, Job::Export],
+            (Mode::Export, None) => vec![Job::RemoveTree, Job::Newest, Job::Export],
+            _ => vec![Job::RemoveWork, Job::Checkout],
+        }
+    }
+
+    fn remarks(&self, cx: &Cx<'_>) -> Vec<String> {
+        let Ok(wanted) = self.wants(cx) else {
+            return Vec::new();
+        };
+        let patch = cx.stamp.patch.as_ref();
+        let is_patched = patch.is_some() && self.is_about(cx).unwrap_or_default();
+        let branch = (!wanted.url.contains("trunk")).then(|| "[branch]".to_owned());
+        let revision = wanted.revision.map(|it| format!("r{it}"));
+        let patch = is_patched.then(|| "[patch]".to_owned());
+        branch.into_iter().chain(revision).chain(patch).collect()
+    }
+}
+
+impl Svn {
     fn run<'a>(
         &self,
         cx: &Cx<'_>,
         dir: &str,
         argv: impl IntoIterator<Item = &'a str>,
-        begun: &Begun,
+        begun: &Begun<Self>,
     ) -> Result<Command, StepError> {
         let argv = argv.into_iter().map(str::to_owned).collect();
-        let mut command = self.step.checkout.command(cx, dir, argv, &begun.wanted)?;
+        let mut command = self.checkout.command(cx, dir, argv, &begun.wanted)?;
         if let Command::Shell(shell) = &mut command {
-            shell.mask.extend(begun.password.clone());
+            shell.mask.extend(begun.known.password.clone());
             // Without it svn refuses names of files that are no ASCII.
             shell
                 .env
@@ -477,89 +528,61 @@ impl Running {
         Ok(command)
     }
 
-    /// Whether to go on after `job`, which ended well.
-    fn done(&self, job: &Job, begun: &mut Begun, ended: &Ended<'_>, cx: &mut Cx<'_>) -> bool {
-        match job {
+    /// What follows `job`, which ended well; `None` if it did not say what it should.
+    fn done(
+        &self,
+        job: &Job,
+        begun: &mut Begun<Self>,
+        ended: &Ended<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Option<Vec<Job>> {
+        let mut got = |revision: &str| {
+            cx.properties
+                .set_runtime("got_revision", revision, checkout::SOURCE);
+        };
+        Some(match job {
+            Job::Look => vec![Job::Where],
             Job::Where => {
-                let same = url_of(&ended.output.stdout(1 << 20))
+                let same = svn_said::url_of(&ended.output.stdout(1 << 20))
                     .is_some_and(|it| is_same_place(&it, &begun.wanted.url));
-                begun.plan.first(match (same, self.step.checkout.mode) {
+                match (same, self.checkout.mode) {
                     (false, _) => vec![Job::RemoveWork, Job::Checkout],
                     (true, Mode::Clean | Mode::Fresh) => vec![Job::Status, Job::Update],
-                    (true, _) => vec![Job::Update],
-                });
-            }
-            Job::Status => match strangers(&ended.output.stdout(16 << 20)) {
-                Some(paths) => {
-                    let paths = paths.into_iter().filter(|it| !begun.kept.contains(it));
-                    begun.plan.first(paths.map(Job::Purge).collect::<Vec<_>>());
+                    (true, _) if self.always_purge => vec![Job::Status, Job::Update],
+                    (true, Mode::Incremental) => vec![Job::LookForPatch],
+                    (true, Mode::Clobber | Mode::Copy | Mode::Export) => vec![Job::Update],
                 }
-                None => return false,
-            },
-            Job::Checkout | Job::Update => begun.plan.first([Job::Revision]),
+            }
+            Job::LookForPatch => vec![Job::Status, Job::Update],
+            Job::Status => {
+                let paths = svn_said::strangers(&ended.output.stdout(16 << 20))?;
+                let paths = paths.into_iter();
+                let paths = paths.filter(|it| !begun.known.kept.contains(it));
+                paths.map(Job::Purge).collect()
+            }
+            Job::Checkout | Job::Update => vec![Job::Revision],
             Job::Revision => {
-                let Some(revision) = version(&ended.output.stdout(1000)) else {
-                    return false;
-                };
-                cx.properties
-                    .set_runtime("got_revision", revision, checkout::SOURCE);
-                if self.step.checkout.mode == Mode::Copy {
-                    begun.plan.first([Job::CopyTree]);
+                got(&svn_said::version(&ended.output.stdout(1000))?);
+                match self.checkout.mode {
+                    Mode::Copy => vec![Job::CopyTree],
+                    _ => Vec::new(),
                 }
             }
             Job::Newest => {
-                begun.wanted.revision = revision_of(&ended.output.stdout(1 << 20));
-                return begun.wanted.revision.is_some();
+                let revision = svn_said::revision_of(&ended.output.stdout(1 << 20))?;
+                begun.wanted.revision = Some(revision);
+                Vec::new()
             }
             Job::Export => {
                 if let Some(revision) = begun.wanted.revision.as_deref() {
-                    cx.properties
-                        .set_runtime("got_revision", revision, checkout::SOURCE);
+                    got(revision);
                 }
+                Vec::new()
             }
-            Job::Look => begun.plan.first([Job::Where]),
-            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::Purge(_) | Job::CopyTree => {}
-        }
-        true
-    }
-
-    /// Whether something is left to try after `job`, which did not end well.
-    fn failed(&self, job: &Job, begun: &mut Begun, ended: &Ended<'_>) -> bool {
-        match job {
-            Job::Look => {
-                begun.plan.first([Job::Checkout]);
-                return true;
+            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::Purge(_) | Job::CopyTree => {
+                Vec::new()
             }
-            Job::Version | Job::RemoveWork | Job::RemoveTree | Job::CopyTree => return false,
-            Job::Where
-            | Job::Checkout
-            | Job::Status
-            | Job::Purge(_)
-            | Job::Update
-            | Job::Revision
-            | Job::Newest
-            | Job::Export => {}
-        }
-        let is_remote =
-            !matches!(job, Job::Checkout | Job::Newest | Job::Export) && is_the_repositorys(ended);
-        if is_remote || checkout::was_cut_short(ended.exit) || !begun.plan.may_start_over() {
-            return false;
-        }
-        begun.plan.jobs.clear();
-        let jobs = match self.step.checkout.mode {
-            Mode::Export => vec![Job::RemoveTree, Job::Newest, Job::Export],
-            _ => vec![Job::RemoveWork, Job::Checkout],
-        };
-        let is_known = begun.wanted.revision.is_some();
-        let jobs = jobs
-            .into_iter()
-            .filter(|it| !is_known || *it != Job::Newest);
-        begun.plan.first(jobs.collect::<Vec<_>>());
-        true
-    }
-
-    fn gave_up(&self, cx: &Cx<'_>) -> Move {
-        Move::Done(verdict(cx, Outcome::Failure, self.done_text(cx)))
+        })
     }
 }
 
@@ -571,91 +594,6 @@ fn is_the_repositorys(ended: &Ended<'_>) -> bool {
     codes.iter().any(|it| checkout::complained(ended, &[it]))
 }
 
-impl Run for Running {
-    fn running_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.running_text(cx)
-    }
-
-    fn done_text(&self, cx: &Cx<'_>) -> Vec<String> {
-        self.step.checkout.done_text(cx)
-    }
-
-    fn advance(&mut self, cx: &mut Cx<'_>, last: Option<&Ended<'_>>) -> Result<Move, StepError> {
-        let mut begun = match self.begun.take() {
-            Some(begun) => begun,
-            None => self.begin(cx)?,
-        };
-        if let (Some(ended), Some(job)) = (last, begun.plan.running.take()) {
-            let goes_on = ended.exit.is_success() && self.done(&job, &mut begun, ended, cx);
-            if !goes_on && !self.failed(&job, &mut begun, ended) {
-                return Ok(self.gave_up(cx));
-            }
-        }
-        let Some(job) = begun.plan.jobs.pop_front() else {
-            let done = self.done_text(cx);
-            return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
-        };
-        let command = self.command(&job, &begun, cx)?;
-        begun.plan.running = Some(job);
-        self.begun = Some(begun);
-        Ok(Move::Run(command))
-    }
-}
-
-/// The URL of a working copy, from `svn info --xml`.
-fn url_of(text: &str) -> Option<String> {
-    let mut url = None;
-    let walked = xml::walk(text, |part| {
-        if let Part::Close { name: "url", text } = part {
-            url = Some(text.to_owned());
-        }
-    });
-    walked.ok().and(url)
-}
-
-/// The newest revision, from `svn info --xml`.
-fn revision_of(text: &str) -> Option<String> {
-    let mut revision = None;
-    let walked = xml::walk(text, |part| {
-        if let Part::Open(tag) = part
-            && tag.name() == "entry"
-        {
-            revision = tag.attribute("revision");
-        }
-    });
-    walked.ok()?;
-    revision.filter(|it| it.parse::<u64>().is_ok())
-}
-
-/// What the repository does not know or has otherwise, from `svn status --xml`.
-fn strangers(text: &str) -> Option<Vec<String>> {
-    let mut paths = Vec::new();
-    let mut path = None;
-    let walked = xml::walk(text, |part| {
-        let Part::Open(tag) = part else { return };
-        match tag.name() {
-            "entry" => path = tag.attribute("path"),
-            "wc-status" => {
-                let item = tag.attribute("item").unwrap_or_default();
-                let is_spared = ["external", "missing", "none", "normal"].contains(&item.as_str());
-                paths.extend(
-                    path.take()
-                        .filter(|it| !is_spared && !it.is_empty() && it != "."),
-                );
-            }
-            _ => {}
-        }
-    });
-    walked.ok().map(|()| paths)
-}
-
-/// The revision of a tree, from `svnversion`: the newest of a mixed one.
-fn version(said: &str) -> Option<String> {
-    let word = said.trim().trim_end_matches(['M', 'S', 'P']);
-    let last = word.rsplit(':').next()?;
-    last.parse::<u64>().ok().map(|it| it.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -665,7 +603,11 @@ mod tests {
     use super::super::bench::err;
     use super::super::bench::out;
     use super::super::bench::run_program;
+    use super::super::read::tests::problems_of;
+    use super::super::read::tests::read_kind;
     use super::*;
+    use crate::model::Patch;
+    use crate::model::Properties;
     use crate::model::SourceStamp;
 
     const URL: &str = "https://example.org/svn/trunk";
@@ -676,7 +618,7 @@ mod tests {
                 mode,
                 ..Checkout::default()
             },
-            urls: SvnUrls::One(Text::literal(URL)),
+            urls: SvnUrls::One(Text::literal(URL).into()),
             ..Svn::default()
         }
     }
@@ -695,6 +637,7 @@ mod tests {
                 ("hello/build: svn --version --quiet", 0, &[]),
                 ("stat hello/build/.svn", 0, &[]),
                 ("hello/build: svn info --xml", 0, &[out(&info)]),
+                ("stat hello/build/.buildbot-patched", 1, &[]),
                 (
                     "hello/build: svn update --revision=7 --non-interactive --no-auth-cache",
                     0,
@@ -702,7 +645,7 @@ mod tests {
                 ),
                 ("hello/build: svnversion .", 0, &[out("5:7MS")]),
             ],
-            "success: update",
+            "success: update r7",
         );
         assert_eq!(bench.properties.text("got_revision"), Some("7"));
     }
@@ -740,7 +683,8 @@ mod tests {
             bench.begin();
             bench.ends(0, &[]);
             bench.ends(0, &[]);
-            assert_eq!(bench.ends(0, &[out(&same)]), update);
+            bench.ends(0, &[out(&same)]);
+            assert_eq!(bench.ends(1, &[]), update);
             let next = bench.ends(1, &[err(complaint)]);
             assert_eq!(next == "rmdir hello/build", is_blamed, "{next}");
         }
@@ -776,6 +720,83 @@ mod tests {
         bench.ends(0, &[]);
         bench.ends(0, &[out(&same)]);
         assert!(bench.ends(0, &[out(evil)]).starts_with("error: "));
+    }
+
+    #[test]
+    fn a_tree_is_purged_before_an_update_if_it_is_patched_or_always() {
+        let same = info(URL);
+        let status = "hello/build: svn status --xml";
+        let all = "hello/build: svn status --xml --no-ignore";
+        let mut step = svn(Mode::Incremental);
+        for (always, spares, expected) in [
+            (false, false, all),
+            (false, true, status),
+            (true, true, status),
+        ] {
+            (step.always_purge, step.spares_ignored) = (always, spares);
+            let mut bench = Bench::new(&step, &KIND);
+            bench.begin();
+            bench.ends(0, &[]);
+            bench.ends(0, &[]);
+            let mut told = bench.ends(0, &[out(&same)]);
+            if !always {
+                assert_eq!(told, "stat hello/build/.buildbot-patched");
+                told = bench.ends(0, &[]);
+            }
+            assert_eq!(told, expected);
+        }
+    }
+
+    #[test]
+    fn its_text_says_what_is_out_of_the_ordinary() {
+        let check = |url: &str, revision: Option<&str>, is_patched: bool, expected: &[&str]| {
+            let step = Svn {
+                urls: SvnUrls::One(Text::literal(url).into()),
+                ..svn(Mode::Incremental)
+            };
+            let mut bench = Bench::new(&step, &KIND);
+            bench.stamp.revision = revision.map(str::to_owned);
+            bench.stamp.patch = is_patched.then(|| Patch {
+                level: 0,
+                diff: b"x".to_vec(),
+                subdir: None,
+                author: None,
+                comment: None,
+            });
+            assert_eq!(bench.running_text(), expected, "{url}");
+        };
+        check(URL, None, false, &["updating"]);
+        check(
+            "https://x/branches/b",
+            None,
+            false,
+            &["updating", "[branch]"],
+        );
+        check(URL, Some("7"), false, &["updating", "r7"]);
+        check(URL, Some("7"), true, &["updating", "r7", "[patch]"]);
+    }
+
+    #[test]
+    fn a_map_is_of_repositories_or_of_branches() {
+        let lines =
+            "mode = 'clobber'\nrepourl = { 'http://x/' = 'http://y/trunk', b = 'http://z/b' }";
+        let step = read_kind(&KIND, lines);
+        for (repository, branch, expected) in [
+            ("http://x", "any", "http://y/trunk"),
+            ("http://z", "b", "http://z/b"),
+        ] {
+            let mut bench = Bench::new(step.as_ref(), &KIND);
+            bench.stamp.repository = repository.into();
+            bench.stamp.branch = Some(branch.into());
+            bench.begin();
+            bench.ends(0, &[]);
+            let told = bench.ends(0, &[]);
+            assert!(told.ends_with(&format!(" -- {expected}@ .")), "{told}");
+        }
+        insta::assert_snapshot!(
+            problems_of(&KIND, "repourl = 'http://x'\nbase_url = 'http://y'"),
+            @"factories/x.toml:3:12: `base_url` takes the place of `repourl`, with a branch behind it"
+        );
     }
 
     #[test]
@@ -825,16 +846,24 @@ mod tests {
         assert_eq!(told(map(), stamp(root, None)), unnamed);
         assert_eq!(told(map(), stamp("http://y/svn", Some("trunk"))), unnamed);
 
-        let below = |base: &str| SvnUrls::Below(Text::parse(base).expect(base));
+        let below = |base: &str| SvnUrls::Below(Text::parse(base).expect(base).into());
         let said = told(below("http://x/svn/"), stamp(root, Some("branches/1")));
         assert_eq!(said, "5 http://x/svn/branches/1@5 .");
         let said = told(below("http://x/svn/%%BRANCH%%/p"), stamp(root, Some("b")));
         assert_eq!(said, "5 http://x/svn/b/p@5 .");
+        let said = told(
+            SvnUrls::Below(RepoUrl::Parts(vec![
+                Text::literal("http://x/"),
+                Text::literal("/b/"),
+            ])),
+            stamp("svn", Some("b")),
+        );
+        assert_eq!(said, "5 http://x/svn/b/b@5 .");
         let said = told(below("http://x/svn/"), stamp(root, Some("../y")));
         assert!(said.starts_with("error: the branch `../y`"), "{said}");
 
         // A stamp of another repository says nothing about this one.
-        let one = || SvnUrls::One(Text::literal(URL));
+        let one = || SvnUrls::One(Text::literal(URL).into());
         assert_eq!(
             told(one(), stamp("http://y/", None)),
             format!("HEAD {URL}@ .")
@@ -931,7 +960,7 @@ mod tests {
 
         let build = |mode: Mode, branch: &str, revision: Option<&str>| {
             let step = Svn {
-                urls: SvnUrls::Below(Text::literal(format!("{root}/"))),
+                urls: SvnUrls::Below(Text::literal(format!("{root}/")).into()),
                 ..svn(mode)
             };
             let mut bench = Bench::new(&step, &KIND);
@@ -939,11 +968,8 @@ mod tests {
             bench.stamp.branch = Some(branch.into());
             bench.stamp.revision = revision.map(str::to_owned);
             let told = bench.run_for_real(dir.path());
-            assert_eq!(
-                told.last().map(String::as_str),
-                Some("success: update"),
-                "{told:#?}"
-            );
+            let end = told.last().expect("an end");
+            assert!(end.starts_with("success: update"), "{told:#?}");
             let text = fs::read_to_string(at("hello/build/file")).expect("a file");
             let got = bench.properties.text("got_revision").unwrap_or_default();
             format!("{got} {text}")

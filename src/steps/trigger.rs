@@ -123,7 +123,7 @@ enum Stamp {
 }
 
 /// What `source_stamp` may say.
-const STAMP_KEYS: [&str; 8] = [
+const STAMP_KEYS: [&str; 9] = [
     "branch",
     "revision",
     "repository",
@@ -132,6 +132,7 @@ const STAMP_KEYS: [&str; 8] = [
     "patch_level",
     "patch_subdir",
     "patch_author",
+    "patch_comment",
 ];
 
 impl Trigger {
@@ -270,11 +271,13 @@ impl Stamp {
                 })?;
                 let subdir = take("patch_subdir");
                 let author = take("patch_author");
+                let comment = take("patch_comment");
                 let patch = take("patch_body").map(|diff| Patch {
                     level,
                     diff: diff.into_bytes(),
                     subdir,
                     author,
+                    comment,
                 });
                 Ok(SourceStamp {
                     branch: take("branch"),

@@ -13,6 +13,7 @@ use crate::model::LogRecord;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
+use crate::model::Patch;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SchedulerName;
@@ -607,4 +608,28 @@ async fn a_store_of_the_first_version_goes_on() {
     })
     .await;
     assert_eq!(next.map(|it| it.number), Some(7));
+}
+
+#[tokio::test]
+async fn a_patch_is_kept_as_it_came() {
+    let (_dir, store) = open();
+    for comment in [None, Some("try this")] {
+        let mut it = wanted(&["a"]);
+        it.stamp.patch = Some(Patch {
+            level: 2,
+            diff: b"-\xff\n+\0\n".to_vec(),
+            subdir: Some("sub".into()),
+            author: Some("ann".into()),
+            comment: comment.map(str::to_owned),
+        });
+        let stamp = it.stamp.clone();
+        let (_, requests) = write(&store, move |verbs| verbs.add_buildset(&it, NOW)).await;
+        let id = requests[0];
+        let kept = store
+            .read(move |verbs| verbs.request(id))
+            .await
+            .expect("readable")
+            .expect("kept");
+        assert_eq!(kept.stamp, stamp);
+    }
 }

@@ -1,82 +1,27 @@
 //! One mirror of a repository for all builds of a slave, from the configuration to the tree.
 
 use std::fs;
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use crate::farm::{Farm, free_ports, sh};
+use crate::farm::{Farm, sh};
+use crate::servers::Server;
 
-/// A server of the repository `r`, which writes down who asks.
-struct Server {
-    dir: tempfile::TempDir,
-    port: u16,
-    child: Child,
+/// The repository `r`, with one commit.
+fn serve() -> Server {
+    let server = Server::git();
+    server.git_init("r");
+    server.git_commit("r", "one");
+    server
 }
 
-impl Server {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let repository = dir.path().join("r");
-        fs::create_dir(&repository).expect("a directory");
-        sh(&repository, "git", &["init", "-q", "-b", "main"]);
-        let [port] = free_ports();
-        let programs = sh(dir.path(), "git", &["--exec-path"]);
-        let log = fs::File::create(dir.path().join("log")).expect("a log");
-        let child = Command::new(Path::new(programs.trim()).join("git-daemon"))
-            .args([
-                "--verbose",
-                "--export-all",
-                "--reuseaddr",
-                "--listen=127.0.0.1",
-            ])
-            .arg(format!("--port={port}"))
-            .arg(format!("--base-path={}", dir.path().display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("git-daemon");
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
-        let server = Self { dir, port, child };
-        server.commit("one");
-        server
-    }
-
-    fn commit(&self, text: &str) -> String {
-        let repository = self.dir.path().join("r");
-        fs::write(repository.join("file"), text).expect("written");
-        sh(&repository, "git", &["add", "."]);
-        sh(&repository, "git", &["commit", "-q", "-m", text]);
-        let head = sh(&repository, "git", &["rev-parse", "HEAD"]);
-        head.trim().to_owned()
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        sh(self.dir.path(), "kill", &[&format!("-{signal}"), &pid]);
-    }
-
-    fn asked(&self) -> usize {
-        let log = fs::read_to_string(self.dir.path().join("log")).expect("a log");
-        log.matches("Request upload-pack").count()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn asked(server: &Server) -> usize {
+    server.log().matches("Request upload-pack").count()
 }
 
 /// `ini` with factories of the names, all of one repository.
 fn ini(server: &Server, slave: &str, factories: &[&str]) -> String {
     let mut ini = format!("derive = no\npassword = secret\nbuilders = factory\n\n{slave}\n");
     for name in factories {
-        let url = format!("git://127.0.0.1:{}/r", server.port);
+        let url = server.url("r");
         ini.push_str(&format!(
             "\n[{name}]\ntype = shell\ngit = {url}#main\ncommand = cat file\n"
         ));
@@ -97,13 +42,13 @@ fn is_green(build: &serde_json::Value) {
 
 #[test]
 fn builders_of_one_repository_fetch_it_once_and_need_no_mirror_afterwards() {
-    let server = Server::start();
+    let server = serve();
     let names = ["a", "b", "c", "d", "e"];
     let slave = "[slave:linux]\nfactories = a b c d e";
     let mut farm = Farm::new(&ini(&server, slave, &names));
     farm.start_master();
     farm.start_slave("linux");
-    let head = server.commit("two");
+    let head = server.git_commit("r", "two");
     // So that all of them are at it before anybody has anything.
     server.signal("STOP");
     for name in names {
@@ -122,11 +67,11 @@ fn builders_of_one_repository_fetch_it_once_and_need_no_mirror_afterwards() {
         is_green(&farm.wait_builds(name, 1));
         assert!(farm.log(name, 0, "shell").contains("two"));
     }
-    assert_eq!(server.asked(), 1);
+    assert_eq!(asked(&server), 1);
 
     // Whoever removes the mirrors breaks no tree.
     fs::remove_dir_all(farm.path("linux/mirrors")).expect("there were mirrors");
-    let head = server.commit("three");
+    let head = server.git_commit("r", "three");
     let build = farm.force("a", &["--branch", "main", "--revision", &head]);
     is_green(&build);
     assert!(farm.log("a", 1, "shell").contains("three"));
@@ -135,13 +80,13 @@ fn builders_of_one_repository_fetch_it_once_and_need_no_mirror_afterwards() {
         "git",
         &["remote", "get-url", "origin"],
     );
-    assert_eq!(origin.trim(), format!("git://127.0.0.1:{}/r", server.port));
+    assert_eq!(origin.trim(), server.url("r"));
     assert!(farm.path("linux/mirrors").is_dir(), "they are back");
 }
 
 #[test]
 fn a_first_mirror_outlives_master_and_slave() {
-    let server = Server::start();
+    let server = serve();
     let slave = "[slave:linux]\nfactories = a";
     let mut farm = Farm::new(&ini(&server, slave, &["a"]));
     farm.start_master();
@@ -160,12 +105,12 @@ fn a_first_mirror_outlives_master_and_slave() {
     is_green(&farm.wait_builds("a", 1));
     assert!(farm.log("a", 0, "shell").contains("one"));
     // The branch `main`; nobody asked for more.
-    assert_eq!(server.asked(), 1);
+    assert_eq!(asked(&server), 1);
 }
 
 #[test]
 fn a_slave_or_a_step_may_do_without_mirrors_and_a_budget_holds() {
-    let server = Server::start();
+    let server = serve();
     let slaves = "[slave:plain]\nfactories = a\nmirrors = no\n\n\
                   [slave:small]\nfactories = b c\nmirror_budget = 1K";
     let mut text = ini(&server, slaves, &["a", "b", "c"]);

@@ -41,17 +41,28 @@ pub(super) fn properties_from_json(text: &str) -> Result<Properties> {
 }
 
 pub(super) fn patch_to_json(patch: Option<&Patch>) -> Option<String> {
-    patch.map(|it| json!([it.level, it.diff, it.subdir, it.author]).to_string())
+    patch.map(|it| match &it.comment {
+        Some(comment) => json!([it.level, it.diff, it.subdir, it.author, comment]).to_string(),
+        None => json!([it.level, it.diff, it.subdir, it.author]).to_string(),
+    })
 }
 
 pub(super) fn patch_from_json(text: Option<&str>) -> Result<Option<Patch>> {
     text.map(|text| {
-        let (level, diff, subdir, author) = from_json(text)?;
+        let (level, diff, subdir, author, comment) = match from_json::<Value>(text)? {
+            // Without a comment, as rows were before there were any.
+            Value::Array(parts) if parts.len() == 4 => {
+                let (level, diff, subdir, author) = from_json(text)?;
+                (level, diff, subdir, author, None)
+            }
+            _ => from_json(text)?,
+        };
         Ok(Patch {
             level,
             diff,
             subdir,
             author,
+            comment,
         })
     })
     .transpose()
