@@ -34,9 +34,19 @@ install_packages() {
     for pair in git:git hg:mercurial svn:subversion make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
         chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
-        ssh-agent:openssh-client; do
+        ssh-agent:openssh-client prove:perl cmake:cmake ninja:ninja-build meson:meson go:golang-go \
+        npm:npm mvn:maven gradle:gradle javac:default-jdk-headless; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
+    # What Maven needs to compile and test without fetching anything.
+    for plugin in compiler resources surefire; do
+        [ -d "/usr/share/maven-repo/org/apache/maven/plugins/maven-$plugin-plugin" ] ||
+            case $plugin in
+                surefire) missing="$missing libsurefire-java" ;;
+                *) missing="$missing libmaven-$plugin-plugin-java" ;;
+            esac
+    done
+    [ -e /usr/share/java/junit4.jar ] || missing="$missing junit4"
     python3 -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"
     # No user's path has it.
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
@@ -120,10 +130,32 @@ CONF
     export AUTOBOT_TEST_HELLO
 }
 
+# Tools of Python projects, in an environment of their own outside the checkout: made
+# once, and again when the list changes.
+install_tools() {
+    if [ -n "${AUTOBOT_TEST_TOOLS:-}" ]; then
+        return 0
+    fi
+    tools=$cache/tools
+    wanted="pytest==9.2.0 tox==4.67.13"
+    if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
+        say "installing Python tools: $wanted"
+        rm -rf "$tools"
+        virtualenv -q "$tools"
+        # shellcheck disable=SC2086 # each word is a package
+        "$tools/bin/pip" install -q $wanted
+        # Said last: half of an environment is made anew.
+        echo "$wanted" >"$tools/installed"
+    fi
+    AUTOBOT_TEST_TOOLS=$tools
+    export AUTOBOT_TEST_TOOLS
+}
+
 install_packages
 install_rust_parts
 mkdir -p "$cache"
 fetch_hello
+install_tools
 
 # --- the checks ---------------------------------------------------------------
 

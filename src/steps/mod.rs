@@ -15,12 +15,14 @@ pub(crate) mod bench;
 mod checkout;
 mod compile;
 mod configure;
+mod counts;
 mod directory;
 mod download;
 mod epydoc;
 mod file_exists;
 pub(crate) mod git;
 mod hlint;
+mod junit;
 mod line;
 pub(crate) mod mercurial;
 mod one_command;
@@ -31,6 +33,7 @@ mod pyflakes;
 mod pylint;
 mod read;
 mod remove_pycs;
+mod rustc;
 mod set_property;
 mod settings;
 mod shell;
@@ -103,6 +106,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     epydoc::KIND,
     perl_module_test::KIND,
     subunit::KIND,
+    junit::KIND,
     tree_size::KIND,
     remove_pycs::KIND,
     set_property::KIND,
