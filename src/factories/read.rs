@@ -551,17 +551,51 @@ pub(super) mod tests {
         let text = "[x]\ntype = python_source\nhg = /srv/a\ngit = /srv/b\n";
         let expected = [
             "shell",
-            "virtualenv",
+            "shell_1",
             "setproperty",
             "setproperty_1",
             "setproperty_2",
-            "shell_1",
+            "shell_2",
             "hg",
             "git",
-            "shell_2",
             "shell_3",
+            "shell_4",
         ];
         assert_eq!(names(Path::new(NOWHERE), text), expected);
+        let text = "[x]\ntype = virtualenv\ncheckout = no\nfind_scripts = nose buildbot\nadd_scripts = yes\n";
+        assert_eq!(
+            names(Path::new(NOWHERE), text)[6..],
+            ["setproperty_3", "setproperty_4", "setproperty_5"]
+        );
+        let problems = read_in(
+            Path::new(NOWHERE),
+            "[x]\ntype = virtualenv\nfind_scripts = a;b\n",
+        )
+        .1;
+        assert!(
+            problems.contains("`a;b` is no name of a program"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn repositories_are_said_in_every_form_that_autobot_had() {
+        for text in [
+            "git = /srv/a#x /srv/b",
+            "git =\n    /srv/a#x\n    /srv/b",
+            "git = [\"/srv/a#x\", \"/srv/b\"]",
+            "git = [[\"/srv/a\", \"x\"], [\"/srv/b\", null]]",
+        ] {
+            let (factory, problems) =
+                read_in(Path::new(NOWHERE), &format!("[x]\ntype = source\n{text}\n"));
+            assert_eq!(problems, "", "{text}");
+            let factory = factory.expect(text);
+            let told = factory.sources().iter();
+            let told: Vec<_> = told
+                .map(|it| (it.url.as_str(), it.branch.as_deref()))
+                .collect();
+            assert_eq!(told, [("/srv/a", Some("x")), ("/srv/b", None)], "{text}");
+        }
     }
 
     /// Builds for real in `dir`, with the programs in `dir/bin` before others,
@@ -632,17 +666,22 @@ pub(super) mod tests {
         run_program(&bin, "chmod", &["+x", "virtualenv"]);
         let url = dir.path().join("pkg.git");
         repository(&url, &[("setup.py", "")]);
-        let text = format!("[x]\ntype = python_source\ngit = {}\n", url.display());
+        let text = format!(
+            "[x]\ntype = python_source\ngit = {}\nfind_scripts = python\nadd_scripts = yes\n",
+            url.display()
+        );
         let (told, properties) = build(dir.path(), &text);
         let expected = [
             "shell: success: 'rm -rf ...'",
-            "virtualenv: success: virtualenv env",
+            "shell_1: success: virtualenv env",
             "setproperty: success: property 'virtualenv' set",
             "setproperty_1: success: property 'scripts' set",
             "setproperty_2: success: property 'python' set",
-            "shell_1: success: 'mkdir -p ...'",
+            "shell_2: success: 'mkdir -p ...'",
             "git: success: update",
-            "shell_2: success: install pkg",
+            "shell_3: success: install pkg",
+            "setproperty_3: success: property 'python' set",
+            "setproperty_4: success: property 'PATH' set",
         ];
         assert_eq!(told, expected);
         let env = dir
@@ -652,6 +691,9 @@ pub(super) mod tests {
             .expect("a directory");
         let python = env.join("bin/python").display().to_string();
         assert_eq!(properties.text("python"), Some(python.as_str()));
+        let path = properties.text("PATH").expect("set");
+        let first = format!("{}:{}:", env.join("bin").display(), bin.display());
+        assert!(path.starts_with(&first), "{path}");
         let ran = fs::read_to_string(env.join("src/pkg/ran")).expect("a file");
         assert_eq!(ran, "-c import setuptools\nsetup.py install\n");
     }

@@ -28,6 +28,7 @@ use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Shape;
 use crate::syntax::Value;
+use crate::syntax::json;
 
 use super::Repository;
 use super::Vcs;
@@ -359,6 +360,11 @@ impl Value for Urls {
     const SHAPE: Shape = Shape::List(&Shape::Any);
 
     fn read(node: &Node) -> Result<Self, Misread> {
+        if let Content::Text(text) = &node.content
+            && text.starts_with('[')
+        {
+            return Self::read(&json(node, text)?);
+        }
         let Content::List(items) = &node.content else {
             return Vec::<(String, Place)>::read(node).map(Self);
         };
@@ -367,7 +373,11 @@ impl Value for Urls {
             match &item.content {
                 Content::List(pair) => match pair.as_slice() {
                     [url, branch] => {
-                        let text = format!("{}#{}", url.as_text()?, branch.as_text()?);
+                        let branch = match &branch.content {
+                            Content::Null => "",
+                            _ => branch.as_text()?,
+                        };
+                        let text = format!("{}#{branch}", url.as_text()?);
                         all.push((text, item.place.clone()));
                     }
                     _ => return Err(Misread::default()),

@@ -16,6 +16,7 @@ mod checkout;
 mod compile;
 mod configure;
 mod counts;
+mod create_virtualenv;
 mod directory;
 mod download;
 mod epydoc;
@@ -109,6 +110,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     junit::KIND,
     tree_size::KIND,
     remove_pycs::KIND,
+    create_virtualenv::KIND,
     set_property::KIND,
     directory::MAKE,
     directory::REMOVE,
