@@ -34,9 +34,19 @@ install_packages() {
     for pair in git:git hg:mercurial svn:subversion make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
         chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
-        ssh-agent:openssh-client prove:perl patch:patch; do
+        ssh-agent:openssh-client prove:perl patch:patch cmake:cmake ninja:ninja-build meson:meson \
+        go:golang-go npm:npm mvn:maven gradle:gradle javac:default-jdk-headless; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
+    # What Maven needs to compile and test without fetching anything.
+    for plugin in compiler resources surefire; do
+        [ -d "/usr/share/maven-repo/org/apache/maven/plugins/maven-$plugin-plugin" ] ||
+            case $plugin in
+                surefire) missing="$missing libsurefire-java" ;;
+                *) missing="$missing libmaven-$plugin-plugin-java" ;;
+            esac
+    done
+    [ -e /usr/share/java/junit4.jar ] || missing="$missing junit4"
     python3 -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"
     # No user's path has it.
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
@@ -127,7 +137,7 @@ install_tools() {
         return 0
     fi
     tools=$cache/tools
-    wanted="twisted==26.10.0 pylint==4.1.4 pyflakes==4.1.0 sphinx python-subunit==1.4.6"
+    wanted="twisted==26.10.0 pylint==4.1.4 pyflakes==4.1.0 sphinx python-subunit==1.4.6 pytest==9.2.0 tox==4.67.13"
     if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
         say "installing Python tools: $wanted"
         rm -rf "$tools"

@@ -18,6 +18,7 @@ use super::place::Kind;
 use super::place::default_dir;
 use super::rooms;
 use super::terminal;
+use crate::factories::Known;
 use crate::scaffold;
 use crate::scaffold::FactoryChoice;
 use crate::scaffold::MasterVariables;
@@ -231,7 +232,7 @@ pub(super) fn project(args: &CreateProject) -> Done {
         )));
     }
     let known = rooms::known_factories(&rooms::share_factories());
-    if known.iter().any(|(other, _)| *other == name) {
+    if known.iter().any(|it| it.name == name) {
         return Err(Failure::new(format!("there is a factory `{name}` already"))
             .hint("give the project another name"));
     }
@@ -282,18 +283,21 @@ fn list_factories() -> Done {
 }
 
 /// The list in the form that scripts know: a heading, then a block for each.
-fn listing(known: &[(String, String)]) -> String {
+fn listing(known: &[Known]) -> String {
     let mut listing = "Factories::\n\n".to_owned();
-    for (name, summary) in sorted(known) {
-        writeln!(listing, "{name}:\n{summary}\n").expect("a String takes every text");
+    for it in known {
+        let Known { name, summary, .. } = it;
+        writeln!(listing, "{name}:\n{summary}").expect("a String takes every text");
+        let words: Vec<_> = it.params.iter().map(|it| it.name.as_str()).collect();
+        let more = it.extends.as_ref().map(|it| format!("those of `{it}`"));
+        let words = words.into_iter().chain(more.as_deref());
+        let words = words.collect::<Vec<_>>().join(", ");
+        if !words.is_empty() {
+            writeln!(listing, "parameters: {words}").expect("a String takes every text");
+        }
+        listing.push('\n');
     }
     listing
-}
-
-fn sorted(known: &[(String, String)]) -> Vec<(String, String)> {
-    let mut known = known.to_vec();
-    known.sort();
-    known
 }
 
 fn master_variables(
@@ -325,44 +329,39 @@ fn master_variables(
 }
 
 /// The factories that were asked for, each once; `-` is all.
-fn choose(wanted: &[String], known: &[(String, String)]) -> Result<Vec<FactoryChoice>, Failure> {
+fn choose(wanted: &[String], known: &[Known]) -> Result<Vec<FactoryChoice>, Failure> {
     let wanted: Vec<&str> = wanted.iter().flat_map(|it| it.split_whitespace()).collect();
-    let names: Vec<String> = sorted(known).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = known.iter().map(|it| it.name.as_str()).collect();
     let list = names.join(", ");
     if wanted.is_empty() {
         return Err(Failure::usage("no factory is named")
             .hint(format!("name one with `--factory=NAME`; there are {list}"))
             .hint("`-f -` is all that can be built without further parameters"));
     }
-    let chosen: Vec<String> = if wanted == ["-"] {
-        // Types build whatever one tells them to; projects are what can be built as it is.
-        let is_project = |name: &String| rooms::example_of(name).is_none();
-        names.into_iter().filter(is_project).collect()
+    let mut chosen: Vec<&Known> = Vec::new();
+    if wanted == ["-"] {
+        // Others build whatever one tells them to; projects are what can be built as it is.
+        chosen.extend(known.iter().filter(|it| it.is_project()));
     } else {
-        let mut chosen = Vec::new();
         for name in wanted {
-            if !names.iter().any(|known| known == name) {
+            let Some(found) = known.iter().find(|it| it.name == name) else {
                 return Err(Failure::usage(format!("there is no factory `{name}`"))
                     .hint(format!("there are {list}")));
-            }
-            if !chosen.iter().any(|it| it == name) {
-                chosen.push(name.to_owned());
+            };
+            if !chosen.iter().any(|it| it.name == name) {
+                chosen.push(found);
             }
         }
-        chosen
+    }
+    let choice = |it: &Known| FactoryChoice {
+        lines: section_lines(&it.example),
+        name: it.name.clone(),
     };
-    Ok(chosen
-        .into_iter()
-        .map(|name| FactoryChoice {
-            lines: section_lines(&name),
-            name,
-        })
-        .collect())
+    Ok(chosen.into_iter().map(choice).collect())
 }
 
-/// For a type, its example as comments; a recipe needs nothing.
-fn section_lines(name: &str) -> Vec<String> {
-    let example = rooms::example_of(name).unwrap_or_default();
+/// The example of a factory as comments; a project needs nothing.
+fn section_lines(example: &str) -> Vec<String> {
     let lines = example.lines().filter(|line| !line.trim().is_empty());
     lines.map(|line| format!("# {line}")).collect()
 }
@@ -489,6 +488,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::factories::KnownParam;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -496,10 +496,28 @@ mod tests {
         args: CreatePair,
     }
 
-    fn known() -> Vec<(String, String)> {
-        [("toolbox", "Test the toolbox."), ("hello", "Build hello.")]
-            .map(|(name, summary)| (name.to_owned(), summary.to_owned()))
-            .to_vec()
+    fn known() -> Vec<Known> {
+        let recipe = |name: &str, summary: &str, example: &str| Known {
+            name: name.to_owned(),
+            summary: summary.to_owned(),
+            example: example.to_owned(),
+            is_recipe: true,
+            ..Known::default()
+        };
+        let words = ["features", "cache"].map(|name| KnownParam {
+            name: name.to_owned(),
+            default: None,
+            help: String::new(),
+        });
+        vec![
+            Known {
+                params: words.into(),
+                extends: Some("source".to_owned()),
+                ..recipe("cargo", "Rust.", "git = URL\nclippy = yes\n")
+            },
+            recipe("hello", "Build hello.", ""),
+            recipe("toolbox", "Test the toolbox.", ""),
+        ]
     }
 
     fn choose_names(wanted: &[&str]) -> Result<Vec<String>, String> {
@@ -551,7 +569,9 @@ mod tests {
     fn factories_are_listed_in_the_form_that_scripts_know() {
         assert_eq!(
             listing(&known()),
-            "Factories::\n\nhello:\nBuild hello.\n\ntoolbox:\nTest the toolbox.\n\n"
+            "Factories::\n\n\
+             cargo:\nRust.\nparameters: features, cache, those of `source`\n\n\
+             hello:\nBuild hello.\n\ntoolbox:\nTest the toolbox.\n\n"
         );
     }
 
@@ -567,10 +587,18 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_a_source_has_its_example_as_comments() {
+        let chosen = choose(&["cargo".to_owned()], &known()).expect("a factory");
+        assert_eq!(chosen[0].lines, ["# git = URL", "# clippy = yes"]);
+        let chosen = choose(&["hello".to_owned()], &known()).expect("a factory");
+        assert!(chosen[0].lines.is_empty());
+    }
+
+    #[test]
     fn a_factory_that_is_not_there_is_refused_with_those_that_are() {
         assert_eq!(
             choose_names(&["helo"]),
-            Err("there is no factory `helo`\nhint: there are hello, toolbox".to_owned())
+            Err("there is no factory `helo`\nhint: there are cargo, hello, toolbox".to_owned())
         );
         assert!(
             choose_names(&[])

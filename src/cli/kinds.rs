@@ -7,7 +7,7 @@ use super::args::KindsArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::rooms;
-use crate::factories;
+use crate::factories::Known;
 use crate::schedulers;
 use crate::steps;
 
@@ -15,21 +15,40 @@ use crate::steps;
 struct Kind {
     name: String,
     summary: String,
-    example: &'static str,
+    /// What there is to know besides.
+    more: String,
+    example: String,
 }
 
 /// Lists the factory types and recipes, or tells more of one.
 pub(super) fn factories(args: &KindsArgs) -> Done {
     let known = rooms::known_factories(&rooms::share_factories());
-    let kinds = known.into_iter().map(|(name, summary)| Kind {
-        example: factories::KINDS
-            .iter()
-            .find(|kind| kind.name == name)
-            .map_or("", |kind| kind.example),
-        name,
-        summary,
+    let kinds = known.into_iter().map(|it| Kind {
+        more: params(&it),
+        example: it.example,
+        name: it.name,
+        summary: it.summary,
     });
     tell("factory", kinds.collect(), args.name.as_deref())
+}
+
+/// The parameters of a recipe, a line each.
+fn params(factory: &Known) -> String {
+    let told: Vec<_> = factory.params.iter().map(|it| &it.name).collect();
+    let width = told.iter().map(|it| it.len()).max().unwrap_or(0);
+    let mut lines: Vec<String> = Vec::new();
+    for it in factory.params.iter().filter(|_| factory.is_recipe) {
+        let default = match it.default.as_deref() {
+            None => " (required)".to_owned(),
+            Some("") => String::new(),
+            Some(default) => format!(" [{default}]"),
+        };
+        lines.push(format!("{:width$}  {}{default}", it.name, it.help));
+    }
+    if let Some(base) = &factory.extends {
+        lines.push(format!("Further parameters are those of `{base}`."));
+    }
+    lines.join("\n")
 }
 
 /// Lists the step types, or tells more of one.
@@ -37,7 +56,8 @@ pub(super) fn steps(args: &KindsArgs) -> Done {
     let kinds = steps::KINDS.iter().map(|kind| Kind {
         name: kind.name.to_owned(),
         summary: kind.summary.to_owned(),
-        example: kind.example,
+        more: String::new(),
+        example: kind.example.to_owned(),
     });
     tell("step type", kinds.collect(), args.name.as_deref())
 }
@@ -47,7 +67,8 @@ pub(super) fn schedulers(args: &KindsArgs) -> Done {
     let kinds = schedulers::KINDS.iter().map(|kind| Kind {
         name: kind.name.to_owned(),
         summary: kind.summary.to_owned(),
-        example: kind.example,
+        more: String::new(),
+        example: kind.example.to_owned(),
     });
     tell("scheduler type", kinds.collect(), args.name.as_deref())
 }
@@ -66,6 +87,9 @@ fn tell(noun: &str, kinds: Vec<Kind>, wanted: Option<&str>) -> Done {
             .hint(format!("there are {}", names.join(", "))));
     };
     println!("{}", kind.summary);
+    if !kind.more.is_empty() {
+        println!("\n{}", kind.more);
+    }
     if !kind.example.is_empty() {
         println!("\n{}", kind.example.trim());
     }

@@ -194,15 +194,9 @@ fn read_store<T>(
     read.map_err(|error| Failure::because(format!("failed to read `{}`", path.display()), &error))
 }
 
-/// Every factory by name with a summary: built in, or a recipe in one of `dirs`.
-pub(super) fn known_factories(dirs: &[PathBuf]) -> Vec<(String, String)> {
+/// Every factory: built in, or a recipe in one of `dirs`.
+pub(super) fn known_factories(dirs: &[PathBuf]) -> Vec<factories::Known> {
     factories::Library::new(dirs.to_vec()).known()
-}
-
-/// The example of a factory type; `None` for recipes.
-pub(super) fn example_of(name: &str) -> Option<&'static str> {
-    let kind = factories::KINDS.iter().find(|kind| kind.name == name)?;
-    Some(kind.example)
 }
 
 /// Where recipes are installed: beside the program, `../share/autobot/factories`.

@@ -56,12 +56,13 @@ impl Installed {
 impl Catalogue for Installed {
     fn names(&self) -> Vec<String> {
         let known = self.library.known();
-        known.into_iter().map(|(name, _)| name).collect()
+        known.into_iter().map(|it| it.name).collect()
     }
 
     fn recipes(&self) -> Vec<String> {
-        let is_kind = |name: &String| factories::KINDS.iter().any(|it| it.name == *name);
-        self.names().into_iter().filter(|it| !is_kind(it)).collect()
+        let known = self.library.known().into_iter();
+        let projects = known.filter(factories::Known::is_project);
+        projects.map(|it| it.name).collect()
     }
 
     fn read(&self, section: &Section, axes: &Fillings, problems: &mut Problems) -> Reading {

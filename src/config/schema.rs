@@ -88,7 +88,7 @@ pub(super) fn of_recipe(catalogue: &dyn Catalogue) -> Json {
     let param = json!({
         "type": ["object", "string", "integer", "boolean", "array"],
         "properties": {
-            "type": { "enum": ["string", "str", "int", "bool", "list"], "description": "What its values are." },
+            "type": { "enum": ["string", "str", "int", "bool", "list", "command"], "description": "What its values are." },
             "default": { "description": "Its value where a section says nothing; without one it is required." },
             "help": { "type": "string", "description": "What it means." },
         },
@@ -100,6 +100,7 @@ pub(super) fn of_recipe(catalogue: &dyn Catalogue) -> Json {
         "type": "object",
         "properties": {
             "description": { "type": "string", "description": "What it builds, for lists." },
+            "example": { "type": "string", "description": "Lines of a section, for a recipe that is no project by itself." },
             "extends": { "type": "string", "description": "The type or recipe that it builds on: `source` where it says nothing." },
             "params": { "type": "object", "description": "Its parameters, each a default or a table.", "additionalProperties": param },
             "steps": { "type": "array", "description": "Its steps, behind those of what it extends.", "items": reference("step") },

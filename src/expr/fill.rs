@@ -7,6 +7,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use minijinja::value::Serde;
+use minijinja::value::ValueKind;
 
 use super::ExprError;
 use super::math;
@@ -32,6 +33,50 @@ pub(crate) fn fill(text: &str, values: &Map<String, Json>) -> Result<String, Exp
         bounded(&out)?;
     }
     Ok(out)
+}
+
+/// What a text becomes that is one `{{ … }}` and nothing else.
+pub(crate) enum Whole {
+    /// The expression gives `none`: what would hold the text is left out.
+    Nothing,
+    List(Vec<String>),
+    Text(String),
+}
+
+/// Fills in a text that is one expression and nothing else; `None` if it is not.
+pub(crate) fn fill_whole(
+    text: &str,
+    values: &Map<String, Json>,
+) -> Option<Result<Whole, ExprError>> {
+    match pieces(text).ok()?.as_slice() {
+        [
+            Piece::Plain(""),
+            Piece::Expression(expression, start),
+            Piece::Plain(""),
+        ] => {
+            let whole = whole(expression, values);
+            Some(whole.map_err(|it| it.moved(*start, expression.len())))
+        }
+        _ => None,
+    }
+}
+
+fn whole(expression: &str, values: &Map<String, Json>) -> Result<Whole, ExprError> {
+    let value = evaluated(expression, values)?;
+    let told = |error: minijinja::Error| ExprError::bad(error.detail().unwrap_or_default());
+    // `A if CONDITION` gives nothing where the condition does not hold.
+    if math::is_unset(&value) {
+        return Ok(Whole::Nothing);
+    }
+    if value.kind() != ValueKind::Seq {
+        return math::text(&value).map(Whole::Text).map_err(told);
+    }
+    let items = value.try_iter().map_err(told)?;
+    let items = items.map(|it| math::text(&it));
+    items
+        .collect::<Result<_, _>>()
+        .map(Whole::List)
+        .map_err(told)
 }
 
 /// Fills in the name of a section: `{axis}` is the value of that name, and
@@ -101,6 +146,12 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, ExprError> {
 }
 
 fn computed(expression: &str, values: &Map<String, Json>) -> Result<String, ExprError> {
+    // Here, what is not there is a mistake and not `none`.
+    let value = evaluated(expression, values)?;
+    math::text(&value).map_err(|error| ExprError::bad(error.detail().unwrap_or_default()))
+}
+
+fn evaluated(expression: &str, values: &Map<String, Json>) -> Result<minijinja::Value, ExprError> {
     let mut context = VALUES.with_names(values.keys());
     for (name, value) in values {
         if let Json::Object(inside) = value {
@@ -108,9 +159,7 @@ fn computed(expression: &str, values: &Map<String, Json>) -> Result<String, Expr
         }
     }
     let compiled = room::compile(expression, &context)?;
-    // Here, what is not there is a mistake and not `none`.
-    let value = compiled.eval(expression, minijinja::Value::from(Serde(values)))?;
-    math::text(&value).map_err(|error| ExprError::bad(error.detail().unwrap_or_default()))
+    compiled.eval(expression, minijinja::Value::from(Serde(values)))
 }
 
 /// Fills in the `{axis}` of a text without `{{`.

@@ -6,6 +6,8 @@ use minijinja::Error;
 use minijinja::Value;
 use minijinja::value::Rest;
 use minijinja::value::ValueKind;
+use sha2::Digest as _;
+use sha2::Sha256;
 
 use super::matching;
 use super::math;
@@ -50,6 +52,17 @@ pub(super) fn float(value: &Value, other: Option<&Value>) -> Result<Value, Error
         Some(it) => Ok(Value::from(it)),
         None => no_number(value, other),
     }
+}
+
+pub(super) fn hash(value: &Value, digits: Option<usize>) -> Result<String, Error> {
+    let digits = digits.unwrap_or(16);
+    if !(1..=64).contains(&digits) {
+        return Err(wrong("a hash has 1 to 64 digits"));
+    }
+    let digest = Sha256::digest(math::text(value)?.as_bytes());
+    let mut hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.truncate(digits);
+    Ok(hex)
 }
 
 pub(super) fn int(value: &Value, other: Option<&Value>) -> Result<Value, Error> {
@@ -154,6 +167,20 @@ fn sorted(value: &Value) -> Result<Vec<Value>, Error> {
             .unwrap_or(Ordering::Equal)
     });
     Ok(all)
+}
+
+pub(super) fn prefixed(value: &Value, before: &str) -> Result<Value, Error> {
+    let mut all = Vec::new();
+    let mut length = 0;
+    for item in items(value)? {
+        let text = format!("{before}{}", math::text(&item)?);
+        length += text.len();
+        if length > LONGEST_TEXT {
+            return Err(math::too_long());
+        }
+        all.push(text);
+    }
+    Ok(Value::from(all))
 }
 
 pub(super) fn reduced(value: &Value, precision: Option<&Value>) -> Result<String, Error> {

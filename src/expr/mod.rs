@@ -30,6 +30,7 @@ mod parts;
 mod rewrite;
 mod room;
 mod specs;
+mod stamped;
 mod tags;
 mod template;
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub(crate) use fill::names_in;
 pub(crate) use nodes::Fillings;
 pub(crate) use nodes::fill_entries;
 pub(crate) use nodes::fill_node;
+pub(crate) use stamped::StampText;
 pub(crate) use tags::TagExpression;
 pub(crate) use template::Template;
 pub(crate) use timed::Amount;

@@ -315,6 +315,23 @@ pub(crate) static PLATFORM: Context = Context::of(&Row {
     further: Further::Given("the factory's parameters"),
 });
 
+/// What a build is of.
+pub(crate) static STAMP: Context = Context::of(&Row {
+    name: "stamp",
+    keys: "`%(…)s` in the `workdir` of a factory",
+    summary: "computed when the build begins",
+    names: &[
+        value("branch", "the branch that is built, or `none`"),
+        value(
+            "revision",
+            "the revision that is built, or `none` for the newest",
+        ),
+        value("repository", "the URL of the repository"),
+        value("project", "the project, or nothing"),
+    ],
+    further: Further::Nothing,
+});
+
 /// Somebody who wants to press a button.
 pub(crate) static USER: Context = Context::of(&Row {
     name: "user",
@@ -361,5 +378,6 @@ pub(crate) static CONTEXTS: &[&Context] = &[
     &MATRIX,
     &TAG,
     &PLATFORM,
+    &STAMP,
     &USER,
 ];

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use serde_json::Map;
 use serde_json::Value as Json;
 
-use super::fill;
+use super::ExprError;
+use super::fill::Whole;
+use super::fill::fill;
+use super::fill::fill_whole;
 use super::names_in;
 use crate::syntax::Code;
 use crate::syntax::Content;
@@ -36,7 +39,8 @@ impl Fillings {
     }
 }
 
-/// Fills in the texts of `entries`; `None` if one cannot be.
+/// Fills in the texts of `entries`; `None` if one cannot be. An entry whose
+/// text is one `{{ … }}` that gives `none` is left out.
 pub(crate) fn fill_entries<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
     values: &Fillings,
@@ -44,16 +48,28 @@ pub(crate) fn fill_entries<'a>(
 ) -> Option<Vec<Entry>> {
     let filled: Vec<_> = entries
         .into_iter()
-        .map(|entry| {
-            Some(Entry {
+        .filter_map(|entry| {
+            let value = match fill_node(&entry.value, values, problems) {
+                Some(value) => value.into_owned(),
+                None => return Some(None),
+            };
+            if is_left_out(&entry.value, &value) {
+                return None;
+            }
+            Some(Some(Entry {
                 key: entry.key.clone(),
                 key_place: entry.key_place.clone(),
                 op: entry.op,
-                value: fill_node(&entry.value, values, problems)?.into_owned(),
-            })
+                value,
+            }))
         })
         .collect();
     filled.into_iter().collect()
+}
+
+/// Whether a text became nothing, which no text that is written does.
+fn is_left_out(written: &Node, filled: &Node) -> bool {
+    matches!(written.content, Content::Text(_)) && matches!(filled.content, Content::Null)
 }
 
 /// Whether there is something to fill in.
@@ -83,11 +99,33 @@ pub(crate) fn fill_node<'a>(
     filled(node, values, problems).map(Cow::Owned)
 }
 
+/// What a text with blanks becomes: a text, or what its only expression gives.
+fn content_of(text: &str, values: &Fillings) -> Result<Whole, ExprError> {
+    match fill_whole(text, &values.map) {
+        Some(whole) => whole,
+        None => fill(text, &values.map).map(Whole::Text),
+    }
+}
+
+fn placed(whole: Whole, place: &Place) -> Content {
+    match whole {
+        Whole::Nothing => Content::Null,
+        Whole::Text(text) => Content::Text(text),
+        Whole::List(all) => {
+            let item = |text| Node {
+                content: Content::Text(text),
+                place: place.clone(),
+            };
+            Content::List(Arc::new(all.into_iter().map(item).collect()))
+        }
+    }
+}
+
 fn filled(node: &Node, values: &Fillings, problems: &mut Problems) -> Option<Node> {
     let content = match &node.content {
         Content::Text(text) if !text.contains("{{") => return Some(node.clone()),
-        Content::Text(text) => match fill(text, &values.map) {
-            Ok(filled) => {
+        Content::Text(text) => match content_of(text, values) {
+            Ok(content) => {
                 // What is wrong with it may be wrong where a value is written.
                 let mut place = node.place.clone();
                 for name in names_in(text).unwrap_or_default() {
@@ -96,8 +134,8 @@ fn filled(node: &Node, values: &Fillings, problems: &mut Problems) -> Option<Nod
                     }
                 }
                 return Some(Node {
+                    content: placed(content, &place),
                     place,
-                    content: Content::Text(filled),
                 });
             }
             Err(error) => {
@@ -110,8 +148,22 @@ fn filled(node: &Node, values: &Fillings, problems: &mut Problems) -> Option<Nod
             }
         },
         Content::List(all) => {
-            let all: Vec<_> = all.iter().map(|it| filled(it, values, problems)).collect();
-            Content::List(Arc::new(all.into_iter().collect::<Option<_>>()?))
+            let mut items = Vec::new();
+            let mut is_good = true;
+            for written in all.iter() {
+                match filled(written, values, problems) {
+                    None => is_good = false,
+                    Some(item) if is_left_out(written, &item) => {}
+                    // A list stands for its items.
+                    Some(item) => match (&written.content, item.content) {
+                        (Content::Text(_), Content::List(more)) => {
+                            items.extend(more.iter().cloned());
+                        }
+                        (_, content) => items.push(Node { content, ..item }),
+                    },
+                }
+            }
+            Content::List(Arc::new(Some(items).filter(|_| is_good)?))
         }
         Content::Table(all) => Content::Table(fill_entries(all, values, problems)?),
         Content::Edited(edited) => {
@@ -124,7 +176,10 @@ fn filled(node: &Node, values: &Fillings, problems: &mut Problems) -> Option<Nod
                 .iter()
                 .map(|(op, it)| Some((*op, filled(it, values, problems)?)))
                 .collect();
-            let edits = edits.into_iter().collect::<Option<_>>()?;
+            let is_there = |it: &Node| !matches!(it.content, Content::Null);
+            let base = base.filter(is_there);
+            let mut edits: Vec<_> = edits.into_iter().collect::<Option<_>>()?;
+            edits.retain(|(_, it)| is_there(it));
             Content::Edited(Box::new(Edited { base, edits }))
         }
         Content::Int(_) | Content::Float(_) | Content::Bool(_) | Content::Null => {

@@ -37,6 +37,7 @@ static ROOM: LazyLock<Environment<'static>> = LazyLock::new(|| {
     room.add_filter("default", filters::default);
     room.add_filter("first", filters::first);
     room.add_filter("float", filters::float);
+    room.add_filter("hash", filters::hash);
     room.add_filter("int", filters::int);
     room.add_filter("join", filters::join);
     room.add_filter("last", filters::last);
@@ -44,6 +45,7 @@ static ROOM: LazyLock<Environment<'static>> = LazyLock::new(|| {
     room.add_filter("lower", filters::lower);
     room.add_filter("max", filters::max);
     room.add_filter("min", filters::min);
+    room.add_filter("prefixed", filters::prefixed);
     room.add_filter("reduced", filters::reduced);
     room.add_filter("replace", filters::replace);
     room.add_filter("round", filters::round);
@@ -174,7 +176,16 @@ mod tests {
             (FUNCTIONS, "function"),
         ] {
             for word in words {
-                let context = VALUES.with_names(["a", "b", "branch", "file", "list", "n", "text"]);
+                let context = VALUES.with_names([
+                    "a",
+                    "b",
+                    "branch",
+                    "file",
+                    "list",
+                    "n",
+                    "repository",
+                    "text",
+                ]);
                 if let Err(error) = compile(word.example, &context) {
                     panic!("the {marker} `{}`: {error}", word.name);
                 }

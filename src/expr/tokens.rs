@@ -108,6 +108,24 @@ pub(super) fn until_closed(text: &str) -> Option<usize> {
     None
 }
 
+/// The bytes before the `)s` that closes a reference.
+pub(super) fn until_reference_closed(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some((token, length)) = next(&text[at..]) {
+        if token == Some(Token::Sign) {
+            match &text[at..at + length] {
+                "(" => depth += 1,
+                ")" if depth > 0 => depth -= 1,
+                ")" => return text[at..].starts_with(")s").then_some(at),
+                _ => {}
+            }
+        }
+        at += length;
+    }
+    None
+}
+
 /// The bytes before the `%}` that closes a statement.
 pub(super) fn until_statement_closed(text: &str) -> Option<usize> {
     let mut at = 0;

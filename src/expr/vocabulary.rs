@@ -33,6 +33,11 @@ pub(crate) const FILTERS: &[Word] = &[
         "the number that a text spells; `float(0)` gives 0 where it spells none",
     ),
     word(
+        "hash",
+        "repository | hash(8)",
+        "so many hexadecimal digits (16) that hardly any other text has: the beginning of its SHA-256",
+    ),
+    word(
         "int",
         "text | int",
         "the whole number that a text spells, or a number without its fraction; `int(0)` gives 0 where it spells none",
@@ -51,6 +56,11 @@ pub(crate) const FILTERS: &[Word] = &[
     word("lower", "text | lower", "in small letters"),
     word("max", "list | max", "the greatest item, or `none`"),
     word("min", "list | min", "the least item, or `none`"),
+    word(
+        "prefixed",
+        "list | prefixed('-D')",
+        "the items, each with the text before it",
+    ),
     word(
         "reduced",
         "'mysql5.1.41' | reduced(2)",

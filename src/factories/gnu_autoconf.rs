@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::Platform;
+use crate::model::SourceStamp;
 use crate::model::Text;
 use crate::steps::Line;
 use crate::steps::Settings;
@@ -80,6 +81,10 @@ impl GnuAutoconf {
 impl Factory for GnuAutoconf {
     fn sources(&self) -> &[Repository] {
         &self.sources.all
+    }
+
+    fn workdir(&self, stamp: &SourceStamp) -> Result<String, String> {
+        self.sources.workdir.over(stamp)
     }
 
     fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {

@@ -9,9 +9,12 @@ mod python_source;
 mod read;
 pub(crate) mod recipe;
 mod shell;
+#[cfg(test)]
+mod shipped_tests;
 mod source;
 mod sources;
 mod virtualenv;
+mod workdir;
 
 use std::collections::BTreeSet;
 use std::collections::HashSet;
@@ -24,6 +27,7 @@ use std::sync::Arc;
 
 use crate::model::Platform;
 use crate::model::SecretRef;
+use crate::model::SourceStamp;
 use crate::steps::StepPlan;
 use crate::syntax::Content;
 use crate::syntax::Keys;
@@ -51,6 +55,35 @@ pub(crate) struct FactoryKind {
     pub(crate) read: fn(&mut Keys<'_>) -> Option<Arc<dyn Factory>>,
 }
 
+/// A factory as lists and suggestions have it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) name: String,
+    pub(crate) summary: String,
+    /// INI lines of a section; a recipe without them is a project, and needs none.
+    pub(crate) example: String,
+    pub(crate) params: Vec<KnownParam>,
+    /// What has further parameters.
+    pub(crate) extends: Option<String>,
+    pub(crate) is_recipe: bool,
+}
+
+impl Known {
+    /// Whether it can be built as it is.
+    pub(crate) fn is_project(&self) -> bool {
+        self.is_recipe && self.example.is_empty()
+    }
+}
+
+/// A parameter of a factory.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownParam {
+    pub(crate) name: String,
+    /// `None` if it must be set, or if that is not known here.
+    pub(crate) default: Option<String>,
+    pub(crate) help: String,
+}
+
 /// A factory with its parameters. Its `Debug` form names every setting.
 pub(crate) trait Factory: fmt::Debug + Send + Sync {
     /// The repositories that it builds from; the first is the one that
@@ -70,11 +103,15 @@ pub(crate) trait Factory: fmt::Debug + Send + Sync {
         print.debug(&format_args!("{self:?}"));
     }
 
-    /// Relative to the builder's directory: where steps work that say nothing else.
-    fn workdir(&self) -> &str {
-        "build"
+    /// Relative to the builder's directory: where steps work that say nothing else,
+    /// in a build of this stamp. An error ends the build with an exception.
+    fn workdir(&self, _: &SourceStamp) -> Result<String, String> {
+        Ok(WORKDIR.to_owned())
     }
 }
+
+/// Where steps work that say nothing else.
+const WORKDIR: &str = "build";
 
 /// What becomes a number of a factory's settings: they are long, and compared at every reload.
 #[derive(Default)]

@@ -34,7 +34,7 @@ impl Factory for PythonSource {
         self.0.sources()
     }
 
-    fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
+    fn steps(&self, platform: &Platform) -> Result<Vec<StepPlan>, String> {
         let mut steps = self.0.setup();
         for name in self.0.directories() {
             let workdir = Text::literal(format!("{}/{name}", self.0.src()));
@@ -45,6 +45,7 @@ impl Factory for PythonSource {
             };
             steps.push(plan::shell(install, settings).halting());
         }
+        steps.extend(self.0.found(platform));
         Ok(number_names(steps))
     }
 }

@@ -25,6 +25,8 @@ use crate::syntax::same;
 use super::Factory;
 use super::FactoryKind;
 use super::KINDS;
+use super::Known;
+use super::KnownParam;
 use super::recipe;
 use super::recipe::Built;
 use super::recipe::Recipe;
@@ -64,18 +66,15 @@ impl Library {
         }
     }
 
-    /// Every factory by name, with what it is: for lists and suggestions.
-    pub(crate) fn known(&self) -> Vec<(String, String)> {
-        let mut known: Vec<_> = KINDS
-            .iter()
-            .map(|kind| (kind.name.to_owned(), kind.summary.to_owned()))
-            .collect();
-        for (name, summary) in recipe::all(&self.dirs) {
-            if !known.iter().any(|(it, _)| *it == name) {
-                known.push((name, summary));
+    /// Every factory, by name: for lists and suggestions.
+    pub(crate) fn known(&self) -> Vec<Known> {
+        let mut known: Vec<_> = KINDS.iter().map(known_kind).collect();
+        for (name, recipe) in recipe::all(&self.dirs) {
+            if !known.iter().any(|it| it.name == name) {
+                known.push(recipe);
             }
         }
-        known.sort();
+        known.sort_by(|a, b| a.name.cmp(&b.name));
         known
     }
 
@@ -202,6 +201,13 @@ impl Library {
                 problems.note(Problem::error(Code::Circle, what).at(&place));
                 return None;
             }
+            // A file of that name goes before.
+            if let Some(ours) = recipe::other_name(&name)
+                && !recipe::is_there(&name, &self.dirs)
+            {
+                name = ours.to_owned();
+                continue;
+            }
             let recipe = self.recipe(&name, &place, problems)?;
             (name, place) = recipe.extends.clone();
             recipes.push(recipe);
@@ -218,11 +224,11 @@ impl Library {
             Ok(Some(source)) => source,
             Ok(None) => {
                 let known = self.known();
-                let names: Vec<_> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let names: Vec<_> = known.iter().map(|it| format!("`{}`", it.name)).collect();
                 let problem =
                     Problem::error(Code::UnknownFactory, format!("unknown factory `{name}`"))
                         .at(place)
-                        .did_you_mean(name, known.iter().map(|(name, _)| name))
+                        .did_you_mean(name, known.iter().map(|it| &it.name))
                         .help(format!("the known ones are {}", names.join(", ")));
                 problems.note(problem);
                 return None;
@@ -237,6 +243,27 @@ impl Library {
         let recipe = Arc::new(Recipe::read(name, &source, problems)?);
         recipes.insert(name.to_owned(), Arc::clone(&recipe));
         Some(recipe)
+    }
+}
+
+/// A type as it is listed.
+fn known_kind(kind: &FactoryKind) -> Known {
+    let mut quiet = Problems::default();
+    let nowhere = Place::new(&Source::new("", "", ""), 0..0);
+    let mut keys = Keys::of_entries("", &nowhere, &[], &mut quiet);
+    (kind.read)(&mut keys);
+    let param = |it: Asked| KnownParam {
+        name: it.name,
+        default: None,
+        help: String::new(),
+    };
+    Known {
+        name: kind.name.to_owned(),
+        summary: kind.summary.to_owned(),
+        example: kind.example.to_owned(),
+        params: keys.asked().into_iter().map(param).collect(),
+        extends: None,
+        is_recipe: false,
     }
 }
 
@@ -307,7 +334,7 @@ fn fill(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
@@ -315,6 +342,7 @@ mod tests {
     use super::*;
     use crate::model::Platform;
     use crate::model::Properties;
+    use crate::model::SourceStamp;
     use crate::model::Text;
     use crate::steps::bench::Bench;
     use crate::steps::bench::run_program;
@@ -322,14 +350,15 @@ mod tests {
     use crate::syntax::ini;
 
     /// Reads the first section of `text`, with recipes in `dir`.
-    fn read_in(dir: &Path, text: &str) -> (Option<Arc<dyn Factory>>, String) {
+    pub(in super::super) fn read_in(dir: &Path, text: &str) -> (Option<Arc<dyn Factory>>, String) {
         let source = Source::new("master.ini", "/base", text);
         let mut problems = Problems::default();
         let tree = ini::read(&source, &mut problems);
         let library = Library::new(vec![dir.to_owned()]);
         let reading = library.read(&tree.sections[0], &Fillings::default(), &mut problems);
         let title = format!("[{}]", tree.sections[0].name);
-        for entry in &reading.left {
+        // The environment is the builder's.
+        for entry in reading.left.iter().filter(|it| it.key != "env") {
             let what = format!("unknown key `{}` in {title}", entry.key);
             let known = reading.asked.list().into_iter().map(|it| it.name);
             let problem = Problem::error(Code::UnknownKey, what).at(&entry.key_place);
@@ -343,7 +372,7 @@ mod tests {
         (factory, shown)
     }
 
-    fn linux() -> Platform {
+    pub(in super::super) fn linux() -> Platform {
         Platform {
             os: "linux".into(),
             ..Platform::default()
@@ -382,20 +411,49 @@ mod tests {
         for name in ["autobot", "hello", "toolbox"] {
             assert!(!names(Path::new(NOWHERE), &format!("[{name}]\n")).is_empty());
         }
+        for name in recipe::built_in() {
+            let (factory, _) = read_in(Path::new(NOWHERE), &format!("[{name}]\ngit = /srv/x\n"));
+            let steps = factory.expect(name).steps(&linux()).expect(name);
+            assert!(steps.len() > 1, "{name}");
+        }
         let known = Library::new(Vec::new()).known();
-        let names: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
+        let listed: Vec<_> = known.iter().map(|it| it.name.as_str()).collect();
         let expected = [
             "autobot",
+            "basic_svn",
+            "cargo",
+            "cmake",
+            "cpan",
+            "distutils",
             "gnu_autoconf",
+            "go",
+            "gradle",
             "hello",
+            "maven",
+            "meson",
+            "npm",
+            "pytest",
             "python_source",
             "shell",
             "source",
             "toolbox",
+            "tox",
             "virtualenv",
         ];
-        assert_eq!(names, expected);
-        assert!(known.iter().all(|(_, summary)| !summary.is_empty()));
+        assert_eq!(listed, expected);
+        assert!(known.iter().all(|it| !it.summary.is_empty()));
+        let projects = known.iter().filter(|it| it.is_project());
+        let projects: Vec<_> = projects.map(|it| it.name.as_str()).collect();
+        assert_eq!(projects, ["autobot", "hello", "toolbox"]);
+        let helpless = known.iter().filter(|it| it.is_recipe);
+        let helpless = helpless.flat_map(|it| it.params.iter().filter(|it| it.help.is_empty()));
+        assert_eq!(helpless.count(), 0);
+        for it in known.iter().filter(|it| it.is_recipe) {
+            names(
+                Path::new(NOWHERE),
+                &format!("[{}]\n{}\n", it.name, it.example),
+            );
+        }
     }
 
     #[test]
@@ -493,17 +551,51 @@ mod tests {
         let text = "[x]\ntype = python_source\nhg = /srv/a\ngit = /srv/b\n";
         let expected = [
             "shell",
-            "virtualenv",
+            "shell_1",
             "setproperty",
             "setproperty_1",
             "setproperty_2",
-            "shell_1",
+            "shell_2",
             "hg",
             "git",
-            "shell_2",
             "shell_3",
+            "shell_4",
         ];
         assert_eq!(names(Path::new(NOWHERE), text), expected);
+        let text = "[x]\ntype = virtualenv\ncheckout = no\nfind_scripts = nose buildbot\nadd_scripts = yes\n";
+        assert_eq!(
+            names(Path::new(NOWHERE), text)[6..],
+            ["setproperty_3", "setproperty_4", "setproperty_5"]
+        );
+        let problems = read_in(
+            Path::new(NOWHERE),
+            "[x]\ntype = virtualenv\nfind_scripts = a;b\n",
+        )
+        .1;
+        assert!(
+            problems.contains("`a;b` is no name of a program"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn repositories_are_said_in_every_form_that_autobot_had() {
+        for text in [
+            "git = /srv/a#x /srv/b",
+            "git =\n    /srv/a#x\n    /srv/b",
+            "git = [\"/srv/a#x\", \"/srv/b\"]",
+            "git = [[\"/srv/a\", \"x\"], [\"/srv/b\", null]]",
+        ] {
+            let (factory, problems) =
+                read_in(Path::new(NOWHERE), &format!("[x]\ntype = source\n{text}\n"));
+            assert_eq!(problems, "", "{text}");
+            let factory = factory.expect(text);
+            let told = factory.sources().iter();
+            let told: Vec<_> = told
+                .map(|it| (it.url.as_str(), it.branch.as_deref()))
+                .collect();
+            assert_eq!(told, [("/srv/a", Some("x")), ("/srv/b", None)], "{text}");
+        }
     }
 
     /// Builds for real in `dir`, with the programs in `dir/bin` before others,
@@ -574,17 +666,22 @@ mod tests {
         run_program(&bin, "chmod", &["+x", "virtualenv"]);
         let url = dir.path().join("pkg.git");
         repository(&url, &[("setup.py", "")]);
-        let text = format!("[x]\ntype = python_source\ngit = {}\n", url.display());
+        let text = format!(
+            "[x]\ntype = python_source\ngit = {}\nfind_scripts = python\nadd_scripts = yes\n",
+            url.display()
+        );
         let (told, properties) = build(dir.path(), &text);
         let expected = [
             "shell: success: 'rm -rf ...'",
-            "virtualenv: success: virtualenv env",
+            "shell_1: success: virtualenv env",
             "setproperty: success: property 'virtualenv' set",
             "setproperty_1: success: property 'scripts' set",
             "setproperty_2: success: property 'python' set",
-            "shell_1: success: 'mkdir -p ...'",
+            "shell_2: success: 'mkdir -p ...'",
             "git: success: update",
-            "shell_2: success: install pkg",
+            "shell_3: success: install pkg",
+            "setproperty_3: success: property 'python' set",
+            "setproperty_4: success: property 'PATH' set",
         ];
         assert_eq!(told, expected);
         let env = dir
@@ -594,6 +691,9 @@ mod tests {
             .expect("a directory");
         let python = env.join("bin/python").display().to_string();
         assert_eq!(properties.text("python"), Some(python.as_str()));
+        let path = properties.text("PATH").expect("set");
+        let first = format!("{}:{}:", env.join("bin").display(), bin.display());
+        assert!(path.starts_with(&first), "{path}");
         let ran = fs::read_to_string(env.join("src/pkg/ran")).expect("a file");
         assert_eq!(ran, "-c import setuptools\nsetup.py install\n");
     }
@@ -615,11 +715,108 @@ mod tests {
         assert!(steps[1].1.contains("echo mine"), "{}", steps[1].1);
         assert!(steps[2].1.contains("in far on linux"), "{}", steps[2].1);
         assert!(steps[3].1.contains("\"True\""), "{}", steps[3].1);
-        assert!(
-            Library::new(vec![dir.path().to_owned()])
-                .known()
-                .contains(&("top".into(), "on top".into()))
-        );
+        let known = Library::new(vec![dir.path().to_owned()]).known();
+        let top = known.iter().find(|it| it.name == "top").expect("listed");
+        assert_eq!(top.summary, "on top");
+        assert_eq!(top.extends.as_deref(), Some("base"));
+        assert_eq!(top.params[0].default.as_deref(), Some("no"));
+    }
+
+    #[test]
+    fn what_gives_nothing_is_left_out_and_a_list_stands_for_its_items() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let recipe = "extends = \"shell\"\ncommand = \"{{ first }}\"\ntimeout = \"{{ limit if limit }}\"\n\
+            [params]\nfirst = { type = \"command\" }\nlimit = \"\"\nflags = { type = \"list\", default = [] }\nlast = false\n\
+            [[steps]]\ntype = \"shell\"\nworkdir = \"{{ 'x' if last }}\"\n\
+            command = [\"make\", \"{{ '-k' if last }}\", \"{{ flags }}\", \"{{ flags | length }}\", \"a{{ none }}b\"]\n\
+            [[steps]]\ntype = \"shell\"\nname = \"last\"\nif = \"{{ last }}\"\ncommand = \"true\"\n";
+        fs::write(dir.path().join("some.toml"), recipe).expect("a file");
+        let told = |text: &str| {
+            let steps = steps(dir.path(), &format!("[some]\n{text}"));
+            steps.iter().map(|it| it.1.clone()).collect::<Vec<_>>()
+        };
+
+        let few = told("first = make all\n");
+        assert_eq!(few.len(), 2);
+        assert!(few[0].contains("Script"), "{}", few[0]);
+        assert!(few[0].contains("timeout: Some(Fixed(1200s))"), "{}", few[0]);
+        assert!(few[1].contains("workdir: None"), "{}", few[1]);
+        for word in ["make", "0", "ab"] {
+            assert!(few[1].contains(&format!("\"{word}\"")), "{}", few[1]);
+        }
+        assert!(!few[1].contains("\"\""), "{}", few[1]);
+
+        let all = told("first = [\"make\", \"all\"]\nlimit = 3s\nflags = -a \"b c\"\nlast = yes\n");
+        assert_eq!(all.len(), 3);
+        assert!(all[0].contains("Argv"), "{}", all[0]);
+        assert!(all[0].contains("timeout: Some(Fixed(3s))"), "{}", all[0]);
+        for word in ["-k", "-a", "b c", "2", "x"] {
+            assert!(all[1].contains(&format!("\"{word}\"")), "{}", all[1]);
+        }
+
+        // Without its command, the type below is asked for one.
+        let problems = read_in(dir.path(), "[some]\nfirst = none\n").1;
+        assert!(problems.contains("no commands in [some]"), "{problems}");
+        let bad =
+            "[params]\nx = 3\n[[steps]]\ntype = \"shell\"\nif = \"{{ x }}\"\ncommand = \"true\"\n";
+        fs::write(dir.path().join("bad.toml"), bad).expect("a file");
+        insta::assert_snapshot!(read_in(dir.path(), "[bad]\n").1, @r#"
+        error[bad-value]: bad value for `if` in [[steps]]
+         --> factories/bad.toml:5:6
+          |
+        5 | if = "{{ x }}"
+          |      ^^^^^^^^^ expected `yes` or `no`
+        "#);
+    }
+
+    #[test]
+    fn a_work_directory_may_be_of_the_stamp() {
+        let workdir = |text: &str, repository: &str| {
+            let (factory, problems) = read_in(Path::new(NOWHERE), text);
+            assert_eq!(problems, "", "{text}");
+            let stamp = SourceStamp {
+                repository: repository.to_owned(),
+                branch: Some("../..".to_owned()),
+                ..SourceStamp::default()
+            };
+            factory.expect(text).workdir(&stamp)
+        };
+        let shell = "[x]\ntype = shell\ncommand = true\ngit = /srv/a\n";
+        assert_eq!(workdir(shell, "a"), Ok("build".to_owned()));
+        let of = format!("{shell}workdir = src-%(repository | hash(8))s\n");
+        assert_eq!(workdir(&of, "a"), Ok("src-ca978112".to_owned()));
+        assert_ne!(workdir(&of, "b"), workdir(&of, "a"));
+        let of = format!("{shell}workdir = src/%(branch)s\n");
+        let error = "`workdir` cannot be computed: `src/../..`: expected a directory in the builder's own, without `..`";
+        assert_eq!(workdir(&of, "a"), Err(error.to_owned()));
+        let recipe = "[hello]\nworkdir = src\n";
+        assert_eq!(workdir(recipe, "a"), Ok("src".to_owned()));
+
+        let two = "[x]\ntype = source\ngit = /srv/a /srv/b\nworkdir = src\n";
+        let steps = steps(Path::new(NOWHERE), two);
+        assert!(steps[1].1.contains("src/b"), "{steps:?}");
+        let check = |text: &str| read_in(Path::new(NOWHERE), text).1;
+        insta::assert_snapshot!(check("[x]\ntype = source\ngit = /srv/a /srv/b\nworkdir = %(branch)s\n"), @"
+        error[contradiction]: several repositories have one `workdir` for all builds
+         --> master.ini:4:11
+          |
+        4 | workdir = %(branch)s
+          |           ^^^^^^^^^^ expected a directory without `%(…)s`
+        ");
+        insta::assert_snapshot!(check("[x]\ntype = source\ngit = /srv/a\nworkdir = ../x\n"), @"
+        error[bad-value]: bad value for `workdir` in [x]
+         --> master.ini:4:11
+          |
+        4 | workdir = ../x
+          |           ^^^^ expected a directory in the builder's own, without `..`
+        ");
+        insta::assert_snapshot!(check("[x]\ntype = source\ngit = /srv/a\nworkdir = %(got_revision)s\n"), @"
+        error[unknown-name]: bad value for `workdir` in [x]
+         --> master.ini:4:13
+          |
+        4 | workdir = %(got_revision)s
+          |             ^^^^^^^^^^^^ there is no name `got_revision`; did you mean `revision`?
+        ");
     }
 
     #[test]
@@ -691,7 +888,7 @@ mod tests {
         2 | type = helo
           |        ^^^^ did you mean `hello`?
           |
-          = help: the known ones are `a`, `autobot`, `b`, `bad`, `gnu_autoconf`, `hello`, `odd`, `python_source`, `shell`, `source`, `toolbox`, `virtualenv`
+          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `virtualenv`
         ");
         insta::assert_snapshot!(check("[x]\ntype = ../etc\n"), @"
         error[unknown-factory]: unknown factory `../etc`
@@ -700,7 +897,7 @@ mod tests {
         2 | type = ../etc
           |        ^^^^^^
           |
-          = help: the known ones are `a`, `autobot`, `b`, `bad`, `gnu_autoconf`, `hello`, `odd`, `python_source`, `shell`, `source`, `toolbox`, `virtualenv`
+          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `virtualenv`
         ");
         insta::assert_snapshot!(check("[x]\ntype = gnu_autoconf\ncompile = make %d\n"), @"
         error[missing-key]: no repository in [x]

@@ -17,6 +17,7 @@ use crate::expr;
 use crate::expr::Fillings;
 use crate::model::Platform;
 use crate::model::SecretRef;
+use crate::model::SourceStamp;
 use crate::steps;
 use crate::steps::StepPlan;
 use crate::syntax;
@@ -33,19 +34,63 @@ use crate::syntax::Problems;
 use crate::syntax::Shape;
 use crate::syntax::Source;
 use crate::syntax::Value;
+use crate::syntax::same;
 use crate::syntax::toml;
 
 use super::Factory;
+use super::Known;
+use super::KnownParam;
 use super::Print;
 use super::Repository;
 use super::number_names;
 
+/// A recipe by its name.
+macro_rules! built_in {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../factories/", $name, ".toml")),
+        )
+    };
+}
+
 /// The recipes that need no file.
 const BUILT_IN: &[(&str, &str)] = &[
-    ("autobot", include_str!("../../factories/autobot.toml")),
-    ("hello", include_str!("../../factories/hello.toml")),
-    ("toolbox", include_str!("../../factories/toolbox.toml")),
+    built_in!("autobot"),
+    built_in!("basic_svn"),
+    built_in!("cargo"),
+    built_in!("cmake"),
+    built_in!("cpan"),
+    built_in!("distutils"),
+    built_in!("go"),
+    built_in!("gradle"),
+    built_in!("hello"),
+    built_in!("maven"),
+    built_in!("meson"),
+    built_in!("npm"),
+    built_in!("pytest"),
+    built_in!("toolbox"),
+    built_in!("tox"),
 ];
+
+/// What Buildbot and autobot 0.1.1 call a factory, and what it is here.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("build_factory", "source"),
+    ("configurable_build_factory", "source"),
+    ("source_factory", "source"),
+    ("virtualenv_factory", "virtualenv"),
+    ("python_source_factory", "python_source"),
+];
+
+/// The factory that `name` is another name of, in any spelling: `BasicSVN`, `CPAN`.
+pub(super) fn other_name(name: &str) -> Option<&'static str> {
+    let is_it = |it: &str| it != name && same(it, name);
+    let other = OTHER_NAMES.iter().find(|(it, _)| same(it, name));
+    let spelling = || BUILT_IN.iter().find(|(it, _)| is_it(it));
+    other
+        .map(|(_, it)| *it)
+        .or_else(|| spelling().map(|(it, _)| *it))
+}
 
 /// Longer than any recipe that a person writes.
 const LONGEST: u64 = 1 << 20;
@@ -70,6 +115,17 @@ pub(crate) fn find(name: &str, dirs: &[PathBuf]) -> io::Result<Option<Arc<Source
         .map(|(name, text)| Source::new(format!("(built in) factories/{name}.toml"), "", *text)))
 }
 
+/// The names of those that need no file.
+#[cfg(test)]
+pub(super) fn built_in() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
+/// Whether [`find`] finds something.
+pub(super) fn is_there(name: &str, dirs: &[PathBuf]) -> bool {
+    !matches!(find(name, dirs), Ok(None))
+}
+
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -85,8 +141,8 @@ fn load(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// The recipes in `dirs` and in the binary, each with its description.
-pub(super) fn all(dirs: &[PathBuf]) -> BTreeMap<String, String> {
+/// The recipes in `dirs` and in the binary.
+pub(super) fn all(dirs: &[PathBuf]) -> BTreeMap<String, Known> {
     let mut names: Vec<String> = BUILT_IN
         .iter()
         .map(|(name, _)| (*name).to_owned())
@@ -104,7 +160,16 @@ pub(super) fn all(dirs: &[PathBuf]) -> BTreeMap<String, String> {
         if let Ok(Some(source)) = find(&name, dirs) {
             // What is wrong with a recipe is told to who uses it.
             let recipe = Recipe::read(&name, &source, &mut Problems::default());
-            all.insert(name, recipe.map(|it| it.description).unwrap_or_default());
+            let known = recipe.map(Recipe::known);
+            let nameless = known.unwrap_or_default();
+            all.insert(
+                name.clone(),
+                Known {
+                    name,
+                    is_recipe: true,
+                    ..nameless
+                },
+            );
         }
     }
     all
@@ -115,6 +180,8 @@ pub(super) struct Recipe {
     pub(super) name: String,
     source: Arc<Source>,
     description: String,
+    /// INI lines of a section, without which it is no project.
+    example: String,
     /// What it builds on, and where it says so.
     pub(super) extends: (String, Place),
     params: Vec<Param>,
@@ -127,6 +194,7 @@ struct Param {
     name: String,
     kind: ParamKind,
     default: Option<Json>,
+    help: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +203,7 @@ enum ParamKind {
     Int,
     Bool,
     List,
+    Command,
 }
 
 /// Names that mean something else.
@@ -155,6 +224,7 @@ impl Recipe {
         let title = format!("the recipe `{name}`");
         let mut keys = Keys::of_entries(&title, &top, &entries, problems);
         let description = keys.or("description", String::new());
+        let example = keys.or("example", String::new());
         let extends = keys.or("extends", "source".to_owned());
         let extends_place = keys.place("extends");
         let params = keys.optional::<Node>("params")?;
@@ -172,6 +242,7 @@ impl Recipe {
             name: name.to_owned(),
             source: Arc::clone(source),
             description: description?,
+            example: example?,
             extends: (extends?, extends_place),
             params: params?,
             sets,
@@ -204,11 +275,39 @@ impl Recipe {
             name: name.to_owned(),
             source: Arc::clone(&place.source),
             description: String::new(),
+            example: String::new(),
             extends,
             params: Vec::new(),
             sets: Vec::new(),
             steps: tables_of(steps, problems)?,
         })
+    }
+
+    fn known(self) -> Known {
+        let param = |it: Param| KnownParam {
+            default: match it.default {
+                None => None,
+                Some(Json::Null) => Some("none".to_owned()),
+                Some(Json::Bool(true)) => Some("yes".to_owned()),
+                Some(Json::Bool(false)) => Some("no".to_owned()),
+                Some(Json::String(text)) => Some(text),
+                Some(Json::Array(all)) => {
+                    let words = all.iter().filter_map(Json::as_str);
+                    Some(words.collect::<Vec<_>>().join(" "))
+                }
+                Some(other) => Some(other.to_string()),
+            },
+            name: it.name,
+            help: it.help,
+        };
+        Known {
+            name: self.name,
+            summary: self.description,
+            example: self.example.trim().to_owned(),
+            params: self.params.into_iter().map(param).collect(),
+            extends: Some(self.extends.0),
+            is_recipe: true,
+        }
     }
 
     /// The file.
@@ -267,6 +366,7 @@ impl Param {
                 ParamKind::Int => keys.optional::<i64>(&self.name)?.map(Json::from),
                 ParamKind::Bool => keys.optional::<bool>(&self.name)?.map(Json::from),
                 ParamKind::List => keys.optional::<Vec<String>>(&self.name)?.map(Json::from),
+                ParamKind::Command => keys.optional::<ParamCommand>(&self.name)?.map(|it| it.0),
             })
             .map(|it| it.unwrap_or_else(|| default.clone())),
             None => match self.kind {
@@ -274,6 +374,7 @@ impl Param {
                 ParamKind::Int => keys.required::<i64>(&self.name).map(Json::from),
                 ParamKind::Bool => keys.required::<bool>(&self.name).map(Json::from),
                 ParamKind::List => keys.required::<Vec<String>>(&self.name).map(Json::from),
+                ParamKind::Command => keys.required::<ParamCommand>(&self.name).map(|it| it.0),
             },
         }
     }
@@ -287,6 +388,23 @@ impl Value for ParamText {
 
     fn read(node: &Node) -> Result<Self, Misread> {
         Ok(Self(node.as_text()?.to_owned()))
+    }
+}
+
+/// A command that is filled in where a step has its own, or `none`.
+struct ParamCommand(Json);
+
+impl Value for ParamCommand {
+    const EXPECTED: &'static str = "a command, or `none`";
+    const SHAPE: Shape = Shape::OrNone(&Shape::Command);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match &node.content {
+            Content::Null => Ok(Self(Json::Null)),
+            Content::Text(text) if text.eq_ignore_ascii_case("none") => Ok(Self(Json::Null)),
+            Content::Text(text) => Ok(Self(text.as_str().into())),
+            _ => Vec::<String>::read(node).map(|it| Self(it.into())),
+        }
     }
 }
 
@@ -325,14 +443,16 @@ fn param_of(entry: &Entry, problems: &mut Problems) -> Option<Param> {
         );
         return None;
     }
+    let mut help = String::new();
     let (kind, default) = match &entry.value.content {
         Content::Table(table) => {
             let title = format!("the parameter `{name}`");
             let mut keys = Keys::of_entries(&title, &entry.key_place, table, problems);
             let kind = keys.optional::<ParamKind>("type");
             let default = keys.optional::<Node>("default");
-            keys.optional::<String>("help");
+            let told = keys.or("help", String::new());
             keys.finish();
+            help = told?;
             let default = default?;
             let kind = kind?.or_else(|| ParamKind::of(&default.as_ref()?.content));
             (kind.unwrap_or(ParamKind::Text), default)
@@ -364,6 +484,7 @@ fn param_of(entry: &Entry, problems: &mut Problems) -> Option<Param> {
         name,
         kind,
         default,
+        help,
     })
 }
 
@@ -384,6 +505,7 @@ impl ParamKind {
             Self::Int => i64::read(node).map(Json::from),
             Self::Bool => bool::read(node).map(Json::from),
             Self::List => Vec::<String>::read(node).map(Json::from),
+            Self::Command => ParamCommand::read(node).map(|it| it.0),
         }
         .ok()
     }
@@ -394,6 +516,7 @@ impl ParamKind {
             Self::Int => i64::SHAPE,
             Self::Bool => bool::SHAPE,
             Self::List => <Vec<String> as Value>::SHAPE,
+            Self::Command => ParamCommand::SHAPE,
         }
     }
 
@@ -403,13 +526,14 @@ impl ParamKind {
             Self::Int => i64::EXPECTED,
             Self::Bool => bool::EXPECTED,
             Self::List => <Vec<String> as Value>::EXPECTED,
+            Self::Command => ParamCommand::EXPECTED,
         }
     }
 }
 
 impl Value for ParamKind {
-    const EXPECTED: &'static str = "`string`, `int`, `bool` or `list`";
-    const SHAPE: Shape = Shape::Word(&["string", "int", "bool", "list"]);
+    const EXPECTED: &'static str = "`string`, `int`, `bool`, `list` or `command`";
+    const SHAPE: Shape = Shape::Word(&["string", "int", "bool", "list", "command"]);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match node.as_text()? {
@@ -417,6 +541,7 @@ impl Value for ParamKind {
             "int" => Ok(Self::Int),
             "bool" => Ok(Self::Bool),
             "list" => Ok(Self::List),
+            "command" => Ok(Self::Command),
             _ => Err(Misread::default()),
         }
     }
@@ -455,7 +580,12 @@ impl Built {
             if let Some(node) = expr::fill_node(node, &values, problems)
                 && let Content::Table(entries) = &node.content
             {
-                let keys = Keys::of_entries("[[steps]]", &node.place, entries, problems);
+                let (mine, entries): (Vec<_>, Vec<_>) =
+                    entries.iter().cloned().partition(|it| it.key == IF);
+                if !is_wanted(&mine, &node.place, problems) {
+                    continue;
+                }
+                let keys = Keys::of_entries("[[steps]]", &node.place, &entries, problems);
                 let read = steps::read(keys, earlier.names());
                 earlier.add(read.as_ref().map(|it| it.name.as_str()));
                 steps.extend(read);
@@ -504,6 +634,15 @@ impl Built {
         values.set("platform", about, None);
         values
     }
+}
+
+/// The key of a step that says whether the factory has it.
+const IF: &str = "if";
+
+fn is_wanted(mine: &[Entry], place: &Place, problems: &mut Problems) -> bool {
+    let mut keys = Keys::of_entries("[[steps]]", place, mine, problems);
+    // A step whose `if` cannot be read is read too, for its own mistakes.
+    keys.or(IF, true).unwrap_or(true)
 }
 
 impl fmt::Debug for Built {
@@ -652,7 +791,7 @@ impl Factory for FromRecipe {
         }
     }
 
-    fn workdir(&self) -> &str {
-        self.base.workdir()
+    fn workdir(&self, stamp: &SourceStamp) -> Result<String, String> {
+        self.base.workdir(stamp)
     }
 }

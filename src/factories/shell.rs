@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::expr::Amount;
 use crate::model::Platform;
+use crate::model::SourceStamp;
 use crate::model::Text;
 use crate::steps::Line;
 use crate::steps::Settings;
@@ -41,7 +42,7 @@ struct Commands {
 impl Commands {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let usual = Settings::default();
-        let sources = Sources::read(keys);
+        let sources = Sources::read_in_place(keys);
         let command = keys.optional::<Line>("command");
         let commands = keys.or("commands", Lines(Vec::new()));
         let timeout = keys.or("timeout", usual.timeout);
@@ -63,6 +64,10 @@ impl Commands {
 impl Factory for Commands {
     fn sources(&self) -> &[Repository] {
         &self.sources.all
+    }
+
+    fn workdir(&self, stamp: &SourceStamp) -> Result<String, String> {
+        self.sources.workdir.over(stamp)
     }
 
     fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {

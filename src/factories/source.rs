@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Platform;
+use crate::model::SourceStamp;
 use crate::steps::StepPlan;
 
 use super::Factory;
@@ -15,7 +16,7 @@ pub(super) const KIND: FactoryKind = FactoryKind {
     name: "source",
     summary: "Checks out Git, Mercurial and Subversion repositories.",
     example: "git = https://example.org/hello.git#main",
-    read: |keys| Some(Arc::new(Source(Sources::read(keys)?))),
+    read: |keys| Some(Arc::new(Source(Sources::read_in_place(keys)?))),
 };
 
 #[derive(Debug)]
@@ -24,6 +25,10 @@ struct Source(Sources);
 impl Factory for Source {
     fn sources(&self) -> &[Repository] {
         &self.0.all
+    }
+
+    fn workdir(&self, stamp: &SourceStamp) -> Result<String, String> {
+        self.0.workdir.over(stamp)
     }
 
     fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {

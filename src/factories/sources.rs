@@ -28,9 +28,12 @@ use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Shape;
 use crate::syntax::Value;
+use crate::syntax::json;
 
 use super::Repository;
 use super::Vcs;
+use super::WORKDIR;
+use super::workdir::Workdir;
 
 /// The repositories of a factory and how they are checked out.
 #[derive(Clone, Debug)]
@@ -41,6 +44,7 @@ pub(super) struct Sources {
     submodules: bool,
     shallow: bool,
     mirror: bool,
+    pub(super) workdir: Workdir,
 }
 
 /// The parameters that [`Sources::read`] asks for.
@@ -68,13 +72,28 @@ impl Sources {
             submodules: submodules?,
             shallow: shallow?,
             mirror: mirror?,
+            workdir: Workdir::default(),
         })
         .filter(|_| is_distinct)
     }
 
-    /// As [`Sources::read`], and notes it if there is no repository at all.
-    pub(super) fn read_some(keys: &mut Keys<'_>) -> Option<Self> {
+    /// As [`Sources::read`], for a factory whose steps work where the source is.
+    pub(super) fn read_in_place(keys: &mut Keys<'_>) -> Option<Self> {
+        let workdir = Workdir::read(keys);
         let sources = Self::read(keys)?;
+        let workdir = workdir?;
+        if sources.all.len() > 1 && !sources.has_branch_map() && workdir.as_plain().is_none() {
+            let what = "several repositories have one `workdir` for all builds";
+            let problem = Problem::error(Code::Contradiction, what).at(&keys.place("workdir"));
+            keys.note(problem.label("expected a directory without `%(…)s`"));
+            return None;
+        }
+        Some(Self { workdir, ..sources })
+    }
+
+    /// As [`Sources::read_in_place`], and notes it if there is no repository at all.
+    pub(super) fn read_some(keys: &mut Keys<'_>) -> Option<Self> {
+        let sources = Self::read_in_place(keys)?;
         if sources.all.is_empty() {
             let what = format!("no repository in {}", keys.title());
             let problem = Problem::error(Code::MissingKey, what).at(keys.header());
@@ -86,13 +105,13 @@ impl Sources {
         Some(sources)
     }
 
-    /// Checkouts for steps that work in `build`: one repository goes to
-    /// `build` itself, several go each to its own directory in it.
+    /// Checkouts for steps that work in the work directory: one repository goes
+    /// there itself, several go each to its own directory in it.
     pub(super) fn checkouts(&self) -> Vec<StepPlan> {
         match self.all.as_slice() {
             [only] => vec![self.checkout(only, true, None)],
             _ if self.has_branch_map() => vec![self.svn_map(None)],
-            _ => self.checkouts_in("build"),
+            _ => self.checkouts_in(self.workdir.as_plain().unwrap_or(WORKDIR)),
         }
     }
 
@@ -341,6 +360,11 @@ impl Value for Urls {
     const SHAPE: Shape = Shape::List(&Shape::Any);
 
     fn read(node: &Node) -> Result<Self, Misread> {
+        if let Content::Text(text) = &node.content
+            && text.starts_with('[')
+        {
+            return Self::read(&json(node, text)?);
+        }
         let Content::List(items) = &node.content else {
             return Vec::<(String, Place)>::read(node).map(Self);
         };
@@ -349,7 +373,11 @@ impl Value for Urls {
             match &item.content {
                 Content::List(pair) => match pair.as_slice() {
                     [url, branch] => {
-                        let text = format!("{}#{}", url.as_text()?, branch.as_text()?);
+                        let branch = match &branch.content {
+                            Content::Null => "",
+                            _ => branch.as_text()?,
+                        };
+                        let text = format!("{}#{branch}", url.as_text()?);
                         all.push((text, item.place.clone()));
                     }
                     _ => return Err(Misread::default()),

@@ -34,6 +34,10 @@ pub(super) struct Virtualenv {
     /// The directory of the environment.
     name: String,
     checkout: bool,
+    /// Programs of it that become properties.
+    scripts: Vec<String>,
+    /// Whether the property `PATH` has its programs first.
+    adds_scripts: bool,
 }
 
 impl Virtualenv {
@@ -54,11 +58,10 @@ impl Virtualenv {
     /// Reads an environment that always has its sources checked out.
     pub(super) fn read_checked_out(keys: &mut Keys<'_>) -> Option<Self> {
         let sources = Sources::read(keys);
+        let scripts = scripts(keys);
+        let adds_scripts = keys.or("add_scripts", false);
         let name = keys.or("name", "env".to_owned())?;
-        let is_word = name
-            .bytes()
-            .all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it));
-        if !is_word || name.is_empty() || name.starts_with(['-', '.']) {
+        if !is_word(&name) {
             let problem = Problem::error(
                 Code::BadName,
                 format!("`{name}` is no name of an environment"),
@@ -71,6 +74,8 @@ impl Virtualenv {
             sources: sources?,
             name,
             checkout: true,
+            scripts: scripts?,
+            adds_scripts: adds_scripts?,
         })
     }
 
@@ -83,17 +88,9 @@ impl Virtualenv {
     pub(super) fn setup(&self) -> Vec<StepPlan> {
         let name = self.name.as_str();
         let home = Settings::at(Text::literal(format!("build/{name}")));
-        let mut create = plan::shell(
-            Line::Script(Text::literal(create_script(name))),
-            Settings {
-                description: Some(vec![Text::literal(format!("virtualenv {name}"))]),
-                ..Settings::default()
-            },
-        );
-        create.name = KIND.name.to_owned();
         let steps = vec![
             plan::shell(argv(&["rm", "-rf", name]), Settings::default()),
-            create,
+            plan::create_virtualenv(&Text::literal(name)),
             property("virtualenv", argv(&["pwd"]), home.clone()),
             property("scripts", find(&["Scripts", "bin"]), home.clone()),
             find_script("python"),
@@ -105,6 +102,38 @@ impl Virtualenv {
         }
         steps
     }
+
+    /// The steps that look for what is in it now.
+    pub(super) fn found(&self, platform: &Platform) -> Vec<StepPlan> {
+        let mut steps: Vec<_> = self.scripts.iter().map(|it| find_script(it)).collect();
+        if self.adds_scripts {
+            let between = match platform.os.starts_with("win") {
+                true => ';',
+                false => ':',
+            };
+            let script = format!("echo \"%(scripts)s{between}$PATH\"");
+            let line = Line::Script(Text::parse(&script).expect("a script that reads"));
+            steps.push(property("PATH", line, Settings::default()));
+        }
+        steps.into_iter().map(StepPlan::halting).collect()
+    }
+}
+
+/// Names of programs, each of which becomes a property.
+fn scripts(keys: &mut Keys<'_>) -> Option<Vec<String>> {
+    let scripts = keys.or("find_scripts", Vec::<String>::new())?;
+    if let Some(bad) = scripts.iter().find(|it| !is_word(it)) {
+        let what = format!("`{}` is no name of a program", bad.escape_debug());
+        keys.wrong("find_scripts", &what);
+        return None;
+    }
+    Some(scripts)
+}
+
+/// Whether it stands for itself in a script, and for nothing else in a directory.
+fn is_word(name: &str) -> bool {
+    let is_part = |it: u8| it.is_ascii_alphanumeric() || b"_.-".contains(&it);
+    !name.is_empty() && !name.starts_with(['-', '.']) && name.bytes().all(is_part)
 }
 
 impl Factory for Virtualenv {
@@ -112,17 +141,11 @@ impl Factory for Virtualenv {
         &self.sources.all
     }
 
-    fn steps(&self, _: &Platform) -> Result<Vec<StepPlan>, String> {
-        Ok(number_names(self.setup()))
+    fn steps(&self, platform: &Platform) -> Result<Vec<StepPlan>, String> {
+        let mut steps = self.setup();
+        steps.extend(self.found(platform));
+        Ok(number_names(steps))
     }
-}
-
-/// Not every slave has `virtualenv`; a Python without it has `venv`.
-fn create_script(name: &str) -> String {
-    format!(
-        "if command -v virtualenv >/dev/null 2>&1; then virtualenv {name}; \
-         else python3 -m venv {name}; fi"
-    )
 }
 
 fn property(name: &str, line: Line, settings: Settings) -> StepPlan {

@@ -267,6 +267,7 @@ impl Build {
             seen: Values::new(),
             platform: Platform::default(),
             steps: Vec::new(),
+            workdir: String::new(),
             masks: Vec::new(),
             records: Vec::new(),
             course: Course::new([]),

@@ -81,6 +81,8 @@ pub(crate) struct Build {
     /// What the slave says that it runs on, under what the configuration says.
     pub(super) platform: Platform,
     pub(super) steps: Vec<StepPlan>,
+    /// Where they work that say nothing else.
+    pub(super) workdir: String,
     /// What hides every secret that a command of this build had so far.
     pub(super) masks: Vec<Mask>,
     pub(super) records: Vec<StepRecord>,
@@ -193,6 +195,7 @@ impl Build {
             platform.os.clone_from(os);
         }
         self.steps = self.builder.factory.steps(&platform)?;
+        self.workdir = self.builder.factory.workdir(&self.stamp)?;
         self.platform = platform;
         self.course = Course::new(self.steps.iter().map(|it| it.flags));
         self.records = (0..)
@@ -213,7 +216,11 @@ impl Build {
                 logs: Vec::new(),
             })
             .collect();
-        let settings = format!("{:?} {:?}", self.steps, self.builder.env);
+        let mut settings = format!("{:?} {:?}", self.steps, self.builder.env);
+        // A build that was begun before there was a choice goes on.
+        if self.workdir != "build" {
+            settings.push_str(&self.workdir);
+        }
         let digest = Sha256::digest(settings.as_bytes());
         Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }

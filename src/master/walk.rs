@@ -557,7 +557,7 @@ impl Build {
             stamp: &self.stamp,
             changes: &self.changes,
             builder_dir: &self.builder.slavebuilddir,
-            workdir: self.builder.factory.workdir(),
+            workdir: &self.workdir,
             env: &self.builder.env,
         })
     }

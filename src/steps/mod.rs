@@ -16,12 +16,15 @@ mod bytes;
 mod checkout;
 mod compile;
 mod configure;
+mod counts;
+mod create_virtualenv;
 mod directory;
 mod download;
 mod epydoc;
 mod file_exists;
 pub(crate) mod git;
 mod hlint;
+mod junit;
 mod line;
 mod master_shell_command;
 pub(crate) mod mercurial;
@@ -34,6 +37,7 @@ mod pyflakes;
 mod pylint;
 mod read;
 mod remove_pycs;
+mod rustc;
 mod set_properties_from_env;
 mod set_property;
 mod settings;
@@ -113,8 +117,10 @@ pub(crate) const KINDS: &[StepKind] = &[
     trial::KIND,
     perl_module_test::KIND,
     subunit::KIND,
+    junit::KIND,
     tree_size::KIND,
     remove_pycs::KIND,
+    create_virtualenv::KIND,
     set_property::KIND,
     set_properties_from_env::KIND,
     master_shell_command::KIND,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::locks::LockUses;
+use crate::model::Text;
 
 use super::Git;
 use super::Line;
@@ -63,6 +64,12 @@ pub(crate) fn compile(line: Line, settings: Settings) -> StepPlan {
 
 pub(crate) fn test(line: Line, settings: Settings) -> StepPlan {
     of(&super::test::KIND, super::test::step(line, settings))
+}
+
+pub(crate) fn create_virtualenv(directory: &Text) -> StepPlan {
+    let python = Text::literal("python3");
+    let body = super::create_virtualenv::step(directory, &python, Settings::default());
+    of(&super::create_virtualenv::KIND, body)
 }
 
 pub(crate) fn set_property(step: SetProperty) -> StepPlan {

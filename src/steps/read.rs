@@ -71,6 +71,8 @@ pub(crate) fn asked(kind: &StepKind) -> Vec<Asked> {
     let nowhere = Place::new(&Source::new("", "", ""), 0..0);
     let mut keys = Keys::of_entries("", &nowhere, &[], &mut quiet);
     keys.required::<String>("type");
+    // Of recipes: they read it before there is a step.
+    keys.or("if", true);
     name(&mut keys, kind.step_name);
     flags(&mut keys, kind.flags);
     keys.optional::<When>("do_step_if");

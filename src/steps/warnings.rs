@@ -21,6 +21,8 @@ use super::StepError;
 use super::Verdict;
 use super::one_command::Judge;
 use super::read::Switch;
+use super::rustc::Found;
+use super::rustc::Rustc;
 use super::suppressions::Suppressions;
 use super::suppressions::Warning;
 use super::tally;
@@ -51,6 +53,8 @@ enum Extractor {
     WholeLine,
     /// The first three groups of the pattern are its file, its line and its text.
     Groups,
+    /// As rustc, clippy and cargo say it: the place stands on the line below.
+    Rustc,
 }
 
 /// What lies behind in a suppression file is not read.
@@ -127,7 +131,7 @@ impl Warnings {
             text: line,
         };
         let captures = match self.extractor {
-            Extractor::WholeLine => None,
+            Extractor::WholeLine | Extractor::Rustc => None,
             Extractor::Groups => self.pattern.captures(line),
         };
         let Some(captures) = captures else {
@@ -150,6 +154,18 @@ impl Warnings {
         let mut count = 0_u64;
         let mut lines = String::new();
         let mut directories: Vec<String> = Vec::new();
+        let mut rustc = Rustc::default();
+        let mut add = |found: Option<Found>| {
+            if let Some(found) = found.filter(|it| !self.suppressions.hides(it.warning())) {
+                count += 1;
+                push_line(&mut lines, &found.shown());
+            }
+        };
+        if self.extractor == Extractor::Rustc {
+            tally::said(ended, &mut |line| add(rustc.see(line)));
+            add(rustc.end());
+            return self.judged(ended, count, lines);
+        }
         tally::said(ended, &mut |line| {
             if let Some(entered) = self.directory_enter.captures(line) {
                 let dir = entered.get(1).map_or("", |it| it.as_str());
@@ -166,6 +182,10 @@ impl Warnings {
             count += 1;
             push_line(&mut lines, line);
         });
+        self.judged(ended, count, lines)
+    }
+
+    fn judged(&self, ended: &Ended<'_>, count: u64, lines: String) -> Counted {
         let too_many = self.max_count.is_some_and(|max| count > max);
         let outcome = if !ended.exit.is_success() || too_many {
             Outcome::Failure
@@ -230,8 +250,12 @@ fn extractor_of(word: Option<&str>, pattern: &Regex, keys: &mut Keys<'_>) -> Opt
         None | Some("wholeline") => Extractor::WholeLine,
         // The second is what Buildbot calls it.
         Some("groups" | "warnextractfromregexpgroups") => Extractor::Groups,
+        Some("rustc") => Extractor::Rustc,
         Some(_) => {
-            keys.wrong("warning_extractor", "expected `whole_line` or `groups`");
+            keys.wrong(
+                "warning_extractor",
+                "expected `whole_line`, `groups` or `rustc`",
+            );
             return None;
         }
     };
@@ -256,6 +280,10 @@ pub(super) struct Counted {
 }
 
 impl Counted {
+    pub(super) fn count(&self) -> u64 {
+        self.count.unsigned_abs()
+    }
+
     /// Puts the count where others look for it: the step's statistics and log,
     /// and the build's property that sums over its steps.
     pub(super) fn tell(self, cx: &mut Cx<'_>, verdict: &mut Verdict) {

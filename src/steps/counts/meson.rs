@@ -1,0 +1,57 @@
+//! `meson test`.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Counter;
+use super::Format;
+use super::Tests;
+use super::built_in;
+use super::number;
+
+pub(super) const FORMAT: Format = Format {
+    name: "meson",
+    begin: || Box::new(Meson::default()),
+};
+
+static LINE: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(r"^(Ok|Expected Fail|Fail|Unexpected Pass|Skipped|Timeout): +(\d+) *$")
+});
+
+#[derive(Default)]
+struct Meson(Option<Tests>);
+
+impl Counter for Meson {
+    fn see(&mut self, line: &str) {
+        let Some(found) = LINE.captures(line) else {
+            return;
+        };
+        let count = number(&found, 2);
+        let mut tests = Tests::default();
+        match &found[1] {
+            "Ok" | "Expected Fail" => tests.passed = count,
+            "Skipped" => tests.skipped = count,
+            _ => tests.failed = count,
+        }
+        *self.0.get_or_insert_default() += tests;
+    }
+
+    fn tests(&self) -> Option<Tests> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::counted;
+    use super::*;
+
+    #[test]
+    fn timeouts_and_unexpected_passes_are_failures() {
+        let said = "1/3 good  OK              0.02s\n\nOk:                 2   \n\
+            Expected Fail:      1   \nFail:               1   \nUnexpected Pass:    1   \n\
+            Skipped:            1   \nTimeout:            1   \n";
+        assert_eq!(counted(&FORMAT, said), Some((3, 3, 1)));
+    }
+}
