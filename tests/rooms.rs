@@ -17,6 +17,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("secrets", &["model", "syntax"]),
     // Reads its own section and values, and decides; the master's core holds it.
     ("locks", &["model", "syntax"]),
+    // Numbers in, numbers out; who asks reads the store for it.
+    ("estimate", &["model"]),
     ("process", &[]),
     // It reads its own sections, and rules about changes are expressions.
     ("schedulers", &["model", "syntax", "expr"]),
@@ -65,6 +67,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "syntax",
             // It gives conditions of steps the values that they are computed over.
             "expr",
+            // It says how long builds take, from what the store and the core know.
+            "estimate",
             "secrets",
             "process",
             // It starts slaves on other hosts.
@@ -84,7 +88,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     (
         "web",
-        &["model", "clock", "logs", "store", "config", "master"],
+        &[
+            "model", "clock", "estimate", "logs", "store", "config", "master",
+        ],
     ),
     ("client", &["model"]),
     ("scaffold", &[]),

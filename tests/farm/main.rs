@@ -12,6 +12,7 @@ mod clean_up;
 mod commands;
 mod download;
 mod durable;
+mod estimates;
 mod facts;
 mod farm;
 mod full;
