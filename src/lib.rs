@@ -12,7 +12,7 @@
 //! 7. the [`web`] shows it; [`reporters`] say who else is to hear of it.
 //!
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
-//! [`expr`] (conditions), [`locks`] (who may build while who else does),
+//! [`expr`] (conditions), [`locks`] (who may build while who else does), [`estimate`] (how long it still takes),
 //! [`process`] (children well run), [`mail`] (a letter and its relay), [`ssh`] (other hosts), [`xml`] (what some
 //! programs print), [`tls`] (a line that nobody else can read), [`cores`] (long
 //! lists, by all cores at once) and the clock;
@@ -25,6 +25,7 @@ mod client;
 mod clock;
 mod config;
 mod cores;
+mod estimate;
 mod expr;
 mod factories;
 mod locks;
@@ -87,6 +88,55 @@ impl Configuration {
             .map_err(|problems| problems.render(false))?;
         let lines = config::Difference::between(&self.0, &new.0).lines();
         Ok((lines, std::mem::replace(self, new)))
+    }
+}
+
+/// The steps of a build that is over, by name: how long each took (`None`: it was skipped), how
+/// much it said, and at which part of its time, in 255ths, each further eighth of that: for
+/// benchmarks.
+#[doc(hidden)]
+pub type Laps = Vec<(String, Option<std::time::Duration>, u64, Option<[u8; 7]>)>;
+
+/// What earlier builds say of the next one: for benchmarks.
+#[doc(hidden)]
+pub struct Foresight(estimate::History);
+
+impl Foresight {
+    /// Takes the slaves and steps of builds, the newest first.
+    #[must_use]
+    pub fn new(runs: impl IntoIterator<Item = (String, Laps)>) -> Self {
+        let lap = |(name, took, said, pace): (_, _, _, Option<_>)| model::Lap {
+            name,
+            took,
+            said,
+            pace: pace.map(model::Pace),
+        };
+        let runs = runs.into_iter().map(|(slave, laps)| model::PastRun {
+            slave: slave.into(),
+            laps: laps.into_iter().map(lap).collect(),
+        });
+        Self(estimate::History::new(runs.collect()))
+    }
+
+    /// Low, middle and high of what is left of these steps; the first may have been running and
+    /// have said something. `None` if that is not known, or overdue.
+    #[must_use]
+    pub fn left(
+        &self,
+        slave: &str,
+        steps: &[(&str, Option<(std::time::Duration, u64)>)],
+    ) -> Option<[std::time::Duration; 3]> {
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|(name, running)| estimate::StepNow {
+                name,
+                running: *running,
+            })
+            .collect();
+        match self.0.left(&slave.into(), &steps)? {
+            estimate::Left::Within(it) => Some([it.low, it.middle, it.high]),
+            estimate::Left::Overdue(_) => None,
+        }
     }
 }
 

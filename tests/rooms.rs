@@ -17,6 +17,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("secrets", &["model", "syntax"]),
     // Reads its own section and values, and decides; the master's core holds it.
     ("locks", &["model", "syntax"]),
+    // Numbers in, numbers out; who asks reads the store for it.
+    ("estimate", &["model"]),
     ("process", &[]),
     // It reads its own sections, and rules about changes are expressions.
     ("schedulers", &["model", "syntax", "expr"]),
@@ -66,6 +68,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "syntax",
             // It gives conditions of steps the values that they are computed over.
             "expr",
+            // It says how long builds take, from what the store and the core know.
+            "estimate",
             "secrets",
             "process",
             // It starts slaves on other hosts.
@@ -87,7 +91,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "web",
         // Of changes the hooks only: what knocks is handed on as it came.
         &[
-            "model", "clock", "logs", "store", "config", "changes", "master",
+            "model", "clock", "estimate", "logs", "store", "config", "changes", "master",
         ],
     ),
     ("client", &["model"]),

@@ -58,11 +58,15 @@ fn row(build: &BuildView) -> Vec<String> {
             .map_or(text.len(), |(at, _)| at);
         &text[..end]
     });
+    let mut took = elapsed(build.elapsed_secs);
+    if let Some(left) = &build.left {
+        took = format!("{took}, {left}");
+    }
     vec![
         build.key(),
         word(build.outcome).to_owned(),
         build.started.clone().unwrap_or_default(),
-        elapsed(build.elapsed_secs),
+        took,
         revision.to_owned(),
         build.slave.clone(),
         build.reason.lines().next().unwrap_or_default().to_owned(),
@@ -87,6 +91,11 @@ mod tests {
             "hello-linux/7 | failure | 2026-03-01T12:00:00+01:00 | 1 min 02 s | 0123456789ab \
              | linux-1 | scheduler"
         );
+        let running = BuildView {
+            left: Some("about 4 min left (3–6 min)".into()),
+            ..build
+        };
+        assert_eq!(row(&running)[3], "1 min 02 s, about 4 min left (3–6 min)");
     }
 
     #[test]

@@ -116,7 +116,13 @@ async fn a_request(args: &ExplainRequestArgs) -> Done {
     }
     match (text("state"), text("why")) {
         ("waiting", "") => println!("it waits; why is not known"),
-        ("waiting", why) => println!("it waits: {why}"),
+        ("waiting", why) => {
+            println!("it waits: {why}");
+            match text("expected") {
+                "" => {}
+                expected => println!("{expected}"),
+            }
+        }
         ("complete", _) => println!("it is complete: {}", text("outcome")),
         (state, _) => println!("it is {state}"),
     }

@@ -110,6 +110,9 @@ pub(crate) struct BuildView {
     pub(crate) elapsed_secs: Option<f64>,
     #[serde(default)]
     pub(crate) text: Vec<String>,
+    /// How long it still takes, in words.
+    #[serde(default)]
+    pub(crate) left: Option<String>,
     #[serde(default)]
     pub(crate) steps: Vec<StepView>,
 }

@@ -55,6 +55,7 @@ pub(super) struct BuilderKeys {
     pub(super) next_build: RequestOrder,
     pub(super) next_slave: SlaveOrder,
     pub(super) locks: LockUses,
+    pub(super) use_progress: bool,
     pub(super) horizons: OwnHorizons,
     pub(super) properties: Properties,
     pub(super) env: BTreeMap<String, Option<Text>>,
@@ -335,6 +336,7 @@ pub(super) fn read_keys(keys: &mut Keys<'_>) -> Option<BuilderKeys> {
     let next_build = keys.or("next_build", RequestOrder::default());
     let next_slave = keys.or("next_slave", SlaveOrder::default());
     let locks = keys.or("locks", LockUses::default());
+    let use_progress = keys.or("use_progress", true);
     let horizons = horizons::read(keys);
     let properties = master::properties(keys, "Builder");
     let env = crate::steps::read_env(keys, "env");
@@ -348,6 +350,7 @@ pub(super) fn read_keys(keys: &mut Keys<'_>) -> Option<BuilderKeys> {
         next_build: next_build?,
         next_slave: next_slave?,
         locks: locks?,
+        use_progress: use_progress?,
         horizons: horizons?,
         properties: properties?,
         env: env?,

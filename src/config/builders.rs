@@ -524,6 +524,7 @@ pub(super) fn read(
             next_build: keys.next_build,
             next_slave: keys.next_slave,
             locks: keys.locks,
+            use_progress: keys.use_progress,
             horizons,
             origin: draft.origin.clone(),
         };

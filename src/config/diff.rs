@@ -376,6 +376,7 @@ fn builder(old: &BuilderPlan, new: &BuilderPlan) -> Vec<&'static str> {
         next_build,
         next_slave,
         locks,
+        use_progress,
         horizons,
         origin: _,
     } = old;
@@ -394,6 +395,7 @@ fn builder(old: &BuilderPlan, new: &BuilderPlan) -> Vec<&'static str> {
         ("next_build", *next_build != new.next_build),
         ("next_slave", *next_slave != new.next_slave),
         ("locks", *locks != new.locks),
+        ("use_progress", *use_progress != new.use_progress),
         ("horizons", *horizons != new.horizons),
     ])
 }

@@ -253,6 +253,8 @@ pub(crate) struct BuilderPlan {
     pub(crate) next_slave: SlaveOrder,
     /// Held for all of a build.
     pub(crate) locks: LockUses,
+    /// Whether it is said how long its builds still take.
+    pub(crate) use_progress: bool,
     pub(crate) horizons: Horizons,
     pub(crate) origin: Origin,
 }

@@ -347,6 +347,9 @@ fn builder(plan: &Plan, it: &BuilderPlan) -> Item {
         it.next_slave.0.as_ref().map(|it| it.as_str().to_owned()),
     );
     item.locks(&it.locks);
+    if !it.use_progress {
+        item.key("use_progress", false);
+    }
     item.properties(&it.properties);
     if !it.env.is_empty() {
         // What they are set to may be secret.

@@ -17,6 +17,7 @@ use crate::master::build::{Build, WRITE_PAUSE};
 use crate::master::core::{Assignment, Event, Ticket};
 use crate::master::course::Course;
 use crate::master::crew::{Crew, Live};
+use crate::master::growth::Growth;
 use crate::master::lock_walk::Holds;
 use crate::master::properties::merged_stamp;
 use crate::model::BuildId;
@@ -271,6 +272,7 @@ impl Build {
             masks: Vec::new(),
             records: Vec::new(),
             course: Course::new([]),
+            growth: Growth::default(),
             stop: stop_heard,
             left: left_heard,
             stopped: false,

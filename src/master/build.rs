@@ -25,6 +25,7 @@ use crate::master::command;
 use crate::master::core::Ticket;
 use crate::master::course::Course;
 use crate::master::crew::Crew;
+use crate::master::growth::Growth;
 use crate::master::lock_walk::Holds;
 use crate::master::properties::{Beginning, at_beginning};
 use crate::master::slaves::Session;
@@ -38,6 +39,7 @@ use crate::model::CommandId;
 use crate::model::Mask;
 use crate::model::Outcome;
 use crate::model::Platform;
+use crate::model::Progress;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
@@ -87,6 +89,8 @@ pub(crate) struct Build {
     pub(super) masks: Vec<Mask>,
     pub(super) records: Vec<StepRecord>,
     pub(super) course: Course,
+    /// Of the log of the step that runs.
+    pub(super) growth: Growth,
     pub(super) stop: watch::Receiver<Option<String>>,
     /// Hears why the slave will not be heard of again.
     pub(super) left: watch::Receiver<Option<String>>,
@@ -213,6 +217,10 @@ impl Build {
                 hidden: false,
                 usage: None,
                 ended: None,
+                progress: Progress {
+                    counts: step.use_progress && self.builder.use_progress,
+                    ..Progress::default()
+                },
                 logs: Vec::new(),
             })
             .collect();
@@ -322,6 +330,7 @@ impl Build {
             });
         }
         self.flush().await;
+        self.crew.histories.forget(&self.key.builder);
         // A command that was given up must not run on beside the build that comes next.
         let open = self.crew.live().remove(&self.key).and_then(|it| it.open);
         if let Some(id) = open

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::logs::append::LogFile;
 use crate::logs::disk;
 use crate::master::crew::Crew;
+use crate::master::growth::Growth;
 use crate::master::receive::{KeepError, Receiver, SettleError};
 use crate::master::side_logs::SideLogs;
 use crate::master::slaves::{News, Session};
@@ -61,6 +62,8 @@ pub(crate) struct CommandLine<'a> {
     pub(crate) stop: Option<watch::Receiver<Option<String>>>,
     /// Hears why the slave will not be heard of again.
     pub(crate) left: watch::Receiver<Option<String>>,
+    /// Takes in how its step's `stdio` grows.
+    pub(super) growth: &'a mut Growth,
     /// Its logs besides `stdio`.
     pub(crate) side: SideLogs<'a>,
     /// What it sends, on the way to its place.
@@ -254,7 +257,10 @@ impl CommandLine<'_> {
                         }
                         "stdio" => {
                             let mut patience = Patience::new(self.crew, self.key);
-                            keep(log, start.saturating_add(offset), &bytes, &mut patience).await
+                            let place = start.saturating_add(offset);
+                            let is_kept = keep(log, place, &bytes, &mut patience).await;
+                            self.growth.look(log.len());
+                            is_kept
                         }
                         _ => self.side.keep(&name, offset, &bytes).await,
                     };
@@ -593,6 +599,7 @@ mod tests {
     use crate::model::BuildId;
     use crate::model::Command;
     use crate::model::FileCommand;
+    use crate::model::Progress;
     use crate::model::Shell;
     use crate::model::ShellLine;
     use crate::model::StepRecord;
@@ -656,6 +663,7 @@ mod tests {
             hidden: false,
             usage: None,
             ended: None,
+            progress: Progress::default(),
             logs: vec![],
         };
         let side = SideLogs::new(&crew, &key, BuildId(1), &mut step, Vec::new());
@@ -677,6 +685,7 @@ mod tests {
             command: WireCommand::from(&Command::Shell(shell)),
             masks: &masks,
             left: watch::channel(None).1,
+            growth: &mut Growth::default(),
             stop: None,
         };
         for (cause, expected) in [

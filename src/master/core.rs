@@ -5,6 +5,8 @@
 
 #[path = "core_downtimes.rs"]
 mod downtimes;
+#[path = "core_line.rs"]
+mod line;
 #[path = "core_locks.rs"]
 mod lines;
 #[path = "core_shutdown.rs"]
@@ -19,6 +21,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use self::downtimes::Down;
+pub(crate) use self::line::Lineup;
+#[cfg(test)]
+pub(crate) use self::line::Place;
 use self::lines::Lines;
 use crate::config::{BuilderOrder, BuilderPlan, MergeRequests, Plan, Rank};
 use crate::config::{RequestOrder, SlaveOrder, SlavePlan};
@@ -149,6 +154,14 @@ pub(crate) struct Core {
     /// Rules that could not be computed: each is told once.
     troubles: BTreeSet<String>,
     untold: Vec<String>,
+}
+
+/// Why a request waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reason {
+    pub(crate) text: String,
+    /// The builds that it waits for, as far as there are any.
+    pub(crate) builds: Vec<BuildKey>,
 }
 
 /// Requests of one builder, oldest first.
@@ -365,7 +378,7 @@ impl Core {
     }
 
     /// For each request that waits: why.
-    pub(crate) fn why_waiting(&self) -> BTreeMap<RequestId, String> {
+    pub(crate) fn reasons(&self) -> BTreeMap<RequestId, Reason> {
         let mut reasons = BTreeMap::new();
         let mut troubles = Vec::new();
         let turns = self.turns(&mut troubles);
@@ -375,7 +388,7 @@ impl Core {
             let held_back = self.held_back(queue);
             let queue = match &held_back {
                 Some((open, why, held)) => {
-                    reasons.extend(held.iter().map(|it| (it.id, why.clone())));
+                    reasons.extend(held.iter().map(|it| (it.id, why.clone().into())));
                     open
                 }
                 None => queue,
@@ -395,25 +408,27 @@ impl Core {
                 Some(known) => choose_request(&known.plan, queue, &mut troubles),
                 None => queue.values().next(),
             };
-            let mut reason = match (chosen, head) {
+            let mut builds = Vec::new();
+            let mut text = match (chosen, head) {
                 (Ok(_), None) => "next_build takes no request for now".into(),
                 (Ok(slave), Some(_)) => self.explain_wake(slave),
-                (Err(wait), _) => self.explain(builder, &wait),
+                (Err(wait), _) => self.explain(builder, &wait, &mut builds),
             };
             let head = head.map(|it| it.id);
             for trouble in &troubles {
-                reason.push_str("; ");
-                reason.push_str(trouble);
+                text.push_str("; ");
+                text.push_str(trouble);
             }
+            let reason = Reason { text, builds };
             for request in queue.values() {
                 let why = match head {
                     Some(head) if head != request.id => {
-                        format!("waits behind request {head} of this builder")
+                        format!("waits behind request {head} of this builder").into()
                     }
                     _ => reason.clone(),
                 };
                 let why = match self.waits_for.get(&request.id) {
-                    Some(slave) => self.explain_wake(slave),
+                    Some(slave) => self.explain_wake(slave).into(),
                     None => why,
                 };
                 reasons.insert(request.id, why);
@@ -422,7 +437,12 @@ impl Core {
         reasons
     }
 
-    fn explain(&self, builder: &BuilderName, wait: &Wait<'_>) -> String {
+    fn explain(
+        &self,
+        builder: &BuilderName,
+        wait: &Wait<'_>,
+        builds: &mut Vec<BuildKey>,
+    ) -> String {
         let names = |all: &[&SlaveName]| {
             let all: Vec<&str> = all.iter().map(|it| it.as_str()).collect();
             all.join(", ")
@@ -433,19 +453,24 @@ impl Core {
                 format!("prioritize_builders leaves builder {builder} out for now")
             }
             Wait::RefusedSlaves(all) => format!("next_slave takes none of {}", names(all)),
-            Wait::Locked(_, busy) => format!("waits for {}", self.explain_lock(busy)),
+            Wait::Locked(_, busy) => format!("waits for {}", self.explain_lock(busy, builds)),
             Wait::NoSlave => {
                 let all = self.builders[builder].plan.slaves.iter();
                 let reasons = all.filter_map(|it| Some((it, self.can_build(builder, it).err()?)));
                 let reasons: Vec<String> = reasons
-                    .map(|(slave, unable)| self.explain_slave(slave, &unable))
+                    .map(|(slave, unable)| self.explain_slave(slave, &unable, builds))
                     .collect();
                 reasons.join("; ")
             }
         }
     }
 
-    fn explain_slave(&self, slave: &SlaveName, unable: &Unable<'_>) -> String {
+    fn explain_slave(
+        &self,
+        slave: &SlaveName,
+        unable: &Unable<'_>,
+        builds: &mut Vec<BuildKey>,
+    ) -> String {
         match unable {
             Unable::NotConnected => match self.phases.get(slave) {
                 Some(phase) => format!("slave {slave} {phase}"),
@@ -462,11 +487,17 @@ impl Core {
             }
             Unable::Building(ticket, running) => {
                 let mut why = match &running.key {
-                    Some(key) => format!("slave {slave} is building {key}"),
+                    Some(key) => {
+                        builds.push(key.clone());
+                        format!("slave {slave} is building {key}")
+                    }
                     None => format!("slave {slave} is starting a build of {}", running.builder),
                 };
                 if let Some(busy) = self.locks.waits_for(Owner(ticket.0)) {
-                    why.push_str(&format!(", which waits for {}", self.explain_lock(&busy)));
+                    why.push_str(&format!(
+                        ", which waits for {}",
+                        self.explain_lock(&busy, builds)
+                    ));
                 }
                 why
             }
@@ -770,6 +801,15 @@ impl Core {
                 running: running + promised,
                 last_used,
             }),
+        }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            builds: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{Core, Ticket, Wait};
 use crate::config::BuilderPlan;
 use crate::locks::{Busy, Claim, LockHeld, LockKind, LockUser, Owner};
 use crate::master::lock_view::{LockUserView, LockView};
+use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::LockUse;
 use crate::model::SlaveName;
@@ -125,6 +126,11 @@ impl Core {
         self.lines.insert(builder.name.clone(), line);
     }
 
+    /// Whether the builder stands in line for the locks of its next build.
+    pub(super) fn is_in_line(&self, builder: &BuilderName) -> bool {
+        self.lines.get(builder).is_some_and(|it| it.is_present)
+    }
+
     /// Takes those out of the line who were not found waiting for a lock in this round: they
     /// wait for something else now, which may itself wait for their locks. `true` if there was one.
     pub(super) fn step_aside(&mut self) -> bool {
@@ -177,11 +183,14 @@ impl Core {
     }
 
     /// The lock, and who has it.
-    pub(super) fn explain_lock(&self, busy: &Busy) -> String {
+    pub(super) fn explain_lock(&self, busy: &Busy, builds: &mut Vec<BuildKey>) -> String {
         let holders = busy.holders.iter().map(|it| {
             let running = self.running.get(&Ticket(it.0));
             match running.map(|it| (&it.key, &it.builder)) {
-                Some((Some(key), _)) => key.to_string(),
+                Some((Some(key), _)) => {
+                    builds.push(key.clone());
+                    key.to_string()
+                }
                 Some((None, builder)) => format!("a build of {builder}"),
                 None => "a build that ends".into(),
             }

@@ -6,6 +6,14 @@ use crate::config::plan_of;
 use crate::expr::names;
 use crate::model::{BuildsetId, ChangeId, Properties, SourceStamp, Timestamp};
 
+impl Core {
+    /// Why what waits does so, in words.
+    pub(super) fn why_waiting(&self) -> BTreeMap<RequestId, String> {
+        let reasons = self.reasons().into_iter();
+        reasons.map(|(id, it)| (id, it.text)).collect()
+    }
+}
+
 pub(in crate::master) fn plan(builders: &[(&str, &[&str])], max_builds: Option<u32>) -> Arc<Plan> {
     let mut slaves: Vec<&str> = builders.iter().flat_map(|it| it.1).copied().collect();
     slaves.sort_unstable();
@@ -23,6 +31,21 @@ pub(in crate::master) fn plan(builders: &[(&str, &[&str])], max_builds: Option<u
         ));
     }
     Arc::new(plan_of(&text))
+}
+
+#[test]
+fn who_waits_for_a_build_is_told_which() {
+    let mut core = Core::new(plan(&[("a", &["s1"])], None), 0);
+    attached(&mut core, "s1");
+    core.handle(Event::RequestsAdded(vec![request(1, "a", &[])]));
+    let key = BuildKey {
+        builder: "a".into(),
+        number: 7,
+    };
+    let (ticket, expected) = (Ticket(1), key.clone());
+    core.handle(Event::BuildBegun { ticket, key });
+    core.handle(Event::RequestsAdded(vec![request(2, "a", &[])]));
+    assert_eq!(core.reasons()[&RequestId(2)].builds, [expected]);
 }
 
 pub(in crate::master) fn request(id: i64, builder: &str, changes: &[i64]) -> RequestRecord {

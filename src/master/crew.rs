@@ -15,11 +15,13 @@ use tracing::error;
 use crate::config::Plan;
 use crate::master::absences::Absences;
 use crate::master::core::Event;
+use crate::master::core::Lineup;
 use crate::master::core::Ticket;
 use crate::master::fleet::Fleet;
 use crate::master::handle::SourceView;
 use crate::master::holding::{Returns, Turn, line};
 use crate::master::lock_view::LockView;
+use crate::master::outlook::Histories;
 use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
 use crate::master::shutdown::{CleanShutdown, Wish};
@@ -30,7 +32,6 @@ use crate::model::BuildKey;
 use crate::model::CommandId;
 use crate::model::ConfigId;
 use crate::model::LockUse;
-use crate::model::RequestId;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
@@ -40,10 +41,10 @@ use crate::wire::CommandState;
 /// What is said to the core's loop.
 pub(crate) enum ToCore {
     Event(Event),
-    /// Answers why each waiting request waits.
-    Why(oneshot::Sender<BTreeMap<RequestId, String>>),
     /// Answers who has which lock.
     Locks(oneshot::Sender<Vec<LockView>>),
+    /// Answers why each waiting request waits, what is built, and what stands in line.
+    Lineup(oneshot::Sender<Lineup>),
     /// Puts a build in line for locks.
     Lock {
         ticket: Ticket,
@@ -94,6 +95,8 @@ pub(crate) struct Crew {
     pub(crate) status: broadcast::Sender<Arc<Status>>,
     /// Disks that do not take what is to be written.
     pub(crate) troubles: Arc<Troubles>,
+    /// What estimates go by.
+    pub(super) histories: Histories,
     /// Marked when a change was stored: schedulers wake and read.
     pub(crate) changes: watch::Sender<()>,
     /// Marked when a buildset was made or may have ended, and when a configuration came into
@@ -153,6 +156,7 @@ impl Crew {
             absences: it.absences,
             troubles: Troubles::new(status.clone()),
             status,
+            histories: Histories::default(),
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),
             stop: it.stop,
@@ -320,10 +324,10 @@ impl Crew {
         told.await.unwrap_or(false)
     }
 
-    /// Asks the core why requests wait.
-    pub(crate) async fn why_waiting(&self) -> BTreeMap<RequestId, String> {
+    /// Asks the core why requests wait, what is built, and what stands in line.
+    pub(super) async fn lineup(&self) -> Lineup {
         let (tell, told) = oneshot::channel();
-        drop(self.core.send(ToCore::Why(tell)).await);
+        drop(self.core.send(ToCore::Lineup(tell)).await);
         told.await.unwrap_or_default()
     }
 

@@ -84,7 +84,7 @@ pub(crate) async fn run(
                     let _ = tell.send(core.shutdown().is_some() != was);
                 }
                 // Who asked may have gone away.
-                Some(ToCore::Why(tell)) => drop(tell.send(core.why_waiting())),
+                Some(ToCore::Lineup(tell)) => drop(tell.send(core.lineup())),
                 Some(ToCore::Locks(tell)) => drop(tell.send(core.lock_views())),
                 None => return,
             },

@@ -17,6 +17,7 @@ use crate::master::absences::Missing;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::lock_view::LockView;
+use crate::master::outlook::{self, Outlook};
 use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
@@ -36,6 +37,7 @@ use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::Timestamp;
 use crate::schedulers::Zone;
+use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::StoreHandle;
 use crate::wire::SlaveFacts;
@@ -275,10 +277,15 @@ impl MasterHandle {
             .collect()
     }
 
-    /// For each waiting request, why it waits: `slave linux-1 is building hello/12`,
-    /// `slave linux-1 is not connected`.
-    pub(crate) async fn why_waiting(&self) -> BTreeMap<RequestId, String> {
-        self.crew.why_waiting().await
+    /// How long what runs still takes; for each request that waits, when it is built and why it
+    /// waits: `slave linux-1 is building hello/12`, `slave linux-1 is not connected`.
+    pub(crate) async fn outlook(&self) -> Result<Outlook, StoreError> {
+        let lineup = self.crew.lineup().await;
+        let crew = Arc::clone(&self.crew);
+        let read = move |verbs: &mut dyn Store| {
+            outlook::read(verbs, &crew.histories, lineup, &crew.dir, clock::now())
+        };
+        self.crew.store.read(read).await
     }
 
     /// Every lock, with who has it and who waits for it.

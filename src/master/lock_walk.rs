@@ -5,6 +5,7 @@
 use tokio::sync::mpsc;
 use tracing::info;
 
+use crate::clock;
 use crate::locks::LockUses;
 use crate::master::build::Build;
 use crate::master::core::Core;
@@ -64,10 +65,9 @@ impl Build {
                 self.holds.step = Some(held);
                 self.put_locks();
                 let text = self.with_cx(index, |cx| run.running_text(cx));
-                if self.records[index].text != text {
-                    self.records[index].text = text;
-                    self.put_step(index);
-                }
+                self.records[index].text = text;
+                self.records[index].progress.began = Some(clock::now());
+                self.put_step(index);
                 Ok(())
             }
             Waited::Stopped(reason) => {

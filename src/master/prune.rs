@@ -164,8 +164,8 @@ mod tests {
     use crate::config;
     use crate::master::crew::Beginnings;
     use crate::model::{
-        BuilderName, ChangeId, LogRecord, NewBuildset, NewChange, Outcome, Properties, SourceStamp,
-        StepRecord, Timestamp,
+        BuilderName, ChangeId, LogRecord, NewBuildset, NewChange, Outcome, Progress, Properties,
+        SourceStamp, StepRecord, Timestamp,
     };
     use crate::store::{BuildEnd, NewBuild, StoreHandle};
 
@@ -237,6 +237,7 @@ mod tests {
                     hidden: false,
                     usage: None,
                     ended: None,
+                    progress: Progress::default(),
                     logs: vec![LogRecord {
                         name: "stdio".into(),
                         file: format!("a-s/{number}-log"),

@@ -133,7 +133,8 @@ impl Bench {
     }
 
     async fn why(&self, request: RequestId) -> Option<String> {
-        self.handle.why_waiting().await.remove(&request)
+        let outlook = self.handle.outlook().await.expect("readable");
+        outlook.why(request).map(str::to_owned)
     }
 
     async fn configs(&self) -> Vec<Vec<String>> {

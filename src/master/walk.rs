@@ -15,6 +15,7 @@ use crate::logs::append::LogFile;
 use crate::logs::disk;
 use crate::master::build::{Build, STOPPED};
 use crate::master::command::{CommandLine, Finish};
+use crate::master::growth::Growth;
 use crate::master::output::{LogSlice, Silent};
 use crate::master::receive::{Receiver, SettleError};
 use crate::master::seen::{self, Around};
@@ -75,6 +76,7 @@ impl Build {
         let plan = self.steps[index].clone();
         let mut run = plan.body.begin();
         self.look_round(index);
+        self.growth = Growth::default();
         if earlier.is_none() {
             let wanted = plan
                 .do_step_if
@@ -109,8 +111,11 @@ impl Build {
     fn start_step(&mut self, index: usize, run: &dyn Run) {
         let text = self.with_cx(index, |cx| run.running_text(cx));
         let file = self.log_file(index, "stdio");
+        let has_locks = !self.steps[index].locks.is_empty();
         let record = &mut self.records[index];
         record.started = Some(clock::now());
+        // How long it waits for its locks is not part of how long it takes.
+        record.progress.began = record.started.filter(|_| !has_locks);
         record.text = text;
         record.logs = vec![LogRecord {
             name: "stdio".into(),
@@ -197,6 +202,10 @@ impl Build {
                 }
             }
         };
+        if earlier.is_empty() {
+            self.growth = Growth::begin();
+        }
+        self.growth.look(log.len());
         let mut earlier = earlier.into_iter();
         let mut last: Option<(Exit, LogSlice)> = None;
         // What earlier commands took is counted as they are shown again.
@@ -275,6 +284,7 @@ impl Build {
             };
             if let Some(exit) = exit {
                 let (ended, end) = (exit.clone(), log.len());
+                self.growth.look(end);
                 self.due(move |verbs| verbs.finish_command(build, row, &ended, end));
                 if let Some(mut verdict) = self.judge_cut(index, run, &exit) {
                     if matches!(
@@ -331,6 +341,7 @@ impl Build {
                             Some(self.stop.clone())
                         },
                         left: self.left.clone(),
+                        growth: &mut self.growth,
                         content,
                         side: SideLogs::new(
                             &self.crew,
@@ -603,7 +614,12 @@ impl Build {
             self.records[index].logs.push(log);
         }
         let record = &mut self.records[index];
-        record.finished = Some(clock::now());
+        let now = clock::now();
+        record.finished = Some(now);
+        if let Some(began) = record.progress.began {
+            record.progress.said = self.growth.length();
+            record.progress.pace = self.growth.pace(now.since(began));
+        }
         record.outcome = Some(verdict.outcome);
         record.text = verdict.text;
         record.build_text = verdict.build_text;

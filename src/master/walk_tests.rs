@@ -136,3 +136,35 @@ async fn a_step_that_does_not_exist_or_comes_later_is_a_mistake_of_the_file() {
         .await
         .expect("good");
 }
+
+#[tokio::test]
+async fn a_step_leaves_behind_what_estimates_go_by() {
+    let steps = r#"[{"type": "shell", "name": "aside", "command": "x", "use_progress": false}, {"type": "shell", "name": "locked", "command": "y", "locks": "db exclusive"}]"#;
+    let bench = Bench::new(&format!("{}[lock:db]\n", farm(steps))).await;
+    let mut slave = bench.attach("s1").await;
+    force_on(&bench, "main").await;
+    work(&mut slave, 3).await;
+
+    let build = bench.ended("a-s1", 0).await.id;
+    let steps = bench.crew().store.read(move |verbs| verbs.steps(build));
+    let steps = steps.await.expect("readable");
+
+    let counts: Vec<_> = steps.iter().map(|it| it.progress.counts).collect();
+    assert_eq!(counts, [true, false, true]);
+    for step in &steps {
+        assert!(step.progress.began >= step.started, "{}", step.name);
+    }
+    let builder = crate::model::BuilderName::from("a-s1");
+    let runs = bench.crew().store.read(move |it| it.past_runs(&builder, 9));
+    let laps = &runs.await.expect("readable")[0].laps;
+    let names: Vec<_> = laps.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["shell", "locked"]);
+
+    let whole = farm("[]").replace("commands = echo begin", "commands = y\nuse_progress = no");
+    bench.reload(&whole).await.expect("good");
+    force_on(&bench, "main").await;
+    work(&mut slave, 1).await;
+    let build = bench.ended("a-s1", 1).await.id;
+    let steps = bench.crew().store.read(move |verbs| verbs.steps(build));
+    assert!(!steps.await.expect("readable")[0].progress.counts);
+}

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    BuildId, BuilderName, BuildsetId, ConfigId, Exit, Outcome, Properties, RequestId, SlaveName,
-    SourceStamp, Timestamp, Usage,
+    BuildId, BuilderName, BuildsetId, ConfigId, Exit, Outcome, Progress, Properties, RequestId,
+    SlaveName, SourceStamp, Timestamp, Usage,
 };
 
 /// A build as people name it: `BUILDER/NUMBER`.
@@ -83,6 +83,8 @@ pub(crate) struct StepRecord {
     pub(crate) usage: Option<Usage>,
     /// What made its last command end, in words, if that was not plainly its success.
     pub(crate) ended: Option<String>,
+    /// What it tells of the next step of its name.
+    pub(crate) progress: Progress,
     pub(crate) logs: Vec<LogRecord>,
 }
 

@@ -188,6 +188,8 @@ pub(crate) struct StepPlan {
     /// `false` skips the step.
     pub(crate) do_step_if: Option<Condition>,
     pub(crate) hide_step_if: Option<Condition>,
+    /// Whether its time is part of what a build is expected to take.
+    pub(crate) use_progress: bool,
     /// Held while it runs.
     pub(crate) locks: LockUses,
     pub(crate) body: Arc<dyn Step>,

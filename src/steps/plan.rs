@@ -21,6 +21,7 @@ fn of(kind: &StepKind, body: impl Step + 'static) -> StepPlan {
         flags: kind.flags,
         do_step_if: None,
         hide_step_if: None,
+        use_progress: true,
         locks: LockUses::default(),
         body: Arc::new(body),
         references: Vec::new(),

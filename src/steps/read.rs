@@ -50,6 +50,7 @@ pub(crate) fn read(mut keys: Keys<'_>, earlier: Option<&[String]>) -> Option<Ste
     let flags = flags(&mut keys, kind.flags);
     let do_step_if = when(&mut keys, "do_step_if", &STEP, earlier);
     let hide_step_if = when(&mut keys, "hide_step_if", &HIDE_STEP, earlier);
+    let use_progress = keys.or("use_progress", true);
     let locks = keys.or("locks", LockUses::default());
     let body = (kind.read)(&mut keys);
     let references = keys.references();
@@ -59,6 +60,7 @@ pub(crate) fn read(mut keys: Keys<'_>, earlier: Option<&[String]>) -> Option<Ste
         flags: flags?,
         do_step_if: do_step_if?,
         hide_step_if: hide_step_if?,
+        use_progress: use_progress?,
         locks: locks?,
         body: body?,
         references,
@@ -77,6 +79,7 @@ pub(crate) fn asked(kind: &StepKind) -> Vec<Asked> {
     flags(&mut keys, kind.flags);
     keys.optional::<When>("do_step_if");
     keys.optional::<When>("hide_step_if");
+    keys.or("use_progress", true);
     keys.optional::<LockUses>("locks");
     (kind.read)(&mut keys);
     keys.asked()

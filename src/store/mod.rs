@@ -25,6 +25,7 @@ use crate::model::LockUse;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
+use crate::model::PastRun;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
@@ -227,8 +228,9 @@ pub(crate) trait Store {
     fn known_builders(&mut self) -> Result<Vec<BuilderName>>;
     /// The name of this store, made with it: ids are unique in it.
     fn identity(&mut self) -> Result<String>;
-    /// How long the builder's last successful build took, in seconds.
-    fn expected_secs(&mut self, builder: &BuilderName) -> Result<Option<f64>>;
+    /// The newest builds of a builder that went through all of their steps, and well, the
+    /// newest first.
+    fn past_runs(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<PastRun>>;
 }
 
 /// What is needed to begin a build.

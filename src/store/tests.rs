@@ -13,7 +13,10 @@ use crate::model::LogRecord;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
+use crate::model::Pace;
+use crate::model::PastRun;
 use crate::model::Patch;
+use crate::model::Progress;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SchedulerName;
@@ -96,6 +99,7 @@ fn step(number: u32) -> StepRecord {
         hidden: false,
         usage: None,
         ended: None,
+        progress: Progress::default(),
         logs: vec![],
     }
 }
@@ -163,6 +167,79 @@ async fn a_failing_job_is_undone_and_its_neighbours_stand() {
             .collect::<Vec<_>>(),
         ["kept"]
     );
+}
+
+#[tokio::test]
+async fn the_steps_of_builds_that_went_well_are_read_back_as_laps() {
+    let (_dir, store) = open();
+    let builder = BuilderName::from("a");
+    let at = |secs| Some(Timestamp::from_secs(secs));
+    let done = |number, outcome| StepRecord {
+        started: at(10),
+        finished: at(40),
+        outcome: Some(outcome),
+        ..step(number)
+    };
+    let plain = done(0, Outcome::Success);
+    let mut locked = done(1, Outcome::Warnings);
+    locked.progress = Progress {
+        began: at(35),
+        said: 700,
+        pace: Some(Pace([1, 2, 3, 4, 5, 6, 255])),
+        ..Progress::default()
+    };
+    let mut uncounted = done(2, Outcome::Success);
+    uncounted.progress.counts = false;
+    let skipped = done(3, Outcome::Skipped);
+    let good = vec![plain.clone(), locked.clone(), uncounted, skipped];
+    // One that ended before its last step, one that failed, and one that runs.
+    let halted = vec![plain.clone(), step(1)];
+    for (steps, outcome) in [
+        (good.clone(), Some(Outcome::Warnings)),
+        (halted, Some(Outcome::Success)),
+        (vec![plain.clone()], Some(Outcome::Failure)),
+        (vec![plain], Some(Outcome::Success)),
+        (good.clone(), None),
+    ] {
+        write(&store, move |verbs| {
+            let (_, requests) = verbs.add_buildset(&wanted(&["a"]), NOW)?;
+            let build = verbs.start_build(&start("a", &requests), NOW)?;
+            let build = build.expect("claimed").id;
+            for step in &steps {
+                verbs.put_step(build, step)?;
+            }
+            match outcome {
+                Some(outcome) => verbs.finish_build(build, &end(outcome), NOW).map(drop),
+                None => Ok(()),
+            }
+        })
+        .await;
+    }
+
+    let runs = store.read(move |verbs| {
+        let running = verbs.build(&builder, -1)?.expect("it runs");
+        assert_eq!(verbs.steps(running.id)?, good);
+        Ok((verbs.past_runs(&builder, 9)?, verbs.past_runs(&builder, 1)?))
+    });
+    let (runs, newest) = runs.await.expect("readable");
+
+    let laps = |run: &PastRun| {
+        let laps = run.laps.iter();
+        let laps = laps.map(|it| (it.name.clone(), it.took.map(|it| it.as_secs()), it.said));
+        laps.collect::<Vec<_>>()
+    };
+    assert_eq!(runs.len(), 2);
+    assert_eq!(laps(&runs[0]), [("step 0".into(), Some(30), 0)]);
+    assert_eq!(
+        laps(&runs[1]),
+        [
+            ("step 0".into(), Some(30), 0),
+            ("step 1".into(), Some(5), 700),
+            ("step 3".into(), None, 0)
+        ]
+    );
+    assert_eq!(runs[1].laps[1].pace, locked.progress.pace);
+    assert_eq!(newest, runs[..1]);
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `GET /api/status` | what runs and waits, in a few numbers; builders, slaves and sources |
 //! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last` |
-//! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps |
+//! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps; what is `left` of one that runs |
 //! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
 //! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
-//! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits |
+//! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
@@ -30,6 +30,7 @@ use serde_json::json;
 
 use crate::clock;
 use crate::config::Action;
+use crate::master::outlook::Outlook;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::ConfigId;
@@ -40,6 +41,7 @@ use crate::model::StepRecord;
 use crate::model::Timestamp;
 
 use super::actions;
+use super::app::App;
 use super::app::Shared;
 use super::build;
 use super::builder;
@@ -84,6 +86,8 @@ struct BuildDocument {
     text: Vec<String>,
     requests: Vec<RequestId>,
     config: Option<ConfigId>,
+    /// How long it still takes, in words, as far as anybody knows.
+    left: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<StepDocument>>,
 }
@@ -111,10 +115,12 @@ struct RequestDocument {
     reason: String,
     builds: Vec<i64>,
     why: Option<String>,
+    /// When it is built, in words, as far as anybody knows.
+    expected: Option<String>,
 }
 
 impl BuildDocument {
-    fn new(build: &BuildRecord, now: Timestamp) -> Self {
+    fn new(build: &BuildRecord, outlook: &Outlook, now: Timestamp) -> Self {
         Self {
             builder: build.key.builder.to_string(),
             number: build.key.number,
@@ -134,6 +140,7 @@ impl BuildDocument {
             text: build.text.clone(),
             requests: build.requests.clone(),
             config: build.config,
+            left: outlook.left(&build.key).map(|it| it.to_string()),
             steps: None,
         }
     }
@@ -163,7 +170,7 @@ impl StepDocument {
 }
 
 impl RequestDocument {
-    fn new(request: &RequestRecord, why: Option<String>) -> Self {
+    fn new(request: &RequestRecord, outlook: &Outlook) -> Self {
         Self {
             id: request.id,
             builder: request.builder.to_string(),
@@ -176,18 +183,19 @@ impl RequestDocument {
             submitted: clock::iso(request.submitted),
             reason: request.reason.clone(),
             builds: request.builds.iter().map(|it| it.number).collect(),
-            why,
+            why: outlook.why(request.id).map(str::to_owned),
+            expected: outlook.expected(request.id),
         }
     }
 }
 
-fn builder_document(facts: &BuilderFacts, now: Timestamp) -> Value {
+fn builder_document(facts: &BuilderFacts, outlook: &Outlook, now: Timestamp) -> Value {
     let mut running = Vec::new();
     let mut last = None;
     for build in &facts.builds {
         match build.finished {
-            None => running.push(BuildDocument::new(build, now)),
-            Some(_) => last = last.or_else(|| Some(BuildDocument::new(build, now))),
+            None => running.push(BuildDocument::new(build, outlook, now)),
+            Some(_) => last = last.or_else(|| Some(BuildDocument::new(build, outlook, now))),
         }
     }
     json!({
@@ -199,6 +207,18 @@ fn builder_document(facts: &BuilderFacts, now: Timestamp) -> Value {
         "pending": facts.pending,
         "running": running,
         "last": last,
+    })
+}
+
+/// What is left of those of the builds that run.
+async fn outlook(
+    app: &App,
+    builds: impl IntoIterator<Item = &BuildRecord>,
+) -> Result<Outlook, Failure> {
+    let is_running = builds.into_iter().any(|it| it.finished.is_none());
+    Ok(match is_running {
+        true => app.desk.outlook().await?,
+        false => Outlook::default(),
     })
 }
 
@@ -277,10 +297,10 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
 
 async fn all_builders(State(app): State<Shared>) -> Result<Json<Vec<Value>>, Failure> {
     let facts = builders::gather(&app).await?;
+    let outlook = outlook(&app, facts.iter().flat_map(|it| &it.builds)).await?;
     let now = clock::now();
-    Ok(Json(
-        facts.iter().map(|it| builder_document(it, now)).collect(),
-    ))
+    let documents = facts.iter().map(|it| builder_document(it, &outlook, now));
+    Ok(Json(documents.collect()))
 }
 
 async fn builds(
@@ -307,11 +327,12 @@ async fn builds(
     let builds = app
         .read(move |store| store.recent_builds(name.as_ref(), None, limit))
         .await?;
+    let outlook = outlook(&app, &builds).await?;
     let now = clock::now();
     Ok(Json(
         builds
             .iter()
-            .map(|it| BuildDocument::new(it, now))
+            .map(|it| BuildDocument::new(it, &outlook, now))
             .collect(),
     ))
 }
@@ -321,9 +342,10 @@ async fn one_build(
     Path((builder, number)): Path<(String, String)>,
 ) -> Result<Json<BuildDocument>, Failure> {
     let facts = build::find(&app, builder, &number).await?;
+    let outlook = outlook(&app, [&facts.build]).await?;
     let now = clock::now();
     Ok(Json(
-        BuildDocument::new(&facts.build, now).with_steps(&facts.steps, now),
+        BuildDocument::new(&facts.build, &outlook, now).with_steps(&facts.steps, now),
     ))
 }
 
@@ -340,12 +362,11 @@ async fn request(
         .await?
         .ok_or(missing)?;
     let waits = request.outcome.is_none() && !request.claimed;
-    let why = if waits {
-        app.desk.why_waiting().await.remove(&id)
-    } else {
-        None
+    let outlook = match waits {
+        true => app.desk.outlook().await?,
+        false => Outlook::default(),
     };
-    Ok(Json(RequestDocument::new(&request, why)))
+    Ok(Json(RequestDocument::new(&request, &outlook)))
 }
 
 async fn shutdown(State(app): State<Shared>) -> Json<Value> {

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::config::WebPlan;
+use crate::estimate::Left;
+use crate::master::outlook::BuildLeft;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::Change;
@@ -44,7 +46,6 @@ pub(super) struct Facts {
     pub(super) build: BuildRecord,
     pub(super) steps: Vec<StepRecord>,
     pub(super) changes: Vec<Change>,
-    pub(super) expected_secs: Option<f64>,
     pub(super) newest: i64,
 }
 
@@ -73,6 +74,7 @@ pub(super) fn view(
     facts: &Facts,
     mut tails: BTreeMap<u32, Tail>,
     why: Vec<Fact>,
+    left: Option<Left>,
     web: &WebPlan,
     now: Timestamp,
 ) -> BuildView {
@@ -112,7 +114,7 @@ pub(super) fn view(
         requests: build.requests.iter().map(|it| it.0).collect(),
         config: build.config.map(|it| it.0),
         finished: build.finished.map(|it| Moment::new(it, now)),
-        eta: rows::eta_words(rows::eta(build, facts.expected_secs, now)),
+        eta: left.map(|it| it.to_string()),
         older: (build.key.number > 0).then(|| neighbour(build.key.number - 1)),
         newer: (build.key.number < facts.newest).then(|| neighbour(build.key.number + 1)),
     }
@@ -137,7 +139,6 @@ pub(super) fn read(
     Ok(Some(Facts {
         steps: store.steps(build.id)?,
         changes,
-        expected_secs: store.expected_secs(builder)?,
         newest,
         build,
     }))
@@ -163,11 +164,21 @@ pub(super) async fn page(
     let facts = find(&app, builder, &number).await?;
     let tails = tails(&app, &facts).await;
     let why = why::of(&app, &facts).await?;
+    let left = left(&app, &facts.build).await?.and_then(|it| it.left);
     app.draw(
         "build.html",
         &uri,
-        view(&facts, tails, why, &app.desk.plan().web, clock::now()),
+        view(&facts, tails, why, left, &app.desk.plan().web, clock::now()),
     )
+}
+
+/// What is left of a build, if it runs.
+pub(super) async fn left(app: &App, build: &BuildRecord) -> Result<Option<BuildLeft>, Failure> {
+    if build.finished.is_some() {
+        return Ok(None);
+    }
+    let mut outlook = app.desk.outlook().await?;
+    Ok(outlook.running.remove(&build.key))
 }
 
 /// Steps that went wrong and show what they said: who looks for a mistake begins with the first.

@@ -1,8 +1,6 @@
 //! One builder: its queue and why each request waits, what runs, what ran,
 //! its slaves, and the form that asks for a build.
 
-use std::collections::BTreeMap;
-
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
@@ -13,9 +11,9 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::WebPlan;
 use crate::master::handle::SlaveView;
+use crate::master::outlook::Outlook;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
-use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
@@ -26,7 +24,6 @@ use super::app::Shared;
 use super::builders;
 use super::failure::Failure;
 use super::links;
-use super::rows;
 use super::rows::BuildLine;
 use super::rows::RequestLine;
 use super::slaves::SlaveLine;
@@ -41,7 +38,7 @@ pub(super) struct Facts {
     /// `None` for a builder that has left the configuration.
     pub(super) planned: Option<Planned>,
     pub(super) waiting: Vec<RequestRecord>,
-    pub(super) why: BTreeMap<RequestId, String>,
+    pub(super) outlook: Outlook,
     pub(super) running: Vec<RunningFacts>,
     pub(super) builds: Vec<BuildRecord>,
     pub(super) slaves: Vec<SlaveView>,
@@ -72,7 +69,6 @@ pub(super) struct BuilderView {
 pub(super) struct RunningFacts {
     build: BuildRecord,
     steps: Vec<StepRecord>,
-    expected_secs: Option<f64>,
 }
 
 /// Reads what runs, of one builder or of all.
@@ -87,7 +83,6 @@ pub(super) fn read_running(
         .map(|build| {
             Ok(RunningFacts {
                 steps: store.steps(build.id)?,
-                expected_secs: store.expected_secs(&build.key.builder)?,
                 build,
             })
         })
@@ -103,18 +98,18 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn all(facts: &[RunningFacts], now: Timestamp) -> Vec<Self> {
+    pub(super) fn all(facts: &[RunningFacts], outlook: &Outlook, now: Timestamp) -> Vec<Self> {
         let line = |it: &RunningFacts| Self {
             build: BuildLine::new(&it.build, now),
             step: current_step(&it.steps).map(|it| it.name.clone()),
-            eta: rows::eta_words(rows::eta(&it.build, it.expected_secs, now)),
+            eta: outlook.left(&it.build.key).map(|it| it.to_string()),
         };
         facts.iter().map(line).collect()
     }
 }
 
 pub(super) fn view(facts: &Facts, web: &WebPlan, now: Timestamp) -> BuilderView {
-    let running = Running::all(&facts.running, now);
+    let running = Running::all(&facts.running, &facts.outlook, now);
     let finished: Vec<_> = facts
         .builds
         .iter()
@@ -134,7 +129,7 @@ pub(super) fn view(facts: &Facts, web: &WebPlan, now: Timestamp) -> BuilderView 
         waiting: facts
             .waiting
             .iter()
-            .map(|it| RequestLine::new(it, facts.why.get(&it.id), web, now))
+            .map(|it| RequestLine::new(it, &facts.outlook, web, now))
             .collect(),
         running,
         recent: BuildLine::all(&finished, now),
@@ -176,7 +171,7 @@ pub(super) async fn page(
         });
     let mut slaves = app.desk.slaves();
     slaves.retain(|it| it.builders.contains(&name));
-    let why = app.desk.why_waiting().await;
+    let outlook = app.desk.outlook().await?;
     let facts = app
         .read(move |store| {
             if planned.is_none() && !store.known_builders()?.contains(&name) {
@@ -190,7 +185,7 @@ pub(super) async fn page(
                 name,
                 planned,
                 waiting,
-                why,
+                outlook,
                 running,
                 builds,
                 slaves,

@@ -1,6 +1,5 @@
 //! What the pages need of a master: a port, so that they can be tried without one.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -18,6 +17,7 @@ use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
 use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockView;
+use crate::master::outlook::Outlook;
 use crate::master::pauses::Pause;
 use crate::master::troubles::Trouble;
 use crate::model::BuildKey;
@@ -50,8 +50,9 @@ pub(super) trait Desk: Send + Sync {
     fn slaves(&self) -> Vec<SlaveView>;
     fn sources(&self) -> Vec<SourceView>;
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
-    fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>>;
     fn locks(&self) -> Answer<'_, Vec<LockView>>;
+    /// How long what runs still takes, and when and why what waits does.
+    fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>>;
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
     fn stop_build<'a>(
         &'a self,
@@ -122,8 +123,8 @@ impl Desk for MasterHandle {
         Box::pin(self.store().read(verbs))
     }
 
-    fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>> {
-        Box::pin(MasterHandle::why_waiting(self))
+    fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>> {
+        Box::pin(MasterHandle::outlook(self))
     }
 
     fn locks(&self) -> Answer<'_, Vec<LockView>> {

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::master::outlook::Outlook;
 use crate::model::BuildRecord;
 use crate::model::Timestamp;
 
@@ -36,6 +37,7 @@ pub(super) fn view(
     facts: &[BuilderFacts],
     running: &[RunningFacts],
     recent: &[BuildRecord],
+    outlook: &Outlook,
     now: Timestamp,
 ) -> HomeView {
     let finished: Vec<_> = recent
@@ -49,7 +51,7 @@ pub(super) fn view(
     HomeView {
         red: last.filter(|it| it.badge.is_red()).cloned().collect(),
         builders,
-        running: Running::all(running, now),
+        running: Running::all(running, outlook, now),
         recent: BuildLine::all(&finished, now),
         waiting: facts.iter().map(|it| it.pending).sum(),
     }
@@ -64,9 +66,13 @@ pub(super) async fn page(State(app): State<Shared>, uri: Uri) -> Result<Response
             Ok((running, recent))
         })
         .await?;
+    let outlook = match running.is_empty() {
+        true => Outlook::default(),
+        false => app.desk.outlook().await?,
+    };
     app.draw(
         "home.html",
         &uri,
-        view(&facts, &running, &recent, clock::now()),
+        view(&facts, &running, &recent, &outlook, clock::now()),
     )
 }

@@ -1,12 +1,10 @@
 //! The lines that several pages share: a build, a request, a change, a
 //! source stamp, as views of the nouns.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
-use crate::clock;
 use crate::config::WebPlan;
+use crate::master::outlook::Outlook;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::Change;
@@ -105,27 +103,6 @@ pub(super) fn got_revision(build: &BuildRecord) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// How much longer a build takes, by its builder's last success.
-pub(super) fn eta(build: &BuildRecord, expected: Option<f64>, now: Timestamp) -> Option<f64> {
-    if build.finished.is_some() {
-        return None;
-    }
-    Some(expected? - now.since(build.started).as_secs_f64())
-}
-
-/// The same, for people.
-pub(super) fn eta_words(eta: Option<f64>) -> Option<String> {
-    let secs = eta?;
-    if secs < 0.0 {
-        return Some("longer than last time".to_owned());
-    }
-    let left = Duration::try_from_secs_f64(secs.ceil()).ok()?;
-    Some(match left.as_secs() {
-        secs @ 0..60 => format!("about {secs} s to go"),
-        _ => format!("about {} to go", clock::human(left)),
-    })
-}
-
 /// A request that waits.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct RequestLine {
@@ -136,12 +113,14 @@ pub(super) struct RequestLine {
     pub(super) stamp: StampView,
     /// Why it waits, as the dispatcher says.
     pub(super) why: Option<String>,
+    /// When it is built, as far as anybody knows.
+    pub(super) expected: Option<String>,
 }
 
 impl RequestLine {
     pub(super) fn new(
         request: &RequestRecord,
-        why: Option<&String>,
+        outlook: &Outlook,
         web: &WebPlan,
         now: Timestamp,
     ) -> Self {
@@ -151,7 +130,8 @@ impl RequestLine {
             submitted: Moment::new(request.submitted, now),
             reason: request.reason.trim().to_owned(),
             stamp: StampView::new(&request.stamp, web),
-            why: why.cloned(),
+            why: outlook.why(request.id).map(str::to_owned),
+            expected: outlook.expected(request.id),
         }
     }
 }
@@ -397,21 +377,7 @@ pub(super) fn trail(key: &BuildKey) -> Vec<Link> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Outcome;
     use crate::web::sample;
-
-    #[test]
-    fn a_build_says_how_long_it_still_takes() {
-        let now = Timestamp::from_secs(1000);
-        let build = sample::build("a", 0, None, now, 50);
-        let said = |expected| eta_words(eta(&build, expected, now));
-        assert_eq!(said(None), None);
-        assert_eq!(said(Some(61.5)).as_deref(), Some("about 12 s to go"));
-        assert_eq!(said(Some(175.0)).as_deref(), Some("about 2 min 05 s to go"));
-        assert_eq!(said(Some(40.0)).as_deref(), Some("longer than last time"));
-        let ended = sample::build("a", 0, Some(Outcome::Success), now, 500);
-        assert_eq!(eta(&ended, Some(61.0), now), None);
-    }
 
     #[test]
     fn a_step_that_waits_has_no_times_and_bad_links_no_address() {

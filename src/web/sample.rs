@@ -20,6 +20,7 @@ use crate::config::BuilderPlan;
 use crate::config::MasterPlan;
 use crate::config::Plan;
 use crate::config::ValidationPlan;
+use crate::estimate::Waiting;
 use crate::logs::record;
 use crate::master::absences::Missing;
 use crate::master::absences::Unsent;
@@ -31,6 +32,11 @@ use crate::master::handle::SourceView;
 use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockUserView;
 use crate::master::lock_view::LockView;
+use crate::master::outlook;
+use crate::master::outlook::Histories;
+use crate::master::outlook::Lineup;
+use crate::master::outlook::Outlook;
+use crate::master::outlook::Place;
 use crate::master::pauses::Pause;
 use crate::master::shutdown::CleanShutdown;
 use crate::model;
@@ -47,6 +53,7 @@ use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
+use crate::model::Progress;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SlaveName;
@@ -230,6 +237,12 @@ fn step(
             out_of_memory: false,
         }),
         ended: (outcome == Some(Outcome::Failure)).then(|| "signal 11 (SIGSEGV)".into()),
+        progress: Progress {
+            // No build before has uploaded anything.
+            counts: name != "upload",
+            began: Some(after(times.0)),
+            ..Progress::default()
+        },
         logs: vec![log],
     }
 }
@@ -577,9 +590,35 @@ impl Desk for SampleDesk {
         Box::pin(self.store.read(verbs))
     }
 
-    fn why_waiting(&self) -> Answer<'_, BTreeMap<RequestId, String>> {
+    fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>> {
         let why = "waiting for slave otter, which is building hello/6 <now>".to_owned();
-        Box::pin(async move { BTreeMap::from([(self.waiting[0], why)]) })
+        Box::pin(async move {
+            let dir = self.dir.path().to_owned();
+            let lineup = Lineup {
+                slaves: vec![Place {
+                    slave: "otter".into(),
+                    max_builds: Some(1),
+                    builds: vec![(
+                        "hello".into(),
+                        Some(BuildKey {
+                            builder: "hello".into(),
+                            number: 6,
+                        }),
+                    )],
+                }],
+                waiting: vec![Waiting {
+                    requests: vec![self.waiting[0]],
+                    builder: "hello".into(),
+                    slaves: vec!["otter".into()],
+                }],
+                why: BTreeMap::from([(self.waiting[0], why.into())]),
+                ..Lineup::default()
+            };
+            let read = move |verbs: &mut dyn Store| {
+                outlook::read(verbs, &Histories::default(), lineup, &dir, clock::now())
+            };
+            self.store.read(read).await
+        })
     }
 
     fn locks(&self) -> Answer<'_, Vec<LockView>> {

@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::master::outlook::StepLeft;
 use crate::model::BuildRecord;
 use crate::model::Bytes;
 use crate::model::StepRecord;
@@ -35,9 +36,19 @@ pub(super) struct StepView {
     pub(super) statistics: Vec<(String, i64)>,
     pub(super) usage: Option<UsageView>,
     pub(super) ended: Option<String>,
+    /// How long it still takes, as far as anybody knows.
+    pub(super) eta: Option<String>,
+    /// How much it has said of what it says usually.
+    pub(super) output: Option<String>,
 }
 
-pub(super) fn view(build: &BuildRecord, step: &StepRecord, now: Timestamp) -> StepView {
+pub(super) fn view(
+    build: &BuildRecord,
+    step: &StepRecord,
+    left: Option<StepLeft>,
+    now: Timestamp,
+) -> StepView {
+    let left = left.filter(|_| step.started.is_some() && step.finished.is_none());
     StepView {
         trail: rows::trail(&build.key),
         key: build.key.to_string(),
@@ -48,7 +59,18 @@ pub(super) fn view(build: &BuildRecord, step: &StepRecord, now: Timestamp) -> St
         statistics: step.statistics.clone(),
         usage: step.usage.as_ref().map(UsageView::new),
         ended: step.ended.clone(),
+        eta: left.and_then(|it| it.left).map(|it| it.to_string()),
+        output: left.and_then(output),
     }
+}
+
+fn output(left: StepLeft) -> Option<String> {
+    let usually = left.usually_said?;
+    Some(format!(
+        "{} of usually {}",
+        Bytes(left.said),
+        Bytes(usually)
+    ))
 }
 
 /// What the commands of the step took.
@@ -90,5 +112,12 @@ pub(super) async fn page(
     let facts = build::find(&app, builder, &number).await?;
     let step = find(&facts.steps, &name)
         .ok_or_else(|| Failure::NotFound(format!("step `{name}` in this build")))?;
-    app.draw("step.html", &uri, view(&facts.build, step, clock::now()))
+    let left = build::left(&app, &facts.build).await?;
+    let at = facts.steps.iter().position(|it| it.number == step.number);
+    let left = left.zip(at).and_then(|(it, at)| it.steps.get(at).copied());
+    app.draw(
+        "step.html",
+        &uri,
+        view(&facts.build, step, left, clock::now()),
+    )
 }

@@ -803,6 +803,16 @@ async fn the_command_line_gets_its_documents() {
     assert_eq!(builds.as_array().map(Vec::len), Some(2));
     assert_eq!(builds[0]["outcome"], serde_json::Value::Null);
     assert_eq!(builds[1]["outcome"], "success");
+    // Two builds before took a minute.
+    let left = builds[0]["left"].as_str().expect("it runs");
+    assert!(
+        left.contains(" left (") && left.starts_with("about 1"),
+        "{left}"
+    );
+    assert_eq!(builds[1]["left"], serde_json::Value::Null);
+    let expected = request["expected"].as_str().expect("it is known");
+    assert!(expected.starts_with("begins in about 1"), "{expected}");
+    assert!(expected.contains(", ends in about"), "{expected}");
     let build = ask("/api/builders/hello/builds/-2").await;
     assert_eq!(build["number"], 5);
     assert_eq!(build["steps"][1]["logs"][0], "stdio");

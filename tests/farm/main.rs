@@ -14,6 +14,7 @@ mod download;
 mod durable;
 mod ecosystems;
 mod errands;
+mod estimates;
 mod facts;
 mod farm;
 mod full;

@@ -1,5 +1,7 @@
 //! Builds, their steps and their commands.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
 use crate::model::BuildId;
@@ -10,8 +12,12 @@ use crate::model::ChangeId;
 use crate::model::ConfigId;
 use crate::model::Exit;
 use crate::model::HeldLocks;
+use crate::model::Lap;
 use crate::model::LogRecord;
 use crate::model::Outcome;
+use crate::model::Pace;
+use crate::model::PastRun;
+use crate::model::Progress;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SlaveName;
@@ -187,8 +193,9 @@ impl Sqlite {
         self.db
             .prepare_cached(
                 "INSERT OR REPLACE INTO steps (build, number, name, started, finished, outcome, \
-                 text, build_text, statistics, urls, hidden, logs, usage, ended) VALUES \
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                 text, build_text, statistics, urls, hidden, logs, usage, ended, counts, began, \
+                 said, pace) VALUES \
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             )?
             .execute(params![
                 build.0,
@@ -205,6 +212,10 @@ impl Sqlite {
                 to_json(&logs),
                 step.usage.as_ref().map(to_json),
                 step.ended,
+                step.progress.counts,
+                step.progress.began.map(|it| it.0),
+                i64::try_from(step.progress.said).unwrap_or(i64::MAX),
+                step.progress.pace.map(|it| it.0),
             ])?;
         Ok(())
     }
@@ -466,20 +477,59 @@ impl Sqlite {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    pub(super) fn select_expected_secs(&self, builder: &BuilderName) -> Result<Option<f64>> {
+    pub(super) fn select_past_runs(
+        &self,
+        builder: &BuilderName,
+        limit: usize,
+    ) -> Result<Vec<PastRun>> {
         let mut select = self.db.prepare_cached(
-            "SELECT (finished - started) / 1000.0 FROM builds \
-             WHERE builder = ?1 AND outcome = 0 ORDER BY number DESC LIMIT 1",
+            "SELECT past.id, past.slave, name, outcome, finished - coalesce(began, started), said, \
+             pace FROM (SELECT id, slave, number FROM builds \
+             WHERE builder = ?1 AND outcome IN (?2, ?3) ORDER BY number DESC LIMIT ?4) AS past \
+             JOIN steps ON steps.build = past.id WHERE counts \
+             ORDER BY past.number DESC, steps.number",
         )?;
-        Ok(select
-            .query_row([builder.as_str()], |row| row.get(0))
-            .optional()?)
+        let [success, warnings] = [Outcome::Success, Outcome::Warnings].map(Outcome::code);
+        let mut rows = select.query(params![builder.as_str(), success, warnings, limit])?;
+        let mut runs: Vec<(i64, Option<PastRun>)> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let build: i64 = row.get(0)?;
+            if runs.last().is_none_or(|it| it.0 != build) {
+                let slave: String = row.get(1)?;
+                let run = PastRun {
+                    slave: slave.into(),
+                    laps: Vec::new(),
+                };
+                runs.push((build, Some(run)));
+            }
+            let Some((_, run)) = runs.last_mut() else {
+                continue;
+            };
+            let took: Option<i64> = row.get(4)?;
+            match (took, run.as_mut()) {
+                (Some(took), Some(run)) => {
+                    let is_skipped = outcome(row.get(3)?)? == Some(Outcome::Skipped);
+                    // A clock that went back gives no length below zero.
+                    let took = Duration::from_millis(u64::try_from(took).unwrap_or(0));
+                    run.laps.push(Lap {
+                        name: row.get(2)?,
+                        took: (!is_skipped).then_some(took),
+                        said: row.get(5)?,
+                        pace: row.get::<_, Option<[u8; 7]>>(6)?.map(Pace),
+                    });
+                }
+                // A step was passed over: it did not go through all of them.
+                (None, _) => *run = None,
+                (_, None) => {}
+            }
+        }
+        Ok(runs.into_iter().filter_map(|it| it.1).collect())
     }
 
     pub(super) fn select_steps(&self, build: BuildId) -> Result<Vec<StepRecord>> {
         let mut select = self.db.prepare_cached(
             "SELECT number, name, started, finished, outcome, text, build_text, statistics, urls, \
-             hidden, logs, usage, ended FROM steps WHERE build = ?1 ORDER BY number",
+             hidden, logs, usage, ended, counts, began, said, pace FROM steps WHERE build = ?1 ORDER BY number",
         )?;
         let rows = select.query_map([build.0], |row| Ok(step(row)))?;
         rows.map(|row| row?).collect()
@@ -546,6 +596,12 @@ fn step(row: &Row<'_>) -> Result<StepRecord> {
         hidden: row.get(9)?,
         usage: usage.as_deref().map(from_json).transpose()?,
         ended: row.get(12)?,
+        progress: Progress {
+            counts: row.get(13)?,
+            began: row.get::<_, Option<i64>>(14)?.map(Timestamp),
+            said: row.get(15)?,
+            pace: row.get::<_, Option<[u8; 7]>>(16)?.map(Pace),
+        },
         logs: logs
             .into_iter()
             .map(|(name, file, complete)| LogRecord {

@@ -13,6 +13,7 @@ use crate::model::Exit;
 use crate::model::HeldLocks;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
+use crate::model::PastRun;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
@@ -221,7 +222,7 @@ impl Store for Sqlite {
     fn identity(&mut self) -> Result<String> {
         self.select_identity()
     }
-    fn expected_secs(&mut self, builder: &BuilderName) -> Result<Option<f64>> {
-        self.select_expected_secs(builder)
+    fn past_runs(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<PastRun>> {
+        self.select_past_runs(builder, limit)
     }
 }

@@ -203,7 +203,9 @@ impl World {
             return vec!["there is no master".to_owned()];
         };
         let mut lines: Vec<String> = Vec::new();
-        for (request, why) in master.handle().why_waiting().await {
+        let outlook = master.handle().outlook().await.expect("readable");
+        for (request, why) in outlook.why {
+            let why = why.text;
             lines.push(format!("request {request}: {why}"));
         }
         let running = master.handle().store().read(|verbs| verbs.running_builds());

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::clock;
+use crate::estimate::Left;
 use crate::master::handle::SlaveView;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
@@ -23,7 +24,6 @@ use crate::store::StoreError;
 use super::World;
 use crate::web::builders;
 use crate::web::links;
-use crate::web::rows;
 
 type Found = Result<Value, StoreError>;
 
@@ -146,10 +146,6 @@ impl World {
 
     pub(super) fn build(&self, store: &mut dyn Store, build: &BuildRecord) -> Found {
         let steps = store.steps(build.id)?;
-        let expected = match build.finished {
-            Some(_) => None,
-            None => store.expected_secs(&build.key.builder)?,
-        };
         let mut logs = Vec::new();
         let mut documents = Vec::new();
         let mut current = Value::Null;
@@ -168,7 +164,7 @@ impl World {
             "results": build.outcome.map(|it| it.code()),
             "text": build.text,
             "times": [secs(Some(build.started)), secs(build.finished)],
-            "eta": rows::eta(build, expected, self.now),
+            "eta": self.outlook.left(&build.key).map(Left::secs),
             "slave": build.slave,
             "blame": build.blame,
             "properties": properties(&build.properties),
@@ -180,6 +176,14 @@ impl World {
     }
 
     pub(super) fn step(&self, key: &BuildKey, step: &StepRecord) -> Value {
+        let left = self.outlook.running.get(key);
+        let at = usize::try_from(step.number).unwrap_or(usize::MAX);
+        let left = left.and_then(|it| it.steps.get(at)).copied();
+        let begun = left.filter(|_| step.started.is_some());
+        let expectations: Vec<Value> = begun
+            .iter()
+            .map(|it| json!(["output", it.said, it.usually_said]))
+            .collect();
         let statistics: Map<String, Value> = step
             .statistics
             .iter()
@@ -198,8 +202,8 @@ impl World {
             "results": [step.outcome.map(|it| it.code()), step.build_text],
             "text": step.text,
             "times": [secs(step.started), secs(step.finished)],
-            "eta": null,
-            "expectations": [],
+            "eta": left.and_then(|it| it.left).map(Left::secs),
+            "expectations": expectations,
             "statistics": statistics,
             "urls": urls,
             "logs": self.logs(key, step),

@@ -25,6 +25,7 @@ use crate::config::BuilderPlan;
 use crate::config::Plan;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
+use crate::master::outlook::Outlook;
 use crate::model::BuildRecord;
 use crate::model::RequestRecord;
 use crate::model::Timestamp;
@@ -52,7 +53,7 @@ pub(super) struct World {
     sources: Vec<SourceView>,
     pending: Vec<RequestRecord>,
     running: Vec<BuildRecord>,
-    now: Timestamp,
+    outlook: Outlook,
     /// For `builds/_all`.
     max: usize,
 }
@@ -97,6 +98,12 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
     let plan = app.desk.plan();
     let slaves = app.desk.slaves();
     let sources = app.desk.sources();
+    // What shows no build needs no estimate.
+    let shows_builds = |it: &String| matches!(it.as_str(), "builds" | "slaves");
+    let outlook = match at.is_empty() || !select.is_empty() || at.iter().any(shows_builds) {
+        true => app.desk.outlook().await?,
+        false => Outlook::default(),
+    };
     let document = app
         .read(move |store| {
             let world = World {
@@ -105,7 +112,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
                 sources,
                 pending: store.pending_requests()?,
                 running: store.running_builds()?,
-                now: clock::now(),
+                outlook,
                 max: max.min(MOST_BUILDS),
             };
             let found = if help { &at[..at.len() - 1] } else { &at[..] };

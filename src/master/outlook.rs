@@ -1,0 +1,425 @@
+//! How long what runs still takes, and when what waits begins: what the core
+//! and the store know, shown to `estimate`. Read when somebody asks; what the
+//! estimates go by is kept until the builder's next build ends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::estimate::{Expected, History, Interval, Left, Seat, StepNow, line_up};
+#[cfg(test)]
+pub(crate) use crate::master::core::Place;
+pub(crate) use crate::master::core::{Lineup, Reason};
+use crate::model::BuildKey;
+use crate::model::BuildRecord;
+use crate::model::BuilderName;
+use crate::model::RequestId;
+use crate::model::SlaveName;
+use crate::model::StepRecord;
+use crate::model::Timestamp;
+use crate::store::{Result, Store};
+
+/// Builds that a history looks back on: those of one slave are among them.
+const LOOKED_AT: usize = 64;
+
+/// Of so many builds that a request waits for it is said what is left of them.
+const NAMED: usize = 3;
+
+/// What is left of everything that runs, and when what waits begins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outlook {
+    pub(crate) running: BTreeMap<BuildKey, BuildLeft>,
+    pub(crate) waiting: BTreeMap<RequestId, Expected>,
+    /// For each request that waits, why.
+    pub(crate) why: BTreeMap<RequestId, Reason>,
+}
+
+impl Outlook {
+    /// What is left of a build, if it runs and somebody knows.
+    pub(crate) fn left(&self, build: &BuildKey) -> Option<Left> {
+        self.running.get(build)?.left
+    }
+
+    /// Why a request waits.
+    pub(crate) fn why(&self, request: RequestId) -> Option<&str> {
+        Some(&self.why.get(&request)?.text)
+    }
+
+    /// What is known of when a request is built: what is left of that for which it waits, and
+    /// when it begins and ends.
+    pub(crate) fn expected(&self, request: RequestId) -> Option<String> {
+        let builds = self.why.get(&request).map(|it| it.builds.as_slice());
+        let builds = builds.unwrap_or_default().iter().take(NAMED);
+        let left = builds.filter_map(|it| Some(format!("{it}: {}", self.left(it)?)));
+        let own = self.waiting.get(&request).map(ToString::to_string);
+        let parts: Vec<String> = left.chain(own).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// What is left of a build and of each of its steps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BuildLeft {
+    pub(crate) left: Option<Left>,
+    pub(crate) steps: Vec<StepLeft>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StepLeft {
+    /// `None` for one that is over, too.
+    pub(crate) left: Option<Left>,
+    /// The length of what it has said.
+    pub(crate) said: u64,
+    /// The usual length of that.
+    pub(crate) usually_said: Option<u64>,
+}
+
+/// What the builds of each builder took, kept while no further one ends.
+#[derive(Debug, Default)]
+pub(crate) struct Histories(Mutex<HashMap<BuilderName, Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// How often it was forgotten: what was read before that is not kept after it.
+    age: u64,
+    history: Option<Arc<History>>,
+}
+
+impl Histories {
+    /// A build of the builder has ended.
+    pub(crate) fn forget(&self, builder: &BuilderName) {
+        if let Some(kept) = self.kept().get_mut(builder) {
+            kept.age += 1;
+            kept.history = None;
+        }
+    }
+
+    fn of(&self, verbs: &mut dyn Store, builder: &BuilderName) -> Result<Arc<History>> {
+        let age = {
+            let mut kept = self.kept();
+            let kept = kept.entry(builder.clone()).or_default();
+            if let Some(history) = &kept.history {
+                return Ok(Arc::clone(history));
+            }
+            kept.age
+        };
+        let runs = verbs.past_runs(builder, LOOKED_AT)?;
+        let history = Arc::new(History::new(runs));
+        if let Some(kept) = self.kept().get_mut(builder)
+            && kept.age == age
+        {
+            kept.history = Some(Arc::clone(&history));
+        }
+        Ok(history)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<BuilderName, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads what runs and says when that and what waits is done. The logs lie below `dir`.
+pub(crate) fn read(
+    verbs: &mut dyn Store,
+    histories: &Histories,
+    lineup: Lineup,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<Outlook> {
+    let mut running = BTreeMap::new();
+    for build in verbs.running_builds()? {
+        let steps = verbs.steps(build.id)?;
+        let history = histories.of(verbs, &build.key.builder)?;
+        let left = match lineup.held.contains(&build.key) {
+            true => BuildLeft::default(),
+            false => left(&build, &steps, &history, dir, now),
+        };
+        running.insert(build.key, left);
+    }
+    let mut known = HashMap::new();
+    for next in &lineup.waiting {
+        if !known.contains_key(&next.builder) {
+            let steps = steps_of(verbs, &next.builder)?;
+            let history = histories.of(verbs, &next.builder)?;
+            known.insert(&next.builder, (history, steps));
+        }
+    }
+    let seats: Vec<Seat> = lineup
+        .slaves
+        .iter()
+        .map(|place| Seat {
+            slave: place.slave.clone(),
+            running: place
+                .builds
+                .iter()
+                .map(|(builder, key)| {
+                    let key = key.as_ref();
+                    let left = key.and_then(|it| running.get(it)).and_then(|it| it.left);
+                    (builder.clone(), left)
+                })
+                .collect(),
+            max_builds: place.max_builds,
+        })
+        .collect();
+    let takes = |builder: &BuilderName, slave: &SlaveName| -> Option<Interval> {
+        let (history, steps) = known.get(builder)?;
+        let steps: Vec<_> = steps.iter().map(|it| ahead(it)).collect();
+        match history.left(slave, &steps)? {
+            Left::Within(it) => Some(it),
+            Left::Overdue(_) => None,
+        }
+    };
+    Ok(Outlook {
+        waiting: line_up(&seats, &lineup.waiting, &takes),
+        running,
+        why: lineup.why,
+    })
+}
+
+/// The steps that a build of the builder is expected to have: those of its last one.
+fn steps_of(verbs: &mut dyn Store, builder: &BuilderName) -> Result<Vec<String>> {
+    let Some(last) = verbs.build(builder, -1)? else {
+        return Ok(Vec::new());
+    };
+    let steps = verbs.steps(last.id)?.into_iter();
+    Ok(steps
+        .filter(|it| it.progress.counts)
+        .map(|it| it.name)
+        .collect())
+}
+
+fn ahead(name: &str) -> StepNow<'_> {
+    StepNow {
+        name,
+        running: None,
+    }
+}
+
+/// What is left of a build that runs.
+fn left(
+    build: &BuildRecord,
+    steps: &[StepRecord],
+    history: &History,
+    dir: &Path,
+    now: Timestamp,
+) -> BuildLeft {
+    let mut open = Vec::new();
+    let mut each = Vec::new();
+    for step in steps {
+        let usually_said = history.usually_said(&build.slave, &step.name);
+        let mut it = StepLeft {
+            left: None,
+            said: step.progress.said,
+            usually_said,
+        };
+        if step.finished.is_none() {
+            let now = match (step.started, step.progress.began) {
+                (Some(_), Some(began)) => {
+                    it.said = said(step, dir);
+                    Some((now.since(began), it.said))
+                }
+                _ => None,
+            };
+            if step.progress.counts {
+                let step = StepNow {
+                    name: &step.name,
+                    running: now,
+                };
+                it.left = history.left(&build.slave, &[step]);
+                open.push(step);
+            }
+        }
+        each.push(it);
+    }
+    // Steps that are not yet known, or that nothing is known about, may take any time.
+    let is_planned = steps.iter().any(|it| it.progress.counts);
+    BuildLeft {
+        left: is_planned
+            .then(|| history.left(&build.slave, &open))
+            .flatten(),
+        steps: each,
+    }
+}
+
+/// The length of what the step has said so far.
+fn said(step: &StepRecord, dir: &Path) -> u64 {
+    let stdio = step.logs.first();
+    let path = stdio.map(|it| dir.join("builds").join(&it.file));
+    path.and_then(|it| fs::metadata(it).ok())
+        .map_or(0, |it| it.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::Waiting;
+    use crate::model::LogRecord;
+    use crate::model::NewBuildset;
+    use crate::model::Outcome;
+    use crate::model::Progress;
+    use crate::model::Properties;
+    use crate::model::SourceStamp;
+    use crate::store::{BuildEnd, NewBuild, StoreHandle};
+
+    fn step(number: u32, name: &str, times: (Option<i64>, Option<i64>)) -> StepRecord {
+        let began = times.0.map(Timestamp::from_secs);
+        StepRecord {
+            number,
+            name: name.into(),
+            started: began,
+            finished: times.1.map(Timestamp::from_secs),
+            outcome: times.1.map(|_| Outcome::Success),
+            text: vec![],
+            build_text: vec![],
+            statistics: vec![],
+            urls: vec![],
+            hidden: false,
+            usage: None,
+            ended: None,
+            progress: Progress {
+                began,
+                said: 1000,
+                ..Progress::default()
+            },
+            logs: vec![LogRecord {
+                name: "stdio".into(),
+                file: "log".into(),
+                complete: false,
+            }],
+        }
+    }
+
+    fn build(verbs: &mut dyn Store, steps: &[StepRecord], outcome: Option<Outcome>) -> Result<()> {
+        let now = Timestamp::from_secs(0);
+        let wanted = NewBuildset {
+            reason: String::new(),
+            stamp: SourceStamp::default(),
+            properties: Properties::new(),
+            builders: vec!["a".into()],
+        };
+        let (_, requests) = verbs.add_buildset(&wanted, now)?;
+        let new = NewBuild {
+            builder: "a".into(),
+            slave: "s1".into(),
+            requests,
+            stamp: SourceStamp::default(),
+            reason: String::new(),
+            config: None,
+            locks: Vec::new(),
+        };
+        let begun = verbs.start_build(&new, now)?.expect("a request that waits");
+        for step in steps {
+            verbs.put_step(begun.id, step)?;
+        }
+        let end = |outcome| BuildEnd {
+            outcome,
+            text: vec![],
+            properties: Properties::new(),
+        };
+        match outcome {
+            Some(outcome) => verbs.finish_build(begun.id, &end(outcome), now).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn key(number: i64) -> BuildKey {
+        BuildKey {
+            builder: "a".into(),
+            number,
+        }
+    }
+
+    /// One build of `make` (20 s) and `test` (10 s), and one that has made for 5 s.
+    async fn shown(lineup: Lineup) -> Outlook {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("builds")).expect("made");
+        fs::write(dir.path().join("builds/log"), [0; 250]).expect("written");
+        let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a store");
+        let written = store.write(|verbs| {
+            let past = [
+                step(0, "make", (Some(0), Some(20))),
+                step(1, "test", (Some(20), Some(30))),
+            ];
+            build(verbs, &past, Some(Outcome::Success))?;
+            let now = [
+                step(0, "make", (Some(100), None)),
+                step(1, "test", (None, None)),
+            ];
+            build(verbs, &now, None)
+        });
+        written.await.expect("written");
+        let path = dir.path().to_owned();
+        let now = Timestamp::from_secs(105);
+        let read =
+            move |verbs: &mut dyn Store| read(verbs, &Histories::default(), lineup, &path, now);
+        store.read(read).await.expect("readable")
+    }
+
+    fn lineup(held: &[BuildKey]) -> Lineup {
+        Lineup {
+            slaves: vec![Place {
+                slave: "s1".into(),
+                max_builds: None,
+                builds: vec![("a".into(), Some(key(1)))],
+            }],
+            waiting: vec![Waiting {
+                requests: vec![RequestId(3)],
+                builder: "a".into(),
+                slaves: vec!["s1".into()],
+            }],
+            why: BTreeMap::from([(
+                RequestId(3),
+                Reason {
+                    text: "slave s1 is building a/1".into(),
+                    builds: vec![key(1)],
+                },
+            )]),
+            held: held.iter().cloned().collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_runs_and_what_waits_go_by_the_builds_before() {
+        let outlook = shown(lineup(&[])).await;
+        let left = outlook.left(&key(1)).expect("it is known").secs();
+        assert!((20.0..35.0).contains(&left), "{left}");
+        let steps = &outlook.running[&key(1)].steps;
+        let test = steps[1].left.expect("it is known").secs();
+        assert!((8.0..12.0).contains(&test), "{test}");
+        assert_eq!((steps[0].said, steps[0].usually_said), (250, Some(1000)));
+        let waits = outlook.waiting[&RequestId(3)];
+        let takes = waits.end.expect("it is known").middle - waits.begin.middle;
+        assert!((waits.begin.middle.as_secs_f64() - left).abs() < 0.001);
+        assert!((25..40).contains(&takes.as_secs()), "{takes:?}");
+        assert_eq!(outlook.why(RequestId(3)), Some("slave s1 is building a/1"));
+        let said = outlook.expected(RequestId(3)).expect("it is known");
+        assert!(said.starts_with("a/1: about "), "{said}");
+        assert!(said.contains("; begins in about "), "{said}");
+    }
+
+    #[tokio::test]
+    async fn of_a_build_that_waits_for_a_lock_nothing_is_known() {
+        let outlook = shown(lineup(&[key(1)])).await;
+        assert_eq!(outlook.left(&key(1)), None);
+        assert!(outlook.waiting.is_empty(), "nor of what waits for it");
+        assert_eq!(outlook.expected(RequestId(3)), None);
+    }
+
+    #[test]
+    fn what_was_read_before_a_build_ended_is_not_kept() {
+        let histories = Histories::default();
+        let builder = BuilderName::from("a");
+        histories.kept().insert(
+            builder.clone(),
+            Kept {
+                age: 4,
+                history: Some(Arc::default()),
+            },
+        );
+        histories.forget(&builder);
+        let kept = histories.kept();
+        assert!(kept[&builder].history.is_none());
+        assert_eq!(kept[&builder].age, 5);
+    }
+}
