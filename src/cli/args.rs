@@ -82,6 +82,8 @@ pub(super) enum Verb {
     Schedulers(KindsArgs),
     /// Ask for a build
     Force(ForceArgs),
+    /// Tell a master of a change
+    Sendchange(SendchangeArgs),
     /// List builds, the newest first
     Builds(BuildsArgs),
     /// Print what a build said
@@ -446,6 +448,78 @@ pub(super) struct ForceArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct SendchangeArgs {
+    /// Names of the files that it is about
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<String>,
+    /// A file with further names, each ended by a NUL; `-` for the standard input
+    #[arg(long = "files0-from", value_name = "FILE")]
+    pub(super) files0_from: Option<PathBuf>,
+    /// Who made it
+    #[arg(short = 'W', long, alias = "username", value_name = "NAME")]
+    pub(super) who: String,
+    /// The repository
+    #[arg(short = 'R', long, default_value = "")]
+    pub(super) repository: String,
+    /// The project
+    #[arg(short = 'P', long, default_value = "")]
+    pub(super) project: String,
+    /// The branch [default: the repository's own]
+    #[arg(short, long)]
+    pub(super) branch: Option<String>,
+    /// The category
+    #[arg(short = 'C', long)]
+    pub(super) category: Option<String>,
+    /// The revision
+    #[arg(short, long)]
+    pub(super) revision: Option<String>,
+    /// A file with the revision, and nothing else
+    #[arg(
+        long = "revision_file",
+        alias = "revision-file",
+        value_name = "FILE",
+        conflicts_with = "revision"
+    )]
+    pub(super) revision_file: Option<PathBuf>,
+    /// A property of its builds; NAME:VALUE does as well
+    #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value_of_old)]
+    pub(super) properties: Vec<(String, String)>,
+    /// What it is about
+    #[arg(short, long)]
+    pub(super) comments: Option<String>,
+    /// A file with the comments, `-` for the standard input
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "comments")]
+    pub(super) logfile: Option<PathBuf>,
+    /// When it was made, in seconds since 1970 [default: now]
+    #[arg(short = 'w', long, value_name = "SECONDS")]
+    pub(super) when: Option<f64>,
+    /// Where it can be looked at
+    #[arg(short = 'l', long, default_value = "")]
+    pub(super) revlink: String,
+    /// The version control that it is of
+    #[arg(short = 's', long, value_parser = ["cvs", "svn", "darcs", "hg", "bzr", "git", "mtn", "p4"])]
+    pub(super) vc: Option<String>,
+    /// The hook's secret, perhaps behind a name and a colon
+    #[arg(
+        short,
+        long,
+        env = "AUTOBOT_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub(super) auth: Option<String>,
+    /// The hook that is told
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    pub(super) hook: String,
+    /// The directory of the master or of its pair [default: the current directory]
+    #[arg(long, env = "AUTOBOT_DIR", value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// The address of its pages, to talk to it over the network
+    #[arg(short, long, value_name = "URL")]
+    pub(super) master: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct BuildsArgs {
     /// Only builds of this builder
     pub(super) builder: Option<String>,
@@ -488,6 +562,16 @@ pub(super) struct CompletionsArgs {
 pub(super) struct ManArgs {
     /// Where; made if it is not there
     pub(super) dir: PathBuf,
+}
+
+/// As Buildbot's command has it, or as ours: whichever sign comes first.
+fn name_and_value_of_old(text: &str) -> Result<(String, String), String> {
+    match text.split_once([':', '=']) {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("it should be NAME=VALUE or NAME:VALUE".to_owned()),
+    }
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -24,6 +24,7 @@ mod reconfig;
 mod rollback;
 mod rooms;
 mod schema;
+mod sendchange;
 mod slave_ini;
 mod slaves;
 mod ssh;

@@ -22,6 +22,7 @@ use super::kinds;
 use super::log;
 use super::reconfig;
 use super::schema;
+use super::sendchange;
 use super::slaves;
 use super::ssh;
 use super::start;
@@ -62,6 +63,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Steps(args) => kinds::steps(&args),
         Verb::Schedulers(args) => kinds::schedulers(&args),
         Verb::Force(args) => wait_for(force::run(&args)),
+        Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
         Verb::Builds(args) => wait_for(builds::run(&args)),
         Verb::Log(args) => wait_for(log::run(&args)),
         Verb::Completions(args) => completions::completions(args.shell),

@@ -40,6 +40,8 @@ const LARGEST_ANSWER: usize = 64 << 20;
 pub(crate) struct Client {
     address: Address,
     patience: Duration,
+    /// Shown with every request.
+    secret: Option<String>,
 }
 
 /// A log as it comes.
@@ -82,7 +84,13 @@ impl Client {
         Self {
             address,
             patience: PATIENCE,
+            secret: None,
         }
+    }
+
+    /// Shows this secret with every request.
+    pub(crate) fn with_secret(self, secret: Option<String>) -> Self {
+        Self { secret, ..self }
     }
 
     /// Asks for a JSON document.
@@ -104,6 +112,17 @@ impl Client {
     /// Sends an order without arguments; the answer is text.
     pub(crate) async fn order(&self, path: &str) -> Result<String, ClientError> {
         let answer = self.send(Method::POST, path, Some(String::new())).await?;
+        let text = self.whole(answer).await?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Sends a form; the answer is text.
+    pub(crate) async fn tell(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<String, ClientError> {
+        let answer = self.send(Method::POST, path, Some(form(fields))).await?;
         let text = self.whole(answer).await?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
@@ -171,6 +190,9 @@ impl Client {
             .header(header::CONNECTION, "close");
         if form.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        if let Some(secret) = &self.secret {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
         }
         let request = request
             .body(Full::new(Bytes::from(form.unwrap_or_default())))
@@ -464,6 +486,7 @@ mod tests {
         let client = Client {
             address: Address::parse(&format!("127.0.0.1:{port}")).unwrap(),
             patience: Duration::from_millis(20),
+            secret: None,
         };
         let error = client.get::<Forced>("/").await.unwrap_err();
         assert!(matches!(error, ClientError::Silent { .. }), "{error:?}");

@@ -7,10 +7,12 @@ use sha2::Sha256;
 use tracing::info;
 use tracing::warn;
 
+use crate::changes::hooks::HookSettings;
 use crate::changes::hooks::Knock;
 use crate::changes::hooks::Refused;
 use crate::changes::hooks::Said;
 use crate::clock;
+use crate::master::Access;
 use crate::master::handle::MasterHandle;
 use crate::master::handle::SourceView;
 use crate::model::NewChange;
@@ -18,6 +20,9 @@ use crate::store::StoreError;
 
 /// So many of the last requests that were let in are known again, if somebody sends them a second time.
 const REMEMBERED: usize = 1000;
+
+/// The hook at which the owner of the base directory needs no secret.
+const OWNERS: &str = "base";
 
 /// Why a knock leads to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +42,21 @@ pub(crate) enum KnockError {
 }
 
 impl MasterHandle {
-    /// Takes in what is said at the hook `name`; `true` if there was something new. `open` lets
-    /// those in, too, who show no secret where none is asked for.
+    /// Takes in what is said at the hook `name`; `true` if there was something new. On a port
+    /// that only shows, a hook without a secret is closed; the owner needs no hook to tell of a change.
     pub(crate) async fn knock(
         &self,
         name: &str,
         knock: Knock,
-        open: bool,
+        access: Access,
     ) -> Result<bool, KnockError> {
+        if access == Access::Owner && name == OWNERS {
+            let said = HookSettings::of_owner().read_knock(&knock, &[])?;
+            return match said {
+                Said::Changes(changes) => Ok(self.keep(OWNERS, changes, None).await?),
+                Said::Look(_) => Ok(false),
+            };
+        }
         let plan = self.plan();
         let mut hooks = plan
             .sources
@@ -56,7 +68,7 @@ impl MasterHandle {
             return Err(hooks.next().map_or(KnockError::NoHooks, |_| unknown));
         };
         match &hook.secret {
-            None if open => {}
+            None if access != Access::ReadOnly => {}
             None => return Err(KnockError::ReadOnly),
             Some(secret) => {
                 let secret = secret.reveal(&plan.secrets).map_err(|error| {

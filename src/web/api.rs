@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /api/status` | what runs and waits, in a few numbers; builders, slaves and sources |
 //! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last` |
+//! | `GET /api/changes?limit=` | the newest changes, newest first, as `/json` has them |
 //! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps; what is `left` of one that runs |
 //! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
 //! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
@@ -48,6 +49,7 @@ use super::builder;
 use super::builders;
 use super::builders::BuilderFacts;
 use super::failure::Failure;
+use super::json;
 use super::locks;
 use super::why;
 
@@ -65,6 +67,7 @@ pub(super) fn routes() -> Router<Shared> {
             get(why::document),
         )
         .route("/requests/{id}", get(request))
+        .route("/changes", get(changes))
         .route("/locks", get(locks::document))
         .route("/shutdown", get(shutdown))
         .route("/reload", post(reload))
@@ -347,6 +350,19 @@ async fn one_build(
     Ok(Json(
         BuildDocument::new(&facts.build, &outlook, now).with_steps(&facts.steps, now),
     ))
+}
+
+/// The newest changes, newest first.
+async fn changes(
+    State(app): State<Shared>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Json<Vec<Value>>, Failure> {
+    let limit = builder::number(&query, "limit")?.unwrap_or(BUILDS);
+    let limit = usize::try_from(limit.clamp(0, MOST_BUILDS)).expect("not negative");
+    let found = app
+        .read(move |store| store.recent_changes(None, limit))
+        .await?;
+    Ok(Json(found.iter().map(json::change).collect()))
 }
 
 async fn request(

@@ -67,7 +67,7 @@ use super::waterfall;
 /// What every handler gets.
 pub(super) struct App {
     pub(super) desk: Arc<dyn Desk>,
-    access: Access,
+    pub(super) access: Access,
     templates: Templates,
     /// What was wrong with the master's own templates the last time, so that the log says it once.
     template_problem: Mutex<Option<String>>,
@@ -84,11 +84,6 @@ impl App {
             templates,
             template_problem: Mutex::default(),
         }
-    }
-
-    /// Whether this port acts at all.
-    pub(super) fn may_act(&self) -> bool {
-        self.access != Access::ReadOnly
     }
 
     /// Runs reading verbs on one snapshot of the store.

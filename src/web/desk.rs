@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::changes::hooks::Knock;
 use crate::config::Plan;
+use crate::master::Access;
 use crate::master::MasterHandle;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
@@ -78,7 +79,7 @@ pub(super) trait Desk: Send + Sync {
         &'a self,
         name: &'a str,
         knock: Knock,
-        open: bool,
+        access: Access,
     ) -> Answer<'a, Result<bool, KnockError>>;
 }
 
@@ -184,8 +185,8 @@ impl Desk for MasterHandle {
         &'a self,
         name: &'a str,
         knock: Knock,
-        open: bool,
+        access: Access,
     ) -> Answer<'a, Result<bool, KnockError>> {
-        Box::pin(MasterHandle::knock(self, name, knock, open))
+        Box::pin(MasterHandle::knock(self, name, knock, access))
     }
 }

@@ -71,7 +71,7 @@ async fn answer(app: &Shared, name: &str, query: Pairs, request: Request) -> Res
         query,
         body,
     };
-    match app.desk.knock(name, knock, app.may_act()).await {
+    match app.desk.knock(name, knock, app.access).await {
         Ok(true) => line(StatusCode::OK, "OK"),
         Ok(false) => line(StatusCode::OK, "no changes found"),
         Err(error) => {

@@ -759,11 +759,11 @@ impl Desk for SampleDesk {
         &'a self,
         name: &'a str,
         knock: Knock,
-        open: bool,
+        access: Access,
     ) -> Answer<'a, Result<bool, KnockError>> {
         Box::pin(async move {
             match name {
-                "base" if open => Ok(!knock.body.is_empty()),
+                "base" if access != Access::ReadOnly => Ok(!knock.body.is_empty()),
                 "base" => Err(KnockError::ReadOnly),
                 "github" => Err(Refused::Forged("not signed").into()),
                 "strange" => Err(Refused::Strange("a form".into()).into()),

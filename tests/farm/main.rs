@@ -31,6 +31,7 @@ mod pauses;
 mod proxy;
 mod reload;
 mod secrets;
+mod sendchange;
 mod servers;
 mod shutdown;
 mod sources;

@@ -187,6 +187,18 @@ impl HookSettings {
         })
     }
 
+    /// For who needs no hook: a change as it is sent.
+    pub(crate) fn of_owner() -> Self {
+        Self {
+            dialect: Dialect::Base,
+            secret: None,
+            repository: None,
+            branches: None,
+            project: String::new(),
+            category: None,
+        }
+    }
+
     pub(super) fn read_poller(keys: &mut Keys<'_>) -> Option<Self> {
         let secret = keys.required::<Secret>("secret");
         let pollers = keys.or_as::<Vec<String>>(&["pollers", "allowed"], Vec::new());

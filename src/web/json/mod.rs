@@ -27,6 +27,7 @@ use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
 use crate::master::outlook::Outlook;
 use crate::model::BuildRecord;
+use crate::model::Change;
 use crate::model::RequestRecord;
 use crate::model::Timestamp;
 use crate::store::Store;
@@ -56,6 +57,11 @@ pub(super) struct World {
     outlook: Outlook,
     /// For `builds/_all`.
     max: usize,
+}
+
+/// A change as Buildbot's documents have it.
+pub(super) fn change(change: &Change) -> Value {
+    documents::change(change)
 }
 
 type Found = Result<Option<Value>, StoreError>;
