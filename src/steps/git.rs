@@ -651,8 +651,9 @@ mod tests {
                 (&fetch, 0, &[]),
             ];
             updated.plays(script, &format!("hello/build: git reset --hard {COMMIT}"));
-            let set = updated.properties.text("gerrit_branch");
-            assert_eq!(set, Some(patch_set));
+            let set = updated.properties.iter().find(|it| it.0 == "gerrit_branch");
+            let set = set.map(|(_, it)| (it.value.clone(), it.source.as_str()));
+            assert_eq!(set, Some((patch_set.into(), "Unknown")));
 
             // It is no branch that could be cloned.
             let mut cloned = begun(Mode::Clobber);

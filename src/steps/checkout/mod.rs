@@ -320,8 +320,98 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::model::Change;
+    use crate::model::ChangeId;
+    use crate::model::Properties;
     use crate::model::SourceStamp;
+    use crate::model::Timestamp;
+    use crate::steps::bench::Bench;
+    use crate::steps::git;
+    use crate::steps::mercurial;
+    use crate::steps::read::tests::read_kind;
+    use crate::steps::svn;
+
+    fn change(revision: &str) -> Change {
+        Change {
+            id: ChangeId(1),
+            author: String::new(),
+            files: Vec::new(),
+            comments: String::new(),
+            revision: Some(revision.to_owned()),
+            branch: None,
+            category: None,
+            revlink: String::new(),
+            repository: String::new(),
+            project: String::new(),
+            when: Timestamp(0),
+            properties: Properties::new(),
+        }
+    }
+
+    /// The checkout of a build of these changes once its tree is looked at: what it does next,
+    /// and the property `revision`.
+    fn update_of(lines: &str, revisions: &[&str]) -> (String, Option<String>) {
+        let step = read_kind(&git::KIND, &format!("repourl = 'https://x'\n{lines}"));
+        let mut bench = Bench::new(step.as_ref(), &git::KIND);
+        bench.changes = revisions.iter().map(|it| change(it)).collect();
+        bench.begin();
+        bench.ends(0, &[]);
+        bench.ends(0, &[]);
+        let next = bench.ends(1, &[]);
+        let revision = bench.properties.text("revision").map(str::to_owned);
+        (next, revision)
+    }
+
+    #[test]
+    fn a_build_of_changes_is_of_the_last_ones_revision_unless_the_latest_is_wanted() {
+        let of_last = "hello/build: git cat-file -e two".to_owned();
+        assert_eq!(
+            update_of("", &["one", "two"]),
+            (of_last, Some("two".into()))
+        );
+        let latest = "hello/build: git fetch -t https://x master".to_owned();
+        assert_eq!(update_of("", &[]), (latest.clone(), None));
+        let lines = "always_use_latest = true";
+        assert_eq!(update_of(lines, &["one"]), (latest, None));
+    }
+
+    #[test]
+    fn what_cannot_be_removed_or_copied_fails_the_step() {
+        let url = "repourl = 'https://x/trunk'";
+        for kind in [&git::KIND, &mercurial::KIND, &svn::KIND] {
+            for mode in ["clobber", "copy"] {
+                let step = read_kind(kind, &format!("{url}\nmode = '{mode}'"));
+                let mut bench = Bench::new(step.as_ref(), kind);
+                bench.begin();
+                assert_eq!(bench.ends(0, &[]), "rmdir hello/build");
+                let told = bench.ends(1, &[]);
+                assert!(
+                    told.starts_with("failure: "),
+                    "{} {mode}: {told}",
+                    kind.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_the_steps_environment_and_time() {
+        let lines = "repourl = 'https://x'\nenv.A = '%(a)s'\nlog_environ = false";
+        let step = read_kind(&git::KIND, lines);
+        let mut bench = Bench::new(step.as_ref(), &git::KIND);
+        bench.properties.set("a", "b", "test");
+        let shell = bench.begin_shell();
+        assert_eq!(shell.env["A"], Some("b".to_owned()));
+        assert_eq!(shell.timeout, Some(Duration::from_mins(20)));
+        assert!(!shell.log_environ);
+        let limited = "repourl = 'https://x'\ntimeout = 5";
+        let mut bench = Bench::new(read_kind(&git::KIND, limited).as_ref(), &git::KIND);
+        let shell = bench.begin_shell();
+        assert_eq!(shell.timeout, Some(Duration::from_secs(5)));
+    }
 
     #[test]
     fn a_stamp_of_another_repository_says_nothing_about_this_one() {
@@ -331,7 +421,7 @@ mod tests {
             revision: Some("1".into()),
             ..SourceStamp::default()
         };
-        let mut properties = crate::model::Properties::new();
+        let mut properties = Properties::new();
         let env = BTreeMap::new();
         let mut cx = Cx {
             name: "git",

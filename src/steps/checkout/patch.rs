@@ -5,6 +5,8 @@
 //! the repository has. The names are Buildbot's: a tree that one of its slaves
 //! has patched is known as such.
 
+use std::sync::Arc;
+
 use super::Checkout;
 use super::diff;
 use crate::model::Command;
@@ -83,7 +85,7 @@ struct Patched {
     is_about: Box<IsAbout>,
     inner: Box<dyn Run>,
     /// What is to be laid over the tree.
-    patch: Option<Patch>,
+    patch: Option<Arc<Patch>>,
     /// What the last command was for; the checkout's own if `None`.
     act: Option<Act>,
 }
@@ -109,7 +111,7 @@ impl Patched {
         if let Some(patch) = patch
             && (self.is_about)(cx)?
         {
-            self.patch = Some(patch.clone());
+            self.patch = Some(Arc::new(patch.clone()));
             if let Err(why) = check(patch) {
                 return Ok(self.refused(cx, why));
             }
