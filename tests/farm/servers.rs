@@ -10,7 +10,7 @@ use crate::farm::{free_ports, sh};
 /// A server of the repositories in a directory.
 pub(crate) struct Server {
     dir: tempfile::TempDir,
-    port: u16,
+    pub(crate) port: u16,
     kind: Kind,
     child: Option<Child>,
 }
