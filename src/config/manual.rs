@@ -215,9 +215,10 @@ pub(super) fn steps() -> Vec<Page> {
     let pages = all.map(|it| {
         let groups: &[&str] = match it.name {
             "git" | "mercurial" | "svn" => &["checkout", "step"],
-            "warning_counting_shell_command" | "compile" | "test" | "perl_module_test" => {
+            "warning_counting_shell_command" | "compile" | "test" | "perl_module_test" | "mtr" => {
                 &["warnings", "command", "step"]
             }
+            name if name.starts_with("vc") => &["visual_studio", "command", "step"],
             "make_directory" | "remove_directory" => &["directory", "step"],
             "trigger" | "file_exists" | "set_properties_from_env" | "master_shell_command" => {
                 &["step"]

@@ -54,11 +54,7 @@ impl Course {
         let share = match outcome {
             Outcome::Success | Outcome::Skipped => Outcome::Success,
             Outcome::Warnings => bad(flags.flunk_on_warnings, flags.warn_on_warnings),
-            // What flunks or warns on warnings does so on a failure all the more.
-            Outcome::Failure => bad(
-                flags.flunk_on_failure || flags.flunk_on_warnings,
-                flags.warn_on_failure || flags.warn_on_warnings,
-            ),
+            Outcome::Failure => bad(flags.flunk_on_failure, flags.warn_on_failure),
             Outcome::Exception | Outcome::Retry => outcome,
         };
         self.outcome = self.outcome.worst(share);
@@ -168,6 +164,12 @@ mod tests {
         check(&[(warns, Failure), (PLAIN, Success)], &[0, 1], Warnings);
         check(&[(flunks, Warnings)], &[0], Failure);
         check(&[(shows, Warnings)], &[0], Warnings);
+        // What is said of warnings is not said of a failure.
+        let odd = Flags {
+            flunk_on_failure: false,
+            ..flunks
+        };
+        check(&[(odd, Failure)], &[0], Success);
         check(&[(PLAIN, Failure), (shows, Warnings)], &[0, 1], Failure);
         check(
             &[(HALTS, Failure), (PLAIN, Success), (ALWAYS, Success)],

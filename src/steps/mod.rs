@@ -22,12 +22,15 @@ mod directory;
 mod download;
 mod epydoc;
 mod file_exists;
+mod firefox;
 pub(crate) mod git;
 mod hlint;
 mod junit;
 mod line;
 mod master_shell_command;
+mod maxq;
 pub(crate) mod mercurial;
+mod mtr;
 mod one_command;
 mod outcomes;
 mod paths;
@@ -55,6 +58,7 @@ mod tree_size;
 mod trial;
 mod trigger;
 mod upload;
+mod visual_studio;
 mod warning_counting;
 mod warnings;
 
@@ -108,6 +112,12 @@ pub(crate) const KINDS: &[StepKind] = &[
     configure::KIND,
     warning_counting::KIND,
     compile::KIND,
+    visual_studio::VC6,
+    visual_studio::VC7,
+    visual_studio::VC8,
+    visual_studio::VC9,
+    visual_studio::VC10,
+    visual_studio::EXPRESS9,
     test::KIND,
     pyflakes::KIND,
     pylint::KIND,
@@ -118,6 +128,8 @@ pub(crate) const KINDS: &[StepKind] = &[
     perl_module_test::KIND,
     subunit::KIND,
     junit::KIND,
+    mtr::KIND,
+    maxq::KIND,
     tree_size::KIND,
     remove_pycs::KIND,
     create_virtualenv::KIND,
@@ -127,6 +139,7 @@ pub(crate) const KINDS: &[StepKind] = &[
     directory::MAKE,
     directory::REMOVE,
     trigger::KIND,
+    firefox::KIND,
     download::FILE,
     download::STRING,
     download::JSON,

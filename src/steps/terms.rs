@@ -92,12 +92,16 @@ impl RunTerms {
     }
 
     /// Adds a log that steps of a type have, unless this one has another of that name.
-    pub(super) fn add_logfile(&mut self, name: &str, path: &str) {
+    pub(super) fn add_logfile(&mut self, name: &str, path: Text) {
         let file = LogfileText {
-            path: Text::literal(path),
+            path,
             follow: false,
         };
         self.logfiles.entry(name.to_owned()).or_insert(file);
+    }
+
+    pub(super) fn make_lazy(&mut self, lazy_logfiles: Switch) {
+        self.lazy_logfiles = lazy_logfiles;
     }
 
     /// Gives the command these terms.

@@ -117,7 +117,7 @@ impl Trial {
         words.extend(randomly?.then(|| Text::literal("--random=0")));
         words.extend(args?.unwrap_or_default());
         let mut settings = settings?;
-        settings.terms.add_logfile(LOG, LOG_FILE);
+        settings.terms.add_logfile(LOG, Text::literal(LOG_FILE));
         Some(Self {
             testpath: testpath?,
             words,

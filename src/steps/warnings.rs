@@ -89,7 +89,22 @@ fn built_in(pattern: &str) -> Regex {
 
 impl Warnings {
     pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
-        let usual = Self::default();
+        Self::read_over(keys, Self::default())
+    }
+
+    /// Reads them for a type whose warnings look like `pattern`, a built-in one.
+    pub(super) fn read_or(keys: &mut Keys<'_>, pattern: &str) -> Option<Self> {
+        let pattern = built_in(pattern);
+        Self::read_over(
+            keys,
+            Self {
+                pattern,
+                ..Self::default()
+            },
+        )
+    }
+
+    fn read_over(keys: &mut Keys<'_>, usual: Self) -> Option<Self> {
         let pattern = keys.optional::<Pattern>("warning_pattern");
         let max_count = keys.optional("max_warn_count");
         let enter = keys.optional::<Pattern>("directory_enter_pattern");
