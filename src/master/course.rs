@@ -54,7 +54,11 @@ impl Course {
         let share = match outcome {
             Outcome::Success | Outcome::Skipped => Outcome::Success,
             Outcome::Warnings => bad(flags.flunk_on_warnings, flags.warn_on_warnings),
-            Outcome::Failure => bad(flags.flunk_on_failure, flags.warn_on_failure),
+            // What flunks or warns on warnings does so on a failure all the more.
+            Outcome::Failure => bad(
+                flags.flunk_on_failure || flags.flunk_on_warnings,
+                flags.warn_on_failure || flags.warn_on_warnings,
+            ),
             Outcome::Exception | Outcome::Retry => outcome,
         };
         self.outcome = self.outcome.worst(share);
@@ -164,12 +168,12 @@ mod tests {
         check(&[(warns, Failure), (PLAIN, Success)], &[0, 1], Warnings);
         check(&[(flunks, Warnings)], &[0], Failure);
         check(&[(shows, Warnings)], &[0], Warnings);
-        // What is said of warnings is not said of a failure.
+        // What is said of warnings is said of a failure, too.
         let odd = Flags {
             flunk_on_failure: false,
             ..flunks
         };
-        check(&[(odd, Failure)], &[0], Success);
+        check(&[(odd, Failure)], &[0], Failure);
         check(&[(PLAIN, Failure), (shows, Warnings)], &[0, 1], Failure);
         check(
             &[(HALTS, Failure), (PLAIN, Success), (ALWAYS, Success)],

@@ -117,17 +117,6 @@ fn flags(keys: &mut Keys<'_>, usual: Flags) -> Option<Flags> {
     let warn_on_warnings = keys.or("warn_on_warnings", usual.warn_on_warnings);
     let warn_on_failure = keys.or("warn_on_failure", usual.warn_on_failure);
     let always_run = keys.or("always_run", usual.always_run);
-    let minds_failure = [flunk_on_failure, warn_on_failure].contains(&Some(true));
-    for (name, on_warnings) in [
-        ("flunk_on_warnings", flunk_on_warnings),
-        ("warn_on_warnings", warn_on_warnings),
-    ] {
-        if on_warnings == Some(true) && keys.has(name) && !minds_failure {
-            let what = "a failure of this step counts less than its warnings";
-            let problem = Problem::warning(Code::Contradiction, what).at(&keys.place(name));
-            keys.note(problem.help("with `flunk_on_failure` or `warn_on_failure` it counts too"));
-        }
-    }
     Some(Flags {
         halt_on_failure: halt_on_failure?,
         flunk_on_warnings: flunk_on_warnings?,
@@ -405,18 +394,6 @@ pub(super) mod tests {
             ..Flags::NONE
         };
         assert_eq!((plan.name.as_str(), plan.flags), ("x", expected));
-    }
-
-    #[test]
-    fn who_minds_warnings_and_no_failures_is_warned() {
-        let (plan, problems) =
-            check("type = \"pyflakes\"\nflunk_on_warnings = true\nwarn_on_warnings = false\n");
-        assert!(plan.is_some());
-        let expected =
-            "factories/x.toml:2:21: a failure of this step counts less than its warnings";
-        assert_eq!(problems, expected);
-        let (_, problems) = check("type = \"test\"\nflunk_on_warnings = true\n");
-        assert_eq!(problems, "");
     }
 
     #[test]
