@@ -11,10 +11,11 @@ use crate::servers::Server;
 
 /// A farm whose builder `tree` has the step `checkout` with these lines.
 fn farm(checkout: &str) -> Farm {
-    farm_with(checkout, "")
+    farm_with(checkout, "", "")
 }
 
-fn farm_with(checkout: &str, ini: &str) -> Farm {
+/// The same with more sections, and another factory `asks`.
+fn farm_with(checkout: &str, ini: &str, asks: &str) -> Farm {
     let mut farm = Farm::new(&format!(
         "derive = no\npassword = secret\nbuilders = factory\n\n\
          [slave:linux]\nfactories = tree main\n\n[tree]\n\n\
@@ -26,6 +27,9 @@ fn farm_with(checkout: &str, ini: &str) -> Farm {
          [[steps]]\ntype = \"shell\"\ncommand = \"ls -a\"\n"
     );
     fs::write(farm.master_dir().join("factories/tree.toml"), recipe).expect("written");
+    if !asks.is_empty() {
+        fs::write(farm.master_dir().join("factories/asks.toml"), asks).expect("written");
+    }
     farm.start_master();
     farm.start_slave("linux");
     farm
@@ -199,11 +203,6 @@ fn a_triggered_build_has_its_patch_which_is_gone_with_the_next_one() {
     server.git_commit("r", "one\n");
     let patch = "--- a/file\n+++ b/file\n@@ -1 +1 @@\n-one\n+patched\n\
                  --- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+made\n";
-    let mut farm = farm_with(
-        &git(&server.url("r"), ""),
-        "\n[slave:two]\nfactories = asks\n\n[asks]\n\n\
-         [scheduler:patched]\ntype = triggerable\nbuilders = tree\n",
-    );
     let asks = |patch: &str| {
         format!(
             "[[steps]]\ntype = \"trigger\"\nscheduler_names = [\"patched\"]\nwait_for_finish = true\n\
@@ -212,9 +211,12 @@ fn a_triggered_build_has_its_patch_which_is_gone_with_the_next_one() {
             serde_json::to_string(patch).expect("JSON")
         )
     };
-    let recipe = farm.master_dir().join("factories/asks.toml");
-    fs::write(&recipe, asks(patch)).expect("written");
-    assert!(farm.autobot(&["reconfig", "master"]).status.success());
+    let mut farm = farm_with(
+        &git(&server.url("r"), ""),
+        "\n[slave:two]\nfactories = asks\n\n[asks]\n\n\
+         [scheduler:patched]\ntype = triggerable\nbuilders = tree\n",
+        &asks(patch),
+    );
     farm.start_slave("two");
     assert_eq!(build(&mut farm, &[]).0, "one\n");
 
@@ -231,7 +233,8 @@ fn a_triggered_build_has_its_patch_which_is_gone_with_the_next_one() {
     assert!(!tree(&farm).join("new").exists());
 
     let outside = patch.replace("b/new", "b/../../../new");
-    fs::write(&recipe, asks(&outside)).expect("written");
+    let recipe = farm.master_dir().join("factories/asks.toml");
+    fs::write(recipe, asks(&outside)).expect("written");
     assert!(farm.autobot(&["reconfig", "master"]).status.success());
     let asked = farm.force("asks", &[]);
     assert_eq!(asked["results"], 2, "{asked:#}");
