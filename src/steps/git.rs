@@ -171,7 +171,7 @@ impl Source for Git {
         let (work, jobs) = match checkout.mode {
             Mode::Incremental | Mode::Clean | Mode::Fresh => (tree.clone(), vec![Job::Look]),
             Mode::Clobber | Mode::Export => (tree.clone(), vec![Job::RemoveWork, Job::Clone]),
-            Mode::Copy => (checkout::KEPT.to_owned(), vec![Job::RemoveTree, Job::Look]),
+            Mode::Copy => (checkout::kept(cx, &tree), vec![Job::RemoveTree, Job::Look]),
         };
         let mut plan = Plan::new([Job::Version], checkout.retry);
         plan.jobs.extend(jobs);
@@ -560,7 +560,22 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_fetch_is_tried_again_anew_once_and_then_as_often_as_said() {
+    fn every_tree_that_is_copied_has_a_kept_checkout_of_its_own() {
+        for (tree, kept) in [
+            ("build", "source"),
+            ("./build/", "source"),
+            ("build/a", "source-build-a"),
+            ("build/b", "source-build-b"),
+        ] {
+            let mut step = git(URL, Mode::Copy);
+            step.checkout.workdir = Some(Text::literal(tree));
+            let expected = format!("hello/{kept}: git --version");
+            assert_eq!(bench(&step).begin(), expected);
+        }
+    }
+
+    #[test]
+    fn a_failed_fetch_is_tried_again_from_nothing_once_and_then_as_often_as_said() {
         let mut step = git(URL, Mode::Incremental);
         step.branch = Some(Text::literal("main"));
         step.checkout.retry.times = 1;

@@ -198,7 +198,7 @@ impl Source for Mercurial {
             Mode::Copy => plan.jobs.extend([Job::RemoveTree, Job::Look]),
         }
         let work = match self.checkout.mode {
-            Mode::Copy => checkout::KEPT.to_owned(),
+            Mode::Copy => checkout::kept(cx, &tree),
             _ => tree.clone(),
         };
         // After a clobber, one more clone from nothing is no fallback but a retry.

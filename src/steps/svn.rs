@@ -363,7 +363,7 @@ impl Source for Svn {
         let tree = self.checkout.tree(cx)?;
         let mode = self.checkout.mode;
         let work = match mode {
-            Mode::Copy => checkout::KEPT.to_owned(),
+            Mode::Copy => checkout::kept(cx, &tree),
             Mode::Incremental | Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
                 tree.clone()
             }

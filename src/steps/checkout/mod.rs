@@ -58,8 +58,19 @@ pub(in crate::steps) use url::is_same_repository;
 pub(in crate::steps) use url::password;
 pub(in crate::steps) use url::plain;
 
-/// Where the kept checkout of the method `copy` lies, in the builder's directory.
+/// Where the kept checkout of the method `copy` lies, in the builder's directory, if it is the
+/// one of the factory's own tree.
 pub(in crate::steps) const KEPT: &str = "source";
+
+/// Where the checkout lies that is kept to be copied to `tree`. Each tree has one of its own:
+/// several would remove each other.
+pub(in crate::steps) fn kept(cx: &Cx<'_>, tree: &str) -> String {
+    let plain = tree.trim_start_matches("./").trim_end_matches('/');
+    match plain == cx.workdir {
+        true => KEPT.to_owned(),
+        false => format!("{KEPT}-{}", plain.replace(['/', '\\'], "-")),
+    }
+}
 
 /// Without its source no step makes sense.
 pub(in crate::steps) const FLAGS: Flags = Flags {
