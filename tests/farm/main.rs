@@ -40,6 +40,7 @@ mod terms;
 mod tls;
 mod tools;
 mod torture;
+mod trees;
 mod triggers;
 mod upgrades;
 mod upload;

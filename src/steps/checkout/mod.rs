@@ -340,6 +340,7 @@ mod tests {
             seen: &crate::expr::Values::new(),
             stamp: &stamp,
             changes: &[],
+            submitted: None,
             builder_dir: "hello",
             workdir: "build",
             env: &env,
