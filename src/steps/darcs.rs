@@ -192,6 +192,7 @@ mod tests {
     use super::super::vcs::tests::begin;
     use super::super::vcs::tests::plays;
     use super::*;
+    use crate::model::Patch;
 
     const MARK: &str = "autobot-0c29a31b8978d005";
     const CONTEXT: &str = "Context:\n\n[one\na@b**20261120222329\n]";
@@ -297,6 +298,49 @@ mod tests {
         let expected = "error: the revision is no context, as `darcs log --context` prints it";
         assert_eq!(begin(&mut bench), expected);
         insta::assert_snapshot!(problems_of(&KIND, "mode = \"full\"\nmethod = \"export\""), @"factories/x.toml:3:10: `export` is no checkout method");
+    }
+
+    #[test]
+    fn a_patch_is_laid_over_the_tree_and_the_next_build_begins_anew() {
+        let world = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| world.path().join(name);
+        fs::create_dir(at("r")).expect("a directory");
+        let darcs = |argv: &[&str]| run_program(&at("r"), "darcs", argv);
+        darcs(&["init"]);
+        fs::write(at("r/file"), "one\n").expect("a file");
+        darcs(&[
+            "record",
+            "--look-for-adds",
+            "--all",
+            "--author=a@b",
+            "-m",
+            "one",
+        ]);
+        let build = |patch: Option<Patch>| {
+            let step = read_kind(&KIND, &format!("repourl = \"{}\"", at("r").display()));
+            let mut bench = Bench::new(step.as_ref(), &KIND);
+            bench.stamp.patch = patch;
+            let told = bench.run_for_real(world.path());
+            let end = told.last().map(String::as_str);
+            assert_eq!(end, Some("success: update"), "{told:#?}");
+            let text = fs::read_to_string(at("hello/build/file")).expect("a file");
+            (
+                text,
+                told.iter().any(|it| it.starts_with("hello: darcs get")),
+            )
+        };
+        let patch = Patch {
+            level: 1,
+            diff: b"--- a/file\n+++ b/file\n@@ -1 +1 @@\n-one\n+tried\n".to_vec(),
+            subdir: None,
+            author: None,
+            comment: None,
+        };
+        assert_eq!(build(None), ("one\n".to_owned(), true));
+        assert_eq!(build(Some(patch.clone())), ("tried\n".to_owned(), false));
+        assert_eq!(build(Some(patch)), ("tried\n".to_owned(), true));
+        assert_eq!(build(None), ("one\n".to_owned(), true));
+        assert_eq!(build(None), ("one\n".to_owned(), false));
     }
 
     #[test]
