@@ -268,7 +268,7 @@ impl<T: Steps> Source for Way<T> {
         Ok(Begun {
             wanted: vcs.wanted().clone(),
             work: match mode {
-                Mode::Copy => checkout::KEPT.to_owned(),
+                Mode::Copy => checkout::kept(cx, &tree),
                 Mode::Incremental | Mode::Clean | Mode::Fresh | Mode::Clobber | Mode::Export => {
                     tree.clone()
                 }
