@@ -31,7 +31,7 @@ as_root() {
 
 install_packages() {
     missing=
-    for pair in git:git hg:mercurial svn:subversion make:make gcc:gcc python3:python3 curl:curl \
+    for pair in git:git hg:mercurial svn:subversion cvs:cvs bzr:brz darcs:darcs make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
         chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
         ssh-agent:openssh-client prove:perl patch:patch cmake:cmake ninja:ninja-build meson:meson \

@@ -214,7 +214,9 @@ pub(super) fn steps() -> Vec<Page> {
     let all = steps::KINDS.iter();
     let pages = all.map(|it| {
         let groups: &[&str] = match it.name {
-            "git" | "mercurial" | "svn" => &["checkout", "step"],
+            "git" | "mercurial" | "svn" | "cvs" | "bzr" => &["checkout", "step"],
+            "darcs" | "bitkeeper" => &["whole_checkout", "branches", "checkout", "step"],
+            "monotone" | "p4" | "repo" => &["whole_checkout", "checkout", "step"],
             "warning_counting_shell_command" | "compile" | "test" | "perl_module_test" | "mtr" => {
                 &["warnings", "command", "step"]
             }

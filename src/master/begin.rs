@@ -29,6 +29,7 @@ use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::SourceStamp;
 use crate::model::StepRecord;
+use crate::model::Timestamp;
 use crate::store::{BuildEnd, NewBuild, Result, Store, UnfinishedBuild};
 
 /// Builds what was assigned, unless somebody else was faster.
@@ -98,6 +99,7 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
     }
     let (stamp, reason) = merged_stamp(&assignment.requests);
     let requests: Vec<RequestId> = assignment.requests.iter().map(|it| it.id).collect();
+    let submitted = assignment.requests.iter().map(|it| it.submitted).max();
     let new = NewBuild {
         builder: assignment.builder.name.clone(),
         slave: slave.name.clone(),
@@ -130,6 +132,7 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
         reason,
         stamp,
         changes,
+        submitted,
     };
     let builder = &assignment.builder;
     let mut build = Build::enter(crew, facts, Arc::clone(builder), Arc::clone(slave));
@@ -162,6 +165,7 @@ struct Facts {
     reason: String,
     stamp: SourceStamp,
     changes: Vec<Change>,
+    submitted: Option<Timestamp>,
 }
 
 /// Takes up a build that the store holds unfinished. `None` if its builder or slave has
@@ -206,10 +210,16 @@ pub(crate) async fn take_up(
         ended.await?;
         return Ok(None);
     };
-    let lease = crew
-        .store
-        .write(move |verbs| Ok((verbs.renew_lease(id)?, changes_of(verbs, &ids)?)));
-    let (lease, changes) = lease.await?;
+    let requests = was.build.requests.clone();
+    let lease = crew.store.write(move |verbs| {
+        let mut submitted = None;
+        for id in &requests {
+            submitted = submitted.max(verbs.request(*id)?.map(|it| it.submitted));
+        }
+        let changes = changes_of(verbs, &ids)?;
+        Ok((verbs.renew_lease(id)?, changes, submitted))
+    });
+    let (lease, changes, submitted) = lease.await?;
     let facts = Facts {
         ticket,
         id,
@@ -219,6 +229,7 @@ pub(crate) async fn take_up(
         reason: was.build.reason.clone(),
         stamp: was.build.stamp.clone(),
         changes,
+        submitted,
     };
     let mut build = Build::enter(crew, facts, Arc::clone(builder), Arc::clone(slave));
     build.properties = was.build.properties.clone();
@@ -264,6 +275,7 @@ impl Build {
             reason: facts.reason,
             stamp: facts.stamp,
             changes: facts.changes,
+            submitted: facts.submitted,
             properties: Properties::new(),
             seen: Values::new(),
             platform: Platform::default(),

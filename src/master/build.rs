@@ -46,6 +46,7 @@ use crate::model::RequestRecord;
 use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::StepRecord;
+use crate::model::Timestamp;
 use crate::steps::Flags;
 use crate::steps::StepPlan;
 use crate::store::{BuildEnd, CommandRow, Result, Store, UnfinishedBuild};
@@ -77,6 +78,8 @@ pub(crate) struct Build {
     pub(super) reason: String,
     pub(super) stamp: SourceStamp,
     pub(super) changes: Vec<Change>,
+    /// When the last of its requests was made.
+    pub(super) submitted: Option<Timestamp>,
     pub(super) properties: Properties,
     /// What the expressions of the step see besides the properties.
     pub(super) seen: Values,

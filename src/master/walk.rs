@@ -567,6 +567,7 @@ impl Build {
             seen: &self.seen,
             stamp: &self.stamp,
             changes: &self.changes,
+            submitted: self.submitted,
             builder_dir: &self.builder.slavebuilddir,
             workdir: &self.workdir,
             env: &self.builder.env,

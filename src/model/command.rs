@@ -102,6 +102,8 @@ pub(crate) enum HoleIn {
     /// A word of the argument list.
     Word(usize),
     Script,
+    /// What it reads.
+    Stdin,
     /// The value of a variable.
     Env(String),
 }

@@ -42,7 +42,12 @@ impl Secrets {
         };
         let (secret, is_secret) = self.resolve(&hole.secret)?;
         let value = secret.expose();
+        let mut stdin = match hole.within {
+            HoleIn::Stdin => String::from_utf8(std::mem::take(&mut shell.initial_stdin)).ok(),
+            HoleIn::Word(_) | HoleIn::Script | HoleIn::Env(_) => None,
+        };
         let text = match (&hole.within, &mut shell.line) {
+            (HoleIn::Stdin, _) => stdin.as_mut(),
             (HoleIn::Word(place), ShellLine::Argv(words)) => words.get_mut(*place),
             (HoleIn::Script, ShellLine::Script(script)) => Some(script),
             (HoleIn::Env(variable), _) => shell.env.get_mut(variable).and_then(Option::as_mut),
@@ -61,6 +66,9 @@ impl Secrets {
                 "cannot be in the value of a variable: \
                  the slave would take a part of it, `${…}`, for another variable",
             ));
+        }
+        if let Some(stdin) = stdin {
+            shell.initial_stdin = stdin.into_bytes();
         }
         Ok(if is_secret {
             Mask::of(name, value)

@@ -207,7 +207,9 @@ fn a_command_gets_its_secrets_and_only_where_they_were_asked_for() {
     let mut shell = Shell::new(ShellLine::Argv(words.into()), "b");
     shell.env.insert("A".into(), Some("k=<x>".into()));
     shell.env.insert("B".into(), Some("<x>".into()));
+    shell.initial_stdin = b"<x> <y>\n".to_vec();
     shell.holes = vec![
+        hole(HoleIn::Stdin, 4, "${secret:y}"),
         hole(HoleIn::Word(1), 0, "${secret:x}"),
         hole(HoleIn::Word(1), 4, "${secret:y}"),
         hole(HoleIn::Env("A".into()), 2, "${secret:x}"),
@@ -227,10 +229,11 @@ fn a_command_gets_its_secrets_and_only_where_they_were_asked_for() {
     assert_eq!(shell.line, ShellLine::Argv(words.into()));
     assert_eq!(shell.env["A"].as_deref(), Some("k=hunter2"));
     assert_eq!(shell.env["B"].as_deref(), Some("<x>"), "a property said so");
+    assert_eq!(shell.initial_stdin, b"<x> tr0ub4dor\n");
     assert!(shell.holes.is_empty());
     assert_eq!(
         format!("{:?}", revealed.masks),
-        "[… as <y>, … as <x>, … as <x>]"
+        "[… as <y>, … as <y>, … as <x>, … as <x>]"
     );
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Seek;
+use std::io::Write;
 use std::path::Path;
 
 use crate::expr::Values;
@@ -39,6 +41,7 @@ pub(crate) struct Bench {
     pub(crate) properties: Properties,
     pub(crate) stamp: SourceStamp,
     pub(crate) changes: Vec<Change>,
+    pub(crate) submitted: Option<Timestamp>,
     pub(crate) env: BTreeMap<String, Option<Text>>,
     pub(crate) seen: Values,
     /// What is in the log files of its commands.
@@ -92,6 +95,7 @@ impl Bench {
             properties: Properties::new(),
             stamp: SourceStamp::default(),
             changes: Vec::new(),
+            submitted: None,
             env: BTreeMap::new(),
             seen: Values::new(),
             logfiles: Vec::new(),
@@ -108,6 +112,7 @@ impl Bench {
             properties,
             stamp: SourceStamp::default(),
             changes: Vec::new(),
+            submitted: None,
             env: BTreeMap::new(),
             seen: Values::new(),
             logfiles: Vec::new(),
@@ -235,6 +240,7 @@ impl Bench {
             seen: &self.seen,
             stamp: &self.stamp,
             changes: &self.changes,
+            submitted: self.submitted,
             builder_dir: "hello",
             workdir: "build",
             env: &self.env,
@@ -439,7 +445,7 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
             }
             let output = process
                 .current_dir(&workdir)
-                .stdin(std::process::Stdio::null())
+                .stdin(fed(&shell.initial_stdin))
                 .output()
                 .expect("the program starts");
             for (channel, bytes) in [
@@ -458,6 +464,14 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
         logfiles: Vec::new(),
     };
     (exit, output)
+}
+
+/// What a program reads.
+fn fed(bytes: &[u8]) -> std::process::Stdio {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(bytes).expect("written");
+    file.rewind().expect("at its begin");
+    file.into()
 }
 
 fn done<T>(result: std::io::Result<T>) -> i32 {

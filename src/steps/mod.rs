@@ -12,12 +12,18 @@
 
 #[cfg(test)]
 pub(crate) mod bench;
+mod bitkeeper;
+mod branch_urls;
 mod bytes;
+mod bzr;
 mod checkout;
 mod compile;
 mod configure;
 mod counts;
 mod create_virtualenv;
+mod cvs;
+mod cvs_root;
+mod darcs;
 mod directory;
 mod download;
 mod epydoc;
@@ -30,9 +36,12 @@ mod line;
 mod master_shell_command;
 mod maxq;
 pub(crate) mod mercurial;
+mod monotone;
 mod mtr;
 mod one_command;
 mod outcomes;
+mod p4;
+mod password;
 mod paths;
 mod perl_module_test;
 pub(crate) mod plan;
@@ -40,6 +49,8 @@ mod pyflakes;
 mod pylint;
 mod read;
 mod remove_pycs;
+mod repo;
+mod repo_downloads;
 mod rustc;
 mod set_properties_from_env;
 mod set_property;
@@ -58,6 +69,7 @@ mod tree_size;
 mod trial;
 mod trigger;
 mod upload;
+mod vcs;
 mod visual_studio;
 mod warning_counting;
 mod warnings;
@@ -79,6 +91,7 @@ use crate::model::RenderError;
 use crate::model::Shell;
 use crate::model::SourceStamp;
 use crate::model::Text;
+use crate::model::Timestamp;
 use crate::model::Upload;
 use crate::syntax::Keys;
 use crate::syntax::Place;
@@ -108,6 +121,13 @@ pub(crate) const KINDS: &[StepKind] = &[
     git::KIND,
     mercurial::KIND,
     svn::KIND,
+    cvs::KIND,
+    bzr::KIND,
+    darcs::KIND,
+    monotone::KIND,
+    p4::KIND,
+    repo::KIND,
+    bitkeeper::KIND,
     shell::KIND,
     configure::KIND,
     warning_counting::KIND,
@@ -267,6 +287,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) stamp: &'a SourceStamp,
     /// The stamp's changes, oldest first.
     pub(crate) changes: &'a [Change],
+    /// When the last of the build's requests was made, if that is known.
+    pub(crate) submitted: Option<Timestamp>,
     /// The builder's directory, relative to the slave's base directory: every
     /// path of a command begins with it.
     pub(crate) builder_dir: &'a str,

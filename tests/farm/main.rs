@@ -42,6 +42,7 @@ mod terms;
 mod tls;
 mod tools;
 mod torture;
+mod trees;
 mod triggers;
 mod upgrades;
 mod upload;

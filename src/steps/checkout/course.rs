@@ -29,6 +29,9 @@ pub(in crate::steps) trait Source:
     /// What is known besides once the build's properties are.
     type Known: Send;
 
+    /// What becomes of a tree that the last build has patched.
+    const REMAINS: Remains = Remains::Cleaned;
+
     fn checkout(&self) -> &Checkout;
 
     /// Whether the build is about the repository of this checkout.
@@ -96,12 +99,7 @@ pub(in crate::steps) fn begin<S: Source>(step: &S) -> Box<dyn Run> {
     };
     let asked = step.clone();
     let is_about = move |cx: &Cx<'_>| asked.is_about(cx);
-    with_patch(
-        step.checkout(),
-        Remains::Cleaned,
-        is_about,
-        Box::new(running),
-    )
+    with_patch(step.checkout(), S::REMAINS, is_about, Box::new(running))
 }
 
 struct Running<S: Source> {

@@ -430,6 +430,7 @@ mod tests {
             seen: &crate::expr::Values::new(),
             stamp: &stamp,
             changes: &[],
+            submitted: None,
             builder_dir: "hello",
             workdir: "build",
             env: &env,
