@@ -88,7 +88,7 @@ pub(super) fn of_recipe(catalogue: &dyn Catalogue) -> Json {
     let param = json!({
         "type": ["object", "string", "integer", "boolean", "array"],
         "properties": {
-            "type": { "enum": ["string", "str", "int", "bool", "list", "command"], "description": "What its values are." },
+            "type": { "enum": ["string", "str", "int", "bool", "list", "command", "map"], "description": "What its values are." },
             "default": { "description": "Its value where a section says nothing; without one it is required." },
             "help": { "type": "string", "description": "What it means." },
         },

@@ -40,6 +40,7 @@ pub(crate) enum Whole {
     /// The expression gives `none`: what would hold the text is left out.
     Nothing,
     List(Vec<String>),
+    Map(Vec<(String, String)>),
     Text(String),
 }
 
@@ -64,19 +65,42 @@ pub(crate) fn fill_whole(
 fn whole(expression: &str, values: &Map<String, Json>) -> Result<Whole, ExprError> {
     let value = evaluated(expression, values)?;
     let told = |error: minijinja::Error| ExprError::bad(error.detail().unwrap_or_default());
-    // `A if CONDITION` gives nothing where the condition does not hold.
-    if math::is_unset(&value) {
+    // `A if CONDITION` gives nothing where the condition does not hold; what is not there
+    // for another reason is a mistake.
+    if value.is_none() || value.is_undefined() && may_give_nothing(expression) {
         return Ok(Whole::Nothing);
     }
-    if value.kind() != ValueKind::Seq {
+    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
         return math::text(&value).map(Whole::Text).map_err(told);
     }
     let items = value.try_iter().map_err(told)?;
+    if value.kind() == ValueKind::Map {
+        let pair = |key: minijinja::Value| {
+            let of_key = value.get_item(&key)?;
+            Ok((math::text(&key)?, math::text(&of_key)?))
+        };
+        let all: Result<_, _> = items.map(pair).collect();
+        return all.map(Whole::Map).map_err(told);
+    }
     let items = items.map(|it| math::text(&it));
     items
         .collect::<Result<_, _>>()
         .map(Whole::List)
         .map_err(told)
+}
+
+/// Whether there is an `if` without an `else`.
+fn may_give_nothing(expression: &str) -> bool {
+    let all = tokens::of(expression);
+    let count = |word| {
+        let words = all
+            .iter()
+            .filter(|(token, _)| *token == tokens::Token::Name);
+        words
+            .filter(|(_, at)| &expression[at.clone()] == word)
+            .count()
+    };
+    count("if") > count("else")
 }
 
 /// Fills in the name of a section: `{axis}` is the value of that name, and

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use super::fill::Whole;
+use super::fill::fill_whole;
 use super::tests::errors;
 use super::*;
 
@@ -51,6 +53,35 @@ fn a_text_that_cannot_be_filled_in_says_where() {
     {{ name | lowre }}
         there is no filter `lowre`; did you mean `lower`? @ lowre
     ");
+}
+
+#[test]
+fn a_text_that_is_one_expression_gives_nothing_a_list_or_a_text() {
+    let values = json!({"jobs": 2, "off": false, "list": ["a b", 1], "none": null});
+    let check = |text: &str, expected: &str| {
+        let whole = fill_whole(text, values.as_object().expect("an object"));
+        let told = match whole {
+            None => "no whole".to_owned(),
+            Some(Ok(Whole::Nothing)) => "nothing".to_owned(),
+            Some(Ok(Whole::List(all))) => format!("{all:?}"),
+            Some(Ok(Whole::Map(all))) => format!("{all:?}"),
+            Some(Ok(Whole::Text(text))) => text,
+            Some(Err(error)) => error.what,
+        };
+        assert_eq!(told, expected, "{text}");
+    };
+    check("{{ jobs }}", "2");
+    check("{{ off }}", "False");
+    check("{{ list }}", r#"["a b", "1"]"#);
+    check("{{ {'a': jobs} }}", r#"[("a", "2")]"#);
+    check("{{ none }}", "nothing");
+    check("{{ '-k' if off }}", "nothing");
+    check("{{ '-k' if jobs }}", "-k");
+    check("{{ {'a': 1}[jobs] if jobs else 1 }}", "this has no value");
+    check("{{ {'a': 1}['else'] }}", "this has no value");
+    check(" {{ none }}", "no whole");
+    check("{{ none }}{{ none }}", "no whole");
+    check("plain", "no whole");
 }
 
 #[test]

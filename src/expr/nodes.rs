@@ -18,6 +18,7 @@ use crate::syntax::Content;
 use crate::syntax::Edited;
 use crate::syntax::Entry;
 use crate::syntax::Node;
+use crate::syntax::Op;
 use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
@@ -117,6 +118,18 @@ fn placed(whole: Whole, place: &Place) -> Content {
                 place: place.clone(),
             };
             Content::List(Arc::new(all.into_iter().map(item).collect()))
+        }
+        Whole::Map(all) => {
+            let entry = |(key, text)| Entry {
+                key,
+                key_place: place.clone(),
+                op: Op::Set,
+                value: Node {
+                    content: Content::Text(text),
+                    place: place.clone(),
+                },
+            };
+            Content::Table(all.into_iter().map(entry).collect())
         }
     }
 }

@@ -293,9 +293,7 @@ fn ask_for_params<'a>(keys: &mut Keys<'_>, recipes: impl Iterator<Item = &'a Rec
     keys.node("steps");
     for recipe in recipes {
         keys.also_known(recipe.asked().collect());
-        for name in recipe.params() {
-            keys.node(name);
-        }
+        recipe.take_params(keys);
     }
 }
 
@@ -411,11 +409,6 @@ pub(super) mod tests {
         for name in ["autobot", "hello", "toolbox"] {
             assert!(!names(Path::new(NOWHERE), &format!("[{name}]\n")).is_empty());
         }
-        for name in recipe::built_in() {
-            let (factory, _) = read_in(Path::new(NOWHERE), &format!("[{name}]\ngit = /srv/x\n"));
-            let steps = factory.expect(name).steps(&linux()).expect(name);
-            assert!(steps.len() > 1, "{name}");
-        }
         let known = Library::new(Vec::new()).known();
         let listed: Vec<_> = known.iter().map(|it| it.name.as_str()).collect();
         let expected = [
@@ -438,6 +431,7 @@ pub(super) mod tests {
             "source",
             "toolbox",
             "tox",
+            "trial",
             "virtualenv",
         ];
         assert_eq!(listed, expected);
@@ -726,8 +720,8 @@ pub(super) mod tests {
     fn what_gives_nothing_is_left_out_and_a_list_stands_for_its_items() {
         let dir = tempfile::tempdir().expect("a directory");
         let recipe = "extends = \"shell\"\ncommand = \"{{ first }}\"\ntimeout = \"{{ limit if limit }}\"\n\
-            [params]\nfirst = { type = \"command\" }\nlimit = \"\"\nflags = { type = \"list\", default = [] }\nlast = false\n\
-            [[steps]]\ntype = \"shell\"\nworkdir = \"{{ 'x' if last }}\"\n\
+            [params]\nfirst = { type = \"command\" }\nlimit = \"\"\nflags = { type = \"list\", default = [] }\nlast = false\nvars = { type = \"map\", default = { A = \"1\" } }\n\
+            [[steps]]\ntype = \"shell\"\nworkdir = \"{{ 'x' if last }}\"\nenv = \"{{ vars }}\"\n\
             command = [\"make\", \"{{ '-k' if last }}\", \"{{ flags }}\", \"{{ flags | length }}\", \"a{{ none }}b\"]\n\
             [[steps]]\ntype = \"shell\"\nname = \"last\"\nif = \"{{ last }}\"\ncommand = \"true\"\n";
         fs::write(dir.path().join("some.toml"), recipe).expect("a file");
@@ -741,15 +735,19 @@ pub(super) mod tests {
         assert!(few[0].contains("Script"), "{}", few[0]);
         assert!(few[0].contains("timeout: Some(Fixed(1200s))"), "{}", few[0]);
         assert!(few[1].contains("workdir: None"), "{}", few[1]);
+        assert!(few[1].contains("{\"A\": "), "{}", few[1]);
         for word in ["make", "0", "ab"] {
             assert!(few[1].contains(&format!("\"{word}\"")), "{}", few[1]);
         }
         assert!(!few[1].contains("\"\""), "{}", few[1]);
 
-        let all = told("first = [\"make\", \"all\"]\nlimit = 3s\nflags = -a \"b c\"\nlast = yes\n");
+        let all = told(
+            "first = [\"make\", \"all\"]\nlimit = 3s\nflags = -a \"b c\"\nlast = yes\nvars.B = 2\n",
+        );
         assert_eq!(all.len(), 3);
         assert!(all[0].contains("Argv"), "{}", all[0]);
         assert!(all[0].contains("timeout: Some(Fixed(3s))"), "{}", all[0]);
+        assert!(all[1].contains("{\"B\": "), "{}", all[1]);
         for word in ["-k", "-a", "b c", "2", "x"] {
             assert!(all[1].contains(&format!("\"{word}\"")), "{}", all[1]);
         }
@@ -888,7 +886,7 @@ pub(super) mod tests {
         2 | type = helo
           |        ^^^^ did you mean `hello`?
           |
-          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `virtualenv`
+          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `trial`, `virtualenv`
         ");
         insta::assert_snapshot!(check("[x]\ntype = ../etc\n"), @"
         error[unknown-factory]: unknown factory `../etc`
@@ -897,7 +895,7 @@ pub(super) mod tests {
         2 | type = ../etc
           |        ^^^^^^
           |
-          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `virtualenv`
+          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `trial`, `virtualenv`
         ");
         insta::assert_snapshot!(check("[x]\ntype = gnu_autoconf\ncompile = make %d\n"), @"
         error[missing-key]: no repository in [x]

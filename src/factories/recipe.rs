@@ -71,6 +71,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     built_in!("pytest"),
     built_in!("toolbox"),
     built_in!("tox"),
+    built_in!("trial"),
 ];
 
 /// What Buildbot and autobot 0.1.1 call a factory, and what it is here.
@@ -113,12 +114,6 @@ pub(crate) fn find(name: &str, dirs: &[PathBuf]) -> io::Result<Option<Arc<Source
     let built_in = BUILT_IN.iter().find(|(it, _)| *it == name);
     Ok(built_in
         .map(|(name, text)| Source::new(format!("(built in) factories/{name}.toml"), "", *text)))
-}
-
-/// The names of those that need no file.
-#[cfg(test)]
-pub(super) fn built_in() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
 }
 
 /// Whether [`find`] finds something.
@@ -204,6 +199,7 @@ enum ParamKind {
     Bool,
     List,
     Command,
+    Map,
 }
 
 /// Names that mean something else.
@@ -315,9 +311,14 @@ impl Recipe {
         &self.source
     }
 
-    /// The names of its parameters.
-    pub(super) fn params(&self) -> impl Iterator<Item = &str> {
-        self.params.iter().map(|it| it.name.as_str())
+    /// Takes its parameters, which were read before.
+    pub(super) fn take_params(&self, keys: &mut Keys<'_>) {
+        for param in &self.params {
+            match param.kind {
+                ParamKind::Map => drop(keys.map::<Node>(&param.name)),
+                _ => drop(keys.node(&param.name)),
+            }
+        }
     }
 
     /// What it asks a section for.
@@ -367,6 +368,9 @@ impl Param {
                 ParamKind::Bool => keys.optional::<bool>(&self.name)?.map(Json::from),
                 ParamKind::List => keys.optional::<Vec<String>>(&self.name)?.map(Json::from),
                 ParamKind::Command => keys.optional::<ParamCommand>(&self.name)?.map(|it| it.0),
+                ParamKind::Map => Some(self.map(keys)?)
+                    .filter(|it| !it.is_empty())
+                    .map(Json::Object),
             })
             .map(|it| it.unwrap_or_else(|| default.clone())),
             None => match self.kind {
@@ -375,8 +379,14 @@ impl Param {
                 ParamKind::Bool => keys.required::<bool>(&self.name).map(Json::from),
                 ParamKind::List => keys.required::<Vec<String>>(&self.name).map(Json::from),
                 ParamKind::Command => keys.required::<ParamCommand>(&self.name).map(|it| it.0),
+                ParamKind::Map => self.map(keys).map(Json::Object),
             },
         }
+    }
+
+    fn map(&self, keys: &mut Keys<'_>) -> Option<serde_json::Map<String, Json>> {
+        let all = keys.map::<ParamText>(&self.name)?.into_iter();
+        Some(all.map(|(key, value)| (key, value.0.into())).collect())
     }
 }
 
@@ -495,7 +505,8 @@ impl ParamKind {
             Content::Int(_) => Some(Self::Int),
             Content::Bool(_) => Some(Self::Bool),
             Content::List(_) => Some(Self::List),
-            Content::Float(_) | Content::Null | Content::Table(_) | Content::Edited(_) => None,
+            Content::Table(_) => Some(Self::Map),
+            Content::Float(_) | Content::Null | Content::Edited(_) => None,
         }
     }
 
@@ -506,6 +517,17 @@ impl ParamKind {
             Self::Bool => bool::read(node).map(Json::from),
             Self::List => Vec::<String>::read(node).map(Json::from),
             Self::Command => ParamCommand::read(node).map(|it| it.0),
+            Self::Map => {
+                let Content::Table(entries) = &node.content else {
+                    return None;
+                };
+                let pair = |it: &Entry| Some((it.key.clone(), it.value.as_text().ok()?.into()));
+                return entries
+                    .iter()
+                    .map(pair)
+                    .collect::<Option<_>>()
+                    .map(Json::Object);
+            }
         }
         .ok()
     }
@@ -517,6 +539,7 @@ impl ParamKind {
             Self::Bool => bool::SHAPE,
             Self::List => <Vec<String> as Value>::SHAPE,
             Self::Command => ParamCommand::SHAPE,
+            Self::Map => Shape::Map(&String::SHAPE),
         }
     }
 
@@ -527,13 +550,14 @@ impl ParamKind {
             Self::Bool => bool::EXPECTED,
             Self::List => <Vec<String> as Value>::EXPECTED,
             Self::Command => ParamCommand::EXPECTED,
+            Self::Map => "a table of texts",
         }
     }
 }
 
 impl Value for ParamKind {
-    const EXPECTED: &'static str = "`string`, `int`, `bool`, `list` or `command`";
-    const SHAPE: Shape = Shape::Word(&["string", "int", "bool", "list", "command"]);
+    const EXPECTED: &'static str = "`string`, `int`, `bool`, `list`, `command` or `map`";
+    const SHAPE: Shape = Shape::Word(&["string", "int", "bool", "list", "command", "map"]);
 
     fn read(node: &Node) -> Result<Self, Misread> {
         match node.as_text()? {
@@ -542,6 +566,7 @@ impl Value for ParamKind {
             "bool" => Ok(Self::Bool),
             "list" => Ok(Self::List),
             "command" => Ok(Self::Command),
+            "map" => Ok(Self::Map),
             _ => Err(Misread::default()),
         }
     }

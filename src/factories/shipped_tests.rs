@@ -180,6 +180,18 @@ fn buildbots_factories_have_the_steps_that_they_had() {
     compile in hello/build: ["python3", "./setup.py", "build"]
     test in hello/build: ["python3", "-m", "tests"]
     "#);
+    insta::assert_snapshot!(section("trial", "tests = words.test\n"), @r#"
+    compile in hello/build: ["python", "./setup.py", "build"]
+    trial in hello/build: ["trial", "--reporter=bwverbose", "words.test"]
+    "#);
+    let more = "buildpython = python3 -W ignore\ntrialpython = python3 -u\ntrial = /opt/trial\nuseTestCaseNames = yes\n\
+                reactor = poll\nrecurse = yes\nrandomly = yes\ntrialMode = --reporter=text\ntrialArgs = --logfile x\n";
+    insta::assert_snapshot!(section("trial", more), @r#"
+    compile in hello/build: ["python3", "-W", "ignore", "./setup.py", "build"]
+    trial in hello/build: ["python3", "-u", "/opt/trial", "--reporter=text", "--recurse", "--reactor=poll", "--random=0", "--logfile", "x"]
+    "#);
+    let missing = read_in(Path::new("/nonexistent"), "[trial]\ngit = /srv/x\n").1;
+    assert!(missing.contains("`tests` is missing"), "{missing}");
     // A configure of its own words, with flags behind them, or of one word.
     let autoconf = |more: &str| section("gnu_autoconf", more);
     insta::assert_snapshot!(autoconf("configure = [\"sh\", \"configure\"]\nconfigure_flags = --a\ncompile = none\ntest = none\n"), @r#"configure in hello/build: ["sh", "configure", "--a"]"#);
@@ -192,6 +204,10 @@ fn buildbots_factories_have_the_steps_that_they_had() {
 
 #[test]
 fn the_names_that_buildbot_and_autobot_gave_are_understood() {
+    let more = |name: &str| match name.eq_ignore_ascii_case("trial") {
+        true => "tests = x\n",
+        false => "",
+    };
     for (name, ours) in [
         ("BuildFactory", "source"),
         ("ConfigurableBuildFactory", "source"),
@@ -202,11 +218,12 @@ fn the_names_that_buildbot_and_autobot_gave_are_understood() {
         ("BasicSVN", "basic_svn"),
         ("CPAN", "cpan"),
         ("Distutils", "distutils"),
+        ("Trial", "trial"),
     ] {
         let of = |name: &str| {
             let (factory, problems) = read_in(
                 Path::new("/nonexistent"),
-                &format!("[x]\ntype = {name}\nsvn = http://x/trunk\n"),
+                &format!("[x]\ntype = {name}\nsvn = http://x/trunk\n{}", more(name)),
             );
             assert_eq!(problems, "", "{name}");
             format!("{:?}", factory.expect(name))

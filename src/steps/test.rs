@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use crate::model::Outcome;
+use crate::model::Shell;
 
 use super::Cx;
 use super::Ended;
 use super::Flags;
 use super::Line;
 use super::Settings;
+use super::StepError;
 use super::StepKind;
 use super::Verdict;
 use super::argv;
@@ -73,6 +75,14 @@ impl Judge for Tested {
             tests.tell(warnings, &mut verdict);
         }
         verdict
+    }
+
+    fn asks(&self, settings: &Settings, cx: &Cx<'_>) -> Result<Option<Shell>, StepError> {
+        self.warnings.asks(settings, cx)
+    }
+
+    fn hears(&mut self, ended: &Ended<'_>) {
+        self.warnings.hears(ended);
     }
 }
 

@@ -148,6 +148,39 @@ fn the_smallest_configuration_has_ten_lines() {
 }
 
 #[test]
+fn a_project_in_rust_keeps_what_it_compiled() {
+    let plan = good("master.ini", include_str!("../../../config/cargo.ini"));
+    assert_eq!(warnings(&plan), "");
+    let slave = [("workdir", "/slave/x")];
+    insta::assert_snapshot!(begun(&plan, "words-nightly-linux-1", &slave), @"
+    ## words-nightly-linux-1
+    git: hello/build: git --version
+    compile: hello/build: cargo +nightly build --workspace
+    clippy: hello/build: cargo +nightly clippy --all-targets --workspace
+    test: hello/build: cargo +nightly test --workspace --no-fail-fast
+    ");
+    assert_eq!(
+        names(&plan, "words-linux-1"),
+        "git, fmt, compile, clippy, test"
+    );
+    let env = |builder: &str| {
+        let found = plan.builders.iter().find(|it| it.name.as_str() == builder);
+        let env = found.expect(builder).env.iter();
+        let all = env.map(|(name, it)| format!("{name}={}", it.as_ref().expect("set")));
+        all.collect::<Vec<_>>()
+    };
+    let expected = [
+        "CARGO_HOME=%(workdir)s/cache/cargo",
+        "CARGO_TARGET_DIR=%(workdir)s/cache/target",
+    ];
+    assert_eq!(env("words-linux-1"), expected);
+    let without = "[:master:]\nderive = no\n[slave:s]\npassword = x\nfactories = words\n\
+                   [words]\ntype = cargo\ngit = /srv/x\ncache = no\n";
+    let plan = good("master.ini", without);
+    assert!(plan.builders[0].env.is_empty());
+}
+
+#[test]
 fn steps_may_stand_in_the_file_itself() {
     let plan = good("master.toml", HELLO);
     assert_eq!(warnings(&plan), "");
