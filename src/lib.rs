@@ -163,6 +163,7 @@ pub fn run_slaves(
             std::fs::create_dir_all(basedir.join("info")).map_err(|error| error.to_string())?;
             let settings = slave::SlaveSettings {
                 basedir,
+                grounds: None,
                 host: "127.0.0.1".to_owned(),
                 port,
                 tls: None,

@@ -80,6 +80,8 @@ pub(super) enum Verb {
     Steps(KindsArgs),
     /// List the kinds of schedulers, or tell more of one
     Schedulers(KindsArgs),
+    /// Run the steps of a factory here, without a master
+    Run(RunArgs),
     /// Ask for a build
     Force(ForceArgs),
     /// Tell a master of a change
@@ -103,6 +105,42 @@ pub(super) struct DemoArgs {
     /// Stop everything at the end; succeed only if the good change was green and the bad one red
     #[arg(long)]
     pub(super) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// A factory type, a recipe of ./factories or of the program, or the file of a recipe
+    pub(super) factory: String,
+    /// A parameter of the factory, as in its section: `--param git=https://…`, as often as wanted
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    pub(super) params: Vec<String>,
+    /// A property of the build, as often as wanted
+    #[arg(long = "property", value_name = "NAME=VALUE")]
+    pub(super) properties: Vec<String>,
+    /// Run only this step, as often as wanted
+    #[arg(long = "step", value_name = "NAME", conflicts_with = "from")]
+    pub(super) steps: Vec<String>,
+    /// Begin with this step
+    #[arg(long, value_name = "NAME")]
+    pub(super) from: Option<String>,
+    /// Run the steps that check sources out, too, in a directory of their own
+    #[arg(long)]
+    pub(super) checkout: bool,
+    /// That directory [default: one under the temporary directory, removed at the end]
+    #[arg(long, requires = "checkout")]
+    pub(super) dir: Option<PathBuf>,
+    /// Where files go that steps upload to the master
+    #[arg(long, value_name = "DIR")]
+    pub(super) uploads: Option<PathBuf>,
+    /// What the factory is told of the system: `linux`, `win` or `mac` [default: this one]
+    #[arg(long, value_name = "OS")]
+    pub(super) slave_os: Option<String>,
+    /// Print the steps and their commands, and run nothing
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Print all that the log has of each command: its directory, limits and environment
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, Args)]

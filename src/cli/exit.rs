@@ -79,7 +79,10 @@ impl Failure {
 
     /// Prints it for people.
     pub(super) fn print(&self) {
-        if self.what.starts_with("error: ") || self.what.starts_with("warning: ") {
+        if ["error", "warning"]
+            .iter()
+            .any(|it| is_problem(&self.what, it))
+        {
             // Problems of a file introduce themselves.
             eprintln!("{}", self.what.trim_end());
         } else if !self.what.is_empty() {
@@ -96,6 +99,12 @@ impl Failure {
     pub(super) fn code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
+}
+
+/// Whether a text begins as a problem of a file is shown: `error: …`, `error[code]: …`.
+fn is_problem(text: &str, word: &str) -> bool {
+    let rest = text.strip_prefix(word);
+    rest.is_some_and(|it| it.starts_with([':', '[']))
 }
 
 impl<E: Error> From<E> for Failure {

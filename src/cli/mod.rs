@@ -23,6 +23,7 @@ mod programs;
 mod reconfig;
 mod rollback;
 mod rooms;
+mod run;
 mod schema;
 mod sendchange;
 mod slave_ini;

@@ -96,6 +96,7 @@ pub(super) async fn run_slave(
     let going = CancellationToken::new();
     let settings = SlaveSettings {
         basedir: dir,
+        grounds: None,
         host: ini.host,
         port: ini.port,
         tls: ini.tls,
@@ -128,6 +129,7 @@ pub(super) async fn run_slave(
 pub(super) fn kept_slave(basedir: PathBuf, name: String) -> Result<SlaveSettings, String> {
     Ok(SlaveSettings {
         basedir,
+        grounds: None,
         host: String::new(),
         port: 0,
         tls: None,

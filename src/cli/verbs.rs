@@ -21,6 +21,7 @@ use super::help;
 use super::kinds;
 use super::log;
 use super::reconfig;
+use super::run as run_here;
 use super::schema;
 use super::sendchange;
 use super::slaves;
@@ -62,6 +63,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Factories(args) => kinds::factories(&args),
         Verb::Steps(args) => kinds::steps(&args),
         Verb::Schedulers(args) => kinds::schedulers(&args),
+        Verb::Run(args) => wait_for(run_here::run(&args)),
         Verb::Force(args) => wait_for(force::run(&args)),
         Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
         Verb::Builds(args) => wait_for(builds::run(&args)),

@@ -47,6 +47,13 @@ impl Installed {
         }
     }
 
+    /// With recipes from these directories, the nearest first.
+    pub(super) fn with(dirs: Vec<std::path::PathBuf>) -> Self {
+        Self {
+            library: Library::new(dirs),
+        }
+    }
+
     /// The recipes that were read from files.
     pub(super) fn files(&self) -> Vec<Arc<Source>> {
         self.library.files()

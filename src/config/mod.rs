@@ -384,6 +384,14 @@ fn read_files(dir: &Path, known: &Known) -> Result<Plan, Problems> {
     Ok(plan)
 }
 
+/// Reads and checks a configuration that stands in no directory, with recipes from `recipes`.
+///
+/// # Errors
+/// Every problem at once, if there is an error among them.
+pub(crate) fn load_text(main: &Arc<Source>, recipes: Vec<PathBuf>) -> Result<Plan, Problems> {
+    read(main, &catalogue::Installed::with(recipes))
+}
+
 /// Writes what a file of a configuration says in the spelling `to`.
 ///
 /// # Errors

@@ -12,10 +12,11 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config;
+use crate::config::Plan;
 use crate::master::absences::Absences;
 use crate::master::begin;
 use crate::master::core::{Core, Event, Ticket};
-use crate::master::crew::{Beginnings, Crew};
+use crate::master::crew::{Beginnings, Crew, Files};
 use crate::master::dispatch;
 use crate::master::fleet::Fleet;
 use crate::master::handle::MasterHandle;
@@ -110,6 +111,17 @@ pub(super) async fn put_together(
     if !plan.warnings.is_empty() {
         warn!("{}", plan.warnings.render(false).trim_end());
     }
+    stand(dir, plan, None, pages, stop).await
+}
+
+/// Puts a master with this plan up; it stands until `stop`.
+pub(super) async fn stand(
+    dir: &Path,
+    plan: Plan,
+    files: Option<Files>,
+    pages: Arc<dyn Pages>,
+    stop: &CancellationToken,
+) -> Result<MasterHandle, StartError> {
     let plan = Arc::new(plan);
     let database = dir.join(&plan.master.database);
     let store = StoreHandle::open(&database).map_err(|source| StartError::Open {
@@ -127,6 +139,7 @@ pub(super) async fn put_together(
     let (returns, returned) = mpsc::unbounded_channel();
     let crew = Crew::new(Beginnings {
         dir: dir.to_owned(),
+        files,
         store,
         identity,
         started: clock::now(),

@@ -257,6 +257,7 @@ impl Build {
             Live {
                 id: facts.id,
                 slave: slave.name.clone(),
+                lease: facts.lease,
                 stop,
                 left,
                 open: None,

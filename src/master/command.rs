@@ -613,6 +613,7 @@ mod tests {
         std::fs::write(dir.join("master.ini"), ini).expect("written");
         Crew::new(Beginnings {
             dir: dir.to_owned(),
+            files: None,
             store: StoreHandle::open(&dir.join("state.sqlite")).expect("a store"),
             identity: "store".into(),
             started: clock::now(),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -70,6 +70,7 @@ pub(crate) enum ToCore {
 pub(crate) struct Live {
     pub(crate) id: BuildId,
     pub(crate) slave: SlaveName,
+    pub(crate) lease: u64,
     /// Says why the build is to stop.
     pub(crate) stop: watch::Sender<Option<String>>,
     /// Says why its slave will not be heard of again.
@@ -81,6 +82,8 @@ pub(crate) struct Live {
 /// Shared by every task of the master.
 pub(crate) struct Crew {
     pub(crate) dir: PathBuf,
+    /// Where the files are that it sends to slaves, and where those go that they send.
+    pub(crate) files: Files,
     pub(crate) store: StoreHandle,
     /// Names the store to slaves: command ids are unique in it.
     pub(crate) identity: String,
@@ -124,9 +127,25 @@ struct InForce {
     config: Option<ConfigId>,
 }
 
+/// The directories that relative paths of the master's own files are in.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) sent: PathBuf,
+    pub(crate) received: PathBuf,
+}
+
+impl Files {
+    fn of(dir: &Path) -> Self {
+        let (sent, received) = (dir.to_owned(), dir.to_owned());
+        Self { sent, received }
+    }
+}
+
 /// What a [`Crew`] is made of.
 pub(crate) struct Beginnings {
     pub(crate) dir: PathBuf,
+    /// The base directory, if nothing else is said.
+    pub(crate) files: Option<Files>,
     pub(crate) store: StoreHandle,
     pub(crate) identity: String,
     pub(crate) started: Timestamp,
@@ -146,6 +165,7 @@ impl Crew {
     pub(crate) fn new(it: Beginnings) -> Arc<Self> {
         let status = broadcast::Sender::new(STATUS_BUFFER);
         Arc::new(Self {
+            files: it.files.unwrap_or_else(|| Files::of(&it.dir)),
             dir: it.dir,
             store: it.store,
             identity: it.identity,

@@ -82,7 +82,7 @@ impl Build {
         log: &mut LogFile,
     ) -> Result<Option<ExitStatus>, String> {
         let masks = Masks::new(&self.masks);
-        let dir = self.crew.dir.join(&shell.workdir);
+        let dir = self.crew.files.sent.join(&shell.workdir);
         let header = header(&errand.shell, &dir);
         self.put(log, Channel::Header, masks.hide(&header).as_bytes())
             .await;

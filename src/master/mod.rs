@@ -45,6 +45,7 @@ mod properties;
 mod prune;
 mod reader;
 mod receive;
+pub(crate) mod rehearsal;
 mod reload;
 mod seen;
 pub(crate) mod shutdown;

@@ -78,11 +78,12 @@ pub(crate) fn at_beginning(it: &Beginning<'_>) -> Properties {
     all.set("slavename", it.slave.name.as_str(), "BuildSlave");
     if let Some(basedir) = it.slave_basedir {
         let separator = if it.is_windows { '\\' } else { '/' };
-        all.set(
-            "workdir",
-            format!("{basedir}{separator}{}", it.builder.slavebuilddir),
-            "slave",
-        );
+        let own = it.builder.slavebuilddir.as_str();
+        let workdir = match own.starts_with('/') {
+            true => own.to_owned(),
+            false => format!("{basedir}{separator}{own}"),
+        };
+        all.set("workdir", workdir, "slave");
     }
     if !owners.is_empty() {
         all.set("owners", Value::Array(owners), "Build");

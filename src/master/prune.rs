@@ -178,6 +178,7 @@ mod tests {
         let (returns, _) = tokio::sync::mpsc::unbounded_channel();
         Crew::new(Beginnings {
             dir: dir.to_owned(),
+            files: None,
             store: StoreHandle::open(&dir.join("state.sqlite")).expect("a store"),
             identity: String::new(),
             started: clock::now(),

@@ -307,7 +307,7 @@ impl Build {
                     Ok(upload)
                 }
                 Move::Run(command) => Ok(revealed.unwrap_or(command)),
-                Move::Send(piece) => supply::read(&self.crew.dir, piece).await,
+                Move::Send(piece) => supply::read(&self.crew.files.sent, piece).await,
                 Move::Trigger(_) | Move::OnMaster(_) => unreachable!("it has ended here"),
                 Move::Done(verdict) => return verdict,
             };
@@ -390,9 +390,9 @@ impl Build {
     async fn open_content(&self, receipt: Receipt, id: CommandId) -> Result<Receiver, String> {
         let mut patience = Patience::new(&self.crew, &self.key);
         loop {
-            let (dir, identity) = (self.crew.dir.clone(), self.crew.identity.clone());
+            let (files, identity) = (self.crew.files.clone(), self.crew.identity.clone());
             let receipt = receipt.clone();
-            let open = move || Receiver::open(&dir, receipt, &identity, id);
+            let open = move || Receiver::open(&files.received, receipt, &identity, id);
             let opened = tokio::task::spawn_blocking(open).await;
             match opened.map_err(|_| "it broke off; see the master's log".to_owned())? {
                 Ok(receiver) => return Ok(receiver),

@@ -256,6 +256,7 @@ impl PlayedSlave {
         let basedir = host.0.basedir.clone();
         let settings = SlaveSettings {
             basedir: basedir.clone(),
+            grounds: None,
             host: "the bench".to_owned(),
             port: 0,
             tls: None,

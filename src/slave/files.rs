@@ -190,8 +190,17 @@ pub(super) fn is_below(path: &str) -> bool {
     !path.contains('\0') && Path::new(path).components().all(is_inside)
 }
 
+/// A path as it is said below `basedir`: below `/` every absolute one is.
+pub(super) fn below<'a>(basedir: &Path, path: &'a str) -> &'a str {
+    match basedir == Path::new("/") {
+        true => path.trim_start_matches('/'),
+        false => path,
+    }
+}
+
 /// Where `path` is; its directory stays below `basedir` through every link.
 fn place(basedir: &Path, path: &str) -> Result<PathBuf, FileError> {
+    let path = below(basedir, path);
     let outside = || FileError::Outside(path.to_owned());
     if !is_below(path) {
         return Err(outside());

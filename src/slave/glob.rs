@@ -5,10 +5,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::files::{Doing, FileError, MOST_NAMES, is_below};
+use super::files::{Doing, FileError, MOST_NAMES, below, is_below};
 
 /// What fits `pattern` below `basedir`, sorted; relative to it.
 pub(super) fn glob(pattern: &str, basedir: &Path) -> Result<Vec<String>, FileError> {
+    let pattern = below(basedir, pattern);
     if !is_below(pattern) {
         return Err(FileError::Outside(pattern.to_owned()));
     }

@@ -3,7 +3,7 @@
 //! it, the spool on the disk remembers it, and the next attach meets it again.
 //! The slave does not know what a build is for.
 //!
-//! - [`run`] dials and stays; [`run_over_stdio`] talks to whoever started it;
+//! - [`run`] dials and stays; [`run_over_stdio`] talks to whoever started it, [`run_over`] to whoever has the other end;
 //!   [`run_at_socket`] stays and waits for those whom [`attach`] leads to it.
 //! - `session` is one attach, `spool` what is on the disk, `runner` the
 //!   process that carries out one command ([`runner_main`]).
@@ -44,10 +44,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::Mode;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -61,6 +62,7 @@ use self::session::Left;
 use self::session::SessionError;
 use self::stamp::Stamp;
 use self::work::Works;
+use crate::model::Platform;
 use crate::process::cgroup::Group;
 
 /// The first argument that makes this program a runner; the second is the
@@ -85,6 +87,9 @@ const MIRRORS: &str = "mirrors";
 #[derive(Clone)]
 pub(crate) struct SlaveSettings {
     pub(crate) basedir: PathBuf,
+    /// What file commands work below: the base directory, if nothing else is said. With `/` they
+    /// take absolute paths, too.
+    pub(crate) grounds: Option<PathBuf>,
     pub(crate) host: String,
     pub(crate) port: u16,
     /// `None`: the line is plain.
@@ -183,13 +188,32 @@ pub(crate) async fn run_over_stdio(
     settings: SlaveSettings,
     stop: CancellationToken,
 ) -> Result<(), SlaveError> {
-    let mut slave = Slave::new(settings)?;
     let (stdin, stdout) = stdio::line().map_err(SlaveError::Stdio)?;
-    let left = session::serve(&mut slave, stdin, stdout, &stop).await;
+    run_over(settings, stdin, stdout, stop).await
+}
+
+/// The same over any line.
+pub(crate) async fn run_over<R, W>(
+    settings: SlaveSettings,
+    read: R,
+    write: W,
+    stop: CancellationToken,
+) -> Result<(), SlaveError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut slave = Slave::new(settings)?;
+    let left = session::serve(&mut slave, read, write, &stop).await;
     slave.end().await;
     match left? {
         Left::Closed | Left::Stopped | Left::Dismissed => Ok(()),
     }
+}
+
+/// What a slave in `basedir` says of this machine before it has a master.
+pub(crate) fn platform(basedir: &Path) -> Platform {
+    facts::facts(basedir).platform
 }
 
 /// Makes commands in control groups of their own possible, where this process was given
@@ -250,7 +274,10 @@ impl Slave {
         let news = options.read_write(true).open_receiver(news);
         info!(basedir = %settings.basedir.display(), name = settings.name, "slave started");
         Ok(Self {
-            works: Works::new(settings.program.clone(), settings.basedir.clone()),
+            works: Works::new(
+                settings.program.clone(),
+                settings.grounds.clone().unwrap_or(settings.basedir.clone()),
+            ),
             news: news.map_err(unusable)?,
             clean_up: CleanUp::open(&settings.basedir),
             settings,

@@ -10,6 +10,7 @@ use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -96,6 +97,10 @@ impl Git {
 impl Step for Git {
     fn begin(&self) -> Box<dyn Run> {
         checkout::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

@@ -12,6 +12,7 @@ use crate::syntax::Problem;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -127,6 +128,10 @@ impl Mercurial {
 impl Step for Mercurial {
     fn begin(&self) -> Box<dyn Run> {
         checkout::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

@@ -241,10 +241,25 @@ pub(crate) trait Step: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What it is for, besides work of its own.
+    fn role(&self) -> Role {
+        Role::Work
+    }
+
     /// The schedulers that it triggers, as far as they are known when it is loaded.
     fn triggers(&self) -> &[SchedulerWord] {
         &[]
     }
+}
+
+/// What a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Work,
+    /// It brings the sources to the slave.
+    Checkout,
+    /// It asks schedulers for builds.
+    Trigger,
 }
 
 /// A scheduler that a step names, and where. Its `Debug` form has no place:

@@ -333,6 +333,7 @@ pub(super) mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
+    use super::super::Role;
     use super::super::Step;
     use super::*;
     use crate::model::Properties;
@@ -379,6 +380,16 @@ pub(super) mod tests {
             for name in [&[kind.name], kind.aliases].concat() {
                 assert!(names.insert(plain(name)), "`{name}` stands twice");
             }
+        }
+    }
+
+    #[test]
+    fn every_type_that_checks_out_is_known_as_one() {
+        for kind in KINDS {
+            let step = read_kind(kind, kind.example);
+            let is_checkout = kind.summary.starts_with("Checks out");
+            let has_role = step.role() == Role::Checkout;
+            assert_eq!(has_role, is_checkout, "{}", kind.name);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::syntax::Value;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -307,6 +308,10 @@ fn is_same_place(a: &str, b: &str) -> bool {
 impl Step for Svn {
     fn begin(&self) -> Box<dyn Run> {
         checkout::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

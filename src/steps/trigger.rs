@@ -22,6 +22,7 @@ use super::Cx;
 use super::Ended;
 use super::Flags;
 use super::Move;
+use super::Role;
 use super::Run;
 use super::SchedulerWord;
 use super::Step;
@@ -295,6 +296,10 @@ impl Stamp {
 impl Step for Trigger {
     fn begin(&self) -> Box<dyn Run> {
         Box::new(self.clone())
+    }
+
+    fn role(&self) -> Role {
+        Role::Trigger
     }
 
     fn triggers(&self) -> &[SchedulerWord] {

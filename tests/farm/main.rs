@@ -30,6 +30,7 @@ mod pages;
 mod pauses;
 mod proxy;
 mod reload;
+mod run;
 mod secrets;
 mod sendchange;
 mod servers;

@@ -104,6 +104,7 @@ impl Bench {
     fn settings(&self) -> SlaveSettings {
         SlaveSettings {
             basedir: self.base.path().to_owned(),
+            grounds: None,
             host: "localhost".to_owned(),
             port: 9989,
             tls: None,
