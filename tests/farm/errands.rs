@@ -139,6 +139,11 @@ fn a_command_of_a_master_that_is_killed_ends_and_its_build_is_given_back() {
     assert!(forced.status.success(), "{forced:?}");
     let path = farm.master_dir().join("pid");
     let child = farm.wait("the command", |_| pid(&path));
+    let log = "/builders/errand-linux/builds/0/steps/MasterShellCommand/logs/stdio/text?follow=0";
+    farm.wait("what it says", |farm| {
+        let (status, body) = farm.get(log)?;
+        (status == 200 && body.contains("begun\n")).then_some(())
+    });
     farm.kill_master();
     fs::remove_file(&path).expect("removed");
     farm.start_master();
