@@ -112,10 +112,11 @@ fn a_tree_of_cvs_is_had_from_a_server_that_asks_for_a_password() {
     let recipe = |login: &str| {
         format!(
             "[[steps]]\ntype = \"cvs\"\ncvsroot = \"{}\"\ncvsmodule = \"mod\"\nlogin = \"{login}\"\n\
-             env.CVS_PASSFILE = \"{}/passwords-{login}\"\n\n\
+             env.CVS_PASSFILE = \"{}/passwords-{}\"\n\n\
              [[steps]]\ntype = \"shell\"\ncommand = \"cat file\"\n",
             server.root(),
-            server.dir.path().display()
+            server.dir.path().display(),
+            login.len()
         )
     };
     let mut farm = farm(&[("in", recipe("hush")), ("out", recipe("guess"))]);
