@@ -355,8 +355,9 @@ pub(super) mod tests {
         let library = Library::new(vec![dir.to_owned()]);
         let reading = library.read(&tree.sections[0], &Fillings::default(), &mut problems);
         let title = format!("[{}]", tree.sections[0].name);
-        // The environment is the builder's.
-        for entry in reading.left.iter().filter(|it| it.key != "env") {
+        // These are the builder's.
+        let of_builder = |it: &&Entry| matches!(it.key.as_str(), "env" | "use_progress");
+        for entry in reading.left.iter().filter(|it| !of_builder(it)) {
             let what = format!("unknown key `{}` in {title}", entry.key);
             let known = reading.asked.list().into_iter().map(|it| it.name);
             let problem = Problem::error(Code::UnknownKey, what).at(&entry.key_place);
@@ -413,6 +414,7 @@ pub(super) mod tests {
         let listed: Vec<_> = known.iter().map(|it| it.name.as_str()).collect();
         let expected = [
             "autobot",
+            "basic_build_factory",
             "basic_svn",
             "cargo",
             "cmake",
@@ -427,6 +429,7 @@ pub(super) mod tests {
             "npm",
             "pytest",
             "python_source",
+            "quick_build_factory",
             "shell",
             "source",
             "toolbox",
@@ -886,7 +889,7 @@ pub(super) mod tests {
         2 | type = helo
           |        ^^^^ did you mean `hello`?
           |
-          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `trial`, `virtualenv`
+          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_build_factory`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `quick_build_factory`, `shell`, `source`, `toolbox`, `tox`, `trial`, `virtualenv`
         ");
         insta::assert_snapshot!(check("[x]\ntype = ../etc\n"), @"
         error[unknown-factory]: unknown factory `../etc`
@@ -895,7 +898,7 @@ pub(super) mod tests {
         2 | type = ../etc
           |        ^^^^^^
           |
-          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `shell`, `source`, `toolbox`, `tox`, `trial`, `virtualenv`
+          = help: the known ones are `a`, `autobot`, `b`, `bad`, `basic_build_factory`, `basic_svn`, `cargo`, `cmake`, `cpan`, `distutils`, `gnu_autoconf`, `go`, `gradle`, `hello`, `maven`, `meson`, `npm`, `odd`, `pytest`, `python_source`, `quick_build_factory`, `shell`, `source`, `toolbox`, `tox`, `trial`, `virtualenv`
         ");
         insta::assert_snapshot!(check("[x]\ntype = gnu_autoconf\ncompile = make %d\n"), @"
         error[missing-key]: no repository in [x]

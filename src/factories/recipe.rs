@@ -57,6 +57,7 @@ macro_rules! built_in {
 /// The recipes that need no file.
 const BUILT_IN: &[(&str, &str)] = &[
     built_in!("autobot"),
+    built_in!("basic_build_factory"),
     built_in!("basic_svn"),
     built_in!("cargo"),
     built_in!("cmake"),
@@ -69,6 +70,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     built_in!("meson"),
     built_in!("npm"),
     built_in!("pytest"),
+    built_in!("quick_build_factory"),
     built_in!("toolbox"),
     built_in!("tox"),
     built_in!("trial"),
@@ -78,6 +80,8 @@ const BUILT_IN: &[(&str, &str)] = &[
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("build_factory", "source"),
     ("configurable_build_factory", "source"),
+    ("basic", "basic_build_factory"),
+    ("quick", "quick_build_factory"),
     ("source_factory", "source"),
     ("virtualenv_factory", "virtualenv"),
     ("python_source_factory", "python_source"),

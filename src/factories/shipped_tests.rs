@@ -14,7 +14,7 @@ fn commands(text: &str) -> String {
     assert_eq!(problems, "", "{text}");
     let mut told = Vec::new();
     for plan in factory.expect(text).steps(&linux()).expect(text) {
-        if matches!(plan.name.as_str(), "git" | "hg" | "svn") {
+        if matches!(plan.name.as_str(), "git" | "hg" | "svn" | "cvs") {
             continue;
         }
         let mut properties = Properties::new();
@@ -230,4 +230,44 @@ fn the_names_that_buildbot_and_autobot_gave_are_understood() {
         };
         assert_eq!(of(name), of(ours), "{name}");
     }
+}
+
+#[test]
+fn a_module_of_cvs_is_built_as_buildbot_did() {
+    let cvs = |name: &str, more: &str| {
+        let text = format!("[x]\ntype = {name}\ncvsroot = /cvs\ncvsmodule = hello\n{more}");
+        let (factory, problems) = read_in(Path::new("/nonexistent"), &text);
+        assert_eq!(problems, "", "{text}");
+        let steps = factory.expect(name).steps(&linux()).expect(name);
+        let body = format!("{:?}", steps[0].body);
+        let mode = body.split("mode: ").nth(1).expect("a mode");
+        let mode = mode.split([',', ' ']).next().expect("a word");
+        format!("{}: {mode}\n{}", steps[0].name, commands(&text))
+    };
+    insta::assert_snapshot!(cvs("BasicBuildFactory", ""), @"
+    cvs: Clobber
+    compile in hello/build: make all
+    test in hello/build: make check
+    ");
+    let more = "cvsCopy = yes\nconfigure = ./configure\nconfigureEnv.CC = gcc\ncompile = [\"make\"]\ntest = none\n";
+    insta::assert_snapshot!(cvs("basic", more), @r#"
+    cvs: Copy
+    configure in hello/build: ./configure
+    compile in hello/build: ["make"]
+    "#);
+    insta::assert_snapshot!(cvs("QuickBuildFactory", "cvsCopy = yes\n"), @"
+    cvs: Incremental
+    compile in hello/build: make all
+    test in hello/build: make check
+    ");
+    let text = format!("[basic]\ncvsroot = /cvs\ncvsmodule = hello\n{more}");
+    let (factory, _) = read_in(Path::new("/nonexistent"), &text);
+    let steps = factory.expect("a factory").steps(&linux()).expect("steps");
+    let configure = format!("{:?}", steps[1].body);
+    assert!(configure.contains("{\"CC\": "), "{configure}");
+    let missing = read_in(Path::new("/nonexistent"), "[quick]\n").1;
+    assert!(
+        missing.contains("`cvsroot` is missing in [quick]"),
+        "{missing}"
+    );
 }
