@@ -297,10 +297,13 @@ impl Vcs for Begun {
         &self.wanted
     }
 
+    fn place(&self) -> String {
+        cvs_root::without_password(&self.wanted.url)
+    }
+
     fn identity(&self) -> Vec<String> {
-        let root = cvs_root::without_password(&self.wanted.url);
         let branch = self.wanted.branch.clone().unwrap_or_default();
-        vec![root, self.module.clone(), branch]
+        vec![self.module.clone(), branch]
     }
 
     fn own_dir(&self) -> &'static str {
@@ -431,7 +434,7 @@ mod tests {
     use crate::model::ChangeId;
     use crate::model::Properties;
 
-    const MARK: &str = "CVS/autobot-3c5227276a59d9eb";
+    const MARK: &str = "CVS/autobot-f215a044919cd7c1";
     const NOW: &str = "hello: date -u +%Y-%m-%d %H:%M:%S +0000";
     const DATE: &str = "Fri, 20 Nov 2026 22:48:54 -0000";
 
@@ -486,7 +489,7 @@ extra_options = ["-N"]"#;
         let told = format!(
             "hello: cvs -d :pserver:ann@h:/cvs -z3 -f checkout -d build -l -N -r rel-1 -D {DATE} mod"
         );
-        let mark = "write hello/build/CVS/autobot-c5c314d05ee17d5e: ";
+        let mark = "write hello/build/CVS/autobot-0f00b5d9cc074a02: ";
         let script: &[(&str, i32, &[_])] = &[
             ("hello: cvs --version", 0, &[]),
             ("rmdir hello/build", 0, &[]),

@@ -57,10 +57,7 @@ struct Monotone {
 impl Monotone {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let checkout = vcs::read(keys, METHODS);
-        let repourl = match RepoUrl::key(keys, &["repourl"]) {
-            Some(None) => keys.required("repourl"),
-            read => read.flatten(),
-        };
+        let repourl = keys.required::<RepoUrl>("repourl");
         let branch = keys.required("branch");
         let progress = keys.or("progress", false);
         Some(Self {

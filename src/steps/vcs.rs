@@ -47,7 +47,12 @@ pub(super) trait Vcs: Send + 'static {
 
     fn wanted(&self) -> &Wanted;
 
-    /// What, besides the URL, a checkout must agree in to be updated.
+    /// The URL as the mark has it.
+    fn place(&self) -> String {
+        checkout::plain(&self.wanted().url)
+    }
+
+    /// What besides a checkout must agree in to be updated.
     fn identity(&self) -> Vec<String> {
         Vec::new()
     }
@@ -247,11 +252,11 @@ impl<T: Steps> Source for Way<T> {
         let tree = self.checkout().tree(cx)?;
         // What is removed must lie below the builder's directory; and it becomes a word of commands.
         paths::inside_builder(cx.builder_dir, &tree)?;
-        checkout::check_word("directory", &tree).map_err(StepError::Other)?;
         let tree = tree
             .trim_start_matches("./")
             .trim_end_matches('/')
             .to_owned();
+        checkout::check_word("directory", &tree).map_err(StepError::Other)?;
         let mode = self.mode();
         let prepare: Vec<_> = vcs.prepare().into_iter().map(Act::Prepare).collect();
         let mut plan = Plan::new(prepare, self.checkout().retry);
@@ -345,7 +350,7 @@ impl<T: Steps> Source for Way<T> {
 
 /// Where the mark of a checkout is, in the checkout.
 fn mark<V: Vcs>(vcs: &V) -> String {
-    let mut all = vec![checkout::plain(&vcs.wanted().url)];
+    let mut all = vec![vcs.place()];
     all.extend(vcs.identity());
     let digest = Sha256::digest(all.join("\n"));
     let digits: String = digest
@@ -499,6 +504,17 @@ pub(super) mod tests {
                 (&update.1[..1], &clobber.1[..1]),
                 (&["updating".to_owned()][..], &["checkout".to_owned()][..])
             );
+        }
+    }
+
+    #[test]
+    fn a_directory_that_looks_like_an_option_reaches_no_program() {
+        for dir in ["-x", "././-x", "..", "/srv/x", "."] {
+            let lines = format!("repourl = \"/x\"\nmode = \"clobber\"\nworkdir = \"{dir}\"");
+            let step = read_kind(&bzr::KIND, &lines);
+            let mut bench = Bench::new(step.as_ref(), &bzr::KIND);
+            let told = bench.begin();
+            assert!(told.starts_with("error: "), "{told}");
         }
     }
 

@@ -47,6 +47,7 @@ fn first(step: &StepPlan, properties: &Properties) -> String {
         seen: &Values::new(),
         stamp: &SourceStamp::default(),
         changes: &[],
+        submitted: None,
         builder_dir: "",
         workdir: "build",
         env: &BTreeMap::new(),
