@@ -54,6 +54,12 @@ macro_rules! built_in {
     };
 }
 
+/// The names of the recipes that need no file.
+#[cfg(test)]
+pub(crate) fn shipped_names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
 /// The recipes that need no file.
 const BUILT_IN: &[(&str, &str)] = &[
     built_in!("autobot"),
