@@ -9,6 +9,7 @@ use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -95,6 +96,10 @@ impl Steps for BitKeeper {
 impl Step for BitKeeper {
     fn begin(&self) -> Box<dyn Run> {
         vcs::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

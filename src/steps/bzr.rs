@@ -8,6 +8,7 @@ use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -117,6 +118,10 @@ impl Steps for Bzr {
 impl Step for Bzr {
     fn begin(&self) -> Box<dyn Run> {
         vcs::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

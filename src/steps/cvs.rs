@@ -14,6 +14,7 @@ use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -188,6 +189,10 @@ impl Steps for Cvs {
 impl Step for Cvs {
     fn begin(&self) -> Box<dyn Run> {
         vcs::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

@@ -8,6 +8,7 @@ use crate::model::FileCommand;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -67,6 +68,10 @@ impl Steps for Darcs {
 impl Step for Darcs {
     fn begin(&self) -> Box<dyn Run> {
         vcs::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

@@ -10,6 +10,7 @@ use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -103,6 +104,10 @@ impl Steps for Monotone {
 impl Step for Monotone {
     fn begin(&self) -> Box<dyn Run> {
         vcs::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

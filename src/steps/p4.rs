@@ -17,6 +17,7 @@ use crate::syntax::Value;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -289,6 +290,10 @@ impl Steps for P4 {
 impl Step for P4 {
     fn begin(&self) -> Box<dyn Run> {
         vcs::begin(self)
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 

@@ -14,6 +14,7 @@ use crate::syntax::Keys;
 
 use super::Cx;
 use super::Ended;
+use super::Role;
 use super::Run;
 use super::Step;
 use super::StepError;
@@ -144,6 +145,10 @@ impl Step for Repo {
 
     fn sets(&self) -> Vec<String> {
         vec!["repo_downloads".into(), "repo_downloaded".into()]
+    }
+
+    fn role(&self) -> Role {
+        Role::Checkout
     }
 }
 
