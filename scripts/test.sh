@@ -176,10 +176,12 @@ else
 fi
 
 say "a fresh installation, and the demo"
-# What the linker's last look at the whole program brings is for users, and takes minutes.
+# What the optimiser and the linker's last look at the whole program bring is for users, and
+# takes minutes.
+CARGO_PROFILE_RELEASE_OPT_LEVEL=0
 CARGO_PROFILE_RELEASE_LTO=off
 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-export CARGO_PROFILE_RELEASE_LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS
+export CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_PROFILE_RELEASE_LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 prefix=$(mktemp -d)
 trap 'rm -rf "$prefix"' EXIT
 scripts/install.sh --prefix "$prefix" --demo --once

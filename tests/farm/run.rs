@@ -130,7 +130,7 @@ fn a_recipe_is_run_here_as_a_master_would_run_it() {
     program finished with exit code 0
     success: 'echo clean ...'
 
-    words is failure: failed test
+    words: failure: failed test
     ");
     assert_eq!(ran.status.code(), Some(1), "{}", text(&ran));
     assert!(dir.path().join("cleaned").exists());
@@ -140,7 +140,7 @@ fn a_recipe_is_run_here_as_a_master_would_run_it() {
     assert_eq!(ran.status.code(), Some(0), "{}", text(&ran));
     assert!(stdout(&ran).contains("==> test  skipped: it was not asked for\n"));
     assert!(
-        stdout(&ran).contains("\nwords is success after "),
+        stdout(&ran).contains("\nwords: success after "),
         "{}",
         text(&ran)
     );

@@ -119,7 +119,7 @@ impl<W: io::Write> Show<W> {
         let style = style(build.outcome);
         let took = build.finished.unwrap_or(now).since(build.started);
         let line = format!(
-            "\n{} is {style}{}{style:#} after {}: {}\n",
+            "\n{}: {style}{}{style:#} after {}: {}\n",
             build.key.builder,
             word(build.outcome),
             elapsed(Some(took.as_secs_f64())),
