@@ -9,6 +9,8 @@ use crate::syntax::Problem;
 use crate::syntax::plain;
 
 use super::branches::Patterns;
+use super::bzr_poller::BranchName;
+use super::bzr_poller::BzrSettings;
 use super::hooks::Dialect;
 use super::hooks::HookSettings;
 use super::settings::masked;
@@ -38,6 +40,13 @@ pub(crate) const KINDS: &[SourceKind] = &[
         summary: "Polls a Subversion repository, whose directories are its branches.",
         example: "svnurl = https://example.org/svn\nsplit_file = branches\nproject = Hello",
         read: |keys| svn(keys).map(Settings::Svn),
+    },
+    SourceKind {
+        name: "bzr_poller",
+        aliases: &["bzr"],
+        summary: "Polls a branch of Bazaar, with `bzr` or Breezy.",
+        example: "repourl = lp:hello\nbranch_name = trunk",
+        read: |keys| bzr(keys).map(Settings::Bzr),
     },
     SourceKind {
         name: "base",
@@ -100,6 +109,7 @@ pub(crate) enum Settings {
     Git(Followed),
     Hg(Followed),
     Svn(SvnSettings),
+    Bzr(BzrSettings),
     Hook(HookSettings),
 }
 
@@ -297,6 +307,38 @@ fn svn(keys: &mut Keys<'_>) -> Option<SvnSettings> {
     })
 }
 
+fn bzr(keys: &mut Keys<'_>) -> Option<BzrSettings> {
+    let url = keys.required_as::<String>(&["repourl", "url", "repository"]);
+    let blame_merge_author = keys.or("blame_merge_author", false);
+    let branch_name = keys.optional::<String>("branch_name");
+    let program = keys.optional::<String>("bzrbin");
+    let use_timestamps = keys.or_as(&["use_timestamps", "usetimestamps"], true);
+    let common = Common::read(keys);
+    let (url, common) = (checked(keys, "repourl", url?)?, common?);
+    Some(BzrSettings {
+        // As Launchpad's users write it.
+        url: match url.strip_prefix("lp:") {
+            Some(path) => format!("bzr+ssh://bazaar.launchpad.net/{path}"),
+            None => url,
+        },
+        poll_interval: common.poll_interval,
+        blame_merge_author: blame_merge_author?,
+        branch_name: match branch_name? {
+            None => BranchName::None,
+            Some(word) => match plain(&word).as_str() {
+                "short" => BranchName::Nick,
+                "full" => BranchName::Full,
+                _ => BranchName::Fixed(word),
+            },
+        },
+        program: program?,
+        use_timestamps: use_timestamps?,
+        revlink: common.revlink,
+        project: common.project,
+        category: common.category,
+    })
+}
+
 /// Refuses what a program would take for an option.
 fn checked(keys: &mut Keys<'_>, key: &str, value: String) -> Option<String> {
     match super::settings::refuse_option("value", &value) {
@@ -368,6 +410,7 @@ impl Settings {
             Self::Git(it) => followed("GitPoller", it),
             Self::Hg(it) => followed("HgPoller", it),
             Self::Svn(it) => format!("SVNPoller: {}", masked(&it.url, &it.url)),
+            Self::Bzr(it) => format!("BzrPoller: {}", masked(&it.url, &it.url)),
             Self::Hook(it) => it.describe().to_owned(),
         }
     }
@@ -378,6 +421,7 @@ impl Settings {
             Self::Git(it) => Some(it.program.as_deref().unwrap_or("git")),
             Self::Hg(it) => Some(it.program.as_deref().unwrap_or("hg")),
             Self::Svn(it) => Some(it.program.as_deref().unwrap_or("svn")),
+            Self::Bzr(it) => Some(it.program.as_deref().unwrap_or("bzr")),
             Self::Hook(_) => None,
         }
     }
@@ -387,6 +431,7 @@ impl Settings {
         match self {
             Self::Git(it) | Self::Hg(it) => Some(&it.url),
             Self::Svn(it) => Some(&it.url),
+            Self::Bzr(it) => Some(&it.url),
             Self::Hook(it) => it.repository(),
         }
     }
@@ -395,7 +440,7 @@ impl Settings {
     pub(crate) const fn hook(&self) -> Option<&HookSettings> {
         match self {
             Self::Hook(it) => Some(it),
-            Self::Git(_) | Self::Hg(_) | Self::Svn(_) => None,
+            Self::Git(_) | Self::Hg(_) | Self::Svn(_) | Self::Bzr(_) => None,
         }
     }
 
@@ -412,6 +457,7 @@ impl Settings {
                 it.url == url && is_branch
             }
             Self::Svn(it) => it.url == url.trim_end_matches('/'),
+            Self::Bzr(it) => it.url == url && branch.is_none(),
             // Whoever knocks may forget to: it is polled all the same.
             Self::Hook(_) => false,
         }
@@ -421,6 +467,7 @@ impl Settings {
         match self {
             Self::Git(it) | Self::Hg(it) => it.poll_interval,
             Self::Svn(it) => it.poll_interval,
+            Self::Bzr(it) => it.poll_interval,
             Self::Hook(_) => None,
         }
     }
@@ -431,6 +478,7 @@ impl Settings {
         let interval = match &mut self {
             Self::Git(it) | Self::Hg(it) => &mut it.poll_interval,
             Self::Svn(it) => &mut it.poll_interval,
+            Self::Bzr(it) => &mut it.poll_interval,
             Self::Hook(_) => return self,
         };
         interval.get_or_insert(usual);
@@ -540,7 +588,7 @@ mod tests {
          --> master.ini:1:2
           |
         1 | [source:x]
-          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
+          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
         ");
         insta::assert_snapshot!(said("[source:git]\nrepourl = -x\nbranch = a\nbranches = b\npoll_interval = 0\nbrunch = c\n"), @"
         error[contradiction]: `branch` and `branches` say the same thing twice

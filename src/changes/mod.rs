@@ -10,6 +10,8 @@
 //! tests in `tests/` that run its real program.
 
 mod branches;
+mod bzr_log;
+mod bzr_poller;
 mod git_branches;
 mod git_poller;
 mod hg_poller;

@@ -12,6 +12,7 @@ use super::HgPoller;
 use super::Settings;
 use super::Sink;
 use super::SourceSettings;
+use super::bzr_poller::BzrPoller;
 use super::git_branches::GitBranches;
 use super::kinds::Followed;
 use super::poll;
@@ -64,6 +65,10 @@ pub(crate) async fn run(
         }
         Settings::Svn(it) => {
             let poller = SvnPoller::new(name.to_owned(), it.clone(), interval, workdir);
+            poll::run(poller, sink, stop, wake).await;
+        }
+        Settings::Bzr(it) => {
+            let poller = BzrPoller::new(name.to_owned(), it.clone(), interval, workdir);
             poll::run(poller, sink, stop, wake).await;
         }
         // It waits for nothing: who knocks is let in by the pages.

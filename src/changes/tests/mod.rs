@@ -1,5 +1,6 @@
 //! The pollers against real repositories, one poll at a time, without a clock.
 
+mod bzr;
 mod git;
 mod git_branches;
 mod hg;
