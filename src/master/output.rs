@@ -100,7 +100,9 @@ fn without_colours(line: &str) -> Cow<'_, str> {
             // A title or a link: up to a bell, or an escape with what ends it.
             Some(']') => {
                 let end = rest.find(|it| matches!(it, '\u{7}' | '\u{1b}'));
-                drop(end.filter(|it| *it == '\u{1b}').and_then(|_| rest.next()));
+                if end == Some('\u{1b}') {
+                    rest.next();
+                }
             }
             // Which characters are meant.
             Some('(' | ')' | '#' | '%') => drop(rest.next()),
