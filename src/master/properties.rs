@@ -94,6 +94,7 @@ pub(crate) fn at_beginning(it: &Beginning<'_>) -> Properties {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan_of;
     use crate::model::{BuildsetId, ChangeId, RequestId, Timestamp};
 
     fn request(reason: &str, changes: &[i64], revision: &str) -> RequestRecord {
@@ -126,5 +127,122 @@ mod tests {
         assert_eq!(stamp.revision.as_deref(), Some("r3"));
         assert_eq!(stamp.changes, [ChangeId(1), ChangeId(2), ChangeId(3)]);
         assert_eq!(reason, "scheduler");
+    }
+
+    /// The properties of a build of `words` on `linux`, with these requests and changes.
+    fn beginning(requests: &[RequestRecord], changes: &[Change], is_windows: bool) -> Properties {
+        let plan = plan_of(
+            "[:master:]\nslaveport = none\nhtmlport = none\nproperty.where = global\nproperty.global = yes\n\
+             [slave:linux]\npassword = x\nproperty.where = slave\nproperty.of_slave = 1\n\
+             [words]\ntype = shell\ncommands = true\n[builder:words]\nfactory = words\nslaves = linux\n\
+             property.where = builder\nproperty.who = builder\nproperty.project = renamed\n",
+        );
+        let (stamp, _) = merged_stamp(requests);
+        at_beginning(&Beginning {
+            global: &plan.master.properties,
+            changes,
+            requests,
+            number: 7,
+            stamp: &stamp,
+            builder: &plan.builders[0],
+            slave: &plan.slaves[0],
+            slave_basedir: Some(if is_windows { "C:\\bot" } else { "/srv/bot" }),
+            is_windows,
+        })
+    }
+
+    fn change(id: i64, properties: &[(&str, &str)]) -> Change {
+        let mut all = Properties::new();
+        for (name, value) in properties {
+            all.set(*name, *value, "Change");
+        }
+        Change {
+            id: ChangeId(id),
+            author: "ann".into(),
+            files: vec![],
+            comments: String::new(),
+            revision: None,
+            branch: None,
+            category: None,
+            revlink: String::new(),
+            repository: String::new(),
+            project: String::new(),
+            when: Timestamp(0),
+            properties: all,
+        }
+    }
+
+    fn asking(id: i64, properties: &[(&str, &str)]) -> RequestRecord {
+        let mut request = request("because", &[], "r1");
+        request.id = RequestId(id);
+        for (name, value) in properties {
+            request.properties.set(*name, *value, "Scheduler");
+        }
+        request
+    }
+
+    fn shown(properties: &Properties, name: &str) -> String {
+        let mut all = properties.iter();
+        match all.find(|(it, _)| *it == name) {
+            Some((_, it)) => format!("{} from {}", it.value, it.source),
+            None => "not set".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_slave_wins_over_the_builder_that_over_the_request_that_over_the_change() {
+        let all = [
+            ("where", "x"),
+            ("who", "x"),
+            ("what", "request"),
+            ("of_slave", "x"),
+        ];
+        let changed = [("what", "change"), ("of_change", "newer")];
+        let changes = [change(1, &[("of_change", "older")]), change(2, &changed)];
+        let seen = beginning(&[asking(1, &all)], &changes, false);
+        assert_eq!(shown(&seen, "where"), "\"slave\" from BuildSlave");
+        assert_eq!(shown(&seen, "who"), "\"builder\" from Builder");
+        assert_eq!(shown(&seen, "what"), "\"request\" from Scheduler");
+        assert_eq!(shown(&seen, "of_change"), "\"newer\" from Change");
+        assert!(
+            shown(&seen, "global").ends_with("from Global"),
+            "{}",
+            shown(&seen, "global")
+        );
+        assert!(shown(&seen, "of_slave").ends_with("from BuildSlave"));
+    }
+
+    #[test]
+    fn a_builder_may_rename_what_the_build_says_of_itself() {
+        let seen = beginning(&[asking(1, &[])], &[], false);
+        assert_eq!(shown(&seen, "project"), "\"renamed\" from Builder");
+        assert_eq!(shown(&seen, "buildnumber"), "7 from Build");
+        assert_eq!(shown(&seen, "branch"), "null from Build");
+        assert_eq!(shown(&seen, "revision"), "\"r1\" from Build");
+        assert_eq!(shown(&seen, "buildername"), "\"words\" from Builder");
+        assert_eq!(shown(&seen, "slavename"), "\"linux\" from BuildSlave");
+        assert_eq!(
+            shown(&seen, "scheduler"),
+            "not set",
+            "a forced build has none"
+        );
+        assert_eq!(shown(&seen, "owners"), "not set");
+    }
+
+    #[test]
+    fn of_merged_requests_the_later_one_wins_and_every_owner_is_kept() {
+        let first = asking(1, &[("what", "first"), ("owner", "ann")]);
+        let second = asking(2, &[("what", "second"), ("owner", "bo")]);
+        let seen = beginning(&[first, second], &[], false);
+        assert_eq!(shown(&seen, "what"), "\"second\" from Scheduler");
+        assert_eq!(shown(&seen, "owners"), "[\"ann\",\"bo\"] from Build");
+    }
+
+    #[test]
+    fn the_workdir_is_written_as_the_slave_writes_it() {
+        let here = beginning(&[asking(1, &[])], &[], false);
+        assert_eq!(shown(&here, "workdir"), "\"/srv/bot/words\" from slave");
+        let there = beginning(&[asking(1, &[])], &[], true);
+        assert_eq!(there.text("workdir"), Some("C:\\bot\\words"));
     }
 }
