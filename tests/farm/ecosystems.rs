@@ -279,10 +279,10 @@ fn pytest_runs_in_an_environment_that_is_kept() {
     );
     let mut project = Project::new("pytest", &keys, &[("test_hello.py", TEST_HELLO)]);
     insta::assert_snapshot!(project.build(), @"
-    failed test
+    build successful
     venv: environment
     install: pip install
-    test: test failed
+    test: test 3 tests 2 passed 1 warning 1 skipped warnings (1 warned of)
     ");
     let python = project.cache("venv/bin/python");
     let made = fs::symlink_metadata(&python)
@@ -313,8 +313,8 @@ fn tox_tells_of_the_tests_of_all_its_environments() {
     let keys = format!("tox = {}\n", tools().join("bin/tox").display());
     let mut project = Project::new("tox", &keys, &files);
     insta::assert_snapshot!(project.build(), @"
-    failed test
-    test: test failed
+    build successful
+    test: test 4 tests 2 passed 2 skipped
     ");
     assert!(project.cache("tox/one").is_dir());
 
