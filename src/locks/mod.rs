@@ -3,9 +3,10 @@
 //! no clock.
 //!
 //! A holder asks for all of its locks together and gets all or none. Who must
-//! wait has them all kept for it, behind everybody who asked earlier: who comes
-//! later takes none of them, be it for shared or sole use, so nobody waits for
-//! ever. Only who holds something that the other waits for is let past, because
+//! wait has those kept for it that were not to be had, from the moment when they were not,
+//! behind everybody who asked earlier: who comes later takes none of these, be it for shared or
+//! sole use. Others it may take meanwhile; each can be taken from under who waits only once, so
+//! nobody waits for ever, and no lock lies idle for the sake of another. Only who holds something that the other waits for is let past, because
 //! the other would wait for what it keeps from being given back. A
 //! [`LockHeld`] is the proof that the locks were given, and the only thing
 //! that gives them back.
@@ -114,6 +115,8 @@ pub(crate) struct Locks {
     held: BTreeMap<Key, BTreeMap<Claim, (Owner, Access)>>,
     /// In the order in which was asked.
     waiting: BTreeMap<Claim, Waiting>,
+    /// What those have missed who stepped aside.
+    aside: BTreeMap<Claim, BTreeSet<Key>>,
     last: u64,
 }
 
@@ -126,6 +129,8 @@ struct Waiting {
     owner: Option<Owner>,
     slave: SlaveName,
     uses: Vec<LockUse>,
+    /// Those that were not to be had since it waits: they are kept for it.
+    missed: BTreeSet<Key>,
 }
 
 impl Locks {
@@ -172,7 +177,7 @@ impl Locks {
     ) -> Option<LockHeld> {
         self.look(place, slave, uses).ok()?;
         let claim = place.unwrap_or_else(|| self.next_claim());
-        self.waiting.remove(&claim);
+        self.give_up(claim);
         Some(self.hand_out(claim, owner, slave, uses.to_vec()))
     }
 
@@ -188,8 +193,13 @@ impl Locks {
             owner: None,
             slave: slave.clone(),
             uses: uses.to_vec(),
+            missed: self.aside.remove(&claim).unwrap_or_default(),
         };
-        self.waiting.insert(claim, waiting);
+        let was = self.waiting.insert(claim, waiting);
+        if let (Some(was), Some(it)) = (was, self.waiting.get_mut(&claim)) {
+            it.missed.extend(was.missed);
+        }
+        self.look_for_missed();
         claim
     }
 
@@ -221,14 +231,24 @@ impl Locks {
             owner: Some(owner),
             slave: slave.clone(),
             uses: uses.to_vec(),
+            missed: BTreeSet::new(),
         };
         self.waiting.insert(claim, waiting);
+        self.look_for_missed();
         Ok(claim)
     }
 
-    /// Leaves the line, for a while or for good.
+    /// Leaves the line for good.
     pub(crate) fn give_up(&mut self, claim: Claim) {
         self.waiting.remove(&claim);
+        self.aside.remove(&claim);
+    }
+
+    /// Leaves the line for a while: nothing is kept for it until it stands there again.
+    pub(crate) fn step_aside(&mut self, claim: Claim) {
+        if let Some(it) = self.waiting.remove(&claim) {
+            self.aside.insert(claim, it.missed);
+        }
     }
 
     /// Those in line, of all who have begun, whose turn it is.
@@ -336,7 +356,26 @@ impl Locks {
             let holders = self.held.entry(key).or_default();
             holders.insert(claim, (owner, it.access));
         }
+        self.look_for_missed();
         LockHeld { claim, uses }
+    }
+
+    /// Notes for everybody in line which locks it cannot have as it is now.
+    fn look_for_missed(&mut self) {
+        let mut kept = Kept::new();
+        let claims: Vec<Claim> = self.waiting.keys().copied().collect();
+        for claim in claims {
+            let it = &self.waiting[&claim];
+            let missing = it.uses.iter().filter(|wanted| {
+                let alone = std::slice::from_ref(*wanted);
+                self.first_busy(it.owner, &it.slave, alone, &kept).is_some()
+            });
+            let missing: Vec<Key> = missing.map(|wanted| self.key(&it.slave, wanted)).collect();
+            if let Some(it) = self.waiting.get_mut(&claim) {
+                it.missed.extend(missing);
+            }
+            self.keep(claim, &self.waiting[&claim], &mut kept);
+        }
     }
 
     /// What is kept for everybody in line who stands before `place`.
@@ -354,7 +393,9 @@ impl Locks {
     fn keep(&self, claim: Claim, it: &Waiting, kept: &mut Kept) {
         for wanted in &it.uses {
             let key = self.key(&it.slave, wanted);
-            kept.entry(key).or_default().push((claim, wanted.access));
+            if it.missed.contains(&key) {
+                kept.entry(key).or_default().push((claim, wanted.access));
+            }
         }
     }
 

@@ -120,10 +120,12 @@ fn several_locks_are_taken_together_or_not_at_all() {
     let mut bench = Bench::new(&[a, b]);
     assert_eq!(bench.ask('A', "b"), "A");
     assert_eq!(bench.ask('B', "a, b"), "A");
-    assert_eq!(bench.ask('C', "a"), "A", "a is free, and kept for B");
-    assert_eq!(bench.ask('D', "b"), "A");
-    assert_eq!(bench.release('A'), "B");
-    assert_eq!(bench.release('B'), "CD");
+    assert_eq!(bench.ask('C', "a"), "AC", "a would lie idle");
+    assert_eq!(bench.ask('D', "b"), "AC", "b is kept for B");
+    assert_eq!(bench.release('A'), "C");
+    assert_eq!(bench.ask('E', "a"), "C", "it was taken from under B once");
+    assert_eq!(bench.release('C'), "B");
+    assert_eq!(bench.release('B'), "DE");
 }
 
 #[test]

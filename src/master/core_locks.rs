@@ -107,11 +107,16 @@ impl Core {
     ) -> Option<Option<LockHeld>> {
         let uses = self.uses(builder, slave).into_owned();
         let place = self.lines.remove(&builder.name).map(|it| it.claim);
-        if uses.is_empty() {
-            return Some(None);
-        }
         let owner = Owner(ticket.0);
-        self.locks.take(place, owner, slave, &uses).map(Some)
+        let taken = match uses.is_empty() {
+            true => Some(None),
+            false => self.locks.take(place, owner, slave, &uses).map(Some),
+        };
+        // A new plan may need no lock any more.
+        if let Some(place) = place {
+            self.locks.give_up(place);
+        }
+        taken
     }
 
     /// Has the locks of the builder's next build kept for it.
@@ -138,12 +143,16 @@ impl Core {
         let (locks, queues) = (&mut self.locks, &self.queues);
         self.lines.retain(|builder, it| {
             if !it.was_seen && it.is_present {
-                locks.give_up(it.claim);
+                locks.step_aside(it.claim);
                 it.is_present = false;
                 moved = true;
             }
             it.was_seen = false;
-            it.is_present || queues.get(builder).is_some_and(|queue| !queue.is_empty())
+            let stays = it.is_present || queues.get(builder).is_some_and(|it| !it.is_empty());
+            if !stays {
+                locks.give_up(it.claim);
+            }
+            stays
         });
         moved
     }

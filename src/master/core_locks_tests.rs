@@ -107,6 +107,36 @@ fn who_could_begin_but_for_a_lock_has_it_kept_from_those_who_come_later() {
 }
 
 #[test]
+fn who_waits_for_one_lock_leaves_the_slaves_other_places_to_others() {
+    let mut core = core(
+        "[lock:db]\n[lock:cpu]\ntype = slave\nmax_count = 2\n[slave:s1]\nlocks = cpu\n\
+         [builder:a]\nslaves = s1\nlocks = db\n[builder:b]\nslaves = s1\nlocks = db\n[builder:c]\nslaves = s1\n",
+    );
+    attached(&mut core, "s1");
+    wait(&mut core, &[(1, "a")]);
+    assert_eq!(wait(&mut core, &[(2, "b")]), none());
+    assert_eq!(wait(&mut core, &[(3, "c")]), ["c on s1: 3"]);
+    // From now on a place that is given back is kept.
+    assert_eq!(ended(&mut core, 2), none());
+    assert_eq!(wait(&mut core, &[(4, "c")]), none());
+    assert_eq!(ended(&mut core, 1), ["b on s1: 2", "c on s1: 4"]);
+}
+
+#[test]
+fn who_needs_no_lock_any_more_keeps_none() {
+    let mut core = core(TWO_OF_ONE_LOCK);
+    attached(&mut core, "s1");
+    attached(&mut core, "s2");
+    wait(&mut core, &[(1, "a")]);
+    wait(&mut core, &[(2, "b")]);
+    let plan = planned(&TWO_OF_ONE_LOCK.replace("slaves = s2\nlocks = db", "slaves = s2"));
+    let given = core.handle(Event::Planned { plan, config: None });
+    assert_eq!(shown(&given), ["b on s2: 2"]);
+    ended(&mut core, 1);
+    assert_eq!(wait(&mut core, &[(3, "a")]), ["a on s1: 3"]);
+}
+
+#[test]
 fn who_waits_for_a_slave_keeps_no_lock_from_a_step() {
     let mut core = core(TWO_OF_ONE_LOCK);
     attached(&mut core, "s1");
