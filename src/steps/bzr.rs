@@ -37,14 +37,6 @@ method = "fresh""#,
     read: |keys| Some(Arc::new(Bzr::read(keys)?)),
 };
 
-const METHODS: &[(&str, Mode)] = &[
-    ("clean", Mode::Clean),
-    ("fresh", Mode::Fresh),
-    ("clobber", Mode::Clobber),
-    ("copy", Mode::Copy),
-    ("export", Mode::Export),
-];
-
 #[derive(Clone, Debug)]
 struct Bzr {
     branches: Branches,
@@ -54,7 +46,7 @@ struct Bzr {
 
 impl Bzr {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
-        let branches = Branches::read(keys, "repourl", METHODS);
+        let branches = Branches::read(keys, "repourl", vcs::METHODS);
         let force_shared_repo = keys.or("force_shared_repo", false);
         Some(Self {
             branches: branches?,

@@ -49,14 +49,6 @@ method = "copy""#,
     read: |keys| Some(Arc::new(Cvs::read(keys)?)),
 };
 
-const METHODS: &[(&str, Mode)] = &[
-    ("clean", Mode::Clean),
-    ("fresh", Mode::Fresh),
-    ("clobber", Mode::Clobber),
-    ("copy", Mode::Copy),
-    ("export", Mode::Export),
-];
-
 #[derive(Clone, Debug)]
 struct Cvs {
     checkout: Checkout,
@@ -76,7 +68,7 @@ struct Cvs {
 
 impl Cvs {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
-        let checkout = vcs::read(keys, METHODS);
+        let checkout = vcs::read(keys, vcs::METHODS);
         let root = RepoUrl::key(keys, &["cvsroot", "repourl"]);
         let module = keys.or("cvsmodule", Text::literal(""));
         let branch = keys.optional_as(&["branch", "default_branch"]);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::model::Outcome;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
@@ -97,13 +96,7 @@ impl Judge for Pyflakes {
             }
         });
         let flunks = self.flunking.iter().any(|it| tally.of(it) > 0);
-        let outcome = if !ended.exit.is_success() || flunks {
-            Outcome::Failure
-        } else if tally.total() > 0 {
-            Outcome::Warnings
-        } else {
-            Outcome::Success
-        };
+        let outcome = tally.outcome(!ended.exit.is_success() || flunks);
         done.extend(tally.texts());
         let mut verdict = verdict(cx, outcome, done);
         tally.tell("pyflakes", "pyflakes", cx, &mut verdict);

@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::model::ExitCause;
-use crate::model::Outcome;
 
 use super::Cx;
 use super::Ended;
@@ -89,13 +88,7 @@ impl Judge for Pylint {
         });
         let exit = ended.exit;
         let has_failed = exit.cause != ExitCause::Exited || exit.code & FAILED != 0;
-        let outcome = if has_failed || tally.of("fatal") > 0 || tally.of("error") > 0 {
-            Outcome::Failure
-        } else if tally.total() > 0 {
-            Outcome::Warnings
-        } else {
-            Outcome::Success
-        };
+        let outcome = tally.outcome(has_failed || tally.of("fatal") > 0 || tally.of("error") > 0);
         done.extend(tally.texts());
         let mut verdict = verdict(cx, outcome, done);
         // Buildbot names no source of these.

@@ -1,6 +1,7 @@
 //! Messages by kind: how many there are of each, and what they say.
 
 use crate::model::Channel;
+use crate::model::Outcome;
 
 use super::Cx;
 use super::Ended;
@@ -54,6 +55,17 @@ impl Tally {
     pub(super) fn texts(&self) -> impl Iterator<Item = String> {
         let there = self.kinds.iter().filter(|it| it.count > 0);
         there.map(|it| format!("{}={}", it.word, it.count))
+    }
+
+    /// A failure if the step `has_failed`, else warnings if there is anything at all.
+    pub(super) fn outcome(&self, has_failed: bool) -> Outcome {
+        if has_failed {
+            Outcome::Failure
+        } else if self.total() > 0 {
+            Outcome::Warnings
+        } else {
+            Outcome::Success
+        }
     }
 
     /// Sets `PREFIX-KIND` for every kind and `PREFIX-total`, and adds a log of each kind that is there.

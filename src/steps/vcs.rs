@@ -40,6 +40,15 @@ use super::checkout::Source;
 use super::checkout::Wanted;
 use super::paths;
 
+/// What `mode = full` may do in a program that knows which files are its own.
+pub(super) const METHODS: &[(&str, Mode)] = &[
+    ("clean", Mode::Clean),
+    ("fresh", Mode::Fresh),
+    ("clobber", Mode::Clobber),
+    ("copy", Mode::Copy),
+    ("export", Mode::Export),
+];
+
 /// A program of version control, and what is wanted of it in one build.
 pub(super) trait Vcs: Send + 'static {
     /// What a command is for.
