@@ -108,8 +108,11 @@ impl Foresight {
         let lap = |(name, took, said, pace): (_, _, _, Option<_>)| model::Lap {
             name,
             took,
-            said,
-            pace: pace.map(model::Pace),
+            metrics: vec![model::Metric {
+                name: model::OUTPUT.to_owned(),
+                value: said,
+                pace: pace.map(model::Pace),
+            }],
         };
         let runs = runs.into_iter().map(|(slave, laps)| model::PastRun {
             slave: slave.into(),
@@ -126,11 +129,21 @@ impl Foresight {
         slave: &str,
         steps: &[(&str, Option<(std::time::Duration, u64)>)],
     ) -> Option<[std::time::Duration; 3]> {
+        let reached = |said| model::Reached {
+            name: model::OUTPUT.to_owned(),
+            value: said,
+            announced: None,
+        };
+        let said: Vec<_> = steps
+            .iter()
+            .map(|it| it.1.map(|(elapsed, said)| (elapsed, [reached(said)])))
+            .collect();
         let steps: Vec<_> = steps
             .iter()
-            .map(|(name, running)| estimate::StepNow {
+            .zip(&said)
+            .map(|((name, _), running)| estimate::StepNow {
                 name,
-                running: *running,
+                running: running.as_ref().map(|it| (it.0, it.1.as_slice())),
             })
             .collect();
         match self.0.left(&slave.into(), &steps)? {

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::model::Pace;
+use crate::model::Metric;
 use crate::model::PastRun;
+use crate::model::Reached;
 use crate::model::SlaveName;
 
 use super::Interval;
@@ -15,8 +16,8 @@ use super::points::{FINE, Points, above, smear};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StepNow<'a> {
     pub(crate) name: &'a str,
-    /// How long it has been running and what it has said, if it has begun.
-    pub(crate) running: Option<(Duration, u64)>,
+    /// How long it has been running and what it has counted, if it has begun.
+    pub(crate) running: Option<(Duration, &'a [Reached])>,
 }
 
 /// What the earlier builds of one builder took, the newest first.
@@ -33,11 +34,10 @@ struct Run {
     laps: Vec<Option<Timing>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Timing {
     took: Option<f64>,
-    said: u64,
-    pace: Option<Pace>,
+    metrics: Vec<Metric>,
 }
 
 /// A slave with fewer builds than this is taken for one like the others.
@@ -71,8 +71,7 @@ impl History {
                 laps[place] = Some(Timing {
                     // Less than a clock tick is not nothing.
                     took: lap.took.map(|it| it.as_secs_f64().max(0.001)),
-                    said: lap.said,
-                    pace: lap.pace,
+                    metrics: lap.metrics,
                 });
             }
             history.runs.push(Run {
@@ -99,9 +98,9 @@ impl History {
             let is_like = steps[0].running.is_none() || first.is_some_and(|it| it.took.is_some());
             is_like && places.iter().all(|it| run.lap(*it).is_some())
         });
-        let running = steps[0].running.map(|(elapsed, said)| {
+        let running = steps[0].running.map(|(elapsed, reached)| {
             let elapsed = elapsed.as_secs_f64();
-            let expected = |timing: &Timing| timing.stretched(elapsed, said);
+            let expected = |timing: &Timing| timing.stretched(elapsed, reached);
             let totals = runs
                 .iter()
                 .map(|it| it.0.lap(places[0]).map_or(0.0, expected));
@@ -142,17 +141,18 @@ impl History {
         points.interval().map(Left::Within)
     }
 
-    /// The middle of what the step said in full, as far as that is known.
-    pub(crate) fn usually_said(&self, slave: &SlaveName, step: &str) -> Option<u64> {
+    /// The middle of what a metric of the step came to, as far as that is known.
+    pub(crate) fn usual(&self, slave: &SlaveName, step: &str, metric: &str) -> Option<u64> {
         let place = *self.names.get(step)?;
         let ran = |run: &Run| run.lap(place).is_some_and(|it| it.took.is_some());
         let runs = self.choose(slave, ran);
-        let mut said: Vec<u64> = runs
+        let mut values: Vec<u64> = runs
             .iter()
-            .filter_map(|it| Some(it.0.lap(place)?.said))
+            .filter_map(|it| it.0.lap(place)?.metric(metric))
+            .map(|it| it.value)
             .collect();
-        said.sort_unstable();
-        said.get(said.len() / 2).copied()
+        values.sort_unstable();
+        values.get(values.len() / 2).copied()
     }
 
     /// The runs to go by, with their weights: those of the slave, or all if it has hardly any.
@@ -190,24 +190,52 @@ impl Run {
 }
 
 impl Timing {
-    /// How long the step would take in all if it went on as it did here, from having said this
-    /// much after `elapsed`.
-    ///
-    /// Where it said as much at a known part of its time, the one that runs is slower or faster
-    /// than this one was. That counts as far as the log tells the time (one that is all there
-    /// at once does not), and the more, the further it is: a slow beginning may be only that.
-    fn stretched(&self, elapsed: f64, said: u64) -> f64 {
-        let took = self.took.unwrap_or(0.0);
-        let Some(pace) = self.pace else { return took };
-        let (from, to) = pace.when(said, self.said);
-        let eighths = said as f64 * 8.0 / self.said.max(1) as f64;
-        let part = from + (to - from) * eighths.fract();
-        let then = part * took;
-        if then <= 0.0 || elapsed <= 0.0 {
-            return took;
-        }
-        let tells = 1.0 - (to - from);
-        let trust = tells * part.sqrt();
-        took * (elapsed / then).powf(trust)
+    fn metric(&self, name: &str) -> Option<&Metric> {
+        self.metrics.iter().find(|it| it.name == name)
     }
+
+    /// How long the step would take in all if it went on as it did here, from what it has
+    /// counted after `elapsed`.
+    ///
+    /// Where a metric was as far at a known part of its time, the one that runs is slower or faster
+    /// than this one was. That counts as far as the metric tells the time (one that is all there
+    /// at once does not), and the more, the further it is: a slow beginning may be only that.
+    /// Several metrics are one opinion, in which those count most that tell most.
+    fn stretched(&self, elapsed: f64, reached: &[Reached]) -> f64 {
+        let took = self.took.unwrap_or(0.0);
+        let (mut slower, mut weight, mut most) = (0.0, 0.0, 0.0_f64);
+        for reached in reached {
+            let known = self.metric(&reached.name);
+            let Some((all, pace)) = known.and_then(|it| Some((it.value, it.pace?))) else {
+                continue;
+            };
+            // What was said to come in all is counted as if it were as much as then.
+            let value = match reached.announced {
+                Some(now @ 1..) => part_of(reached.value, now, all),
+                _ => reached.value,
+            };
+            let (from, to) = pace.when(value, all);
+            let eighths = value as f64 * 8.0 / all.max(1) as f64;
+            let part = from + (to - from) * eighths.fract();
+            let then = part * took;
+            if then <= 0.0 || elapsed <= 0.0 {
+                continue;
+            }
+            let tells = 1.0 - (to - from);
+            let trust = tells * part.sqrt();
+            slower += trust * (elapsed / then).ln();
+            weight += trust;
+            most = most.max(trust);
+        }
+        match weight > 0.0 {
+            true => took * (most * slower / weight).exp(),
+            false => took,
+        }
+    }
+}
+
+/// As much of `all` as `value` is of `whole`.
+fn part_of(value: u64, whole: u64, all: u64) -> u64 {
+    let part = u128::from(value) * u128::from(all) / u128::from(whole.max(1));
+    u64::try_from(part).unwrap_or(u64::MAX)
 }

@@ -3,8 +3,11 @@
 use super::*;
 use crate::model::BuilderName;
 use crate::model::Lap;
+use crate::model::Metric;
+use crate::model::OUTPUT;
 use crate::model::Pace;
 use crate::model::PastRun;
+use crate::model::Reached;
 use crate::model::RequestId;
 use crate::model::SlaveName;
 
@@ -36,8 +39,7 @@ fn lap(name: &str, took: Option<Duration>) -> Lap {
     Lap {
         name: name.into(),
         took,
-        said: 0,
-        pace: None,
+        metrics: Vec::new(),
     }
 }
 
@@ -59,9 +61,23 @@ fn ahead(name: &str) -> StepNow<'_> {
 }
 
 fn running(name: &str, elapsed: Duration, said: u64) -> StepNow<'_> {
+    counting(name, elapsed, &[(OUTPUT, said, None)])
+}
+
+/// A step that has counted so much, of what was announced.
+fn counting<'a>(
+    name: &'a str,
+    elapsed: Duration,
+    metrics: &[(&str, u64, Option<u64>)],
+) -> StepNow<'a> {
+    let reached = metrics.iter().map(|(name, value, announced)| Reached {
+        name: (*name).to_owned(),
+        value: *value,
+        announced: *announced,
+    });
     StepNow {
         name,
-        running: Some((elapsed, said)),
+        running: Some((elapsed, reached.collect::<Vec<_>>().leak())),
     }
 }
 
@@ -143,7 +159,7 @@ fn nothing_is_said_where_nothing_is_known() {
     let slave = SlaveName::from("a");
     assert_eq!(history.left(&slave, &[ahead("make"), ahead("new")]), None);
     assert_eq!(History::default().left(&slave, &[ahead("make")]), None);
-    assert_eq!(history.usually_said(&slave, "new"), None);
+    assert_eq!(history.usual(&slave, "new", OUTPUT), None);
     // A build that is through has nothing left.
     assert_eq!(within(history.left(&slave, &[])), Interval::default());
 }
@@ -191,10 +207,17 @@ fn even_run(took: u64) -> PastRun {
     PastRun {
         slave: "a".into(),
         laps: vec![Lap {
-            pace: Some(Pace([32, 64, 96, 128, 159, 191, 223])),
-            said: 80_000,
+            metrics: vec![even(OUTPUT, 80_000)],
             ..lap("make", Some(secs(took)))
         }],
+    }
+}
+
+fn even(name: &str, value: u64) -> Metric {
+    Metric {
+        name: name.to_owned(),
+        value,
+        pace: Some(Pace([32, 64, 96, 128, 159, 191, 223])),
     }
 }
 
@@ -213,14 +236,52 @@ fn a_log_that_grows_with_the_step_tells_how_far_it_is() {
     // Twice as fast, and half as fast.
     assert!(left(30, 50_000) < 45, "{}", left(30, 50_000));
     assert!(left(120, 50_000) > 35, "{}", left(120, 50_000));
-    assert_eq!(history.usually_said(&"a".into(), "make"), Some(80_000));
+    assert_eq!(history.usual(&"a".into(), "make", OUTPUT), Some(80_000));
+}
+
+#[test]
+fn tests_that_are_counted_tell_more_than_a_log_that_does_not() {
+    let mut runs: Vec<_> = (0..8).map(|it| even_run(100 + it)).collect();
+    for run in &mut runs {
+        run.laps[0].metrics[0].pace = Some(Pace([0; 7]));
+        run.laps[0].metrics.push(even("tests", 400));
+    }
+    let history = History::new(runs);
+    let left = |metrics: &[(&str, u64, Option<u64>)]| {
+        middle(history.left(&"a".into(), &[counting("make", secs(30), metrics)]))
+    };
+    // It has come to the middle in 30 seconds.
+    let counted = left(&[(OUTPUT, 79_000, None), ("tests", 205, None)]);
+    assert!((25..=48).contains(&counted), "{counted}");
+    assert!(left(&[(OUTPUT, 79_000, None)]) > 60);
+    // Twice as many tests as usual were announced.
+    let announced = left(&[("tests", 410, Some(800))]);
+    assert!((25..=48).contains(&announced), "{announced}");
+    assert_eq!(history.usual(&"a".into(), "make", "tests"), Some(400));
+}
+
+#[test]
+fn metrics_that_say_the_same_say_it_once() {
+    let mut runs: Vec<_> = (0..8).map(|it| even_run(100 + it)).collect();
+    let alone = History::new(runs.clone());
+    for run in &mut runs {
+        let same = (0..4).map(|it| even(&format!("m{it}"), 80_000));
+        run.laps[0].metrics.extend(same);
+    }
+    let together = History::new(runs);
+    let all = [OUTPUT, "m0", "m1", "m2", "m3"].map(|it| (it, 50_000, None));
+    let now = [counting("make", secs(30), &all)];
+    assert_eq!(
+        alone.left(&"a".into(), &now),
+        together.left(&"a".into(), &now)
+    );
 }
 
 #[test]
 fn a_log_that_is_there_at_once_tells_nothing() {
     let mut runs: Vec<_> = (0..8).map(|it| even_run(100 + it)).collect();
     for run in &mut runs {
-        run.laps[0].pace = Some(Pace([0; 7]));
+        run.laps[0].metrics[0].pace = Some(Pace([0; 7]));
     }
     let history = History::new(runs);
     let left = |said| middle(history.left(&"a".into(), &[running("make", secs(50), said)]));
@@ -230,7 +291,7 @@ fn a_log_that_is_there_at_once_tells_nothing() {
 #[test]
 fn hostile_numbers_give_some_answer() {
     let mut runs = vec![even_run(0), even_run(u64::from(u32::MAX))];
-    runs[1].laps[0].said = u64::MAX;
+    runs[1].laps[0].metrics[0].value = u64::MAX;
     let history = History::new(runs);
     for (elapsed, said) in [(0, 0), (0, u64::MAX), (1 << 40, 0), (1 << 40, u64::MAX)] {
         let left = history.left(&"a".into(), &[running("make", secs(elapsed), said)]);

@@ -22,23 +22,44 @@ pub(crate) fn pieces(
     end: u64,
     see: &mut dyn FnMut(Channel, &[u8]),
 ) -> io::Result<()> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(start))?;
-    let mut left = file.take(end.saturating_sub(start));
     let mut reader = Reader::new();
-    let mut block = vec![0; BLOCK];
-    loop {
-        let got = left.read(&mut block)?;
-        if got == 0 {
-            return Ok(());
-        }
-        let mut bytes = &block[..got];
+    let mut wrong = None;
+    blocks(path, start, end, &mut |mut bytes| {
         loop {
             match reader.next(&mut bytes) {
                 Ok(Some((channel, piece))) => see(channel, piece),
-                Ok(None) => break,
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                Ok(None) => return true,
+                Err(error) => {
+                    wrong = Some(error);
+                    return false;
+                }
             }
+        }
+    })?;
+    match wrong {
+        Some(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        None => Ok(()),
+    }
+}
+
+/// Shows the bytes of the log from `start` up to `end`, until `see` has enough.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn blocks(
+    path: &Path,
+    start: u64,
+    end: u64,
+    see: &mut dyn FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut left = file.take(end.saturating_sub(start));
+    let mut block = vec![0; BLOCK];
+    loop {
+        let got = left.read(&mut block)?;
+        if got == 0 || !see(&block[..got]) {
+            return Ok(());
         }
     }
 }
@@ -54,13 +75,30 @@ pub(crate) fn lines(
     end: u64,
     see: &mut dyn FnMut(Channel, &str),
 ) -> io::Result<()> {
-    let mut open: [(Channel, Vec<u8>); 3] =
-        [Channel::Stdout, Channel::Stderr, Channel::Header].map(|it| (it, Vec::new()));
+    let mut lines = Lines::default();
     pieces(path, start, end, &mut |channel, piece| {
-        let (_, rest) = open
-            .iter_mut()
-            .find(|(of, _)| *of == channel)
-            .expect("every channel has its rest");
+        lines.add(channel, piece, see);
+    })?;
+    lines.end(see);
+    Ok(())
+}
+
+/// Makes lines of pieces, of each channel by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// What has no line end yet.
+    open: [Vec<u8>; 3],
+}
+
+impl Lines {
+    /// Takes in a piece and shows the lines that it ends.
+    pub(crate) fn add(
+        &mut self,
+        channel: Channel,
+        piece: &[u8],
+        see: &mut dyn FnMut(Channel, &str),
+    ) {
+        let rest = &mut self.open[channel as usize];
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             rest.extend_from_slice(part);
             if rest.ends_with(b"\n") {
@@ -74,13 +112,18 @@ pub(crate) fn lines(
             see(channel, &String::from_utf8_lossy(rest));
             rest.clear();
         }
-    })?;
-    for (channel, rest) in &open {
-        if !rest.is_empty() {
-            see(*channel, &String::from_utf8_lossy(rest));
+    }
+
+    /// Shows what has no line end.
+    pub(crate) fn end(&mut self, see: &mut dyn FnMut(Channel, &str)) {
+        for channel in [Channel::Stdout, Channel::Stderr, Channel::Header] {
+            let rest = &mut self.open[channel as usize];
+            if !rest.is_empty() {
+                see(channel, &String::from_utf8_lossy(rest));
+                rest.clear();
+            }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

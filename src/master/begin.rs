@@ -255,6 +255,7 @@ impl Build {
         crew.live().insert(
             facts.key.clone(),
             Live {
+                reached: Vec::new(),
                 id: facts.id,
                 slave: slave.name.clone(),
                 lease: facts.lease,

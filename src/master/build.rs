@@ -92,7 +92,7 @@ pub(crate) struct Build {
     pub(super) masks: Vec<Mask>,
     pub(super) records: Vec<StepRecord>,
     pub(super) course: Course,
-    /// Of the log of the step that runs.
+    /// Of the step that runs.
     pub(super) growth: Growth,
     pub(super) stop: watch::Receiver<Option<String>>,
     /// Hears why the slave will not be heard of again.

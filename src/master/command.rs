@@ -62,7 +62,7 @@ pub(crate) struct CommandLine<'a> {
     pub(crate) stop: Option<watch::Receiver<Option<String>>>,
     /// Hears why the slave will not be heard of again.
     pub(crate) left: watch::Receiver<Option<String>>,
-    /// Takes in how its step's `stdio` grows.
+    /// Takes in how far its step is.
     pub(super) growth: &'a mut Growth,
     /// Its logs besides `stdio`.
     pub(crate) side: SideLogs<'a>,
@@ -260,9 +260,18 @@ impl CommandLine<'_> {
                             let place = start.saturating_add(offset);
                             let is_kept = keep(log, place, &bytes, &mut patience).await;
                             self.growth.look(log.len());
+                            if is_kept {
+                                self.growth.hear(place, &bytes);
+                            }
                             is_kept
                         }
-                        _ => self.side.keep(&name, offset, &bytes).await,
+                        _ => {
+                            let is_kept = self.side.keep(&name, offset, &bytes).await;
+                            if let Some((log, length)) = self.side.length(&name) {
+                                self.growth.look_beside(log, length);
+                            }
+                            is_kept
+                        }
                     };
                     if !is_kept {
                         debug!(command = %id, offset, "a piece of the log is missing");
@@ -443,6 +452,7 @@ impl CommandLine<'_> {
     }
 
     fn tell_growth(&mut self) {
+        self.crew.set_reached(self.key, self.growth.reached());
         let mut logs = self.side.take_grown();
         logs.insert("stdio".into());
         for log in logs {

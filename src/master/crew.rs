@@ -32,6 +32,7 @@ use crate::model::BuildKey;
 use crate::model::CommandId;
 use crate::model::ConfigId;
 use crate::model::LockUse;
+use crate::model::Reached;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
@@ -77,6 +78,8 @@ pub(crate) struct Live {
     pub(crate) left: watch::Sender<Option<String>>,
     /// The command that the slave may still be running.
     pub(crate) open: Option<CommandId>,
+    /// How far the step is that runs.
+    pub(super) reached: Vec<Reached>,
 }
 
 /// Shared by every task of the master.
@@ -261,6 +264,22 @@ impl Crew {
             found = true;
         }
         found
+    }
+
+    /// Takes in how far the step is that the build is at.
+    pub(super) fn set_reached(&self, build: &BuildKey, reached: Vec<Reached>) {
+        if let Some(live) = self.live().get_mut(build) {
+            live.reached = reached;
+        }
+    }
+
+    /// How far the steps are that run.
+    pub(super) fn reached(&self) -> HashMap<BuildKey, Vec<Reached>> {
+        let live = self.live();
+        let all = live
+            .iter()
+            .map(|(key, it)| (key.clone(), it.reached.clone()));
+        all.collect()
     }
 
     /// Whether a task of this process drives the build.

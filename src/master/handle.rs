@@ -283,7 +283,13 @@ impl MasterHandle {
         let lineup = self.crew.lineup().await;
         let crew = Arc::clone(&self.crew);
         let read = move |verbs: &mut dyn Store| {
-            outlook::read(verbs, &crew.histories, lineup, &crew.dir, clock::now())
+            outlook::read(
+                verbs,
+                &crew.histories,
+                lineup,
+                &crew.reached(),
+                clock::now(),
+            )
         };
         self.crew.store.read(read).await
     }

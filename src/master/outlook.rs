@@ -3,8 +3,6 @@
 //! estimates go by is kept until the builder's next build ends.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::estimate::{Expected, History, Interval, Left, Seat, StepNow, line_up};
@@ -14,6 +12,7 @@ pub(crate) use crate::master::core::{Lineup, Reason};
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
+use crate::model::Reached;
 use crate::model::RequestId;
 use crate::model::SlaveName;
 use crate::model::StepRecord;
@@ -65,14 +64,22 @@ pub(crate) struct BuildLeft {
     pub(crate) steps: Vec<StepLeft>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct StepLeft {
     /// `None` for one that is over, too.
     pub(crate) left: Option<Left>,
-    /// The length of what it has said.
-    pub(crate) said: u64,
-    /// The usual length of that.
-    pub(crate) usually_said: Option<u64>,
+    /// What it has counted.
+    pub(crate) metrics: Vec<MetricNow>,
+}
+
+/// A metric of a step that runs or is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MetricNow {
+    pub(crate) name: String,
+    pub(crate) value: u64,
+    /// How far it comes: what was announced, or else what it usually comes to.
+    pub(crate) expected: Option<u64>,
+    pub(crate) is_announced: bool,
 }
 
 /// What the builds of each builder took, kept while no further one ends.
@@ -119,12 +126,13 @@ impl Histories {
     }
 }
 
-/// Reads what runs and says when that and what waits is done. The logs lie below `dir`.
+/// Reads what runs and says when that and what waits is done. The step of each build that runs
+/// has come as far as `reached` says.
 pub(crate) fn read(
     verbs: &mut dyn Store,
     histories: &Histories,
     lineup: Lineup,
-    dir: &Path,
+    reached: &HashMap<BuildKey, Vec<Reached>>,
     now: Timestamp,
 ) -> Result<Outlook> {
     let mut running = BTreeMap::new();
@@ -133,7 +141,10 @@ pub(crate) fn read(
         let history = histories.of(verbs, &build.key.builder)?;
         let left = match lineup.held.contains(&build.key) {
             true => BuildLeft::default(),
-            false => left(&build, &steps, &history, dir, now),
+            false => {
+                let reached = reached.get(&build.key).map_or(&[][..], Vec::as_slice);
+                left(&build, &steps, &history, reached, now)
+            }
         };
         running.insert(build.key, left);
     }
@@ -201,34 +212,29 @@ fn left(
     build: &BuildRecord,
     steps: &[StepRecord],
     history: &History,
-    dir: &Path,
+    reached: &[Reached],
     now: Timestamp,
 ) -> BuildLeft {
     let mut open = Vec::new();
     let mut each = Vec::new();
     for step in steps {
-        let usually_said = history.usually_said(&build.slave, &step.name);
-        let mut it = StepLeft {
-            left: None,
-            said: step.progress.said,
-            usually_said,
+        let mut it = StepLeft::default();
+        let began = match (step.started, step.finished) {
+            (Some(_), None) => step.progress.began,
+            _ => None,
         };
-        if step.finished.is_none() {
-            let now = match (step.started, step.progress.began) {
-                (Some(_), Some(began)) => {
-                    it.said = said(step, dir);
-                    Some((now.since(began), it.said))
-                }
-                _ => None,
+        let usual = |metric: &str| history.usual(&build.slave, &step.name, metric);
+        it.metrics = match began {
+            Some(_) => reached.iter().map(|it| shown(it, usual)).collect(),
+            None => over(step, usual),
+        };
+        if step.finished.is_none() && step.progress.counts {
+            let step = StepNow {
+                name: &step.name,
+                running: began.map(|began| (now.since(began), reached)),
             };
-            if step.progress.counts {
-                let step = StepNow {
-                    name: &step.name,
-                    running: now,
-                };
-                it.left = history.left(&build.slave, &[step]);
-                open.push(step);
-            }
+            it.left = history.left(&build.slave, &[step]);
+            open.push(step);
         }
         each.push(it);
     }
@@ -242,12 +248,26 @@ fn left(
     }
 }
 
-/// The length of what the step has said so far.
-fn said(step: &StepRecord, dir: &Path) -> u64 {
-    let stdio = step.logs.first();
-    let path = stdio.map(|it| dir.join("builds").join(&it.file));
-    path.and_then(|it| fs::metadata(it).ok())
-        .map_or(0, |it| it.len())
+/// A metric of a step that runs.
+fn shown(it: &Reached, usual: impl Fn(&str) -> Option<u64>) -> MetricNow {
+    MetricNow {
+        name: it.name.clone(),
+        value: it.value,
+        expected: it.announced.or_else(|| usual(&it.name)),
+        is_announced: it.announced.is_some(),
+    }
+}
+
+/// The metrics of a step that is over.
+fn over(step: &StepRecord, usual: impl Fn(&str) -> Option<u64>) -> Vec<MetricNow> {
+    let metrics = step.progress.metrics.iter();
+    let metric = |it: &crate::model::Metric| MetricNow {
+        name: it.name.clone(),
+        value: it.value,
+        expected: usual(&it.name),
+        is_announced: false,
+    };
+    metrics.map(metric).collect()
 }
 
 #[cfg(test)]
@@ -255,7 +275,9 @@ mod tests {
     use super::*;
     use crate::estimate::Waiting;
     use crate::model::LogRecord;
+    use crate::model::Metric;
     use crate::model::NewBuildset;
+    use crate::model::OUTPUT;
     use crate::model::Outcome;
     use crate::model::Progress;
     use crate::model::Properties;
@@ -279,7 +301,11 @@ mod tests {
             ended: None,
             progress: Progress {
                 began,
-                said: 1000,
+                metrics: vec![Metric {
+                    name: OUTPUT.into(),
+                    value: 1000,
+                    pace: None,
+                }],
                 ..Progress::default()
             },
             logs: vec![LogRecord {
@@ -333,8 +359,6 @@ mod tests {
     /// One build of `make` (20 s) and `test` (10 s), and one that has made for 5 s.
     async fn shown(lineup: Lineup) -> Outlook {
         let dir = tempfile::tempdir().expect("a directory");
-        fs::create_dir(dir.path().join("builds")).expect("made");
-        fs::write(dir.path().join("builds/log"), [0; 250]).expect("written");
         let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a store");
         let written = store.write(|verbs| {
             let past = [
@@ -349,10 +373,20 @@ mod tests {
             build(verbs, &now, None)
         });
         written.await.expect("written");
-        let path = dir.path().to_owned();
+        let reached = |name: &str, value, announced| Reached {
+            name: name.into(),
+            value,
+            announced,
+        };
+        let reached = vec![
+            reached(OUTPUT, 250, None),
+            reached("tests", 3, Some(12)),
+            reached("files", 2, None),
+        ];
+        let reached = HashMap::from([(key(1), reached)]);
         let now = Timestamp::from_secs(105);
         let read =
-            move |verbs: &mut dyn Store| read(verbs, &Histories::default(), lineup, &path, now);
+            move |verbs: &mut dyn Store| read(verbs, &Histories::default(), lineup, &reached, now);
         store.read(read).await.expect("readable")
     }
 
@@ -387,7 +421,17 @@ mod tests {
         let steps = &outlook.running[&key(1)].steps;
         let test = steps[1].left.expect("it is known").secs();
         assert!((8.0..12.0).contains(&test), "{test}");
-        assert_eq!((steps[0].said, steps[0].usually_said), (250, Some(1000)));
+        let metrics: Vec<_> = steps[0]
+            .metrics
+            .iter()
+            .map(|it| (it.name.as_str(), it.value, it.expected, it.is_announced))
+            .collect();
+        let expected = [
+            (OUTPUT, 250, Some(1000), false),
+            ("tests", 3, Some(12), true),
+            ("files", 2, None, false),
+        ];
+        assert_eq!(metrics, expected);
         let waits = outlook.waiting[&RequestId(3)];
         let takes = waits.end.expect("it is known").middle - waits.begin.middle;
         assert!((waits.begin.middle.as_secs_f64() - left).abs() < 0.001);

@@ -89,6 +89,12 @@ impl<'a> SideLogs<'a> {
         true
     }
 
+    /// What pages call the log, and its length, if anybody knows it.
+    pub(super) fn length(&self, name: &str) -> Option<(&str, u64)> {
+        let log = self.logs.get(name)?;
+        Some((&log.record.name, log.file.as_ref()?.len()))
+    }
+
     /// Whether every log is kept as far as the slave says that it goes.
     pub(crate) fn are_whole(&self, lengths: &BTreeMap<String, u64>) -> bool {
         let kept = |it: &SideLog| it.file.as_ref().map_or(0, LogFile::len);

@@ -202,10 +202,14 @@ impl Build {
                 }
             }
         };
-        if earlier.is_empty() {
-            self.growth = Growth::begin();
-        }
-        self.growth.look(log.len());
+        let plan = &self.steps[index];
+        let (gauge, wanted) = (plan.body.gauge(), plan.progress_metrics.clone());
+        self.growth = match earlier.is_empty() {
+            true => Growth::begin(gauge, wanted),
+            false => Growth::resumed(gauge, wanted),
+        };
+        self.growth.catch_up(&path, log.len()).await;
+        self.crew.set_reached(&self.key, self.growth.reached());
         let mut earlier = earlier.into_iter();
         let mut last: Option<(Exit, LogSlice)> = None;
         // What earlier commands took is counted as they are shown again.
@@ -618,8 +622,7 @@ impl Build {
         let now = clock::now();
         record.finished = Some(now);
         if let Some(began) = record.progress.began {
-            record.progress.said = self.growth.length();
-            record.progress.pace = self.growth.pace(now.since(began));
+            record.progress.metrics = self.growth.metrics(now.since(began));
         }
         record.outcome = Some(verdict.outcome);
         record.text = verdict.text;

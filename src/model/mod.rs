@@ -34,7 +34,7 @@ pub(crate) use ids::{
 pub(crate) use lock::{Access, HeldLocks, LockUse};
 pub(crate) use mirror::{Mirror, MirrorKind};
 pub(crate) use outcome::Outcome;
-pub(crate) use progress::{Lap, Pace, PaceMeter, PastRun, Progress};
+pub(crate) use progress::{Lap, Metric, OUTPUT, Pace, PaceMeter, PastRun, Progress, Reached};
 pub(crate) use properties::references;
 pub(crate) use properties::{Properties, Property, RenderError, Text, TextError};
 pub(crate) use secret::{Mask, OPENING, SHORTEST_MASKED, SecretName, SecretRef, hide};

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{SlaveName, Timestamp};
 
 /// How far a step is, or how it went.
@@ -13,10 +15,8 @@ pub(crate) struct Progress {
     /// When it had its locks, if it had to wait for any: how long others hold them says nothing
     /// about the step.
     pub(crate) began: Option<Timestamp>,
-    /// The length of its `stdio`, once it has ended.
-    pub(crate) said: u64,
-    /// When it said that.
-    pub(crate) pace: Option<Pace>,
+    /// What it had counted when it ended, [`OUTPUT`] first.
+    pub(crate) metrics: Vec<Metric>,
 }
 
 impl Default for Progress {
@@ -24,10 +24,46 @@ impl Default for Progress {
         Self {
             counts: true,
             began: None,
-            said: 0,
-            pace: None,
+            metrics: Vec::new(),
         }
     }
+}
+
+/// The metric of every step that says something: the length of its `stdio`.
+pub(crate) const OUTPUT: &str = "output";
+
+/// Something that grows while a step runs, as it was at the end: bytes, tests, files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Row", into = "Row")]
+pub(crate) struct Metric {
+    pub(crate) name: String,
+    pub(crate) value: u64,
+    /// When it was how much of that.
+    pub(crate) pace: Option<Pace>,
+}
+
+/// A metric as it is kept.
+type Row = (String, u64, Option<Pace>);
+
+impl From<Row> for Metric {
+    fn from((name, value, pace): Row) -> Self {
+        Self { name, value, pace }
+    }
+}
+
+impl From<Metric> for Row {
+    fn from(it: Metric) -> Self {
+        (it.name, it.value, it.pace)
+    }
+}
+
+/// How far a metric of a step that runs has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub(crate) name: String,
+    pub(crate) value: u64,
+    /// How far it will come, if the program says so beforehand.
+    pub(crate) announced: Option<u64>,
 }
 
 /// A build that went through all of its steps.
@@ -44,19 +80,40 @@ pub(crate) struct Lap {
     pub(crate) name: String,
     /// `None` if it was skipped.
     pub(crate) took: Option<Duration>,
-    /// The length of what it said.
-    pub(crate) said: u64,
-    pub(crate) pace: Option<Pace>,
+    pub(crate) metrics: Vec<Metric>,
 }
 
-/// At which part of its time, in 255ths, each further eighth of a log was there: what a step has
+/// At which part of its time, in 255ths, each further eighth of a metric was there: what a step has
 /// said tells how far it is only if earlier ones said as much at the same part of their time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Pace(pub(crate) [u8; 7]);
 
+impl TryFrom<String> for Pace {
+    type Error = &'static str;
+
+    /// Reads fourteen hexadecimal digits.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.as_bytes().chunks_exact(2);
+        let bytes: Option<Vec<u8>> = digits
+            .map(|it| u8::from_str_radix(std::str::from_utf8(it).ok()?, 16).ok())
+            .collect();
+        let marks = bytes.and_then(|it| it.try_into().ok());
+        marks
+            .map(Self)
+            .ok_or("a pace has fourteen hexadecimal digits")
+    }
+}
+
+impl From<Pace> for String {
+    fn from(Pace(marks): Pace) -> Self {
+        marks.iter().map(|it| format!("{it:02X}")).collect()
+    }
+}
+
 impl Pace {
-    /// The earliest and the latest part of its time at which `said` of `all` bytes were there.
-    pub(crate) fn when(self, said: u64, all: u64) -> (f64, f64) {
+    /// The earliest and the latest part of its time at which `value` of `all` was there.
+    pub(crate) fn when(self, value: u64, all: u64) -> (f64, f64) {
         let mark = |at: usize| match at {
             0 => 0.0,
             1..8 => f64::from(self.0[at - 1]) / 255.0,
@@ -65,7 +122,7 @@ impl Pace {
         if all == 0 {
             return (0.0, 1.0);
         }
-        let eighths = u128::from(said) * 8 / u128::from(all);
+        let eighths = u128::from(value) * 8 / u128::from(all);
         match usize::try_from(eighths) {
             Ok(at @ 0..8) => (mark(at), mark(at + 1)),
             _ => (1.0, 1.0),
@@ -73,7 +130,7 @@ impl Pace {
     }
 }
 
-/// Takes the pace of a log while it grows, in little memory.
+/// Takes the pace of a metric while it grows, in little memory.
 #[derive(Debug, Default)]
 pub(crate) struct PaceMeter {
     /// When it was how long.
@@ -89,14 +146,14 @@ const KEPT: usize = 64;
 const SHORTEST: Duration = Duration::from_secs(2);
 
 impl PaceMeter {
-    /// Takes in that the log has `length` bytes after `elapsed`.
-    pub(crate) fn look(&mut self, elapsed: Duration, length: u64) {
+    /// Takes in that it is at `value` after `elapsed`.
+    pub(crate) fn look(&mut self, elapsed: Duration, value: u64) {
         if let Some((last, _)) = self.seen.last()
             && elapsed < *last + self.apart
         {
             return;
         }
-        self.seen.push((elapsed, length));
+        self.seen.push((elapsed, value));
         if self.seen.len() == KEPT {
             let mut is_even = false;
             self.seen.retain(|_| {
@@ -107,14 +164,14 @@ impl PaceMeter {
         }
     }
 
-    /// The pace of a log that has `length` bytes at its end, after `took`.
-    pub(crate) fn pace(&self, took: Duration, length: u64) -> Option<Pace> {
-        if took < SHORTEST || length == 0 {
+    /// The pace of what is at `all` at its end, after `took`.
+    pub(crate) fn pace(&self, took: Duration, all: u64) -> Option<Pace> {
+        if took < SHORTEST || all == 0 {
             return None;
         }
         let mut marks = [255; 7];
         for (at, mark) in (1..).zip(&mut marks) {
-            let enough = |it: &&(Duration, u64)| u128::from(it.1) * 8 >= u128::from(length) * at;
+            let enough = |it: &&(Duration, u64)| u128::from(it.1) * 8 >= u128::from(all) * at;
             if let Some((when, _)) = self.seen.iter().find(enough) {
                 let part = when.as_secs_f64() / took.as_secs_f64();
                 *mark = (part.min(1.0) * 255.0).round() as u8;
@@ -150,6 +207,21 @@ mod tests {
         // What is said at once tells nothing of what comes after.
         let sudden = sudden.pace(secs(1000), 10_100).expect("a pace");
         assert_eq!(sudden.when(10_000, 10_100), (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_metric_is_kept_as_a_short_row() {
+        let metric = Metric {
+            name: "tests".into(),
+            value: 340,
+            pace: Some(Pace([0, 16, 32, 64, 128, 254, 255])),
+        };
+        let row = serde_json::to_string(&metric).expect("it can be written");
+        assert_eq!(row, r#"["tests",340,"0010204080FEFF"]"#);
+        assert_eq!(serde_json::from_str::<Metric>(&row).expect("a row"), metric);
+        for bad in ["00", "zz10204080FEFF", "0010204080FEFF00", "é010204080FEFF"] {
+            assert!(Pace::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -84,6 +84,18 @@ pub(crate) fn change(files: &[&str]) -> Change {
     }
 }
 
+/// What a step counts in these lines while it runs: each metric, and of how much.
+pub(crate) fn counted(step: &dyn Step, lines: &[Line<'_>]) -> Vec<(String, u64, Option<u64>)> {
+    let mut gauge = step.gauge().expect("it counts");
+    for (channel, line) in lines {
+        gauge.see(*channel, line);
+    }
+    let reached = gauge.reached().into_iter();
+    reached
+        .map(|it| (it.name, it.value, it.announced))
+        .collect()
+}
+
 impl Bench {
     pub(crate) fn new(step: &dyn Step, kind: &StepKind) -> Self {
         Self::of_run(step.begin(), kind)

@@ -29,6 +29,7 @@ mod download;
 mod epydoc;
 mod file_exists;
 mod firefox;
+mod gauge;
 pub(crate) mod git;
 mod hlint;
 mod junit;
@@ -85,6 +86,7 @@ use crate::model::Change;
 use crate::model::Channel;
 use crate::model::Command;
 use crate::model::Exit;
+use crate::model::OUTPUT;
 use crate::model::Outcome;
 use crate::model::Properties;
 use crate::model::RenderError;
@@ -101,6 +103,7 @@ pub(crate) use checkout::Checkout;
 pub(crate) use checkout::Mode;
 pub(crate) use checkout::check_url;
 pub(crate) use checkout::check_word;
+pub(crate) use gauge::Gauge;
 pub(crate) use git::Git;
 pub(crate) use line::Line;
 pub(crate) use line::argv;
@@ -223,6 +226,8 @@ pub(crate) struct StepPlan {
     pub(crate) hide_step_if: Option<Condition>,
     /// Whether its time is part of what a build is expected to take.
     pub(crate) use_progress: bool,
+    /// What tells how far it is; `None` is everything that it counts.
+    pub(crate) progress_metrics: Option<Vec<String>>,
     /// Held while it runs.
     pub(crate) locks: LockUses,
     pub(crate) body: Arc<dyn Step>,
@@ -239,6 +244,17 @@ pub(crate) trait Step: fmt::Debug + Send + Sync {
     /// The properties that it sets, as far as that is known before it runs.
     fn sets(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Counts how far it is while it runs.
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        None
+    }
+
+    /// The names of what tells how far it is.
+    fn metrics(&self) -> Vec<String> {
+        let gauge = gauge::names(self.gauge());
+        [OUTPUT.to_owned()].into_iter().chain(gauge).collect()
     }
 
     /// What it is for, besides work of its own.

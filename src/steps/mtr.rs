@@ -13,11 +13,13 @@ use crate::syntax::Keys;
 use super::Cx;
 use super::Ended;
 use super::Flags;
+use super::Gauge;
 use super::Settings;
 use super::StepError;
 use super::StepKind;
 use super::Verdict;
 use super::argv;
+use super::gauge::Fits;
 use super::one_command::Judge;
 use super::one_command::OneCommand;
 use super::one_command::Words;
@@ -141,6 +143,10 @@ impl Judge for Mtr {
         verdict
     }
 
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        Some(Box::new(Fits::new("tests", &TEST)))
+    }
+
     fn asks(&self, settings: &Settings, cx: &Cx<'_>) -> Result<Option<Shell>, StepError> {
         self.warnings.asks(settings, cx)
     }
@@ -230,6 +236,7 @@ fn keep(names: &mut BTreeSet<String>, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::super::bench::Bench;
+    use super::super::bench::counted;
     use super::super::bench::out;
     use super::super::read::tests::problems_of;
     use super::super::read::tests::read_kind;
@@ -332,5 +339,17 @@ mysql-test-run: *** ERROR: there were failing test cases
     fn more_runs_than_anybody_looks_at_are_refused() {
         let problems = problems_of(&KIND, "parallel = 33\n");
         insta::assert_snapshot!(problems, @"factories/x.toml:2:12: bad value for `parallel` in [[steps]]");
+    }
+
+    #[test]
+    fn each_test_that_passes_or_fails_is_counted_as_it_ends() {
+        let step = read_kind(&KIND, "");
+        let lines = [
+            out("main.join                     [ pass ]     12"),
+            out("main.join 'innodb' w2         [ fail ]"),
+            out("main.bigint                   [ skipped ]"),
+        ];
+        let tests = [("tests".to_owned(), 2, None)];
+        assert_eq!(counted(step.as_ref(), &lines), tests);
     }
 }

@@ -10,6 +10,7 @@ use crate::model::Shell;
 
 use super::Cx;
 use super::Ended;
+use super::Gauge;
 use super::Line;
 use super::Move;
 use super::Run;
@@ -39,6 +40,11 @@ pub(super) trait Judge: Clone + fmt::Debug + Send + Sync + 'static {
     /// `done` is the text for a good end, before anything is added.
     fn judge(&self, cx: &mut Cx<'_>, ended: &Ended<'_>, done: Vec<String>) -> Verdict;
 
+    /// Counts how far the step is while it runs.
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        None
+    }
+
     /// The properties that it sets.
     fn sets(&self) -> Vec<String> {
         Vec::new()
@@ -63,6 +69,14 @@ impl<J: Judge> Step for OneCommand<J> {
 
     fn sets(&self) -> Vec<String> {
         self.judge.sets()
+    }
+
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        self.judge.gauge()
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        self.settings.metrics(self.gauge())
     }
 }
 

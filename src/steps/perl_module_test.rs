@@ -12,11 +12,13 @@ use crate::model::Shell;
 use super::Cx;
 use super::Ended;
 use super::Flags;
+use super::Gauge;
 use super::Settings;
 use super::StepError;
 use super::StepKind;
 use super::Verdict;
 use super::argv;
+use super::counts::Counts;
 use super::one_command::Judge;
 use super::one_command::OneCommand;
 use super::one_command::Words;
@@ -105,6 +107,10 @@ impl Judge for PerlTests {
             }
         }
         verdict
+    }
+
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        Counts::tap().gauge()
     }
 
     fn asks(&self, settings: &Settings, cx: &Cx<'_>) -> Result<Option<Shell>, StepError> {

@@ -22,6 +22,7 @@ fn of(kind: &StepKind, body: impl Step + 'static) -> StepPlan {
         do_step_if: None,
         hide_step_if: None,
         use_progress: true,
+        progress_metrics: None,
         locks: LockUses::default(),
         body: Arc::new(body),
         references: Vec::new(),

@@ -28,6 +28,7 @@ use crate::syntax::text_with_secrets;
 use super::Cx;
 use super::Flags;
 use super::KINDS;
+use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::StepPlan;
@@ -51,8 +52,10 @@ pub(crate) fn read(mut keys: Keys<'_>, earlier: Option<&[String]>) -> Option<Ste
     let do_step_if = when(&mut keys, "do_step_if", &STEP, earlier);
     let hide_step_if = when(&mut keys, "hide_step_if", &HIDE_STEP, earlier);
     let use_progress = keys.or("use_progress", true);
+    let progress_metrics = keys.optional::<Metrics>("progress_metrics");
     let locks = keys.or("locks", LockUses::default());
     let body = (kind.read)(&mut keys);
+    let progress_metrics = chosen(&mut keys, progress_metrics, body.as_deref());
     let references = keys.references();
     keys.finish();
     Some(StepPlan {
@@ -61,6 +64,7 @@ pub(crate) fn read(mut keys: Keys<'_>, earlier: Option<&[String]>) -> Option<Ste
         do_step_if: do_step_if?,
         hide_step_if: hide_step_if?,
         use_progress: use_progress?,
+        progress_metrics: progress_metrics?,
         locks: locks?,
         body: body?,
         references,
@@ -80,9 +84,47 @@ pub(crate) fn asked(kind: &StepKind) -> Vec<Asked> {
     keys.optional::<When>("do_step_if");
     keys.optional::<When>("hide_step_if");
     keys.or("use_progress", true);
+    keys.optional::<Metrics>("progress_metrics");
     keys.optional::<LockUses>("locks");
     (kind.read)(&mut keys);
     keys.asked()
+}
+
+/// The metrics that are named, of those that the step has.
+#[expect(clippy::option_option, reason = "outer: readable; inner: there")]
+fn chosen(
+    keys: &mut Keys<'_>,
+    named: Option<Option<Metrics>>,
+    body: Option<&dyn Step>,
+) -> Option<Option<Vec<String>>> {
+    let Some(Metrics(named)) = named? else {
+        return Some(None);
+    };
+    let has = body?.metrics();
+    if let Some(unknown) = named.iter().find(|it| !has.contains(it)) {
+        let what = format!("this step has no metric `{unknown}`");
+        let problem = Problem::error(Code::BadValue, what).at(&keys.place("progress_metrics"));
+        let problem = problem.did_you_mean(unknown, has.iter().map(String::as_str));
+        keys.note(problem.help(format!("it has {}", has.join(", "))));
+        return None;
+    }
+    Some(Some(named))
+}
+
+/// Names of metrics, or `none`.
+struct Metrics(Vec<String>);
+
+impl Value for Metrics {
+    const EXPECTED: &'static str = "names of metrics such as `output tests`, or `none`";
+    const SHAPE: Shape = Shape::List(&Shape::Text);
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match &node.content {
+            Content::Null => Ok(Self(Vec::new())),
+            Content::Text(text) if text.eq_ignore_ascii_case("none") => Ok(Self(Vec::new())),
+            _ => Vec::read(node).map(Self),
+        }
+    }
 }
 
 /// The type that `word` names, in any spelling: `set_property`, `SetProperty`.
@@ -448,5 +490,27 @@ pub(super) mod tests {
         insta::assert_snapshot!(problems, @r#"
         factories/x.toml:1:1: `type` is missing in [[steps]]
         "#);
+    }
+
+    #[test]
+    fn only_metrics_that_the_step_has_tell_how_far_it_is() {
+        let metrics = |lines: &str| {
+            let (plan, problems) = check(&format!("type = \"test\"\n{lines}"));
+            plan.map(|it| it.progress_metrics).ok_or(problems)
+        };
+        let named = |names: &[&str]| -> Result<_, String> {
+            Ok(Some(names.iter().map(|it| (*it).to_owned()).collect()))
+        };
+        assert_eq!(metrics(""), Ok(None));
+        assert_eq!(metrics("progressMetrics = \"none\""), named(&[]));
+        assert_eq!(
+            metrics("counts = \"tap\"\nprogress_metrics = [\"tests\"]"),
+            named(&["tests"])
+        );
+        assert_eq!(
+            metrics("logfiles.\"a.log\" = \"x\"\nprogress_metrics = [\"output\", \"a.log\"]"),
+            named(&["output", "a.log"])
+        );
+        insta::assert_snapshot!(metrics("progress_metrics = [\"tests\"]").expect_err("it counts none"), @"factories/x.toml:2:20: this step has no metric `tests`");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::expr::Amount;
 use crate::model::HoleIn;
+use crate::model::OUTPUT;
 use crate::model::RenderError;
 use crate::model::SecretHole;
 use crate::model::Shell;
@@ -14,7 +15,9 @@ use crate::model::Text;
 use crate::syntax::Keys;
 
 use super::Cx;
+use super::Gauge;
 use super::StepError;
+use super::gauge;
 use super::line::Line;
 use super::line::rendered;
 use super::line::shown;
@@ -73,6 +76,15 @@ impl Settings {
             workdir: Some(workdir),
             ..Self::default()
         }
+    }
+
+    /// The names of what tells how far a step is: what it says, what `gauge` counts, and the
+    /// lengths of its further logs.
+    pub(super) fn metrics(&self, gauge: Option<Box<dyn Gauge>>) -> Vec<String> {
+        let mut names = vec![OUTPUT.to_owned()];
+        names.extend(gauge::names(gauge));
+        names.extend(self.terms.logfile_names().map(str::to_owned));
+        names
     }
 
     /// Reads the common parameters.

@@ -3,14 +3,18 @@
 use std::mem;
 use std::sync::Arc;
 
+use crate::model::Channel;
 use crate::model::Outcome;
+use crate::model::Reached;
 
 use super::Cx;
 use super::Ended;
 use super::Flags;
+use super::Gauge;
 use super::Settings;
 use super::StepKind;
 use super::Verdict;
+use super::gauge::reached;
 use super::one_command::Judge;
 use super::one_command::OneCommand;
 use super::tally;
@@ -54,6 +58,10 @@ struct Subunit {
 }
 
 impl Judge for Subunit {
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        Some(Box::new(Counting::default()))
+    }
+
     fn judge(&self, cx: &mut Cx<'_>, ended: &Ended<'_>, done: Vec<String>) -> Verdict {
         let mut stream = Stream::default();
         tally::said(ended, &mut |line| stream.see(line));
@@ -94,6 +102,63 @@ impl Judge for Subunit {
             }
         }
         verdict
+    }
+}
+
+/// How far a stream has come, and how far it says that it will.
+#[derive(Default)]
+struct Counting {
+    stream: Stream,
+    announced: u64,
+    /// Inside others: what is announced there is part of what was before.
+    depth: u32,
+}
+
+impl Gauge for Counting {
+    fn see(&mut self, channel: Channel, line: &str) {
+        if channel == Channel::Header {
+            return;
+        }
+        if matches!(self.stream.place, Place::Between)
+            && let Some(progress) = line.strip_prefix("progress:")
+        {
+            self.progress(progress.trim());
+        }
+        self.stream.see(line);
+        // They are not shown here.
+        self.stream.problems.clear();
+        self.stream.others.clear();
+    }
+
+    fn reached(&self) -> Vec<Reached> {
+        let bad = self.stream.failures + self.stream.errors;
+        let running = u64::from(self.stream.running.is_some());
+        let tests = Reached {
+            announced: (self.announced > 0).then_some(self.announced),
+            ..reached("tests", self.stream.tests - running)
+        };
+        vec![tests, reached("tests failed", bad)]
+    }
+}
+
+impl Counting {
+    /// `40`, `+2`, `-1`, `push` or `pop`.
+    fn progress(&mut self, progress: &str) {
+        match (progress, self.depth) {
+            ("push", depth) => self.depth = depth.saturating_add(1),
+            ("pop", depth) => self.depth = depth.saturating_sub(1),
+            (_, 1..) => {}
+            (count, 0) => {
+                let Ok(number) = count.trim_start_matches(['+', '-']).parse() else {
+                    return;
+                };
+                self.announced = match count.as_bytes()[0] {
+                    b'+' => self.announced.saturating_add(number),
+                    b'-' => self.announced.saturating_sub(number),
+                    _ => number,
+                };
+            }
+        }
     }
 }
 
@@ -297,6 +362,7 @@ fn split(line: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::super::bench::Bench;
+    use super::super::bench::counted as counted_in;
     use super::super::bench::out;
     use super::super::read::tests::read_kind;
     use super::*;
@@ -439,6 +505,32 @@ tests
             0,
             "test: a\nfailure: a [ multipart\nx\n1\r\n\u{fc}0\r\n]\n",
             "failure: shell Total 1 test 1 failure; build: 1 test",
+        );
+    }
+
+    #[test]
+    fn tests_are_counted_as_they_end_and_progress_lines_say_how_many_will() {
+        let step = read_kind(&KIND, "command = \"./check\"\n");
+        let check = |text: &str, tests: u64, failed: u64, announced: Option<u64>| {
+            let lines: Vec<_> = text.lines().map(out).collect();
+            let expected = [
+                ("tests".to_owned(), tests, announced),
+                ("tests failed".to_owned(), failed, None),
+            ];
+            assert_eq!(counted_in(step.as_ref(), &lines), expected, "{text}");
+        };
+        check("", 0, 0, None);
+        check("progress: 40\ntest: a\n", 0, 0, Some(40));
+        check("progress: 40\ntest: a\nsuccess: a\ntest: b", 1, 0, Some(40));
+        check("test: a\nfailure: a [\nprogress: 9\n]\n", 1, 1, None);
+        check("progress: +3\nprogress: -1\n", 0, 0, Some(2));
+        let nested = "progress: 5\nprogress: push\nprogress: 70\nprogress: pop\nprogress: +1\n";
+        check(nested, 0, 0, Some(6));
+        check(
+            "progress: -7\nprogress: x\nprogress: \nprogress:\n",
+            0,
+            0,
+            None,
         );
     }
 }

@@ -100,6 +100,10 @@ impl RunTerms {
         self.logfiles.entry(name.to_owned()).or_insert(file);
     }
 
+    pub(super) fn logfile_names(&self) -> impl Iterator<Item = &str> {
+        self.logfiles.keys().map(String::as_str)
+    }
+
     pub(super) fn make_lazy(&mut self, lazy_logfiles: Switch) {
         self.lazy_logfiles = lazy_logfiles;
     }

@@ -8,6 +8,7 @@ use crate::model::Shell;
 use super::Cx;
 use super::Ended;
 use super::Flags;
+use super::Gauge;
 use super::Line;
 use super::Settings;
 use super::StepError;
@@ -75,6 +76,10 @@ impl Judge for Tested {
             tests.tell(warnings, &mut verdict);
         }
         verdict
+    }
+
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        self.counts.gauge()
     }
 
     fn asks(&self, settings: &Settings, cx: &Cx<'_>) -> Result<Option<Shell>, StepError> {

@@ -27,6 +27,7 @@ use crate::syntax::text_with_secrets;
 use super::Cx;
 use super::Ended;
 use super::Flags;
+use super::Gauge;
 use super::Line;
 use super::Move;
 use super::Run;
@@ -35,6 +36,7 @@ use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::Verdict;
+use super::gauge::Fits;
 use super::read;
 use super::tally;
 use super::tally::counted;
@@ -158,6 +160,14 @@ impl Trial {
 impl Step for Trial {
     fn begin(&self) -> Box<dyn Run> {
         Box::new(self.clone())
+    }
+
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        Some(Box::new(Fits::new("tests", &ENDED)))
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        self.settings.metrics(self.gauge())
     }
 }
 
@@ -341,6 +351,8 @@ struct Counts {
     todos: u64,
 }
 
+/// A test that has ended: `test_add ...        [OK]`.
+static ENDED: LazyLock<Regex> = LazyLock::new(|| built_in(r" \.\.\. .*\[[^\]]+\]$"));
 static RAN: LazyLock<Regex> = LazyLock::new(|| built_in(r"Ran (\d+) tests"));
 static COUNT: LazyLock<Regex> = LazyLock::new(|| built_in(r"(\w+)=(\d+)"));
 
@@ -412,6 +424,8 @@ impl Value for Words {
 mod tests {
     use super::super::bench::Bench;
     use super::super::bench::change;
+    use super::super::bench::counted;
+    use super::super::bench::header;
     use super::super::bench::out;
     use super::super::read::tests::problems_of;
     use super::super::read::tests::read_kind;
@@ -572,5 +586,22 @@ FAILED (failures=1)
         factories/x.toml:2:10: bad value for `python` in [[steps]]
         factories/x.toml:3:9: bad value for `trial` in [[steps]]
         ");
+    }
+
+    #[test]
+    fn tests_are_counted_while_they_run_and_the_log_of_the_tests_is_measured() {
+        let step = read_kind(&KIND, "tests = \"words\"\n");
+        let lines = [
+            header("test_x ... [OK]"),
+            out("words.test.test_words"),
+            out("  WordsTest"),
+            out("    test_add ...                                                  [OK]"),
+            out("    test_later ...                                           [SKIPPED]"),
+            out("    test_bad ... words on the way                               [FAIL]"),
+            out("    test_half ..."),
+        ];
+        let tests = |count| [("tests".to_owned(), count, None)];
+        assert_eq!(counted(step.as_ref(), &lines), tests(3));
+        assert_eq!(step.metrics(), ["output", "tests", "test.log"]);
     }
 }

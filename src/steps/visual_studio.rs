@@ -9,6 +9,7 @@ use regex::Regex;
 use crate::model::Channel;
 use crate::model::Command;
 use crate::model::Outcome;
+use crate::model::Reached;
 use crate::model::Shell;
 use crate::model::Text;
 use crate::syntax::Keys;
@@ -20,6 +21,7 @@ use crate::syntax::Value;
 use super::Cx;
 use super::Ended;
 use super::Flags;
+use super::Gauge;
 use super::Line;
 use super::Move;
 use super::Run;
@@ -28,6 +30,7 @@ use super::Step;
 use super::StepError;
 use super::StepKind;
 use super::Verdict;
+use super::gauge::reached;
 use super::read;
 use super::tally::push_line;
 use super::texts::verdict;
@@ -300,6 +303,14 @@ impl Step for VisualStudio {
     fn begin(&self) -> Box<dyn Run> {
         Box::new(self.clone())
     }
+
+    fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        Some(Box::new(Heard::default()))
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        self.settings.metrics(self.gauge())
+    }
 }
 
 impl Run for VisualStudio {
@@ -351,9 +362,14 @@ static FORMS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     .map(|it| Regex::new(it).expect("the forms are tested"))
 });
 
+/// Which of the forms it is that the line fits.
+fn form(line: &str) -> Option<usize> {
+    FORMS.iter().position(|it| it.is_match(line))
+}
+
 impl Heard {
     fn see(&mut self, line: &str) {
-        match FORMS.iter().position(|it| it.is_match(line)) {
+        match form(line) {
             Some(0) => {
                 self.projects += 1;
                 push_line(&mut self.warning_lines, line);
@@ -404,6 +420,29 @@ impl Heard {
     }
 }
 
+impl Gauge for Heard {
+    fn see(&mut self, channel: Channel, line: &str) {
+        if channel == Channel::Stdout {
+            match form(line) {
+                Some(0) => self.projects += 1,
+                Some(1) => self.files += 1,
+                Some(2) => self.warnings += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn reached(&self) -> Vec<Reached> {
+        let all = [
+            ("projects", self.projects),
+            ("files", self.files),
+            ("warnings", self.warnings),
+        ];
+        let count = |it: i64| u64::try_from(it).unwrap_or(0);
+        all.map(|(name, it)| reached(name, count(it))).into()
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Mode {
     Rebuild,
@@ -446,6 +485,7 @@ impl Value for Arch {
 mod tests {
     use super::super::bench::Bench;
     use super::super::bench::Line;
+    use super::super::bench::counted;
     use super::super::bench::err;
     use super::super::bench::out;
     use super::super::read::tests::problems_of;
@@ -573,5 +613,28 @@ mod tests {
         factories/x.toml:2:8: bad value for `mode` in [[steps]]
         factories/x.toml:3:1: unknown key `arch` in [[steps]]
         ");
+    }
+
+    #[test]
+    fn projects_files_and_warnings_are_counted_while_it_compiles() {
+        let step = read_kind(&VC8, "projectfile = \"pf\"\n");
+        let lines = [
+            out("1>------ Build started: p ------"),
+            out("1>main.cpp"),
+            out("1>other.c"),
+            out("a.cpp(7) : warning C4100: t"),
+            err("b.cpp(7) : warning C4100: t"),
+        ];
+        let counts = |projects, files, warnings| {
+            let all = [
+                ("projects", projects),
+                ("files", files),
+                ("warnings", warnings),
+            ];
+            all.map(|(name, count)| (name.to_owned(), count, None))
+        };
+        assert_eq!(counted(step.as_ref(), &[]), counts(0, 0, 0));
+        assert_eq!(counted(step.as_ref(), &lines), counts(1, 2, 1));
+        assert_eq!(step.metrics(), ["output", "projects", "files", "warnings"]);
     }
 }

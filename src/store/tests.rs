@@ -10,8 +10,10 @@ use crate::model::ExitCause;
 use crate::model::HeldLocks;
 use crate::model::LockUse;
 use crate::model::LogRecord;
+use crate::model::Metric;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
+use crate::model::OUTPUT;
 use crate::model::Outcome;
 use crate::model::Pace;
 use crate::model::PastRun;
@@ -173,6 +175,11 @@ async fn a_failing_job_is_undone_and_its_neighbours_stand() {
 async fn the_steps_of_builds_that_went_well_are_read_back_as_laps() {
     let (_dir, store) = open();
     let builder = BuilderName::from("a");
+    let metric = |name: &str, value, pace| Metric {
+        name: name.into(),
+        value,
+        pace,
+    };
     let at = |secs| Some(Timestamp::from_secs(secs));
     let done = |number, outcome| StepRecord {
         started: at(10),
@@ -184,8 +191,10 @@ async fn the_steps_of_builds_that_went_well_are_read_back_as_laps() {
     let mut locked = done(1, Outcome::Warnings);
     locked.progress = Progress {
         began: at(35),
-        said: 700,
-        pace: Some(Pace([1, 2, 3, 4, 5, 6, 255])),
+        metrics: vec![
+            metric(OUTPUT, 700, Some(Pace([1, 2, 3, 4, 5, 6, 255]))),
+            metric("tests", 12, None),
+        ],
         ..Progress::default()
     };
     let mut uncounted = done(2, Outcome::Success);
@@ -225,7 +234,13 @@ async fn the_steps_of_builds_that_went_well_are_read_back_as_laps() {
 
     let laps = |run: &PastRun| {
         let laps = run.laps.iter();
-        let laps = laps.map(|it| (it.name.clone(), it.took.map(|it| it.as_secs()), it.said));
+        let laps = laps.map(|it| {
+            (
+                it.name.clone(),
+                it.took.map(|it| it.as_secs()),
+                it.metrics.len(),
+            )
+        });
         laps.collect::<Vec<_>>()
     };
     assert_eq!(runs.len(), 2);
@@ -234,11 +249,11 @@ async fn the_steps_of_builds_that_went_well_are_read_back_as_laps() {
         laps(&runs[1]),
         [
             ("step 0".into(), Some(30), 0),
-            ("step 1".into(), Some(5), 700),
+            ("step 1".into(), Some(5), 2),
             ("step 3".into(), None, 0)
         ]
     );
-    assert_eq!(runs[1].laps[1].pace, locked.progress.pace);
+    assert_eq!(runs[1].laps[1].metrics, locked.progress.metrics);
     assert_eq!(newest, runs[..1]);
 }
 

@@ -2,6 +2,7 @@
 //! and hostile names, for tests that draw pages.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,9 +53,11 @@ use crate::model::LogRecord;
 use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
+use crate::model::OUTPUT;
 use crate::model::Outcome;
 use crate::model::Progress;
 use crate::model::Properties;
+use crate::model::Reached;
 use crate::model::RequestId;
 use crate::model::SlaveName;
 use crate::model::SourceStamp;
@@ -593,7 +596,20 @@ impl Desk for SampleDesk {
     fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>> {
         let why = "waiting for slave otter, which is building hello/6 <now>".to_owned();
         Box::pin(async move {
-            let dir = self.dir.path().to_owned();
+            let key = BuildKey {
+                builder: "hello".into(),
+                number: 6,
+            };
+            let reached = |name: &str, value, announced| Reached {
+                name: name.into(),
+                value,
+                announced,
+            };
+            let reached = vec![
+                reached(OUTPUT, 2_000, None),
+                reached("tests", 120, Some(340)),
+            ];
+            let reached = HashMap::from([(key, reached)]);
             let lineup = Lineup {
                 slaves: vec![Place {
                     slave: "otter".into(),
@@ -615,7 +631,7 @@ impl Desk for SampleDesk {
                 ..Lineup::default()
             };
             let read = move |verbs: &mut dyn Store| {
-                outlook::read(verbs, &Histories::default(), lineup, &dir, clock::now())
+                outlook::read(verbs, &Histories::default(), lineup, &reached, clock::now())
             };
             self.store.read(read).await
         })

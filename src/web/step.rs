@@ -9,9 +9,11 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::master::outlook::MetricNow;
 use crate::master::outlook::StepLeft;
 use crate::model::BuildRecord;
 use crate::model::Bytes;
+use crate::model::OUTPUT;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
 use crate::model::Usage;
@@ -38,8 +40,8 @@ pub(super) struct StepView {
     pub(super) ended: Option<String>,
     /// How long it still takes, as far as anybody knows.
     pub(super) eta: Option<String>,
-    /// How much it has said of what it says usually.
-    pub(super) output: Option<String>,
+    /// What it has counted, and of how much.
+    pub(super) metrics: Vec<(String, String)>,
 }
 
 pub(super) fn view(
@@ -59,18 +61,28 @@ pub(super) fn view(
         statistics: step.statistics.clone(),
         usage: step.usage.as_ref().map(UsageView::new),
         ended: step.ended.clone(),
-        eta: left.and_then(|it| it.left).map(|it| it.to_string()),
-        output: left.and_then(output),
+        eta: left
+            .as_ref()
+            .and_then(|it| it.left)
+            .map(|it| it.to_string()),
+        metrics: left.iter().flat_map(|it| &it.metrics).map(metric).collect(),
     }
 }
 
-fn output(left: StepLeft) -> Option<String> {
-    let usually = left.usually_said?;
-    Some(format!(
-        "{} of usually {}",
-        Bytes(left.said),
-        Bytes(usually)
-    ))
+/// A metric and how far it is: `tests`, `12 of 340`; `output`, `3 kB of usually 1 MB`.
+fn metric(it: &MetricNow) -> (String, String) {
+    let is_bytes = it.name == OUTPUT || it.name.contains('.');
+    let amount = |value: u64| match is_bytes {
+        true => Bytes(value).to_string(),
+        false => value.to_string(),
+    };
+    let value = amount(it.value);
+    let shown = match it.expected.map(amount) {
+        Some(all) if it.is_announced => format!("{value} of {all}"),
+        Some(all) => format!("{value} of usually {all}"),
+        None => value,
+    };
+    (it.name.clone(), shown)
 }
 
 /// What the commands of the step took.
@@ -114,7 +126,7 @@ pub(super) async fn page(
         .ok_or_else(|| Failure::NotFound(format!("step `{name}` in this build")))?;
     let left = build::left(&app, &facts.build).await?;
     let at = facts.steps.iter().position(|it| it.number == step.number);
-    let left = left.zip(at).and_then(|(it, at)| it.steps.get(at).copied());
+    let left = left.zip(at).and_then(|(it, at)| it.steps.get(at).cloned());
     app.draw(
         "step.html",
         &uri,

@@ -55,3 +55,43 @@ fn a_build_says_what_is_left_of_it_until_it_is_overdue() {
     fs::write(dir.path().join("go"), "").expect("written");
     farm.wait_builds("slow-linux", 2);
 }
+
+#[test]
+fn tests_are_counted_while_they_run_over_a_kill_of_the_master() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let go = dir.path().to_string_lossy().into_owned();
+    let mut farm =
+        Farm::new("[slave:linux]\npassword = secret\nfactories = *\n[counted]\ntype = counted\n");
+    let recipe = format!(
+        "[[steps]]\ntype = \"test\"\ncounts = \"tap\"\ncommand = \"\"\"echo 1..5; echo ok 1; echo ok 2; {}; \
+         echo ok 3; {}; echo ok 4; echo ok 5\"\"\"\n",
+        waits_for(&go, "third"),
+        waits_for(&go, "all"),
+    );
+    let factories = farm.master_dir().join("factories");
+    fs::create_dir_all(&factories).expect("made");
+    fs::write(factories.join("counted.toml"), recipe).expect("written");
+    farm.start_master();
+    farm.start_slave("linux");
+    assert!(farm.autobot(&["force", "counted-linux"]).status.success());
+    let counts = |farm: &mut Farm, value: i64| {
+        farm.wait("the tests to be counted", |farm| {
+            let build = farm.json("/json/builders/counted-linux/builds/0")?;
+            let all = build["currentStep"]["expectations"].as_array()?.clone();
+            let tests = all.into_iter().find(|it| it[0] == "tests")?;
+            (tests[1] == value && tests[2] == 5).then_some(())
+        });
+    };
+    counts(&mut farm, 2);
+    let page = farm.get("/builders/counted-linux/builds/0/steps/test");
+    let page = page.expect("a page").1;
+    assert!(page.contains("2 of 5"), "{page}");
+
+    farm.kill_master();
+    fs::write(dir.path().join("third"), "").expect("written");
+    farm.start_master();
+    counts(&mut farm, 3);
+    fs::write(dir.path().join("all"), "").expect("written");
+    let build = farm.wait_builds("counted-linux", 1);
+    assert_eq!(build["results"], 0, "{build:#}");
+}

@@ -25,11 +25,34 @@ static RESULT: LazyLock<Regex> = LazyLock::new(|| {
 static SUMMARY: LazyLock<Regex> =
     LazyLock::new(|| built_in(r"^ *Summary \[.*\] +[\d/]+ tests? run: (.*)$"));
 
+/// A test that has ended, of either.
+static TEST: LazyLock<Regex> = LazyLock::new(|| {
+    let cargo = r"test .* \.\.\. (?:ok|FAILED|ignored)(?:,|$)";
+    built_in(&format!(
+        r"^(?:{cargo}| +(?:PASS|FAIL|LEAK|SKIP|TIMEOUT|ABORT|SIG[A-Z]+) \[)"
+    ))
+});
+
+/// What nextest says at first.
+static STARTS: LazyLock<Regex> = LazyLock::new(|| built_in(r"^ *Starting (\d+) tests? across "));
+
 #[derive(Default)]
-struct Cargo(Option<Tests>);
+struct Cargo {
+    sum: Option<Tests>,
+    ended: u64,
+    announced: Option<u64>,
+}
 
 impl Counter for Cargo {
     fn see(&mut self, line: &str) {
+        if TEST.is_match(line) {
+            self.ended += 1;
+            return;
+        }
+        if let Some(found) = STARTS.captures(line) {
+            self.announced = Some(number(&found, 1));
+            return;
+        }
         let mut tests = Tests::default();
         if let Some(found) = RESULT.captures(line) {
             tests = Tests {
@@ -52,11 +75,19 @@ impl Counter for Cargo {
         } else {
             return;
         }
-        *self.0.get_or_insert_default() += tests;
+        *self.sum.get_or_insert_default() += tests;
     }
 
     fn tests(&self) -> Option<Tests> {
-        self.0
+        self.sum
+    }
+
+    fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    fn announced(&self) -> Option<u64> {
+        self.announced
     }
 }
 
@@ -65,6 +96,7 @@ static BRACKETS: LazyLock<Regex> = LazyLock::new(|| built_in(r"\([^)]*\)"));
 #[cfg(test)]
 mod tests {
     use super::super::tests::counted;
+    use super::super::tests::counting;
     use super::*;
 
     #[test]
@@ -82,5 +114,26 @@ mod tests {
         assert_eq!(counted(&FORMAT, said), Some((2, 3, 4)));
         let said = "     Summary [   0.008s] 3/9 tests run: 2 passed, 1 failed, 0 skipped\n";
         assert_eq!(counted(&FORMAT, said), Some((2, 1, 0)));
+    }
+
+    #[test]
+    fn tests_are_counted_as_they_end() {
+        let said = "running 3 tests\ntest tests::a ... ok\ntest tests::b ... ignored, slow\n\
+            test tests::c - should panic ... FAILED\n\ntest result: FAILED. 1 passed; 1 failed; 1 ignored; x\n\
+            test d ... ok\n";
+        assert_eq!(counting(&FORMAT, said), (vec![0, 1, 2, 3, 3, 3, 4], None));
+    }
+
+    #[test]
+    fn nextest_says_beforehand_how_many_there_will_be() {
+        let said = "    Starting 5 tests across 2 binaries\n        PASS [   0.004s] x tests::a\n        \
+            FAIL [   0.004s] x tests::b\n     SIGABRT [   0.004s] x tests::c\n";
+        assert_eq!(counting(&FORMAT, said), (vec![0, 1, 2, 3], Some(5)));
+    }
+
+    #[test]
+    fn programs_that_say_only_their_sums_are_counted_by_these() {
+        let said = "test result: ok. 4 passed; 0 failed; 0 ignored; x\ntest result: ok. 2 passed; 0 failed; 1 ignored; x\n";
+        assert_eq!(counting(&FORMAT, said), (vec![4, 7], None));
     }
 }

@@ -22,14 +22,22 @@ static SKIPPED: LazyLock<Regex> =
 static RESULT: LazyLock<Regex> =
     LazyLock::new(|| built_in(r"^\d+% tests passed, (\d+) tests? failed out of (\d+)$"));
 
+static TEST: LazyLock<Regex> = LazyLock::new(|| built_in(r"^ *\d+/(\d+) +Test +#\d+: "));
+
 #[derive(Default)]
 struct Ctest {
+    ended: u64,
+    announced: Option<u64>,
     sum: Option<Tests>,
     skipped: u64,
 }
 
 impl Counter for Ctest {
     fn see(&mut self, line: &str) {
+        if let Some(found) = TEST.captures(line) {
+            self.ended += 1;
+            self.announced = Some(number(&found, 1));
+        }
         if SKIPPED.is_match(line) {
             self.skipped += 1;
         } else if let Some(found) = RESULT.captures(line) {
@@ -44,11 +52,20 @@ impl Counter for Ctest {
     fn tests(&self) -> Option<Tests> {
         self.sum
     }
+
+    fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    fn announced(&self) -> Option<u64> {
+        self.announced
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::counted;
+    use super::super::tests::counting;
     use super::*;
 
     #[test]
@@ -59,5 +76,12 @@ mod tests {
             67% tests passed, 1 tests failed out of 3\n";
         assert_eq!(counted(&FORMAT, said), Some((1, 1, 1)));
         assert_eq!(counted(&FORMAT, "No tests were found!!!"), Some((0, 0, 0)));
+    }
+
+    #[test]
+    fn each_test_says_how_many_there_are() {
+        let said = "    Start 1: a\n1/3 Test #1: a ....   Passed    0.01 sec\n\
+            2/3 Test #2: b ....***Failed    0.01 sec\n";
+        assert_eq!(counting(&FORMAT, said), (vec![0, 1, 2], Some(3)));
     }
 }

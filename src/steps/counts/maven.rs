@@ -21,26 +21,40 @@ static SUM: LazyLock<Regex> = LazyLock::new(|| {
     built_in(&format!(r"^(?:\[[A-Z]+\] +)?{counts} *$"))
 });
 
+/// A class of tests.
+static CLASS: LazyLock<Regex> =
+    LazyLock::new(|| built_in(r"^(?:\[[A-Z]+\] +)?Tests run: (\d+), .*Time elapsed: "));
+
 #[derive(Default)]
-struct Maven(Option<Tests>);
+struct Maven {
+    sum: Option<Tests>,
+    ended: u64,
+}
 
 impl Counter for Maven {
     fn see(&mut self, line: &str) {
         if let Some(found) = SUM.captures(line) {
             let failed = number(&found, 2).saturating_add(number(&found, 3));
-            *self.0.get_or_insert_default() +=
+            *self.sum.get_or_insert_default() +=
                 Tests::of(number(&found, 1), failed, number(&found, 4));
+        } else if let Some(found) = CLASS.captures(line) {
+            self.ended = self.ended.saturating_add(number(&found, 1));
         }
     }
 
     fn tests(&self) -> Option<Tests> {
-        self.0
+        self.sum
+    }
+
+    fn ended(&self) -> u64 {
+        self.ended
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::counted;
+    use super::super::tests::counting;
     use super::*;
 
     #[test]
@@ -51,5 +65,14 @@ mod tests {
             [WARNING] Tests run: 2, Failures: 0, Errors: 1, Skipped: 0\n\
             Tests run: 1, Failures: 0, Errors: 0, Skipped: 0\n";
         assert_eq!(counted(&FORMAT, said), Some((3, 2, 1)));
+    }
+
+    #[test]
+    fn classes_are_counted_as_they_end() {
+        let said = "[INFO] Running x.ATest\n\
+            [INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 0.05 s - in x.ATest\n\
+            [ERROR] Tests run: 2, Failures: 1, Errors: 0, Skipped: 0, Time elapsed: 0.05 s <<< FAILURE! - in x.B\n\
+            [ERROR] Tests run: 5, Failures: 1, Errors: 0, Skipped: 0\n";
+        assert_eq!(counting(&FORMAT, said), (vec![0, 3, 5, 5], None));
     }
 }

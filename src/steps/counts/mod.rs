@@ -19,6 +19,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::model::Channel;
+use crate::model::Reached;
 use crate::syntax::Content;
 use crate::syntax::Misread;
 use crate::syntax::Node;
@@ -27,6 +29,7 @@ use crate::syntax::Value;
 use crate::syntax::same;
 
 use super::Ended;
+use super::Gauge;
 use super::Verdict;
 use super::tally;
 
@@ -62,12 +65,22 @@ impl fmt::Debug for Format {
 }
 
 /// Reads what one command says.
-trait Counter {
+trait Counter: Send + Sync {
     /// Takes in a line, without colours and without its end.
     fn see(&mut self, line: &str);
 
     /// What was counted; `None` if nothing was said of tests.
     fn tests(&self) -> Option<Tests>;
+
+    /// How many tests have ended so far, where that shows before all have.
+    fn ended(&self) -> u64 {
+        0
+    }
+
+    /// How many there will be, if that was said.
+    fn announced(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// How many tests ended how.
@@ -144,9 +157,22 @@ impl Counts {
         Self(vec![&junit::FORMAT])
     }
 
+    pub(super) fn tap() -> Self {
+        Self(vec![&tap::FORMAT])
+    }
+
+    /// Counts tests while they run; nothing does without a format.
+    pub(super) fn gauge(&self) -> Option<Box<dyn Gauge>> {
+        (!self.0.is_empty()).then(|| Box::new(TestGauge(self.begin())) as Box<dyn Gauge>)
+    }
+
+    fn begin(&self) -> Vec<Box<dyn Counter>> {
+        self.0.iter().map(|it| (it.begin)()).collect()
+    }
+
     /// What the command said of its tests; `None` if it said nothing of them.
     pub(super) fn count(&self, ended: &Ended<'_>) -> Option<Tests> {
-        let mut counters: Vec<_> = self.0.iter().map(|it| (it.begin)()).collect();
+        let mut counters = self.begin();
         if counters.is_empty() {
             return None;
         }
@@ -159,6 +185,31 @@ impl Counts {
             *sum.get_or_insert_default() += tests;
         }
         sum
+    }
+}
+
+/// How many tests have ended.
+struct TestGauge(Vec<Box<dyn Counter>>);
+
+impl Gauge for TestGauge {
+    fn see(&mut self, channel: Channel, line: &str) {
+        if channel != Channel::Header {
+            self.0.iter_mut().for_each(|it| it.see(line));
+        }
+    }
+
+    fn reached(&self) -> Vec<Reached> {
+        let ended = |it: &dyn Counter| match it.ended() {
+            // It says nothing of them before all have ended.
+            0 if it.announced().is_none() => it.tests().map_or(0, Tests::total),
+            ended => ended,
+        };
+        let announced: u64 = self.0.iter().filter_map(|it| it.announced()).sum();
+        vec![Reached {
+            name: "tests".to_owned(),
+            value: self.0.iter().map(|it| ended(it.as_ref())).sum(),
+            announced: (announced > 0).then_some(announced),
+        }]
     }
 }
 
@@ -233,6 +284,22 @@ mod tests {
         for name in names {
             assert!(manual.contains(&format!("| `{name}` |")), "{name}");
         }
+    }
+
+    /// How many tests had ended after each line, and how many were announced.
+    pub(super) fn counting(format: &'static Format, said: &str) -> (Vec<u64>, Option<u64>) {
+        let mut gauge = Counts(vec![format]).gauge().expect("a format");
+        let mut each = Vec::new();
+        for line in said.lines() {
+            gauge.see(Channel::Stdout, line);
+            each.push(gauge.reached()[0].value);
+        }
+        (each, gauge.reached()[0].announced)
+    }
+
+    #[test]
+    fn nothing_is_counted_before_the_end_without_a_format() {
+        assert!(Counts::default().gauge().is_none());
     }
 
     #[test]

@@ -29,8 +29,15 @@ static SUMMARY: LazyLock<Regex> = LazyLock::new(|| {
 static MOCHA: LazyLock<Regex> =
     LazyLock::new(|| built_in(r"^  (\d+) (passing|failing|pending)(?: \(.*\))?$"));
 
+/// A test that has ended: Node and Mocha draw a sign, the protocol has words.
+static TEST: LazyLock<Regex> =
+    LazyLock::new(|| built_in(r"^(?: *[✔✖✓✕×﹣] |(?:not )?ok \d+|  +\d+\) )"));
+
 #[derive(Default)]
-struct Node(Option<Tests>);
+struct Node {
+    sum: Option<Tests>,
+    ended: u64,
+}
 
 impl Node {
     fn add(&mut self, count: u64, word: &str) {
@@ -41,7 +48,7 @@ impl Node {
             "skipped" | "pending" | "todo" => tests.skipped = count,
             _ => return,
         }
-        *self.0.get_or_insert_default() += tests;
+        *self.sum.get_or_insert_default() += tests;
     }
 }
 
@@ -55,17 +62,25 @@ impl Counter for Node {
             for (count, word) in pairs(&found[1]) {
                 self.add(count, word);
             }
+        } else if self.sum.is_none() && TEST.is_match(line) {
+            // What stands below the sum tells again of those that failed.
+            self.ended += 1;
         }
     }
 
     fn tests(&self) -> Option<Tests> {
-        self.0
+        self.sum
+    }
+
+    fn ended(&self) -> u64 {
+        self.ended
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::counted;
+    use super::super::tests::counting;
     use super::*;
 
     #[test]
@@ -91,5 +106,12 @@ mod tests {
             "\n  2 passing (5ms)\n  1 pending\n  1 failing\n\n  1) hello",
             (2, 1, 1),
         );
+    }
+
+    #[test]
+    fn tests_are_counted_as_they_end() {
+        let said = "TAP version 13\nok 1 - adds\nnot ok 2 - fails\n# pass 1\n\
+            ok 3 - again\n";
+        assert_eq!(counting(&FORMAT, said), (vec![0, 1, 2, 2, 2], None));
     }
 }

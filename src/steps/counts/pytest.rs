@@ -8,6 +8,7 @@ use super::Counter;
 use super::Format;
 use super::Tests;
 use super::built_in;
+use super::number;
 use super::pairs;
 
 pub(super) const FORMAT: Format = Format {
@@ -22,16 +23,37 @@ static SUMMARY: LazyLock<Regex> = LazyLock::new(|| {
     built_in(&all)
 });
 
+/// A line of signs, a sign for each test, or with `-v` the line of a test.
+static SIGNS: LazyLock<Regex> =
+    LazyLock::new(|| built_in(r"^(?:\S+\.\w+ )?([.FEsxXR]+)(?: +\[ *\d+%\])?$"));
+static TEST: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(r"^\S+::.* (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)(?: \(.*\))?(?: +\[ *\d+%\])?$")
+});
+static COLLECTED: LazyLock<Regex> =
+    LazyLock::new(|| built_in(r"^collected (\d+) items?(?: / .*)?$"));
+
 /// One run after the other is added: tox has several.
 #[derive(Default)]
-struct Pytest(Option<Tests>);
+struct Pytest {
+    sum: Option<Tests>,
+    ended: u64,
+    announced: Option<u64>,
+}
 
 impl Counter for Pytest {
     fn see(&mut self, line: &str) {
         let Some(found) = SUMMARY.captures(line) else {
+            if let Some(found) = SIGNS.captures(line) {
+                self.ended += found[1].len() as u64;
+            } else if TEST.is_match(line) {
+                self.ended += 1;
+            } else if let Some(found) = COLLECTED.captures(line) {
+                let before = self.announced.unwrap_or(0);
+                self.announced = Some(before.saturating_add(number(&found, 1)));
+            }
             return;
         };
-        let sum = self.0.get_or_insert_default();
+        let sum = self.sum.get_or_insert_default();
         for (count, word) in pairs(&found[1]) {
             let mut tests = Tests::default();
             match word {
@@ -45,13 +67,22 @@ impl Counter for Pytest {
     }
 
     fn tests(&self) -> Option<Tests> {
-        self.0
+        self.sum
+    }
+
+    fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    fn announced(&self) -> Option<u64> {
+        self.announced
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::counted;
+    use super::super::tests::counting;
     use super::*;
 
     #[test]
@@ -70,5 +101,16 @@ mod tests {
     fn what_a_test_prints_is_no_summary() {
         let said = "  3 passed in 0.1s\nthe 3 passed in 1s\n3 roads in 1s";
         assert_eq!(counted(&FORMAT, said), None);
+    }
+
+    #[test]
+    fn signs_and_lines_are_counted_as_they_come() {
+        let said = "collected 7 items\n\ntests/test_a.py ..F                          [ 42%]\n\
+            tests/test_b.py s\ntests/test_c.py::test_x PASSED               [ 71%]\n\
+            tests/test_c.py::test_y[a b] SKIPPED (later) [ 85%]\nx.y\n";
+        assert_eq!(
+            counting(&FORMAT, said),
+            (vec![0, 0, 3, 4, 5, 6, 6], Some(7))
+        );
     }
 }

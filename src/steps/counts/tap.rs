@@ -54,11 +54,20 @@ impl Counter for Tap {
         }
         (self.planned.is_some() || sum.total() > 0).then_some(sum)
     }
+
+    fn ended(&self) -> u64 {
+        self.sum.total()
+    }
+
+    fn announced(&self) -> Option<u64> {
+        self.planned
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::counted;
+    use super::super::tests::counting;
     use super::*;
 
     #[test]
@@ -71,5 +80,11 @@ mod tests {
         );
         check("1..0 # SKIP nothing here", (0, 0, 0));
         check("okay\nBail out! no database", (0, 1, 0));
+    }
+
+    #[test]
+    fn the_plan_says_how_many_there_will_be() {
+        let said = "1..3\nok 1\nnot ok 2\n";
+        assert_eq!(counting(&FORMAT, said), (vec![0, 1, 2], Some(3)));
     }
 }

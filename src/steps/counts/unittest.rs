@@ -20,9 +20,17 @@ static END: LazyLock<Regex> =
     LazyLock::new(|| built_in(r"^(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?$"));
 static PART: LazyLock<Regex> = LazyLock::new(|| built_in(r"([a-z ]+)=(\d+)"));
 
+/// A line of signs, a sign for each test, or with `-v` the line of a test.
+static SIGNS: LazyLock<Regex> = LazyLock::new(|| built_in(r"^[.FEsxu]+$"));
+static TEST: LazyLock<Regex> = LazyLock::new(|| {
+    let ends = r#"ok|FAIL|ERROR|skipped .*|expected failure|unexpected success"#;
+    built_in(&format!(r"^.* \.\.\. (?:{ends})$"))
+});
+
 #[derive(Default)]
 struct Unittest {
     sum: Option<Tests>,
+    ended: u64,
     /// A run whose last line is still to come.
     ran: Option<u64>,
 }
@@ -34,6 +42,11 @@ impl Counter for Unittest {
             return;
         }
         let Some(found) = END.captures(line) else {
+            if SIGNS.is_match(line) {
+                self.ended += line.len() as u64;
+            } else if TEST.is_match(line) {
+                self.ended += 1;
+            }
             return;
         };
         let Some(ran) = self.ran.take() else { return };
@@ -53,11 +66,16 @@ impl Counter for Unittest {
     fn tests(&self) -> Option<Tests> {
         self.sum
     }
+
+    fn ended(&self) -> u64 {
+        self.ended
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::counted;
+    use super::super::tests::counting;
     use super::*;
 
     #[test]
@@ -73,5 +91,12 @@ mod tests {
         assert_eq!(counted(&FORMAT, "OK\nFAILED (failures=3)\n"), None);
         let nothing = "Ran 0 tests in 0.000s\n\nNO TESTS RAN\n";
         assert_eq!(counted(&FORMAT, nothing), Some((0, 0, 0)));
+    }
+
+    #[test]
+    fn signs_and_lines_are_counted_as_they_come() {
+        let said =
+            "..F\ntest_a (x.T.test_a) ... ok\ntest_b (x.T) ... skipped 'no'\nRan 5 tests in 0.1s\n";
+        assert_eq!(counting(&FORMAT, said), (vec![3, 4, 5, 5], None));
     }
 }

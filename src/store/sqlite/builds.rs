@@ -15,7 +15,6 @@ use crate::model::HeldLocks;
 use crate::model::Lap;
 use crate::model::LogRecord;
 use crate::model::Outcome;
-use crate::model::Pace;
 use crate::model::PastRun;
 use crate::model::Progress;
 use crate::model::Properties;
@@ -194,8 +193,8 @@ impl Sqlite {
             .prepare_cached(
                 "INSERT OR REPLACE INTO steps (build, number, name, started, finished, outcome, \
                  text, build_text, statistics, urls, hidden, logs, usage, ended, counts, began, \
-                 said, pace) VALUES \
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                 metrics) VALUES \
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             )?
             .execute(params![
                 build.0,
@@ -214,8 +213,7 @@ impl Sqlite {
                 step.ended,
                 step.progress.counts,
                 step.progress.began.map(|it| it.0),
-                i64::try_from(step.progress.said).unwrap_or(i64::MAX),
-                step.progress.pace.map(|it| it.0),
+                to_json(&step.progress.metrics),
             ])?;
         Ok(())
     }
@@ -483,8 +481,8 @@ impl Sqlite {
         limit: usize,
     ) -> Result<Vec<PastRun>> {
         let mut select = self.db.prepare_cached(
-            "SELECT past.id, past.slave, name, outcome, finished - coalesce(began, started), said, \
-             pace FROM (SELECT id, slave, number FROM builds \
+            "SELECT past.id, past.slave, name, outcome, finished - coalesce(began, started), \
+             metrics FROM (SELECT id, slave, number FROM builds \
              WHERE builder = ?1 AND outcome IN (?2, ?3) ORDER BY number DESC LIMIT ?4) AS past \
              JOIN steps ON steps.build = past.id WHERE counts \
              ORDER BY past.number DESC, steps.number",
@@ -514,8 +512,7 @@ impl Sqlite {
                     run.laps.push(Lap {
                         name: row.get(2)?,
                         took: (!is_skipped).then_some(took),
-                        said: row.get(5)?,
-                        pace: row.get::<_, Option<[u8; 7]>>(6)?.map(Pace),
+                        metrics: from_json(text(row, 5)?)?,
                     });
                 }
                 // A step was passed over: it did not go through all of them.
@@ -529,7 +526,7 @@ impl Sqlite {
     pub(super) fn select_steps(&self, build: BuildId) -> Result<Vec<StepRecord>> {
         let mut select = self.db.prepare_cached(
             "SELECT number, name, started, finished, outcome, text, build_text, statistics, urls, \
-             hidden, logs, usage, ended, counts, began, said, pace FROM steps WHERE build = ?1 ORDER BY number",
+             hidden, logs, usage, ended, counts, began, metrics FROM steps WHERE build = ?1 ORDER BY number",
         )?;
         let rows = select.query_map([build.0], |row| Ok(step(row)))?;
         rows.map(|row| row?).collect()
@@ -599,8 +596,7 @@ fn step(row: &Row<'_>) -> Result<StepRecord> {
         progress: Progress {
             counts: row.get(13)?,
             began: row.get::<_, Option<i64>>(14)?.map(Timestamp),
-            said: row.get(15)?,
-            pace: row.get::<_, Option<[u8; 7]>>(16)?.map(Pace),
+            metrics: from_json(text(row, 15)?)?,
         },
         logs: logs
             .into_iter()

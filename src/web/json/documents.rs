@@ -178,11 +178,12 @@ impl World {
     pub(super) fn step(&self, key: &BuildKey, step: &StepRecord) -> Value {
         let left = self.outlook.running.get(key);
         let at = usize::try_from(step.number).unwrap_or(usize::MAX);
-        let left = left.and_then(|it| it.steps.get(at)).copied();
+        let left = left.and_then(|it| it.steps.get(at));
         let begun = left.filter(|_| step.started.is_some());
         let expectations: Vec<Value> = begun
             .iter()
-            .map(|it| json!(["output", it.said, it.usually_said]))
+            .flat_map(|it| &it.metrics)
+            .map(|it| json!([it.name, it.value, it.expected]))
             .collect();
         let statistics: Map<String, Value> = step
             .statistics

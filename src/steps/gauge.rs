@@ -1,0 +1,58 @@
+//! How far a step is while it runs, told from what it says meanwhile.
+
+use regex::Regex;
+
+use crate::model::Channel;
+use crate::model::Reached;
+
+/// Counts in what a step says, line by line, as it comes.
+pub(crate) trait Gauge: Send + Sync {
+    /// Takes in a line, without colours and without its end.
+    fn see(&mut self, channel: Channel, line: &str);
+
+    /// The metrics, each as far as it has come. All are there from the beginning.
+    fn reached(&self) -> Vec<Reached>;
+}
+
+/// The names of what a gauge counts.
+pub(super) fn names(gauge: Option<Box<dyn Gauge>>) -> Vec<String> {
+    let all = gauge.map(|it| it.reached()).unwrap_or_default();
+    all.into_iter().map(|it| it.name).collect()
+}
+
+pub(super) fn reached(name: &str, value: u64) -> Reached {
+    Reached {
+        name: name.to_owned(),
+        value,
+        announced: None,
+    }
+}
+
+/// Counts the lines that a pattern fits: `tests`.
+pub(super) struct Fits {
+    metric: &'static str,
+    pattern: &'static Regex,
+    count: u64,
+}
+
+impl Fits {
+    pub(super) const fn new(metric: &'static str, pattern: &'static Regex) -> Self {
+        Self {
+            metric,
+            pattern,
+            count: 0,
+        }
+    }
+}
+
+impl Gauge for Fits {
+    fn see(&mut self, channel: Channel, line: &str) {
+        if channel != Channel::Header && self.pattern.is_match(line) {
+            self.count += 1;
+        }
+    }
+
+    fn reached(&self) -> Vec<Reached> {
+        vec![reached(self.metric, self.count)]
+    }
+}
