@@ -75,15 +75,13 @@ impl Build {
                 let mut text = self.with_cx(index, |cx| run.done_text(cx));
                 text.push("interrupted".into());
                 Err(Verdict {
-                    outcome: Outcome::Exception,
                     text,
                     build_text: vec!["interrupted".into()],
-                    statistics: vec![],
-                    urls: vec![],
                     logs: vec![(
                         "interrupt while waiting for locks".into(),
                         format!("{reason}\n"),
                     )],
+                    ..Verdict::of(Outcome::Exception)
                 })
             }
             Waited::Never(why) => Err(self.broken(index, &why)),

@@ -45,6 +45,7 @@ mod properties;
 mod prune;
 mod reader;
 mod receive;
+mod recording;
 pub(crate) mod rehearsal;
 mod reload;
 mod seen;

@@ -34,6 +34,8 @@ use crate::wire::{FromMaster, FromSlave, SlaveFacts, WireCommand, WireLine};
 mod keeper;
 #[path = "line_tests.rs"]
 mod line;
+#[path = "record_tests.rs"]
+mod record;
 #[path = "result_tests.rs"]
 mod result;
 #[path = "walk_tests.rs"]

@@ -17,7 +17,7 @@ fn farm(steps: &str) -> String {
 }
 
 /// A build that has begun: its first command has ended well.
-async fn begun(steps: &str) -> (Bench, FakeSlave) {
+pub(super) async fn begun(steps: &str) -> (Bench, FakeSlave) {
     let bench = Bench::new(&farm(steps)).await;
     let mut slave = bench.attach("s1").await;
     bench.force("a-s1").await;
@@ -33,7 +33,7 @@ async fn steps_of(bench: &Bench) -> Vec<StepRecord> {
 }
 
 /// Each step but the first, and the build, in a line each.
-async fn told(bench: &Bench) -> Vec<String> {
+pub(super) async fn told(bench: &Bench) -> Vec<String> {
     let mut told: Vec<_> = steps_of(bench).await.iter().skip(1).map(line).collect();
     let build = bench.ended("a-s1", 0).await;
     let outcome = build.outcome.map_or("-", Outcome::as_str);
@@ -47,7 +47,7 @@ fn line(step: &StepRecord) -> String {
 }
 
 /// The whole text of a log of a step.
-async fn log(bench: &Bench, step: usize, name: &str) -> Option<String> {
+pub(super) async fn log(bench: &Bench, step: usize, name: &str) -> Option<String> {
     let steps = steps_of(bench).await;
     let record = steps[step].logs.iter().find(|it| it.name == name)?;
     let path = bench.crew().dir.join("builds").join(&record.file);
@@ -62,7 +62,7 @@ async fn log(bench: &Bench, step: usize, name: &str) -> Option<String> {
 
 impl FakeSlave {
     /// Waits for the next command, which says `lines` and ends with `code`.
-    async fn works(&mut self, lines: &[&str], code: i32) -> String {
+    pub(super) async fn works(&mut self, lines: &[&str], code: i32) -> String {
         let (id, command) = self.begin().await;
         let mut bytes = Vec::new();
         for line in lines {

@@ -30,6 +30,8 @@ pub(crate) enum Place {
     Database,
     Logs,
     Uploads,
+    /// A database of test runs.
+    Runs,
     Slave(SlaveName),
 }
 
@@ -39,6 +41,7 @@ impl fmt::Display for Place {
             Self::Database => f.write_str("the database cannot be written"),
             Self::Logs => f.write_str("logs cannot be written"),
             Self::Uploads => f.write_str("uploads cannot be written"),
+            Self::Runs => f.write_str("test runs cannot be recorded"),
             Self::Slave(name) => write!(f, "slave {name} cannot write to its disk"),
         }
     }

@@ -99,7 +99,7 @@ impl Build {
             .hold_step_locks(index, &plan.locks, run.as_mut(), &earlier)
             .await;
         let verdict = match locks {
-            Ok(()) => self.run_commands(index, run.as_mut(), earlier).await,
+            Ok(()) => self.run_recorded(index, run.as_mut(), earlier).await,
             Err(verdict) => verdict,
         };
         self.hide_or_not(index, verdict.outcome);
@@ -135,12 +135,8 @@ impl Build {
         text.push("skipped".into());
         self.records[index].started = Some(clock::now());
         let verdict = Verdict {
-            outcome: Outcome::Skipped,
             text,
-            build_text: vec![],
-            statistics: vec![],
-            urls: vec![],
-            logs: vec![],
+            ..Verdict::of(Outcome::Skipped)
         };
         self.hide_or_not(index, verdict.outcome);
         self.finish_step(index, verdict);
@@ -183,7 +179,7 @@ impl Build {
     }
 
     /// Runs the commands of a step one after another; `earlier` ones are only shown to it again.
-    async fn run_commands(
+    pub(super) async fn run_commands(
         &mut self,
         index: usize,
         run: &mut dyn Run,
@@ -502,12 +498,10 @@ impl Build {
                 let mut text = done;
                 text.push("interrupted".into());
                 Some(Verdict {
-                    outcome: Outcome::Exception,
                     text,
                     build_text: vec!["interrupted".into()],
-                    statistics: vec![],
-                    urls: vec![],
                     logs: vec![("interrupt".into(), format!("{reason}\n"))],
+                    ..Verdict::of(Outcome::Exception)
                 })
             }
             ExitCause::Lost(why) => {
@@ -530,12 +524,10 @@ impl Build {
         let name = self.records[index].name.clone();
         warn!(build = %self.key, step = name, reason = what, "the step cannot go on");
         Verdict {
-            outcome: Outcome::Exception,
             text: vec![name.clone(), "exception".into()],
             build_text: vec![name],
-            statistics: vec![],
-            urls: vec![],
             logs: vec![("err.text".into(), format!("{what}\n"))],
+            ..Verdict::of(Outcome::Exception)
         }
     }
 
@@ -635,11 +627,16 @@ impl Build {
         self.course
             .judge(index, verdict.outcome, &self.records[index].build_text);
         self.put_step(index);
-        let (build, properties) = (self.id, self.properties.clone());
+        let (build, step) = (self.id, self.records[index].number);
+        if !verdict.tests.is_empty() {
+            let tests = verdict.tests;
+            self.due(move |verbs| verbs.put_tests(build, step, &tests));
+        }
+        let properties = self.properties.clone();
         self.due(move |verbs| verbs.set_build_properties(build, &properties));
         self.news.push(Status::StepFinished {
             build: self.key.clone(),
-            step: self.records[index].number,
+            step,
             outcome: verdict.outcome,
         });
     }
@@ -665,11 +662,8 @@ pub(super) fn lost_verdict(mut text: Vec<String>) -> Verdict {
     let lost = ["exception", "slave", "lost"].map(str::to_owned);
     text.extend_from_slice(&lost);
     Verdict {
-        outcome: Outcome::Retry,
         text,
         build_text: lost.to_vec(),
-        statistics: vec![],
-        urls: vec![],
-        logs: vec![],
+        ..Verdict::of(Outcome::Retry)
     }
 }

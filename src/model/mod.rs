@@ -17,6 +17,8 @@ mod secret;
 mod sourcestamp;
 mod status;
 mod terms;
+mod test_result;
+mod test_run;
 mod time;
 mod usage;
 
@@ -41,5 +43,7 @@ pub(crate) use secret::{Mask, OPENING, SHORTEST_MASKED, SecretName, SecretRef, h
 pub(crate) use sourcestamp::{NewBuildset, Patch, SourceStamp};
 pub(crate) use status::Status;
 pub(crate) use terms::{GroupLimits, IoClass, IoPriority, Logfile, RLIMITS, Terms};
+pub(crate) use test_result::{PastTest, TestEnd, TestResult, TestResults};
+pub(crate) use test_run::{RUN_PROPERTIES, RUN_SOURCE, Recording, RunFailure, RunRows, TestRun};
 pub(crate) use time::Timestamp;
 pub(crate) use usage::{Bytes, Usage};

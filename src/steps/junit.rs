@@ -17,6 +17,7 @@ use super::counts::Tests;
 use super::one_command::Judge;
 use super::one_command::OneCommand;
 use super::one_command::Words;
+use super::results;
 use super::texts::verdict;
 
 pub(super) const KIND: StepKind = StepKind {
@@ -89,6 +90,7 @@ impl Judge for Reports {
         }
         let mut verdict = verdict(cx, outcome, texts);
         tests.tell(0, &mut verdict);
+        verdict.tests = results::read(self.counts.words(), ended);
         verdict
     }
 }

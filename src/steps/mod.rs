@@ -52,6 +52,7 @@ mod read;
 mod remove_pycs;
 mod repo;
 mod repo_downloads;
+mod results;
 mod rustc;
 mod set_properties_from_env;
 mod set_property;
@@ -89,9 +90,12 @@ use crate::model::Exit;
 use crate::model::OUTPUT;
 use crate::model::Outcome;
 use crate::model::Properties;
+use crate::model::Recording;
 use crate::model::RenderError;
+use crate::model::RunRows;
 use crate::model::Shell;
 use crate::model::SourceStamp;
+use crate::model::TestResults;
 use crate::model::Text;
 use crate::model::Timestamp;
 use crate::model::Upload;
@@ -262,6 +266,12 @@ pub(crate) trait Step: fmt::Debug + Send + Sync {
         Role::Work
     }
 
+    /// Where its run of tests is recorded, if it is: the run is there before the first command,
+    /// and [`Verdict::rows`] are added at the end.
+    fn recording(&self) -> Option<&Recording> {
+        None
+    }
+
     /// The schedulers that it triggers, as far as they are known when it is loaded.
     fn triggers(&self) -> &[SchedulerWord] {
         &[]
@@ -404,6 +414,26 @@ pub(crate) struct Verdict {
     pub(crate) urls: Vec<(String, String)>,
     /// Extra logs, by name: written whole beside the step's `stdio`.
     pub(crate) logs: Vec<(String, String)>,
+    /// How single tests ended.
+    pub(crate) tests: TestResults,
+    /// What is recorded, by a step that has a [`Recording`].
+    pub(crate) rows: RunRows,
+}
+
+impl Verdict {
+    /// A verdict that says nothing more.
+    pub(crate) fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            text: Vec::new(),
+            build_text: Vec::new(),
+            statistics: Vec::new(),
+            urls: Vec::new(),
+            logs: Vec::new(),
+            tests: TestResults::default(),
+            rows: RunRows::default(),
+        }
+    }
 }
 
 /// How a command ended and what it said.

@@ -1,12 +1,21 @@
 //! `mtr`: runs MySQL's tests with mysql-test-run, and names those that fail or warn.
 
 use std::collections::BTreeSet;
+use std::path::Component;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::model::RUN_PROPERTIES;
+use crate::model::RUN_SOURCE;
+use crate::model::Recording;
+use crate::model::RunFailure;
+use crate::model::RunRows;
 use crate::model::Shell;
+use crate::model::TestEnd;
+use crate::model::TestResults;
 use crate::model::Text;
 use crate::syntax::Keys;
 
@@ -38,7 +47,9 @@ pub(super) const KIND: StepKind = StepKind {
 workdir = "build/mysql-test"
 mtr_subdir = "."
 parallel = 8
-test_type = "normal""#,
+test_type = "normal"
+database = "results.db"
+auto_create_tables = true"#,
     flags: Flags {
         flunk_on_failure: true,
         warn_on_failure: true,
@@ -54,6 +65,7 @@ test_type = "normal""#,
         let most_tests = keys.or("text_limit", 5_u32);
         let longest_name = keys.or("test_name_limit", 16_u32);
         let test_type = keys.optional::<String>("test_type");
+        let recording = recording(keys);
         let (mut settings, test_type, directory) = (settings?, test_type?, directory?);
         if is_lazy {
             settings.terms.make_lazy(Switch::Fixed(true));
@@ -65,6 +77,10 @@ test_type = "normal""#,
         let running = ["testing"].into_iter().chain(test_type.as_deref());
         let running = running.map(Text::literal).collect();
         settings.description.get_or_insert(running);
+        let mut recording = recording?;
+        if let (Some(recording), Some(test_type)) = (&mut recording, &test_type) {
+            recording.kind.clone_from(test_type);
+        }
         Some(Arc::new(OneCommand {
             line: line?,
             settings,
@@ -77,6 +93,7 @@ test_type = "normal""#,
                 most_tests: usize::try_from(most_tests?).unwrap_or(usize::MAX),
                 longest_name: usize::try_from(longest_name?).unwrap_or(usize::MAX),
                 test_type,
+                recording,
             },
         }))
     },
@@ -96,6 +113,34 @@ fn parallel(keys: &mut Keys<'_>) -> Option<u32> {
             None
         }
     }
+}
+
+/// The database in which its runs are recorded, if there is one.
+fn recording(keys: &mut Keys<'_>) -> Option<Option<Recording>> {
+    let file = keys.optional::<String>("database");
+    let makes_tables = keys.or("auto_create_tables", false);
+    let info = keys.or("test_info", Text::literal(""));
+    let (file, makes_tables, info) = (file?, makes_tables?, info?);
+    let Some(file) = file else {
+        for key in ["auto_create_tables", "test_info"] {
+            keys.without_effect(key, "nothing is recorded without `database`");
+        }
+        return Some(None);
+    };
+    let is_below = Path::new(&file)
+        .components()
+        .all(|it| matches!(it, Component::Normal(_)));
+    if !is_below || file.is_empty() || file.ends_with('/') {
+        let what = "expected a file below the master's directory, such as `results.db`";
+        keys.wrong("database", what);
+        return None;
+    }
+    Some(Some(Recording {
+        file,
+        makes_tables,
+        kind: "mtr".to_owned(),
+        info,
+    }))
 }
 
 /// The logs of all servers: their names, and where they are below the tests' directory.
@@ -119,13 +164,29 @@ struct Mtr {
     most_tests: usize,
     longest_name: usize,
     test_type: Option<String>,
+    recording: Option<Recording>,
 }
 
 impl Judge for Mtr {
+    fn sets(&self) -> Vec<String> {
+        RUN_PROPERTIES.map(str::to_owned).into()
+    }
+
+    fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
     fn judge(&self, cx: &mut Cx<'_>, ended: &Ended<'_>, mut done: Vec<String>) -> Verdict {
         let counted = self.warnings.count(ended);
         let mut heard = Heard::default();
         tally::said(ended, &mut |line| heard.see(line));
+        heard.close();
+        let [id, lists] = RUN_PROPERTIES;
+        if self.recording.is_none() {
+            cx.properties.set_runtime(id, 0, RUN_SOURCE);
+        }
+        let warned = heard.rows.warnings.len();
+        cx.properties.set_runtime(lists, warned, RUN_SOURCE);
         done.extend(self.test_type.clone());
         for (mark, tests) in [("F", &heard.failed), ("W", &heard.warned)] {
             let shown: BTreeSet<_> = tests.iter().map(|it| self.shown(it)).collect();
@@ -140,6 +201,8 @@ impl Judge for Mtr {
         if !heard.problems.is_empty() {
             verdict.logs.push(("problems".into(), heard.problems));
         }
+        verdict.tests = heard.tests;
+        verdict.rows = heard.rows;
         verdict
     }
 
@@ -179,15 +242,26 @@ struct Heard {
     warned: BTreeSet<String>,
     /// What it says of tests that failed.
     problems: String,
-    is_in_failure: bool,
+    /// The failure that is told.
+    failure: Option<RunFailure>,
+    /// The failures that are kept, by test and variant.
+    known: BTreeSet<(String, String)>,
+    /// How long all of what is kept of them is.
+    bytes: usize,
+    rows: RunRows,
+    tests: TestResults,
 }
 
 /// So many names are kept.
 const MOST_NAMES: usize = 10_000;
+/// So much is kept of what is said of one failure, and of all.
+const LONGEST_FAILURE: usize = 64 << 10;
+const ALL_FAILURES: usize = 4 << 20;
 
 /// `main.join 'innodb' w2 [ fail ]`.
-static TEST: LazyLock<Regex> =
-    LazyLock::new(|| built_in(r"^([-._0-9a-zA-Z]+)( '[^']*')?\s+(?:w[0-9]+\s+)?\[ (fail|pass) \]"));
+static TEST: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(r"^([-._0-9a-zA-Z]+)(?: '([^']*)')?\s+(?:w[0-9]+\s+)?\[ (fail|pass) \]\s*(.*)$")
+});
 /// What ends the story of a failure.
 static ENDS: LazyLock<Regex> = LazyLock::new(|| {
     built_in(concat!(
@@ -206,24 +280,71 @@ fn built_in(pattern: &str) -> Regex {
 impl Heard {
     fn see(&mut self, line: &str) {
         if let Some(test) = TEST.captures(line) {
-            self.is_in_failure = &test[3] == "fail";
-            if self.is_in_failure {
-                keep(&mut self.failed, &test[1]);
-                push_line(&mut self.problems, line);
+            self.close();
+            let variant = test.get(2).map_or("", |it| it.as_str());
+            if &test[3] == "pass" {
+                self.tests
+                    .add(&named(&test[1], variant), TestEnd::Success, "");
+                return;
             }
+            keep(&mut self.failed, &test[1]);
+            push_line(&mut self.problems, line);
+            self.failure = Some(RunFailure {
+                name: test[1].to_owned(),
+                variant: variant.to_owned(),
+                info: test[4].trim_end().to_owned(),
+                text: String::new(),
+            });
             return;
         }
         if let Some(warned) = AT_SHUTDOWN.captures(line) {
-            warned[1]
-                .split_whitespace()
-                .for_each(|it| keep(&mut self.warned, it));
+            let list: Vec<String> = warned[1].split_whitespace().map(str::to_owned).collect();
+            for name in &list {
+                keep(&mut self.warned, name);
+                let text = "warnings at shutdown";
+                self.tests.add_as(name, TestEnd::Warning, text, "");
+            }
+            if self.rows.warnings.len() < MOST_NAMES {
+                self.rows.warnings.push(list);
+            }
         }
         if ENDS.is_match(line) {
-            self.is_in_failure = false;
+            self.close();
         }
-        if self.is_in_failure {
+        if let Some(failure) = &mut self.failure {
             push_line(&mut self.problems, line);
+            if failure.text.len() + line.len() < LONGEST_FAILURE {
+                failure.text.push_str(line);
+                failure.text.push('\n');
+            }
         }
+    }
+
+    /// Takes in the failure that was told, once for each test and variant.
+    fn close(&mut self) {
+        let Some(failure) = self.failure.take() else {
+            return;
+        };
+        let name = named(&failure.name, &failure.variant);
+        let said = format!("{}\n{}", failure.info, failure.text);
+        self.tests.add(&name, TestEnd::Failure, said.trim_start());
+        let key = (failure.name.clone(), failure.variant.clone());
+        let bytes = failure.info.len() + failure.text.len();
+        if self.known.len() < MOST_NAMES
+            && self.bytes + bytes < ALL_FAILURES
+            && self.known.insert(key)
+        {
+            self.bytes += bytes;
+            self.rows.failures.push(failure);
+        }
+    }
+}
+
+/// A test as it is written, with its variant.
+fn named(test: &str, variant: &str) -> String {
+    match variant {
+        "" => test.to_owned(),
+        variant => format!("{test} '{variant}'"),
     }
 }
 
@@ -322,6 +443,115 @@ mysql-test-run: *** ERROR: there were failing test cases
         let settings = "textLimit = 1\ntestNameLimit = 4\ntest_type = \"big\"\n";
         let end = "failure: test big F:join W:al...; build: test";
         check(settings, 1, RECORDED, end);
+    }
+
+    #[test]
+    fn a_failure_has_what_follows_up_to_the_next_test_or_the_end_of_its_story() {
+        let bench = check(
+            "",
+            1,
+            RECORDED,
+            "failure: test F:join F:rpl_row_img_bl... W:alias W:backup_a; build: test",
+        );
+        let rows = &bench.verdict().rows;
+        let failure = |it: &RunFailure| {
+            let text = it.text.replace('\n', "|");
+            format!("{} / {} / {} / {text}", it.name, it.variant, it.info)
+        };
+        let failures: Vec<_> = rows.failures.iter().map(failure).collect();
+        assert_eq!(
+            failures,
+            [
+                "rpl.rpl_row_img_blobs / row /  /         Test ended at 2010-01-01 01:02:03||\
+                 CURRENT_TEST: rpl.rpl_row_img_blobs|mysqltest: At line 7: query failed|",
+                "main.join / innodb_plugin / timeout after 900 seconds /  - saving logs|",
+                "main.join /  /  / ***Warnings generated in error logs during shutdown after running \
+                 tests: main.alias backup.backup_a|",
+            ]
+        );
+        assert_eq!(rows.warnings, [["main.alias", "backup.backup_a"]]);
+        for end in [
+            "Only 4 of 5 completed.",
+            "mysql-test-run: *** ERROR: Not all tests completed",
+            "Test suite timeout! Terminating...",
+        ] {
+            let text = format!("main.a [ fail ]\nsaid\n{end}\nnot said\nmain.a [ fail ] again\n");
+            let bench = check("", 1, &text, "failure: test F:a; build: test");
+            let failures = &bench.verdict().rows.failures;
+            assert_eq!(failures.len(), 1, "it is recorded once");
+            assert_eq!(failures[0].text, "said\n", "{end}");
+        }
+    }
+
+    #[test]
+    fn each_test_is_a_result_and_each_list_of_warnings_counts() {
+        let bench = check(
+            "",
+            1,
+            RECORDED,
+            "failure: test F:join F:rpl_row_img_bl... W:alias W:backup_a; build: test",
+        );
+        let results = bench.verdict().tests.kept().iter();
+        let results: Vec<_> = results
+            .map(|it| format!("{}: {}", it.name, it.end))
+            .collect();
+        assert_eq!(
+            results,
+            [
+                "main.alias: success",
+                "rpl.rpl_row_img_blobs 'row': failure",
+                "main.bool: success",
+                "main.join 'innodb_plugin': failure",
+                "main.alias: warning",
+                "backup.backup_a: warning",
+                "main.join: failure",
+            ]
+        );
+        assert_eq!(bench.properties.get("mtr_warn_id"), Some(&1.into()));
+    }
+
+    #[test]
+    fn without_a_database_the_number_of_the_run_is_0() {
+        let step = read_kind(&KIND, "");
+        assert_eq!(step.recording(), None);
+        assert_eq!(step.sets(), ["mtr_id", "mtr_warn_id"]);
+        let bench = check("", 0, "main.alias [ pass ] 1\n", "success: test");
+        assert_eq!(bench.properties.get("mtr_id"), Some(&0.into()));
+        assert_eq!(bench.properties.get("mtr_warn_id"), Some(&0.into()));
+    }
+
+    #[test]
+    fn a_run_is_recorded_as_its_type_in_a_file_below_the_masters_directory() {
+        let step = read_kind(&KIND, "database = \"data/results.db\"");
+        let recording = step.recording().expect("it records");
+        assert_eq!(
+            (recording.kind.as_str(), recording.makes_tables),
+            ("mtr", false)
+        );
+        let settings = "database = \"r.db\"\nautoCreateTables = true\ntestInfo = \"%(branch)s\"\ntestType = \"big\"";
+        let step = read_kind(&KIND, settings);
+        let recording = step.recording().expect("it records");
+        assert_eq!(
+            (recording.kind.as_str(), recording.makes_tables),
+            ("big", true)
+        );
+        for bad in [
+            "",
+            "/tmp/r.db",
+            "../r.db",
+            "a/../../r.db",
+            "./r.db",
+            "data/",
+        ] {
+            let problems = problems_of(&KIND, &format!("database = \"{bad}\"\n"));
+            let expected = "factories/x.toml:2:12: bad value for `database` in [[steps]]";
+            assert_eq!(problems, expected, "{bad}");
+        }
+        let problems = problems_of(&KIND, "auto_create_tables = true\n");
+        assert_eq!(
+            problems,
+            "factories/x.toml:2:22: `auto_create_tables` has no effect"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::model::Command;
 use crate::model::Outcome;
+use crate::model::Recording;
 use crate::model::Shell;
 
 use super::Cx;
@@ -50,6 +51,11 @@ pub(super) trait Judge: Clone + fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Where its run of tests is recorded.
+    fn recording(&self) -> Option<&Recording> {
+        None
+    }
+
     /// What has to run before the command, so that the judge knows what it needs.
     fn asks(&self, _: &Settings, _: &Cx<'_>) -> Result<Option<Shell>, StepError> {
         Ok(None)
@@ -77,6 +83,10 @@ impl<J: Judge> Step for OneCommand<J> {
 
     fn metrics(&self) -> Vec<String> {
         self.settings.metrics(self.gauge())
+    }
+
+    fn recording(&self) -> Option<&Recording> {
+        self.judge.recording()
     }
 }
 

@@ -22,6 +22,8 @@ use super::counts::Counts;
 use super::one_command::Judge;
 use super::one_command::OneCommand;
 use super::one_command::Words;
+use super::results;
+use super::results::Prove;
 use super::texts::verdict;
 use super::warnings::Warnings;
 
@@ -94,6 +96,7 @@ impl Judge for PerlTests {
         }
         let mut verdict = verdict(cx, outcome, done);
         counted.tell(cx, &mut verdict);
+        verdict.tests = results::read_with(&mut Prove::default(), ended);
         if tests.total > 0 {
             let names = [
                 "tests-total",

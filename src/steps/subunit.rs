@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::model::Channel;
 use crate::model::Outcome;
 use crate::model::Reached;
+use crate::model::TestEnd;
+use crate::model::TestResults;
 
 use super::Cx;
 use super::Ended;
@@ -96,6 +98,7 @@ impl Judge for Subunit {
             verdict.text.pop();
             verdict.build_text = vec![counted(bad, "test")];
         }
+        verdict.tests = stream.results;
         for (name, log) in [("problems", stream.problems), ("warnings", stream.others)] {
             if !log.is_empty() {
                 verdict.logs.push((name.into(), log));
@@ -169,6 +172,7 @@ struct Stream {
     failures: u64,
     errors: u64,
     skips: u64,
+    results: TestResults,
     /// What is known of tests that went wrong.
     problems: String,
     /// Lines that are no subunit.
@@ -195,17 +199,8 @@ enum Place {
 
 /// How a test ended, and what was said of it so far.
 struct Told {
-    end: End,
+    end: TestEnd,
     details: String,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum End {
-    /// As it should; what fails as expected does too.
-    Good,
-    Failure,
-    Error,
-    Skip,
 }
 
 impl Stream {
@@ -265,10 +260,12 @@ impl Stream {
                 true
             }
             "time" | "tags" | "progress" => line[word.len()..].starts_with(':'),
-            "success" | "successful" | "xfail" | "uxsuccess" => self.ends(End::Good, rest),
-            "failure" => self.ends(End::Failure, rest),
-            "error" => self.ends(End::Error, rest),
-            "skip" => self.ends(End::Skip, rest),
+            "success" | "successful" => self.ends(TestEnd::Success, rest),
+            "xfail" => self.ends(TestEnd::ExpectedFailure, rest),
+            "uxsuccess" => self.ends(TestEnd::UnexpectedSuccess, rest),
+            "failure" => self.ends(TestEnd::Failure, rest),
+            "error" => self.ends(TestEnd::Error, rest),
+            "skip" => self.ends(TestEnd::Skipped, rest),
             _ => false,
         };
         if !is_known {
@@ -277,7 +274,7 @@ impl Stream {
     }
 
     /// Whether `rest` is about the test that runs.
-    fn ends(&mut self, end: End, rest: &str) -> bool {
+    fn ends(&mut self, end: TestEnd, rest: &str) -> bool {
         let Some(running) = &self.running else {
             return false;
         };
@@ -296,14 +293,19 @@ impl Stream {
 
     fn test_ended(&mut self, told: &Told) {
         let name = self.running.take().unwrap_or_default();
+        self.results.add(&name, told.end, &told.details);
         match told.end {
-            End::Good => return,
-            End::Skip => {
+            // What succeeds unexpectedly counts as good, as what fails as expected does.
+            TestEnd::Success
+            | TestEnd::ExpectedFailure
+            | TestEnd::UnexpectedSuccess
+            | TestEnd::Warning => return,
+            TestEnd::Skipped => {
                 self.skips += 1;
                 return;
             }
-            End::Failure => self.failures += 1,
-            End::Error => self.errors += 1,
+            TestEnd::Failure => self.failures += 1,
+            TestEnd::Error => self.errors += 1,
         }
         push_line(&mut self.problems, &name);
         push_line(&mut self.problems, &told.details);
@@ -313,7 +315,7 @@ impl Stream {
     fn lost(&mut self) {
         if self.running.is_some() {
             self.test_ended(&Told {
-                end: End::Error,
+                end: TestEnd::Error,
                 details: "the test did not tell how it ended".to_owned(),
             });
         }
@@ -328,7 +330,7 @@ impl Stream {
             | Place::Chunk(told, _) => {
                 let mut details = told.details;
                 push_line(&mut details, "the test did not tell all of how it ended");
-                let end = End::Error;
+                let end = TestEnd::Error;
                 self.test_ended(&Told { end, details });
             }
         }

@@ -19,6 +19,7 @@ use super::counts::Counts;
 use super::one_command::Judge;
 use super::one_command::OneCommand;
 use super::one_command::Words;
+use super::results;
 use super::texts::verdict;
 use super::warnings::Warnings;
 
@@ -75,6 +76,7 @@ impl Judge for Tested {
         if let Some(tests) = tests {
             tests.tell(warnings, &mut verdict);
         }
+        verdict.tests = results::read(self.counts.words(), ended);
         verdict
     }
 

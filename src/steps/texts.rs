@@ -11,12 +11,9 @@ pub(super) fn verdict(cx: &Cx<'_>, outcome: Outcome, done: Vec<String>) -> Verdi
     let mut text = done;
     text.extend(suffix(outcome).map(str::to_owned));
     Verdict {
-        outcome,
         text,
         build_text: build_text(cx.name, cx.flags, outcome),
-        statistics: Vec::new(),
-        urls: Vec::new(),
-        logs: Vec::new(),
+        ..Verdict::of(outcome)
     }
 }
 

@@ -38,6 +38,7 @@ use super::StepKind;
 use super::Verdict;
 use super::gauge::Fits;
 use super::read;
+use super::results;
 use super::tally;
 use super::tally::counted;
 use super::tally::push_line;
@@ -190,7 +191,11 @@ impl Run for Trial {
         let mut heard = Heard::default();
         tally::said(ended, &mut |line| heard.see(line));
         let is_good = self.settings.outcomes.seen(ended.exit).is_success();
-        let verdict = heard.verdict(cx, is_good, self.shown_reactor(cx));
+        let mut verdict = heard.verdict(cx, is_good, self.shown_reactor(cx));
+        let reactor = self.reactor.as_ref();
+        let reactor = reactor.and_then(|it| it.render(cx.properties).ok());
+        let mut reader = results::Trial::new(reactor.as_deref());
+        verdict.tests = results::read_with(&mut reader, ended);
         let verdict = self.settings.outcomes.applied(cx, ended, verdict);
         Ok(Move::Done(verdict))
     }

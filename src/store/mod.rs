@@ -4,7 +4,10 @@
 //! together in one go.
 
 mod handle;
+pub(crate) mod runs;
 mod sqlite;
+#[cfg(test)]
+mod test_results_tests;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,7 @@ use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
 use crate::model::PastRun;
+use crate::model::PastTest;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
@@ -33,6 +37,9 @@ use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::StepRecord;
+use crate::model::TestEnd;
+use crate::model::TestResult;
+use crate::model::TestResults;
 use crate::model::Timestamp;
 
 pub(crate) use handle::StoreHandle;
@@ -134,6 +141,8 @@ pub(crate) trait Store {
     fn request_stop(&mut self, build: BuildId, reason: &str) -> Result<()>;
     /// Writes down a step as it stands, with its logs.
     fn put_step(&mut self, build: BuildId, step: &StepRecord) -> Result<()>;
+    /// Writes down how the tests of a step ended, instead of what was written of them before.
+    fn put_tests(&mut self, build: BuildId, step: u32, results: &TestResults) -> Result<()>;
     /// Writes down that a command is about to run; its output begins at `log_start` of the
     /// step's `stdio`. `spool` is that of the slave that will be given it, if it is here.
     fn start_command(&mut self, build: BuildId, at: CommandRow, spool: Option<&str>) -> Result<()>;
@@ -224,6 +233,22 @@ pub(crate) trait Store {
     /// All numbers of a builder's builds, ascending.
     fn build_numbers(&mut self, builder: &BuilderName) -> Result<Vec<i64>>;
     fn steps(&mut self, build: BuildId) -> Result<Vec<StepRecord>>;
+    /// How many tests the steps of a build ran, in their order; only of those that ran any.
+    fn test_counts(&mut self, build: BuildId) -> Result<Vec<TestCounts>>;
+    /// Results of tests of a build, without their logs: first those that somebody has to look
+    /// at, in the order of the steps, then the others.
+    fn tests(&mut self, build: BuildId, query: &TestQuery) -> Result<Vec<KeptTest>>;
+    /// Every result of a test of this name, the worst first.
+    fn tests_named(&mut self, build: BuildId, name: &str, limit: usize) -> Result<Vec<KeptTest>>;
+    /// What became of a test in the builds of a builder that ran tests, the newest first, from
+    /// the build `up_to` on.
+    fn past_tests(
+        &mut self,
+        builder: &BuilderName,
+        name: &str,
+        up_to: i64,
+        limit: usize,
+    ) -> Result<Vec<PastTest>>;
     /// Names of all builders that ever built, for pages of builders that left the configuration.
     fn known_builders(&mut self) -> Result<Vec<BuilderName>>;
     /// The name of this store, made with it: ids are unique in it.
@@ -246,6 +271,33 @@ pub(crate) struct NewBuild {
     pub(crate) config: Option<ConfigId>,
     /// What it holds of its builder's locks.
     pub(crate) locks: Vec<LockUse>,
+}
+
+/// How many tests a step ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TestCounts {
+    pub(crate) step: u32,
+    /// Of each end that there was, the worst first.
+    pub(crate) counts: Vec<(TestEnd, u64)>,
+    /// So many are not kept.
+    pub(crate) left_out: u64,
+}
+
+/// A result that is kept, and the step that it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptTest {
+    pub(crate) step: u32,
+    pub(crate) result: TestResult,
+}
+
+/// Which results are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TestQuery {
+    /// What their names have in them; capital letters and small ones are the same.
+    pub(crate) part: Option<String>,
+    pub(crate) end: Option<TestEnd>,
+    pub(crate) skip: usize,
+    pub(crate) limit: usize,
 }
 
 /// A configuration that is about to be applied.

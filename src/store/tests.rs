@@ -32,22 +32,22 @@ use super::{
     StoreHandle,
 };
 
-const NOW: Timestamp = Timestamp(1_000_000);
+pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 
-fn open() -> (tempfile::TempDir, StoreHandle) {
+pub(super) fn open() -> (tempfile::TempDir, StoreHandle) {
     let dir = tempfile::tempdir().expect("a directory");
     let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a new store");
     (dir, store)
 }
 
-async fn write<T: Send + 'static>(
+pub(super) async fn write<T: Send + 'static>(
     store: &StoreHandle,
     verbs: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
 ) -> T {
     store.write(verbs).await.expect("the verbs succeed")
 }
 
-fn wanted(builders: &[&str]) -> NewBuildset {
+pub(super) fn wanted(builders: &[&str]) -> NewBuildset {
     NewBuildset {
         reason: "because".into(),
         stamp: SourceStamp::default(),
@@ -56,7 +56,7 @@ fn wanted(builders: &[&str]) -> NewBuildset {
     }
 }
 
-fn start(builder: &str, requests: &[RequestId]) -> NewBuild {
+pub(super) fn start(builder: &str, requests: &[RequestId]) -> NewBuild {
     NewBuild {
         builder: builder.into(),
         slave: "linux-1".into(),
@@ -79,7 +79,7 @@ fn usage() -> Usage {
     }
 }
 
-fn end(outcome: Outcome) -> BuildEnd {
+pub(super) fn end(outcome: Outcome) -> BuildEnd {
     BuildEnd {
         outcome,
         text: vec!["done".into()],
@@ -87,7 +87,7 @@ fn end(outcome: Outcome) -> BuildEnd {
     }
 }
 
-fn step(number: u32) -> StepRecord {
+pub(super) fn step(number: u32) -> StepRecord {
     StepRecord {
         number,
         name: format!("step {number}"),

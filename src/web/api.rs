@@ -8,6 +8,8 @@
 //! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps; what is `left` of one that runs |
 //! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
 //! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
+//! | `GET /api/builders/NAME/builds/N/tests?q=&end=&skip=&limit=` | `counts` of its tests by result, how many are `left_out`, and `tests`, those first that went wrong |
+//! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
@@ -51,6 +53,8 @@ use super::builders::BuilderFacts;
 use super::failure::Failure;
 use super::json;
 use super::locks;
+use super::test_list;
+use super::test_page;
 use super::why;
 
 const BUILDS: i64 = 20;
@@ -65,6 +69,14 @@ pub(super) fn routes() -> Router<Shared> {
         .route(
             "/builders/{builder}/builds/{number}/why",
             get(why::document),
+        )
+        .route(
+            "/builders/{builder}/builds/{number}/tests",
+            get(test_list::document),
+        )
+        .route(
+            "/builders/{builder}/builds/{number}/tests/{test}",
+            get(test_page::document),
         )
         .route("/requests/{id}", get(request))
         .route("/changes", get(changes))

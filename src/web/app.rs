@@ -62,6 +62,8 @@ use super::log_text;
 use super::slaves;
 use super::step;
 use super::templates::Templates;
+use super::test_list;
+use super::test_page;
 use super::waterfall;
 
 /// What every handler gets.
@@ -183,6 +185,8 @@ const FORM: usize = 64 * 1024;
 
 const STEP: &str = "/builders/{builder}/builds/{number}/steps/{step}";
 
+const TESTS: &str = "/builders/{builder}/builds/{number}/tests";
+
 pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
     let app = Arc::new(App::new(desk, access));
     Router::new()
@@ -202,6 +206,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route(&format!("{STEP}/logs/{{log}}"), get(log::page))
         .route(&format!("{STEP}/logs/{{log}}/chunk"), get(log::chunk))
         .route(&format!("{STEP}/logs/{{log}}/text"), get(log_text::text))
+        .route(TESTS, get(test_list::page))
+        .route(&format!("{TESTS}/{{test}}"), get(test_page::page))
         .route("/builders/{builder}/builds", get(parent))
         .route("/builders/{builder}/builds/{number}/steps", get(parent))
         .route(&format!("{STEP}/logs"), get(parent))

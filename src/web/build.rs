@@ -20,6 +20,7 @@ use crate::model::StepRecord;
 use crate::model::Timestamp;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::TestCounts;
 
 use super::app::App;
 use super::app::Shared;
@@ -35,6 +36,7 @@ use super::rows::Link;
 use super::rows::PropertyLine;
 use super::rows::StampView;
 use super::rows::StepLine;
+use super::test_list::CountLine;
 use super::why;
 use super::why::Fact;
 use super::why::WhyLine;
@@ -46,6 +48,8 @@ pub(super) struct Facts {
     pub(super) build: BuildRecord,
     pub(super) steps: Vec<StepRecord>,
     pub(super) changes: Vec<Change>,
+    /// Of the steps that ran any.
+    pub(super) tests: Vec<TestCounts>,
     pub(super) newest: i64,
 }
 
@@ -60,6 +64,9 @@ pub(super) struct BuildView {
     pub(super) changes: Vec<ChangeView>,
     pub(super) steps: Vec<StepLine>,
     pub(super) hidden: Vec<StepLine>,
+    /// How many tests ended how.
+    pub(super) tests: Vec<CountLine>,
+    pub(super) tests_url: String,
     pub(super) properties: Vec<PropertyLine>,
     pub(super) why: Vec<WhyLine>,
     pub(super) requests: Vec<i64>,
@@ -109,6 +116,8 @@ pub(super) fn view(
             .collect(),
         steps,
         hidden,
+        tests: CountLine::all(&build.key, &facts.tests),
+        tests_url: links::tests(&build.key),
         properties: PropertyLine::all(&build.properties),
         why: WhyLine::all(why, now),
         requests: build.requests.iter().map(|it| it.0).collect(),
@@ -139,6 +148,7 @@ pub(super) fn read(
     Ok(Some(Facts {
         steps: store.steps(build.id)?,
         changes,
+        tests: store.test_counts(build.id)?,
         newest,
         build,
     }))

@@ -34,6 +34,19 @@ pub(super) fn log(key: &BuildKey, step: &str, log: &str) -> String {
     format!("{}/logs/{}", self::step(key, step), quote(log))
 }
 
+pub(super) fn tests(key: &BuildKey) -> String {
+    format!("{}/tests", build(key))
+}
+
+/// The page of a test. No path can end with some names: browsers take them for directories,
+/// however they are quoted.
+pub(super) fn test(key: &BuildKey, name: &str) -> String {
+    match name {
+        "" | "." | ".." => format!("{}?name={}", tests(key), quote(name)),
+        _ => format!("{}/{}", tests(key), quote(name)),
+    }
+}
+
 pub(super) fn slave(name: &str) -> String {
     format!("buildslaves/{}", quote(name))
 }

@@ -30,6 +30,8 @@ mod locks;
 mod log;
 mod slaves;
 mod step;
+mod test_list;
+mod test_page;
 mod waterfall;
 mod why;
 
@@ -45,6 +47,8 @@ mod json;
 
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod test_pages_tests;
 #[cfg(test)]
 mod tests;
 

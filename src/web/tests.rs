@@ -73,11 +73,18 @@ async fn post(router: &Router, path: &str, headers: &[(&str, &str)], body: &str)
     .await
 }
 
-async fn full() -> (Arc<SampleDesk>, Router) {
+pub(super) async fn full() -> (Arc<SampleDesk>, Router) {
     let desk = SampleDesk::new().await;
     let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
     (desk, router)
 }
+
+/// Tests of every build of the sample.
+const TESTS: [&str; 3] = [
+    "words.test.test_intro.Intro.test_counts",
+    "a/../b",
+    "<script>alert(1)</script>",
+];
 
 fn pages() -> Vec<String> {
     let hostile = links::builder(HOSTILE);
@@ -106,7 +113,17 @@ fn pages() -> Vec<String> {
     pages.push(format!("/{hostile}"));
     for number in 0..6 {
         pages.push(format!("/{hostile}/builds/{number}"));
+        pages.push(format!("/{hostile}/builds/{number}/tests"));
     }
+    for test in TESTS {
+        let test = links::quote(test);
+        pages.push(format!("/{hostile}/builds/0/tests/{test}"));
+    }
+    pages.push(format!("/{hostile}/builds/0/tests?name=.."));
+    pages.push(format!("/{hostile}/builds/0/tests?name="));
+    pages.push(format!(
+        "/{hostile}/builds/0/tests?q=%3Cscript%3E&end=unexpected%20success"
+    ));
     pages.push(format!("/{hostile}/builds/0/steps/{step}"));
     pages.push(format!("/{hostile}/builds/0/steps/{step}/logs/stdio"));
     pages
@@ -522,7 +539,7 @@ async fn the_public_port_only_shows() {
     for path in pages() {
         let answer = get(&router, &path).await;
         assert_eq!(answer.status, 200, "{path}");
-        assert!(!answer.body.contains("<form"), "{path}");
+        assert!(!answer.body.contains("method=\"post\""), "{path}");
     }
     for path in [
         "/builders/hello/force",
@@ -589,7 +606,7 @@ async fn what_the_configuration_does_not_allow_is_refused() {
         for path in pages() {
             let answer = get(&router, &path).await;
             assert_eq!(answer.status, 200, "{path}");
-            assert!(!answer.body.contains("<form"), "{path}");
+            assert!(!answer.body.contains("method=\"post\""), "{path}");
         }
         assert!(desk.asked.lock().expect("not poisoned").is_empty());
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::model::Outcome;
+use crate::model::TestEnd;
 use crate::model::Timestamp;
 
 /// A point in time: how long ago, with the absolute time behind it.
@@ -53,6 +54,20 @@ impl Badge {
         Self {
             word: outcome.as_str(),
             class: outcome.as_str(),
+            sign,
+        }
+    }
+
+    /// Of a single test.
+    pub(super) fn of_test(end: TestEnd) -> Self {
+        let sign = match end {
+            TestEnd::Error => "‼",
+            TestEnd::ExpectedFailure => "✓",
+            _ => Self::of(Some(end.outcome())).sign,
+        };
+        Self {
+            word: end.as_str(),
+            class: end.outcome().as_str(),
             sign,
         }
     }

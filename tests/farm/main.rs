@@ -29,6 +29,7 @@ mod missing;
 mod pages;
 mod pauses;
 mod proxy;
+mod recorded;
 mod reload;
 mod run;
 mod secrets;

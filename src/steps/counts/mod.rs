@@ -170,6 +170,11 @@ impl Counts {
         self.0.iter().map(|it| (it.begin)()).collect()
     }
 
+    /// The words of the formats.
+    pub(super) fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|it| it.name)
+    }
+
     /// What the command said of its tests; `None` if it said nothing of them.
     pub(super) fn count(&self, ended: &Ended<'_>) -> Option<Tests> {
         let mut counters = self.begin();

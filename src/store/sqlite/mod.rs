@@ -8,6 +8,7 @@ mod configs;
 mod prune;
 mod requests;
 mod rows;
+mod test_results;
 mod verbs;
 
 use std::cmp::Ordering;
@@ -30,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("spools.sql"),
     include_str!("progress.sql"),
     include_str!("metrics.sql"),
+    include_str!("tests.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -94,6 +94,7 @@ impl Sqlite {
             )?
             .execute(params![builder.as_str(), next])?;
         for build in builds {
+            self.delete_tests(*build)?;
             for table in ["commands", "steps", "build_changes", "build_requests"] {
                 self.db
                     .prepare_cached(&format!("DELETE FROM {table} WHERE build = ?1"))?
@@ -108,6 +109,7 @@ impl Sqlite {
 
     pub(super) fn delete_logs(&self, builder: &BuilderName, builds: &[OldBuild]) -> Result<()> {
         for build in builds {
+            self.delete_test_logs(build.id)?;
             self.db
                 .prepare_cached("UPDATE steps SET logs = '[]' WHERE build = ?1")?
                 .execute([build.id.0])?;

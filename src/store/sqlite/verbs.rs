@@ -14,17 +14,19 @@ use crate::model::HeldLocks;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::PastRun;
+use crate::model::PastTest;
 use crate::model::Properties;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::StepRecord;
+use crate::model::TestResults;
 use crate::model::Timestamp;
 
 use super::super::{
     BegunBuild, BuildEnd, BuildsetState, CommandRow, ConfigFile, ConfigRecord, FinishedBuildset,
-    NewBuild, NewConfig, OldBuild, Result, Store, UnfinishedBuild,
+    KeptTest, NewBuild, NewConfig, OldBuild, Result, Store, TestCounts, TestQuery, UnfinishedBuild,
 };
 use super::Sqlite;
 
@@ -117,6 +119,9 @@ impl Store for Sqlite {
     }
     fn put_step(&mut self, build: BuildId, step: &StepRecord) -> Result<()> {
         self.upsert_step(build, step)
+    }
+    fn put_tests(&mut self, build: BuildId, step: u32, results: &TestResults) -> Result<()> {
+        self.replace_tests(build, step, results)
     }
     fn start_command(&mut self, build: BuildId, at: CommandRow, spool: Option<&str>) -> Result<()> {
         self.insert_command(build, at, spool)
@@ -215,6 +220,24 @@ impl Store for Sqlite {
     }
     fn steps(&mut self, build: BuildId) -> Result<Vec<StepRecord>> {
         self.select_steps(build)
+    }
+    fn test_counts(&mut self, build: BuildId) -> Result<Vec<TestCounts>> {
+        self.select_test_counts(build)
+    }
+    fn tests(&mut self, build: BuildId, query: &TestQuery) -> Result<Vec<KeptTest>> {
+        self.select_tests(build, query)
+    }
+    fn tests_named(&mut self, build: BuildId, name: &str, limit: usize) -> Result<Vec<KeptTest>> {
+        self.select_tests_named(build, name, limit)
+    }
+    fn past_tests(
+        &mut self,
+        builder: &BuilderName,
+        name: &str,
+        up_to: i64,
+        limit: usize,
+    ) -> Result<Vec<PastTest>> {
+        self.select_past_tests(builder, name, up_to, limit)
     }
     fn known_builders(&mut self) -> Result<Vec<BuilderName>> {
         self.select_known_builders()
