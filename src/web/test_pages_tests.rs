@@ -70,7 +70,7 @@ async fn the_list_has_what_went_wrong_first_and_is_searched_without_a_script() {
     assert_eq!(names[0], BAD);
     assert_eq!(names[8], "words.test.test_intro.Intro.test_reads");
     assert!(names.contains(&"(no name)"));
-    assert!(page.contains("Went wrong in <a") && page.contains("Well in <a"));
+    assert!(page.contains("Went wrong in <a") && page.contains("Went well in <a"));
     assert!(page.contains("method=\"get\""), "it is a form");
     let search = |query: &str| format!("/builders/hello/builds/1/tests?{query}");
     let found = get(&router, &search("q=INTRO.&end=success")).await.body;

@@ -112,6 +112,11 @@ impl Found {
         }
     }
 
+    /// Whether a test of this name did not pass.
+    fn has_bad(&self, name: &str) -> bool {
+        self.bad.contains(name)
+    }
+
     /// Takes in what was told of a test that is known, or will be.
     fn tell(&mut self, name: &str, story: String) {
         if story.is_empty() || self.story_bytes + story.len() > ALL_STORIES {

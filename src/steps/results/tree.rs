@@ -1,5 +1,5 @@
-//! Twisted's Trial: the tree that it draws names every test, and what it tells
-//! at its end has those that did not pass, in an old form and a new one.
+//! Twisted's Trial: its lines name every test, whole or as a tree, and what it
+//! tells at its end has those that did not pass, in an old form and a new one.
 
 use std::mem;
 use std::sync::LazyLock;
@@ -15,8 +15,9 @@ use super::blocks::is_rule;
 use super::built_in;
 use super::push;
 
-/// `    test_bad ...            [FAIL]`.
-static LEAF: LazyLock<Regex> = LazyLock::new(|| built_in(r"^( *)(\S+) \.\.\. +\[([A-Z!?]+)\]$"));
+/// `words.test.T.test_bad ... [FAILURE]`, or in a tree `    test_bad ...            [FAIL]`.
+static LEAF: LazyLock<Regex> =
+    LazyLock::new(|| built_in(r"^( *)(?:Doctest: )?(\S+) \.\.\. +\[([A-Z!?]+)\]$"));
 /// A module, or a class below it.
 static BRANCH: LazyLock<Regex> = LazyLock::new(|| built_in(r"^( *)([\w.]+)$"));
 /// The title of a block of the new form.
@@ -66,6 +67,10 @@ impl Trial {
         let module = self.module.take();
         if let Some(leaf) = LEAF.captures(line) {
             let indent = leaf[1].len();
+            if indent == 0 {
+                found.add(&format!("{}{}", self.prefix, &leaf[2]), end(&leaf[3]));
+                return;
+            }
             self.branches.retain(|it| it.0 < indent);
             // Something else was printed in between if the branch is not right above.
             if self.branches.last().is_some_and(|it| it.0 + 2 == indent) {
@@ -136,7 +141,12 @@ impl Reader for Trial {
             Place::Nowhere => {}
             Place::Old(block) if is_rule(line, '-') => block.push(""),
             Place::Old(block) => block.push(line),
-            Place::New(told) if NAME.is_match(line) => told.names.push(line.to_owned()),
+            // A module that cannot be loaded has been named before.
+            Place::New(told)
+                if NAME.is_match(line) || found.has_bad(&format!("{}{line}", self.prefix)) =>
+            {
+                told.names.push(line.to_owned());
+            }
             Place::New(told) => {
                 // What looked like names was part of the story.
                 for name in told.names.drain(..) {
@@ -155,7 +165,7 @@ impl Reader for Trial {
 fn end(word: &str) -> TestEnd {
     match word {
         "OK" => TestEnd::Success,
-        "FAIL" => TestEnd::Failure,
+        "FAIL" | "FAILURE" => TestEnd::Failure,
         "ERROR" => TestEnd::Error,
         "SKIPPED" => TestEnd::Skipped,
         "TODO" => TestEnd::ExpectedFailure,
@@ -192,6 +202,29 @@ mod tests {
                 "words.test.test_b.T.test_todo: expected failure",
                 "words.test.test_c.T.test_bad: failure: [FAIL]|Traceback|exceptions.Bad.Thing.too|more",
                 "words.test.test_c.T.test_ux: unexpected success: [SUCCESS!?!]|Reason: 'x'",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_trial_of_today_names_each_test_whole() {
+        let rule = "=".repeat(79);
+        let said = format!(
+            "test_t.T.test_bad ... [FAILURE]\ntest_t.T.test_ok ... [OK]\nDoctest: words.intro ... [OK]\n\
+             test_t.T.test_surprise ... [SUCCESS!?!]\ntest_u ... [ERROR]\n\n{rule}\n[FAIL]\nTraceback\n\
+             twisted.trial.unittest.FailTest: 1 != 2\n\ntest_t.T.test_bad\n{rule}\n[ERROR]\nTraceback\n\
+             No module named 'test_u'\n\ntest_u\n{rule}\n[SUCCESS!?!]\nReason: 'later'\n\ntest_t.T.test_surprise\n{}\n\
+             Ran 5 tests in 0.045s\n",
+            "-".repeat(79)
+        );
+        assert_eq!(
+            told(&mut Trial::new(None), &said),
+            [
+                "test_t.T.test_bad: failure: [FAIL]|Traceback|twisted.trial.unittest.FailTest: 1 != 2",
+                "test_t.T.test_ok: success",
+                "words.intro: success",
+                "test_t.T.test_surprise: unexpected success: [SUCCESS!?!]|Reason: 'later'",
+                "test_u: error: [ERROR]|Traceback|No module named 'test_u'",
             ]
         );
     }
