@@ -446,6 +446,26 @@ mysql-test-run: *** ERROR: there were failing test cases
     }
 
     #[test]
+    fn a_line_is_of_a_test_by_its_name_variant_worker_and_result() {
+        let check = |line: &str, expected: &str| {
+            let mut heard = Heard::default();
+            heard.see(line);
+            heard.close();
+            let kept = heard.tests.kept().iter();
+            let told: Vec<_> = kept.map(|it| format!("{}: {}", it.name, it.end)).collect();
+            assert_eq!(told.join(", "), expected, "{line}");
+        };
+        check("main.a-b_c [ pass ]", "main.a-b_c: success");
+        check("a.b 'v 1'     w12 [ fail ]  why", "a.b 'v 1': failure");
+        check("a.b w1 [ fail ]", "a.b: failure");
+        check("a.b[ pass ]", "");
+        check("a.b [ skipped ] no ssl", "");
+        check(" a.b [ pass ]", "");
+        check("a/b [ pass ]", "");
+        check("a.b wx [ pass ]", "");
+    }
+
+    #[test]
     fn a_failure_has_what_follows_up_to_the_next_test_or_the_end_of_its_story() {
         let bench = check(
             "",

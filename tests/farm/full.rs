@@ -15,11 +15,11 @@ use crate::farm::{AUTOBOT, Farm, text};
 const MIB: u64 = 1 << 20;
 
 /// A small file system of its own.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     /// `None` where nobody may mount: then there is nothing to test with.
-    fn mount(at: &Path, size: u64) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, size: u64) -> Option<Self> {
         fs::create_dir_all(at).expect("a directory");
         let size = format!("size={size},mode=0755");
         let mount = ["-t", "tmpfs", "-o", &size, "none"];
@@ -36,7 +36,7 @@ impl Disk {
     }
 
     /// Leaves so many bytes free.
-    fn fill(&self, leave: u64) {
+    pub(crate) fn fill(&self, leave: u64) {
         let mut ballast = File::options()
             .append(true)
             .create(true)
@@ -49,7 +49,7 @@ impl Disk {
             .expect("cut off");
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         // A file that could not even be made is as good as one that is gone.
         drop(fs::remove_file(self.ballast()));
     }
@@ -99,7 +99,7 @@ fn force(farm: &Farm) -> u16 {
     forced.expect("an answer").0
 }
 
-fn troubles(farm: &Farm) -> Vec<String> {
+pub(crate) fn troubles(farm: &Farm) -> Vec<String> {
     let status = farm.json("/api/status").expect("a status");
     let troubles = status["troubles"].as_array().expect("a list");
     let text = |it: &Value| it.as_str().expect("a text").to_owned();

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::farm::{Farm, property};
+use crate::full::{Disk, troubles};
 
 /// Says what mysql-test-run says, and waits for the file `go` in the middle of it.
 const INI: &str = r#"[slave:linux]
@@ -139,4 +140,29 @@ fn a_recording_waits_for_its_database_and_the_status_says_so() {
     farm.start_master();
     drop(other);
     is_recorded_once(&mut farm);
+}
+
+#[test]
+fn a_full_disk_under_recorded_runs_is_waited_for() {
+    let mut farm = Farm::new(INI);
+    let Some(disk) = Disk::mount(&farm.master_dir().join("data"), 1 << 20) else {
+        return;
+    };
+    disk.fill(0);
+    farm.start_master();
+    farm.start_slave("linux");
+    assert!(farm.autobot(&["force", "it-linux"]).status.success());
+    let told = farm.wait("the trouble", |farm| troubles(farm).first().cloned());
+    assert!(
+        told.starts_with("test runs cannot be recorded since "),
+        "{told}"
+    );
+    assert!(
+        told.contains("disk is full; build it-linux/0 waits"),
+        "{told}"
+    );
+    disk.free();
+    go(&farm);
+    is_recorded_once(&mut farm);
+    assert!(troubles(&farm).is_empty());
 }

@@ -31,8 +31,11 @@ use super::tally;
 pub(super) use prove::Prove;
 pub(super) use tree::Trial;
 
+/// A word of `counts`, and who reads what programs say so.
+type Format = (&'static str, fn() -> Box<dyn Reader>);
+
 /// The formats of `counts` that name their tests, by the same words.
-const FORMATS: &[(&str, fn() -> Box<dyn Reader>)] = &[
+const FORMATS: &[Format] = &[
     ("cargo", || Box::<cargo::Cargo>::default()),
     ("pytest", || Box::<pytest::Pytest>::default()),
     ("unittest", || Box::<unittest::Unittest>::default()),

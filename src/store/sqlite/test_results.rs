@@ -104,7 +104,7 @@ impl Sqlite {
         )?;
         rows.map(|row| {
             let (step, name, code, text) = row?;
-            Ok(kept(step, name, code, text, None)?)
+            kept(step, name, code, text, None)
         })
         .collect()
     }
