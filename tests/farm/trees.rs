@@ -226,7 +226,8 @@ esac
 "#;
 
 #[test]
-fn commands_of_perforce_repo_bitkeeper_and_monotone_are_those_of_their_manuals() {
+fn what_perforce_repo_bitkeeper_and_monotone_are_called_with_reaches_a_stand_in_that_writes_it_down()
+ {
     let world = tempfile::tempdir().expect("a directory");
     let player = world.path().join("p4");
     fs::write(&player, PLAYER).expect("written");
