@@ -106,6 +106,8 @@ impl Step for Git {
 
 /// What is known once the build's properties are.
 pub(super) struct Known {
+    /// What the local branch is called, if anybody says: also that of a patch set of Gerrit.
+    own_name: Option<String>,
     /// Whether `master` is our guess: then a repository without it gives its own first branch.
     is_branch_guessed: bool,
     is_cleaned: bool,
@@ -133,6 +135,8 @@ pub(super) enum Job {
     Fetch,
     /// To the revision, or to what was fetched.
     ResetFetched,
+    /// Gives the local branch the name of the one that is built.
+    Name,
     /// To the revision, after a clone.
     ResetCloned,
     Submodules,
@@ -160,6 +164,7 @@ impl Source for Git {
             None => None,
         };
         let mut wanted = checkout.wanted(cx, own_branch)?;
+        let own_name = wanted.branch.clone();
         if self.is_about(cx)?
             && let Some(patch_set) = gerrit::patch_set(cx)?
         {
@@ -188,6 +193,7 @@ impl Source for Git {
             tree,
             plan,
             known: Known {
+                own_name,
                 is_branch_guessed,
                 is_cleaned: matches!(checkout.mode, Mode::Clean | Mode::Fresh),
                 is_mirror_doubted: false,
@@ -271,6 +277,7 @@ impl Source for Git {
                 mirrored(&argv)
             }
             Job::ResetFetched => git(&["reset", "--hard", revision.unwrap_or("FETCH_HEAD")]),
+            Job::Name => git(&["branch", "-M", name(begun).unwrap_or(BRANCH)]),
             Job::ResetCloned => git(&["reset", "--hard", revision.unwrap_or("HEAD")]),
             Job::Submodules => git(&["submodule", "update", "--init", "--recursive"]),
             Job::CleanSubmodules => {
@@ -304,6 +311,8 @@ impl Source for Git {
             Job::HasRevision => Next::First(vec![Job::Fetch]),
             // Cleaning has removed it, unless the repository ignores it.
             Job::Unmark => Next::GO_ON,
+            // Who is at a tag is on no branch, and what is built is the same.
+            Job::Name => Next::GO_ON,
             _ if !is_good => self.failed(*job, begun, ended),
             Job::Revision => match checkout::commit(&ended.output.stdout(100)) {
                 Some(commit) => {
@@ -376,6 +385,9 @@ impl Git {
     /// What follows once the tree is at its revision.
     fn is_at_revision(&self, is_fresh_clone: bool, begun: &Begun<Self>) -> Vec<Job> {
         let mut jobs = Vec::new();
+        if !is_fresh_clone && name(begun).is_some() {
+            jobs.push(Job::Name);
+        }
         if self.submodules {
             jobs.push(Job::Submodules);
             if begun.known.is_cleaned && !is_fresh_clone {
@@ -421,6 +433,7 @@ impl Git {
             Job::Look
             | Job::LookForPatch
             | Job::Unmark
+            | Job::Name
             | Job::Clone
             | Job::Fetch
             | Job::Clean
@@ -432,6 +445,13 @@ impl Git {
         }
         Next::StartOver
     }
+}
+
+/// What the local branch is to be called; `None` if nobody knows.
+fn name(begun: &Begun<Git>) -> Option<&str> {
+    let guessed = || begun.wanted.branch.as_deref();
+    let name = begun.known.own_name.as_deref().or_else(guessed);
+    name.filter(|it| !it.starts_with("refs/"))
 }
 
 /// Whether what is wanted is neither a branch nor a tag, but a ref such as `refs/changes/1/2/3`.

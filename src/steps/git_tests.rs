@@ -44,6 +44,7 @@ fn an_incremental_checkout_fetches_and_resets() {
             &[],
         ),
         ("hello/build: git reset --hard FETCH_HEAD", 0, &[]),
+        ("hello/build: git branch -M master", 0, &[]),
         ("hello/build: git rev-parse HEAD", 0, &[out(COMMIT)]),
     ];
     bench.plays(script, "success: update");
@@ -63,6 +64,7 @@ fn a_revision_that_is_here_already_is_not_fetched() {
         ("stat hello/build/.buildbot-patched", 1, &[]),
         ("hello/build: git cat-file -e abc123", 0, &[]),
         ("hello/build: git reset --hard abc123", 0, &[]),
+        ("hello/build: git branch -M main", 0, &[]),
         (
             "hello/build: git submodule update --init --recursive",
             0,
@@ -88,6 +90,8 @@ fn a_fresh_checkout_is_cleaned_before_and_below() {
             &[],
         ),
         ("hello/build: git reset --hard FETCH_HEAD", 0, &[]),
+        // Where it cannot be, as at a tag, what is built is the same.
+        ("hello/build: git branch -M main", 128, &[]),
         (
             "hello/build: git submodule update --init --recursive",
             0,
@@ -278,6 +282,7 @@ fn a_clone_may_borrow_and_a_patched_tree_is_cleaned_with_its_submodules() {
             &[],
         ),
         ("hello/build: git reset --hard FETCH_HEAD", 0, &[]),
+        ("hello/build: git branch -M master", 0, &[]),
         (
             "hello/build: git submodule update --init --recursive",
             0,
@@ -466,6 +471,50 @@ fn real_checkouts_reach_branches_and_revisions_in_every_mode() {
             assert_eq!(world.build(&step, Some("main"), None), "two", "{mode:?}");
         }
     }
+}
+
+#[test]
+fn the_local_branch_is_called_as_the_one_that_is_built() {
+    let world = World::new();
+    let origin = Path::new(&world.url);
+    run_program(origin, "git", &["tag", "v1", "main~1"]);
+    let head = || {
+        let build = world.dir.path().join("hello/build");
+        run_program(&build, "git", &["rev-parse", "--abbrev-ref", "HEAD"])
+    };
+    for mode in [Mode::Incremental, Mode::Fresh, Mode::Copy] {
+        let step = git(&world.url, mode);
+        let built = |branch| {
+            world.build(&step, Some(branch), None);
+            head()
+        };
+        assert_eq!(built("main"), "main\n", "{mode:?}");
+        assert_eq!(built("side"), "side\n", "{mode:?}");
+        assert_eq!(built("main"), "main\n", "{mode:?}");
+    }
+    // A tag is no branch: who is at one stays on none.
+    let at_tag = git(&world.url, Mode::Clobber);
+    assert_eq!(world.build(&at_tag, Some("v1"), None), "one");
+    assert_eq!(head(), "HEAD\n");
+    let then = git(&world.url, Mode::Incremental);
+    assert_eq!(world.build(&then, Some("v1"), None), "one");
+
+    // So is a patch set of Gerrit: it belongs to its branch.
+    let commit = world.rev_parse(origin, "side");
+    run_program(
+        origin,
+        "git",
+        &["update-ref", "refs/changes/34/1234/5", &commit],
+    );
+    let mut bench = bench(&then);
+    bench.stamp.branch = Some("main".into());
+    bench
+        .properties
+        .set("gerrit_change", "1234/5", "Force Build Form");
+    world.build(&git(&world.url, Mode::Clobber), Some("main"), None);
+    bench.run_for_real(world.dir.path());
+    assert_eq!(bench.properties.text("got_revision"), Some(commit.as_str()));
+    assert_eq!(head(), "main\n");
 }
 
 #[test]
