@@ -53,10 +53,10 @@ impl Output for LogSlice {
         }
     }
 
-    fn logfile_lines(&self, see: &mut dyn FnMut(&str)) {
-        for path in &self.logfiles {
+    fn logfile_lines(&self, see: &mut dyn FnMut(usize, &str)) {
+        for (number, path) in self.logfiles.iter().enumerate() {
             match read::lines(path, 0, u64::MAX, &mut |_, line| {
-                see(&without_colours(line))
+                see(number, &without_colours(line));
             }) {
                 // One that nothing was written to has no file.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

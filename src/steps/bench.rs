@@ -375,8 +375,10 @@ impl Output for Said {
         }
     }
 
-    fn logfile_lines(&self, see: &mut dyn FnMut(&str)) {
-        self.logfiles.iter().for_each(|it| see(it));
+    fn logfile_lines(&self, see: &mut dyn FnMut(usize, &str)) {
+        for (number, text) in self.logfiles.iter().enumerate() {
+            text.lines().for_each(|it| see(number, it));
+        }
     }
 
     fn stdout(&self, limit: usize) -> String {

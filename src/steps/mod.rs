@@ -58,6 +58,7 @@ mod set_properties_from_env;
 mod set_property;
 mod settings;
 mod shell;
+mod spans;
 mod sphinx;
 mod subunit;
 mod suppressions;
@@ -447,8 +448,8 @@ pub(crate) trait Output {
     /// Shows each line without its line end, headers included.
     fn lines(&self, see: &mut dyn FnMut(Channel, &str));
 
-    /// Shows each line of the files that are logs of their own.
-    fn logfile_lines(&self, _see: &mut dyn FnMut(&str)) {}
+    /// Shows each line of the files that are logs of their own, with the number of its file.
+    fn logfile_lines(&self, _see: &mut dyn FnMut(usize, &str)) {}
 
     /// The first `limit` bytes of its standard output.
     fn stdout(&self, limit: usize) -> String;

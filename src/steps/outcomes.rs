@@ -22,6 +22,7 @@ use crate::syntax::Value;
 use super::Cx;
 use super::Ended;
 use super::Verdict;
+use super::spans::Spans;
 use super::texts;
 
 /// What a step says of ends and lines that its type does not know.
@@ -31,9 +32,10 @@ pub(crate) struct Outcomes {
     by_line: Vec<Row>,
 }
 
-/// A line that fits makes the step end so, or worse.
+/// A text that fits makes the step end so, or worse.
 #[derive(Clone, Debug)]
 struct Row {
+    /// `.` fits the end of a line too, and `^` and `$` are the ends of lines.
     pattern: Regex,
     outcome: Outcome,
 }
@@ -86,20 +88,27 @@ impl Outcomes {
         if self.by_line.is_empty() {
             return worst;
         }
-        let mut see = |line: &str| {
+        let mut spans = Spans::new(|text: &str, from| {
             for row in &self.by_line {
                 // What changes nothing is not looked for.
-                if worst.worst(row.outcome) != worst && row.pattern.is_match(line) {
+                if worst.worst(row.outcome) != worst && row.pattern.is_match_at(text, from) {
                     worst = row.outcome;
                 }
             }
-        };
+        });
         ended.output.lines(&mut |channel, line| {
             if channel != Channel::Header {
-                see(line);
+                spans.line(line);
             }
         });
-        ended.output.logfile_lines(&mut see);
+        let mut last = None;
+        ended.output.logfile_lines(&mut |number, line| {
+            if last.replace(number) != Some(number) {
+                spans.end();
+            }
+            spans.line(line);
+        });
+        spans.end();
         worst
     }
 }
@@ -175,10 +184,10 @@ fn row(node: &Node) -> Result<Row, Misread> {
             .unwrap_or_else(|| format!("expected {expected}"));
         wrong(node, what)
     };
+    let read = Pattern::read(pattern).map_err(|it| placed(pattern, Pattern::EXPECTED, it))?;
+    let spanning = Regex::new(&format!("(?sm){}", read.0.as_str()));
     Ok(Row {
-        pattern: Pattern::read(pattern)
-            .map_err(|it| placed(pattern, Pattern::EXPECTED, it))?
-            .0,
+        pattern: spanning.map_err(|it| wrong(pattern, it.to_string()))?,
         outcome: Outcome::read(outcome).map_err(|it| placed(outcome, Outcome::EXPECTED, it))?,
     })
 }
@@ -249,6 +258,33 @@ mod tests {
             &[header("ld: license"), out("old: x")],
             "success: 'make'",
         );
+    }
+
+    #[test]
+    fn a_pattern_spans_lines_of_one_log_and_no_two_logs() {
+        let rules = r#"log_eval = [["begin.*end", "warnings"], ["^only$", "failure"]]"#;
+        let check = |lines: &[Line<'_>], expected| {
+            assert_eq!(check(&shell::KIND, rules, 0, lines), expected);
+        };
+        let warned = "warnings: 'make' warnings";
+        check(&[out("begin"), out("middle"), err("the end")], warned);
+        check(&[out("end"), out("begin")], "success: 'make'");
+        check(&[out("begin"), header("end"), out("x")], "success: 'make'");
+        check(
+            &[out("x"), out("only"), out("y")],
+            "failure: 'make' failed; build: shell",
+        );
+
+        let rules = format!("logfiles.a = \"a.log\"\nlogfiles.b = \"b.log\"\n{rules}");
+        let step = read_kind(&shell::KIND, &format!("command = \"make\"\n{rules}"));
+        let ended = |logfiles: &[&str]| {
+            let mut bench = Bench::new(step.as_ref(), &shell::KIND);
+            bench.logfiles = logfiles.iter().map(|it| (*it).to_owned()).collect();
+            bench.begin();
+            bench.ends(0, &[out("begin")])
+        };
+        assert_eq!(ended(&["x\nend", "begin", "end"]), "success: 'make'");
+        assert_eq!(ended(&["x", "begin\ny\nend"]), warned);
     }
 
     #[test]
