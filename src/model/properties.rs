@@ -97,9 +97,17 @@ pub(crate) struct Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    Reference { name: String, form: Form },
+    Reference {
+        name: String,
+        form: Form,
+    },
     Secret(SecretRef),
+    /// What stands between the entries of a list such as `PATH`.
+    Joint,
 }
+
+/// What stands between the entries of `PATH` where nothing else is known.
+const JOINT: &str = ":";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
@@ -208,6 +216,21 @@ impl Text {
         Ok(Self { parts })
     }
 
+    /// The entries of a list such as `PATH`: who fills it in knows what stands between them.
+    pub(crate) fn list(entries: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = Vec::new();
+        for (number, entry) in entries.into_iter().enumerate() {
+            parts.extend((number > 0).then_some(Part::Joint));
+            parts.extend(entry.parts);
+        }
+        Self { parts }
+    }
+
+    /// Whether it is a list of several entries.
+    pub(crate) fn is_list(&self) -> bool {
+        self.parts.contains(&Part::Joint)
+    }
+
     /// This text with another one behind it.
     pub(crate) fn then(mut self, other: &Self) -> Self {
         self.parts.extend_from_slice(&other.parts);
@@ -224,7 +247,7 @@ impl Text {
     pub(crate) fn head(&self) -> &str {
         match self.parts.first() {
             Some(Part::Literal(text)) => text,
-            Some(Part::Reference { .. } | Part::Secret(_)) | None => "",
+            Some(Part::Reference { .. } | Part::Secret(_) | Part::Joint) | None => "",
         }
     }
 
@@ -239,11 +262,21 @@ impl Text {
         &self,
         properties: &Properties,
     ) -> Result<(String, Vec<(usize, SecretRef)>), RenderError> {
+        self.render_joined(properties, JOINT)
+    }
+
+    /// As [`Text::render_with_holes`], with `joint` between the entries of a list.
+    pub(crate) fn render_joined(
+        &self,
+        properties: &Properties,
+        joint: &str,
+    ) -> Result<(String, Vec<(usize, SecretRef)>), RenderError> {
         let mut out = String::new();
         let mut holes = Vec::new();
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
+                Part::Joint => out.push_str(joint),
                 Part::Secret(secret) => {
                     holes.push((out.len(), secret.clone()));
                     out.push_str(&secret.name.shown());
@@ -283,6 +316,7 @@ impl fmt::Display for Text {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => f.write_str(&text.replace('%', "%%"))?,
+                Part::Joint => f.write_str(JOINT)?,
                 Part::Secret(SecretRef { name, fallback }) => match fallback {
                     Some(text) => write!(f, "{OPENING}{name}:-{text}}}")?,
                     None => write!(f, "{OPENING}{name}}}")?,
@@ -451,6 +485,22 @@ mod tests {
             inside.what,
             "a secret cannot stand inside a property reference"
         );
+    }
+
+    #[test]
+    fn entries_of_a_list_are_joined_as_their_platform_does_and_holes_move_with_it() {
+        let read = |text: &str| Text::parse(text).expect(text);
+        let list = Text::list(["a:b", "%(word)s", "${secret:s}"].map(read));
+        assert!(list.is_list() && !read("a:b").is_list());
+        let mut properties = Properties::new();
+        properties.set("word", "w", "test");
+        let holes = |joint: &str| {
+            let (shown, holes) = list.render_joined(&properties, joint).expect("rendered");
+            (shown, holes[0].0)
+        };
+        assert_eq!(holes(":"), ("a:b:w:<s>".to_owned(), 6));
+        assert_eq!(holes("; "), ("a:b; w; <s>".to_owned(), 8));
+        assert_eq!(list.to_string(), "a:b:%(word)s:${secret:s}");
     }
 
     #[test]

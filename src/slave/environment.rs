@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+/// What stands between the entries of a list such as `PATH`.
+const JOINT: &str = if cfg!(windows) { ";" } else { ":" };
+
 pub(super) type Environment = BTreeMap<OsString, OsString>;
 
 /// Lays `overlay` over `own`: `None` removes a variable, `${NAME}` is the
@@ -27,7 +30,7 @@ pub(super) fn lay_over(
         {
             // An empty entry would mean the current directory.
             if !value.is_empty() {
-                value.push(":");
+                value.push(JOINT);
             }
             value.push(rest);
         }

@@ -48,8 +48,8 @@ description_done = "published""#,
 #[derive(Clone, Debug)]
 struct MasterCommand {
     line: Line,
-    /// All that it has; the master's own if empty.
-    env: BTreeMap<String, Option<Text>>,
+    /// All that it has, be it nothing; the master's own if `None`.
+    env: Option<BTreeMap<String, Option<Text>>>,
     /// Relative to the master's directory; that one if `None`.
     path: Option<Text>,
     use_pty: Switch,
@@ -60,6 +60,7 @@ struct MasterCommand {
 impl MasterCommand {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let line = keys.required("command");
+        let says_env = keys.set_at("env").is_some();
         let env = read::env(keys, "env");
         let path = keys.optional("path");
         let use_pty = keys.or("use_pty", Switch::default());
@@ -67,7 +68,7 @@ impl MasterCommand {
         let description_done = read::words(keys, "description_done");
         Some(Self {
             line: line?,
-            env: env?,
+            env: env.map(|it| (says_env || !it.is_empty()).then_some(it))?,
             path: path?,
             use_pty: use_pty?,
             description: description?,
@@ -83,12 +84,13 @@ impl MasterCommand {
         let path = self.path.as_ref().map(|it| it.render(cx.properties));
         let mut shell = Shell::new(line, path.transpose()?.unwrap_or_default());
         shell.holes = holes;
-        render_env(self.env.iter(), cx, &mut shell)?;
+        let path_joint = if cfg!(windows) { ";" } else { ":" };
+        render_env(self.env.iter().flatten(), path_joint, cx, &mut shell)?;
         shell.timeout = None;
         shell.terms.use_pty = self.use_pty.is_on("use_pty", cx)?;
         Ok(Errand {
             shell,
-            inherits: self.env.is_empty(),
+            inherits: self.env.is_none(),
         })
     }
 }
@@ -164,6 +166,23 @@ mod tests {
         let told = "on the master, in `www/main`, on a terminal, only with B=main: ./publish <key>";
         assert_eq!(it.begin(), told);
         assert_eq!(it.ends(0, &[]), "success: is out");
+    }
+
+    #[test]
+    fn it_has_the_masters_environment_unless_one_is_said_and_an_empty_one_is_empty() {
+        let begun = |lines: &str| bench(&format!("command = \"make\"\n{lines}")).begin();
+        assert_eq!(begun(""), "on the master, in ``: sh: make");
+        assert_eq!(
+            begun("env = {}"),
+            "on the master, in ``, only with : sh: make"
+        );
+        assert_eq!(
+            begun("env = '{}'"),
+            "on the master, in ``, only with : sh: make"
+        );
+        let list = "env.PATH = ['/usr/bin', '/%(branch)s']";
+        let told = "on the master, in ``, only with PATH=/usr/bin:/main: sh: make";
+        assert_eq!(begun(list), told);
     }
 
     #[test]

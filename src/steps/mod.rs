@@ -345,6 +345,12 @@ impl Cx<'_> {
     fn values(&self) -> Values {
         self.seen.clone().with_properties(self.properties)
     }
+
+    /// Whether its slave is a Windows, however it says so.
+    fn is_on_windows(&self) -> bool {
+        let condition = Condition::parse("slave.os in ['win', 'win32', 'nt', 'windows']");
+        condition.is_ok_and(|it| it.holds_over(&self.values()).unwrap_or(false))
+    }
 }
 
 /// What a step wants next.

@@ -238,7 +238,7 @@ pub(crate) fn env(keys: &mut Keys<'_>, key: &str) -> Option<BTreeMap<String, Opt
     Some(env)
 }
 
-/// The value of a variable; a list is joined as `PATH` is.
+/// The value of a variable; a list is joined as `PATH` is where the command runs.
 struct Variable(Option<Text>);
 
 impl Value for Variable {
@@ -249,12 +249,11 @@ impl Value for Variable {
         let Content::List(parts) = &node.content else {
             return <Option<Text>>::read(node).map(Self);
         };
-        let parts: Vec<&str> = parts.iter().map(Node::as_text).collect::<Result<_, _>>()?;
-        let joined = Node {
-            content: Content::Text(parts.join(":")),
-            ..node.clone()
-        };
-        <Option<Text>>::read(&joined).map(Self)
+        let parts: Vec<Text> = parts
+            .iter()
+            .map(text_with_secrets)
+            .collect::<Result<_, _>>()?;
+        Ok(Self(Some(Text::list(parts))))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::expr::Condition;
 use crate::model::Command;
 use crate::model::ExitCause;
 use crate::model::Outcome;
@@ -73,13 +72,8 @@ fn is_name(name: &str) -> bool {
     first && chars.all(|it| it.is_ascii_alphanumeric() || "_().".contains(it))
 }
 
-fn is_windows(cx: &Cx<'_>) -> bool {
-    let condition = Condition::parse("slave.os in ['win', 'win32', 'nt']");
-    condition.is_ok_and(|it| it.holds_over(&cx.values()).unwrap_or(false))
-}
-
 fn question(name: &str, cx: &Cx<'_>) -> Command {
-    let line = match is_windows(cx) {
+    let line = match cx.is_on_windows() {
         // It also tells of longer names that begin so.
         true => ShellLine::Script(format!("set {}", name.to_ascii_uppercase())),
         false => ShellLine::Argv(vec!["printenv".into(), name.to_owned()]),
@@ -95,7 +89,7 @@ fn value(name: &str, ended: &Ended<'_>, cx: &Cx<'_>) -> Option<String> {
         return None;
     }
     let said = ended.output.stdout(LONGEST);
-    let value = match is_windows(cx) {
+    let value = match cx.is_on_windows() {
         true => said.lines().find_map(|line| {
             let (found, value) = line.split_once('=')?;
             found.eq_ignore_ascii_case(name).then(|| value.to_owned())

@@ -169,19 +169,29 @@ pub(super) fn environment(
     shell: &mut Shell,
 ) -> Result<(), RenderError> {
     let theirs = cx.env.iter().filter(|(name, _)| !own.contains_key(*name));
-    render_env(theirs.chain(own), cx, shell)
+    let all: Vec<_> = theirs.chain(own).collect();
+    // Most have no lists, and then nobody needs to know where it runs.
+    let has_lists = all
+        .iter()
+        .any(|(_, it)| it.as_ref().is_some_and(Text::is_list));
+    let joint = match has_lists && cx.is_on_windows() {
+        true => ";",
+        false => ":",
+    };
+    render_env(all, joint, cx, shell)
 }
 
-/// Gives the command these variables.
+/// Gives the command these variables, with `joint` between the entries of lists.
 pub(super) fn render_env<'a>(
-    env: impl Iterator<Item = (&'a String, &'a Option<Text>)>,
+    env: impl IntoIterator<Item = (&'a String, &'a Option<Text>)>,
+    joint: &str,
     cx: &Cx<'_>,
     shell: &mut Shell,
 ) -> Result<(), RenderError> {
     for (name, value) in env {
         let value = match value {
             Some(text) => {
-                let (value, holes) = text.render_with_holes(cx.properties)?;
+                let (value, holes) = text.render_joined(cx.properties, joint)?;
                 let holes = holes.into_iter().map(|(at, secret)| SecretHole {
                     within: HoleIn::Env(name.clone()),
                     at,

@@ -40,8 +40,12 @@ pub(super) fn step(line: Line, settings: Settings) -> OneCommand<ByExit> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::bench::Bench;
+    use super::super::read::tests::read_kind;
     use super::*;
+    use crate::expr::Values;
     use crate::model::SecretHole;
     use crate::model::ShellLine;
     use crate::model::Text;
@@ -90,6 +94,30 @@ mod tests {
             .collect();
         let expected = [("A", Some("main")), ("B", None), ("C", Some("builder"))];
         assert_eq!(env, expected);
+    }
+
+    #[test]
+    fn a_list_is_joined_as_the_slaves_platform_does() {
+        let lines = "command = 'make'\nenv.PYTHONPATH = ['lib', '%(branch)s', '${secret:s}']\n\
+                     env.PLAIN = 'a:b'";
+        let step = read_kind(&KIND, lines);
+        let begun = |os: &str| {
+            let mut bench = Bench::new(step.as_ref(), &KIND);
+            bench.properties.set("branch", "main", "test");
+            bench.env = [(
+                "PATH".to_owned(),
+                Some(Text::list(["x", "y"].map(Text::literal))),
+            )]
+            .into();
+            bench.seen = Values::new().with("slave", json!({ "os": os }));
+            let shell = bench.begin_shell();
+            let value = |name: &str| shell.env[name].clone().unwrap_or_default();
+            ["PATH", "PYTHONPATH", "PLAIN"].map(value).join(" ")
+        };
+        assert_eq!(begun("linux"), "x:y lib:main:<s> a:b");
+        for os in ["win", "win32", "nt"] {
+            assert_eq!(begun(os), "x;y lib;main;<s> a:b", "{os}");
+        }
     }
 
     #[test]
