@@ -138,8 +138,8 @@ impl Shell {
 pub(crate) enum FileCommand {
     /// Make a directory and its parents; one that exists is fine.
     Mkdir { dir: String },
-    /// Remove a tree; one that is not there is fine.
-    Rmdir { dir: String },
+    /// Remove a tree; one that is not there is fine. `why` is a line for the log.
+    Rmdir { dir: String, why: Option<String> },
     /// Copy a tree over a fresh `to`.
     Cpdir { from: String, to: String },
     /// Succeeds if `path` is there; its result says what it is.

@@ -93,7 +93,7 @@ pub(super) fn carry_out(
             let dir = place(basedir, dir)?;
             fs::create_dir_all(&dir).doing("make", &dir)?;
         }
-        WireFile::Rmdir { dir } => remove(&own_place(basedir, dir)?)?,
+        WireFile::Rmdir { dir, .. } => remove(&own_place(basedir, dir)?)?,
         WireFile::Cpdir { from, to } => {
             let source = place(basedir, from)?;
             let target = own_place(basedir, to)?;
@@ -313,7 +313,10 @@ mod tests {
         WireFile::Mkdir { dir: dir.into() }
     }
     fn rmdir(dir: &str) -> WireFile {
-        WireFile::Rmdir { dir: dir.into() }
+        WireFile::Rmdir {
+            dir: dir.into(),
+            why: None,
+        }
     }
     fn cpdir(from: &str, to: &str) -> WireFile {
         let (from, to) = (from.into(), to.into());

@@ -202,6 +202,9 @@ fn come_to_an_end(
     let mut log = Vec::new();
     let mut code = 0;
     let mut result = None;
+    if let WireFile::Rmdir { why: Some(why), .. } = command {
+        record::push(Channel::Header, format!("{why}\n").as_bytes(), &mut log);
+    }
     match files::carry_out(command, basedir, &dir.log(1)) {
         Ok(found) => {
             result = found;

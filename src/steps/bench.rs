@@ -46,6 +46,8 @@ pub(crate) struct Bench {
     pub(crate) seen: Values,
     /// What is in the log files of its commands.
     pub(crate) logfiles: Vec<String>,
+    /// Why trees were removed, where the step said that.
+    pub(crate) whys: Vec<String>,
     name: String,
     flags: Flags,
     run: Box<dyn Run>,
@@ -111,6 +113,7 @@ impl Bench {
             env: BTreeMap::new(),
             seen: Values::new(),
             logfiles: Vec::new(),
+            whys: Vec::new(),
             name: kind.step_name.to_owned(),
             flags: kind.flags,
             run,
@@ -128,6 +131,7 @@ impl Bench {
             env: BTreeMap::new(),
             seen: Values::new(),
             logfiles: Vec::new(),
+            whys: Vec::new(),
             name: plan.name.clone(),
             flags: plan.flags,
             run: plan.body.begin(),
@@ -237,6 +241,9 @@ impl Bench {
 
     fn advance(&mut self, last: Option<&Ended<'_>>) -> String {
         let next = self.with(|run, cx| run.advance(cx, last));
+        if let Ok(Move::Run(Command::File(FileCommand::Rmdir { why, .. }))) = &next {
+            self.whys.extend(why.clone());
+        }
         let told = told_of(&next);
         if let Ok(Move::Done(verdict)) = next {
             self.verdict = Some(verdict);
@@ -269,7 +276,7 @@ fn told_of(next: &Result<Move, StepError>) -> String {
         },
         Ok(Move::Run(Command::File(file))) => match file {
             FileCommand::Mkdir { dir } => format!("mkdir {dir}"),
-            FileCommand::Rmdir { dir } => format!("rmdir {dir}"),
+            FileCommand::Rmdir { dir, .. } => format!("rmdir {dir}"),
             FileCommand::Cpdir { from, to } => format!("cpdir {from} {to}"),
             FileCommand::Stat { path } => format!("stat {path}"),
             FileCommand::Glob { pattern } => format!("glob {pattern}"),
@@ -402,13 +409,15 @@ fn carried_out(command: &Command, basedir: &Path) -> (Exit, Said) {
     let mut said = Vec::new();
     let code = match command {
         Command::File(FileCommand::Mkdir { dir }) => done(fs::create_dir_all(basedir.join(dir))),
-        Command::File(FileCommand::Rmdir { dir }) if basedir.join(dir).is_file() => {
+        Command::File(FileCommand::Rmdir { dir, .. }) if basedir.join(dir).is_file() => {
             done(fs::remove_file(basedir.join(dir)))
         }
-        Command::File(FileCommand::Rmdir { dir }) => match fs::remove_dir_all(basedir.join(dir)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            result => done(result),
-        },
+        Command::File(FileCommand::Rmdir { dir, .. }) => {
+            match fs::remove_dir_all(basedir.join(dir)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+                result => done(result),
+            }
+        }
         Command::File(FileCommand::Stat { path }) => done(fs::metadata(basedir.join(path))),
         Command::File(FileCommand::Write(piece)) => {
             assert!(

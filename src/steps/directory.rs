@@ -86,7 +86,7 @@ impl Run for Directory {
             let dir = paths::inside_builder(cx.builder_dir, &dir)?;
             return Ok(Move::Run(Command::File(match self.act {
                 Act::Make => FileCommand::Mkdir { dir },
-                Act::Remove => FileCommand::Rmdir { dir },
+                Act::Remove => FileCommand::Rmdir { dir, why: None },
             })));
         };
         if ended.exit.is_success() {

@@ -412,9 +412,10 @@ impl Mercurial {
 
     /// Goes on to the update, or from nothing where the checkout is of another branch.
     fn checked(&self, is_other: bool) -> Next<Job> {
-        match is_other && self.clobber_on_branch_change {
-            true => Next::First(vec![Job::RemoveWork, Job::Clone]),
-            false => Next::First(vec![Job::Update]),
+        match (is_other && self.clobber_on_branch_change, self.branch_type) {
+            (true, BranchType::InRepo) => Next::Replace("the tree is of another branch"),
+            (true, BranchType::DirName) => Next::Replace("the tree is of another repository"),
+            (false, _) => Next::First(vec![Job::Update]),
         }
     }
 }

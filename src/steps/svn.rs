@@ -468,9 +468,11 @@ impl Source for Svn {
         ended: &Ended<'_>,
         cx: &mut Cx<'_>,
     ) -> Next<Job> {
-        if ended.exit.is_success()
-            && let Some(jobs) = self.done(job, begun, ended, cx)
-        {
+        let is_good = ended.exit.is_success();
+        if is_good && *job == Job::Where && !is_of(begun, ended) {
+            return Next::Replace("the tree is of another URL");
+        }
+        if is_good && let Some(jobs) = self.done(job, begun, ended, cx) {
             return Next::First(jobs);
         }
         match job {
@@ -547,17 +549,12 @@ impl Svn {
         };
         Some(match job {
             Job::Look => vec![Job::Where],
-            Job::Where => {
-                let same = svn_said::url_of(&ended.output.stdout(1 << 20))
-                    .is_some_and(|it| is_same_place(&it, &begun.wanted.url));
-                match (same, self.checkout.mode) {
-                    (false, _) => vec![Job::RemoveWork, Job::Checkout],
-                    (true, Mode::Clean | Mode::Fresh) => vec![Job::Status, Job::Update],
-                    (true, _) if self.always_purge => vec![Job::Status, Job::Update],
-                    (true, Mode::Incremental) => vec![Job::LookForPatch],
-                    (true, Mode::Clobber | Mode::Copy | Mode::Export) => vec![Job::Update],
-                }
-            }
+            Job::Where => match self.checkout.mode {
+                Mode::Clean | Mode::Fresh => vec![Job::Status, Job::Update],
+                _ if self.always_purge => vec![Job::Status, Job::Update],
+                Mode::Incremental => vec![Job::LookForPatch],
+                Mode::Clobber | Mode::Copy | Mode::Export => vec![Job::Update],
+            },
             Job::LookForPatch => vec![Job::Status, Job::Update],
             Job::Status => {
                 let paths = svn_said::strangers(&ended.output.stdout(16 << 20))?;
@@ -589,6 +586,12 @@ impl Svn {
             }
         })
     }
+}
+
+/// Whether the tree is one of the wanted URL, as svn tells it.
+fn is_of(begun: &Begun<Svn>, ended: &Ended<'_>) -> bool {
+    let said = svn_said::url_of(&ended.output.stdout(1 << 20));
+    said.is_some_and(|it| is_same_place(&it, &begun.wanted.url))
 }
 
 /// Whether it is the repository that does not answer, or says no: then the

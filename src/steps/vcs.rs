@@ -331,18 +331,19 @@ impl<T: Steps> Source for Way<T> {
         match act {
             Act::Prepare(job) => match vcs.ended(job, ended, cx) {
                 Next::First(jobs) => Next::First(jobs.into_iter().map(Act::Prepare).collect()),
-                Next::StartOver | Next::GiveUp => Next::GiveUp,
+                Next::StartOver | Next::Replace(_) | Next::GiveUp => Next::GiveUp,
             },
             Act::Do(job) => match vcs.ended(job, ended, cx) {
                 Next::First(jobs) => Next::First(jobs.into_iter().map(Act::Do).collect()),
                 Next::StartOver => Next::StartOver,
+                Next::Replace(why) => Next::Replace(why),
                 Next::GiveUp => Next::GiveUp,
             },
             Act::Look if is_good => {
                 let jobs = vcs.update().into_iter().chain(vcs.conclude());
                 Next::First(jobs.map(Act::Do).chain(self.copy()).collect())
             }
-            Act::Look => Next::First(self.all_anew(vcs)),
+            Act::Look => Next::Replace("there is no finished checkout of this"),
             Act::RemoveWork | Act::RemoveTree | Act::Mark | Act::CopyTree if is_good => Next::GO_ON,
             Act::RemoveWork | Act::RemoveTree | Act::Mark | Act::CopyTree => Next::GiveUp,
         }

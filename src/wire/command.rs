@@ -34,7 +34,7 @@ impl WireCommand {
         match self {
             Self::Shell(shell) => vec![&shell.workdir],
             Self::File(
-                WireFile::Mkdir { dir } | WireFile::Rmdir { dir } | WireFile::Listdir { dir },
+                WireFile::Mkdir { dir } | WireFile::Rmdir { dir, .. } | WireFile::Listdir { dir },
             ) => vec![dir],
             Self::File(WireFile::Cpdir { from, to }) => vec![from, to],
             Self::File(WireFile::Stat { path } | WireFile::Rmfile { path }) => vec![path],
@@ -117,7 +117,7 @@ impl From<&FileCommand> for WireFile {
     fn from(command: &FileCommand) -> Self {
         match command.clone() {
             FileCommand::Mkdir { dir } => Self::Mkdir { dir },
-            FileCommand::Rmdir { dir } => Self::Rmdir { dir },
+            FileCommand::Rmdir { dir, why } => Self::Rmdir { dir, why },
             FileCommand::Cpdir { from, to } => Self::Cpdir { from, to },
             FileCommand::Stat { path } => Self::Stat { path },
             FileCommand::Glob { pattern } => Self::Glob { pattern },
@@ -142,7 +142,7 @@ impl From<WireFile> for FileCommand {
     fn from(command: WireFile) -> Self {
         match command {
             WireFile::Mkdir { dir } => Self::Mkdir { dir },
-            WireFile::Rmdir { dir } => Self::Rmdir { dir },
+            WireFile::Rmdir { dir, why } => Self::Rmdir { dir, why },
             WireFile::Cpdir { from, to } => Self::Cpdir { from, to },
             WireFile::Stat { path } => Self::Stat { path },
             WireFile::Glob { pattern } => Self::Glob { pattern },
@@ -219,7 +219,14 @@ mod tests {
             Command::Shell(mirrored),
             Command::Shell(Shell::new(ShellLine::Argv(vec!["true".to_owned()]), ".")),
             Command::File(FileCommand::Mkdir { dir: from.clone() }),
-            Command::File(FileCommand::Rmdir { dir: from.clone() }),
+            Command::File(FileCommand::Rmdir {
+                dir: from.clone(),
+                why: None,
+            }),
+            Command::File(FileCommand::Rmdir {
+                dir: from.clone(),
+                why: Some("it is old".to_owned()),
+            }),
             Command::File(FileCommand::Stat { path: from.clone() }),
             Command::File(FileCommand::Glob {
                 pattern: from.clone(),

@@ -260,15 +260,33 @@ pub(crate) enum WireLine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireFile {
-    Mkdir { dir: String },
-    Rmdir { dir: String },
-    Cpdir { from: String, to: String },
-    Stat { path: String },
+    Mkdir {
+        dir: String,
+    },
+    Rmdir {
+        dir: String,
+        /// A slave that does not know it says nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    Cpdir {
+        from: String,
+        to: String,
+    },
+    Stat {
+        path: String,
+    },
     Write(WireWrite),
     // The others only for a slave that says `FILES`.
-    Glob { pattern: String },
-    Listdir { dir: String },
-    Rmfile { path: String },
+    Glob {
+        pattern: String,
+    },
+    Listdir {
+        dir: String,
+    },
+    Rmfile {
+        path: String,
+    },
     Upload(Upload),
 }
 

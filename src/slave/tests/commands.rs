@@ -415,6 +415,22 @@ async fn a_stale_lease_and_nonsense_are_refused() {
 }
 
 #[tokio::test]
+async fn why_a_tree_is_removed_is_a_line_about_the_command() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    let remove = |why: Option<&str>| {
+        let (dir, why) = ("b/build".to_owned(), why.map(str::to_owned));
+        Command::File(FileCommand::Rmdir { dir, why })
+    };
+    fs::create_dir_all(bench.path("b/build")).unwrap();
+    master.run(id(0), &remove(Some("it is old"))).await;
+    assert!(!bench.path("b/build").exists());
+    assert_eq!(master.said(id(0), Channel::Header), b"it is old\n");
+    master.run(id(1), &remove(None)).await;
+    assert_eq!(master.said(id(1), Channel::Header), b"");
+}
+
+#[tokio::test]
 async fn file_commands_end_like_others() {
     let bench = Bench::new();
     let mut master = bench.attach().await;

@@ -42,7 +42,20 @@ pub(in crate::steps) fn mirrored(
 
 pub(in crate::steps) fn rmdir(cx: &Cx<'_>, dir: &str) -> Result<Command, StepError> {
     let dir = paths::inside_builder(cx.builder_dir, dir)?;
-    Ok(Command::File(FileCommand::Rmdir { dir }))
+    Ok(Command::File(FileCommand::Rmdir { dir, why: None }))
+}
+
+/// A command that removes a tree, with a line for the log that says why it does.
+pub(in crate::steps) fn because(command: Command, why: &str, dir: &str) -> Command {
+    let dir_shown = dir.escape_debug();
+    match command {
+        Command::File(FileCommand::Rmdir { dir, why: None }) => {
+            let why = format!("{why}: `{dir_shown}` is removed, and checked out from nothing");
+            let why = Some(why);
+            Command::File(FileCommand::Rmdir { dir, why })
+        }
+        other => other,
+    }
 }
 
 pub(in crate::steps) fn stat(cx: &Cx<'_>, dir: &str, name: &str) -> Command {

@@ -7,9 +7,11 @@ use super::Checkout;
 use super::Plan;
 use super::Remains;
 use super::Wanted;
+use super::because;
 use super::was_cut_short;
 use super::with_patch;
 use crate::model::Command;
+use crate::model::Exit;
 use crate::model::Outcome;
 use crate::steps::Cx;
 use crate::steps::Ended;
@@ -82,6 +84,8 @@ pub(in crate::steps) enum Next<J> {
     First(Vec<J>),
     /// What is there is no good: all of it from nothing, if that may be tried.
     StartOver,
+    /// What is there is something else, as the text says: all of it from nothing.
+    Replace(&'static str),
     /// Nothing would help.
     GiveUp,
 }
@@ -121,10 +125,25 @@ impl<S: Source> Running<S> {
                 return false;
             }
             Next::StartOver if !begun.plan.may_start_over() => return false,
-            Next::StartOver => begun.plan.jobs = self.step.anew(begun).into(),
+            Next::StartOver => {
+                begun.plan.why = Some(why(ended.exit));
+                begun.plan.jobs = self.step.anew(begun).into();
+            }
+            Next::Replace(why) => {
+                begun.plan.why = Some(why.to_owned());
+                begun.plan.jobs = self.step.anew(begun).into();
+            }
             Next::GiveUp => return false,
         }
         true
+    }
+}
+
+/// Why a checkout begins from nothing.
+fn why(exit: &Exit) -> String {
+    match exit.is_success() {
+        true => "what the last command said is of no use".to_owned(),
+        false => format!("the last command failed ({})", exit.reason()),
     }
 }
 
@@ -159,7 +178,10 @@ impl<S: Source> Run for Running<S> {
             let done = self.done_text(cx);
             return Ok(Move::Done(verdict(cx, Outcome::Success, done)));
         };
-        let command = self.step.command(&job, &begun, cx)?;
+        let mut command = self.step.command(&job, &begun, cx)?;
+        if let Some(why) = begun.plan.why.take() {
+            command = because(command, &why, &begun.work);
+        }
         begun.plan.running = Some(job);
         self.begun = Some(begun);
         Ok(Move::Run(command))

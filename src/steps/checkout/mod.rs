@@ -30,6 +30,7 @@ use crate::steps::settings::TIMEOUT;
 use crate::steps::settings::environment;
 use crate::syntax::Keys;
 
+pub(in crate::steps) use commands::because;
 pub(in crate::steps) use commands::mirrored;
 pub(in crate::steps) use commands::rmdir;
 pub(in crate::steps) use commands::stat;
@@ -328,7 +329,11 @@ mod tests {
     use crate::model::Properties;
     use crate::model::SourceStamp;
     use crate::model::Timestamp;
+    use crate::steps::StepKind;
     use crate::steps::bench::Bench;
+    use crate::steps::bench::Line;
+    use crate::steps::bench::out;
+    use crate::steps::darcs;
     use crate::steps::git;
     use crate::steps::mercurial;
     use crate::steps::read::tests::read_kind;
@@ -395,6 +400,96 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Plays a checkout, and tells why trees were removed.
+    fn whys(kind: &StepKind, lines: &str, script: &[(&str, i32, &[Line<'_>])]) -> Vec<String> {
+        let step = read_kind(kind, lines);
+        let mut bench = Bench::new(step.as_ref(), kind);
+        let (last, before) = script.split_last().expect("a script");
+        bench.plays(before, last.0);
+        bench.whys
+    }
+
+    #[test]
+    fn a_full_checkout_instead_of_an_update_is_announced_with_its_reason() {
+        let git = "repourl = 'https://x/r'\nbranch = 'main'\nretry = [1, 1]";
+        let clone = "hello/build: git clone --branch main https://x/r .";
+        let wait = "hello: /bin/sh -c echo \"$1\"; exec sleep \"$2\" wait \
+                    the checkout failed; it is tried again in 1 s, for the last time 1";
+        let failed: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("stat hello/build/.git", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
+            ("hello/build: git fetch -t https://x/r main", 1, &[]),
+            ("rmdir hello/build", 0, &[]),
+            (clone, 128, &[]),
+            (wait, 0, &[]),
+            ("rmdir hello/build", 0, &[]),
+            (clone, 0, &[]),
+        ];
+        let then = "`build` is removed, and checked out from nothing";
+        let told = |why: &str| format!("{why}: {then}");
+        assert_eq!(
+            whys(&git::KIND, git, failed),
+            [
+                told("the last command failed (exit code 1)"),
+                told("the last command failed (exit code 128)")
+            ]
+        );
+
+        let hg = "repourl = 'https://x/r'\nbranch = 'stable'";
+        let other: &[(&str, i32, &[_])] = &[
+            ("hello/build: hg --verbose --version", 0, &[]),
+            ("stat hello/build/.hg", 0, &[]),
+            ("stat hello/build/.buildbot-patched", 1, &[]),
+            (
+                "hello/build: hg --verbose pull https://x/r --update",
+                0,
+                &[],
+            ),
+            (
+                "hello/build: hg --verbose identify --branch",
+                0,
+                &[out("default")],
+            ),
+            ("rmdir hello/build", 0, &[]),
+        ];
+        let of_branch = [told("the tree is of another branch")];
+        assert_eq!(whys(&mercurial::KIND, hg, other), of_branch);
+
+        let info = "<info><entry><url>https://x/branches/a</url></entry></info>";
+        let svn: &[(&str, i32, &[_])] = &[
+            ("hello/build: svn --version --quiet", 0, &[]),
+            ("stat hello/build/.svn", 0, &[]),
+            ("hello/build: svn info --xml", 0, &[out(info)]),
+            ("rmdir hello/build", 0, &[]),
+        ];
+        let of_url = [told("the tree is of another URL")];
+        assert_eq!(whys(&svn::KIND, "repourl = 'https://x/trunk'", svn), of_url);
+
+        let bzr: &[(&str, i32, &[_])] = &[
+            ("stat hello/build/.buildbot-patched", 0, &[]),
+            ("rmdir hello/build", 0, &[]),
+            ("hello: darcs --version", 0, &[]),
+            ("stat hello/build/_darcs/autobot-0c29a31b8978d005", 1, &[]),
+            ("rmdir hello/build", 0, &[]),
+        ];
+        assert_eq!(
+            whys(&darcs::KIND, "repourl = 'https://x/r'", bzr),
+            [
+                told("the tree is patched"),
+                told("there is no finished checkout of this")
+            ]
+        );
+        // What is wanted anew is no news.
+        let clobber: &[(&str, i32, &[_])] = &[
+            ("hello/build: git --version", 0, &[]),
+            ("rmdir hello/build", 0, &[]),
+            (clone, 0, &[]),
+        ];
+        let lines = format!("{git}\nmode = 'clobber'");
+        assert_eq!(whys(&git::KIND, &lines, clobber), [""; 0]);
     }
 
     #[test]

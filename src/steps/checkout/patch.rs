@@ -235,7 +235,9 @@ impl Run for Patched {
         match (act, patch) {
             (Act::Look, _) if is_good => {
                 let tree = self.checkout.tree(cx)?;
-                Ok(self.run(Act::RemoveTree, super::rmdir(cx, &tree)?))
+                let why = "the tree is patched";
+                let remove = super::because(super::rmdir(cx, &tree)?, why, &tree);
+                Ok(self.run(Act::RemoveTree, remove))
             }
             (Act::Look, _) => self.check_out(cx, None),
             (Act::RemoveTree, _) if is_good => self.check_out(cx, None),

@@ -14,6 +14,8 @@ pub(in crate::steps) struct Plan<J> {
     pub(in crate::steps) running: Option<J>,
     /// Whether a clone from nothing was tried because something else failed.
     pub(in crate::steps) has_fallen_back: bool,
+    /// Why the tree is removed next, for the log.
+    pub(super) why: Option<String>,
     tries_left: u32,
     delay: Duration,
     pause: Option<Pause>,
@@ -25,6 +27,7 @@ impl<J> Plan<J> {
             jobs: jobs.into(),
             running: None,
             has_fallen_back: false,
+            why: None,
             tries_left: retry.times,
             delay: retry.delay,
             pause: None,
