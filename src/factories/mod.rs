@@ -1,10 +1,13 @@
 //! Factories: keyword parameters and a platform become a list of steps.
 //!
 //! A registered type is one file and one row in [`KINDS`]; a recipe is a file
-//! `factories/NAME.toml` that builds on one (`recipe.rs`). A [`Library`] is the
-//! way from a section to a factory, whichever it is.
+//! `factories/NAME.toml` that builds on one (`recipe.rs` reads it, `filled.rs`
+//! makes its steps). A [`Library`] is the way from a section to a factory,
+//! whichever it is.
 
+mod filled;
 mod gnu_autoconf;
+mod params;
 mod python_source;
 mod read;
 pub(crate) mod recipe;

@@ -27,10 +27,11 @@ use super::FactoryKind;
 use super::KINDS;
 use super::Known;
 use super::KnownParam;
+use super::filled;
+use super::filled::Built;
+use super::filled::some_platform;
 use super::recipe;
-use super::recipe::Built;
 use super::recipe::Recipe;
-use super::recipe::some_platform;
 
 /// The factories that a configuration may name. A recipe is read once, however
 /// many sections use it.
@@ -158,7 +159,7 @@ impl Library {
                 let steps = base.steps(&some_platform());
                 Some((base, steps))
             }
-            false => recipe::factory(base, built, problems),
+            false => filled::factory(base, built, problems),
         };
         let Some((factory, steps)) = tried else {
             return Some(reading);

@@ -3,46 +3,30 @@
 //! adds steps; `{{ … }}` in its texts is filled in when the file is loaded.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
-use serde_json::json;
-
 use crate::expr;
 use crate::expr::Fillings;
-use crate::model::Platform;
-use crate::model::SecretRef;
-use crate::model::SourceStamp;
-use crate::steps;
-use crate::steps::StepPlan;
 use crate::syntax;
 use crate::syntax::Asked;
 use crate::syntax::Code;
 use crate::syntax::Content;
 use crate::syntax::Entry;
 use crate::syntax::Keys;
-use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
-use crate::syntax::Shape;
 use crate::syntax::Source;
-use crate::syntax::Value;
 use crate::syntax::same;
 use crate::syntax::toml;
 
-use super::Factory;
 use super::Known;
-use super::KnownParam;
-use super::Print;
-use super::Repository;
-use super::number_names;
+use super::params::Param;
 
 /// A recipe by its name.
 macro_rules! built_in {
@@ -191,29 +175,9 @@ pub(super) struct Recipe {
     pub(super) extends: (String, Place),
     params: Vec<Param>,
     /// Keys that it sets for what it extends.
-    sets: Vec<Entry>,
-    steps: Arc<Vec<Node>>,
+    pub(super) sets: Vec<Entry>,
+    pub(super) steps: Arc<Vec<Node>>,
 }
-
-struct Param {
-    name: String,
-    kind: ParamKind,
-    default: Option<Json>,
-    help: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ParamKind {
-    Text,
-    Int,
-    Bool,
-    List,
-    Command,
-    Map,
-}
-
-/// Names that mean something else.
-const RESERVED: &[&str] = &["type", "platform"];
 
 impl Recipe {
     pub(super) fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Self> {
@@ -237,7 +201,7 @@ impl Recipe {
         let steps = keys.optional::<Node>("steps")?;
         let sets = keys.rest();
         let params = match params {
-            Some(node) => params_of(&node, problems),
+            Some(node) => Param::read_all(&node, problems),
             None => Some(Vec::new()),
         };
         let steps = match steps {
@@ -290,27 +254,11 @@ impl Recipe {
     }
 
     fn known(self) -> Known {
-        let param = |it: Param| KnownParam {
-            default: match it.default {
-                None => None,
-                Some(Json::Null) => Some("none".to_owned()),
-                Some(Json::Bool(true)) => Some("yes".to_owned()),
-                Some(Json::Bool(false)) => Some("no".to_owned()),
-                Some(Json::String(text)) => Some(text),
-                Some(Json::Array(all)) => {
-                    let words = all.iter().filter_map(Json::as_str);
-                    Some(words.collect::<Vec<_>>().join(" "))
-                }
-                Some(other) => Some(other.to_string()),
-            },
-            name: it.name,
-            help: it.help,
-        };
         Known {
             name: self.name,
             summary: self.description,
             example: self.example.trim().to_owned(),
-            params: self.params.into_iter().map(param).collect(),
+            params: self.params.into_iter().map(Param::known).collect(),
             extends: Some(self.extends.0),
             is_recipe: true,
         }
@@ -323,22 +271,12 @@ impl Recipe {
 
     /// Takes its parameters, which were read before.
     pub(super) fn take_params(&self, keys: &mut Keys<'_>) {
-        for param in &self.params {
-            match param.kind {
-                ParamKind::Map => drop(keys.map::<Node>(&param.name)),
-                _ => drop(keys.node(&param.name)),
-            }
-        }
+        self.params.iter().for_each(|it| it.take(keys));
     }
 
     /// What it asks a section for.
     pub(super) fn asked(&self) -> impl Iterator<Item = Asked> {
-        self.params.iter().map(|it| Asked {
-            name: it.name.clone(),
-            older: Vec::new(),
-            shape: it.kind.shape(),
-            required: it.default.is_none(),
-        })
+        self.params.iter().map(Param::asked)
     }
 
     /// Takes the parameters from a section.
@@ -367,221 +305,6 @@ impl Recipe {
     }
 }
 
-impl Param {
-    fn value(&self, keys: &mut Keys<'_>) -> Option<Json> {
-        match &self.default {
-            Some(default) => Some(match self.kind {
-                ParamKind::Text => keys
-                    .optional::<ParamText>(&self.name)?
-                    .map(|it| it.0.into()),
-                ParamKind::Int => keys.optional::<i64>(&self.name)?.map(Json::from),
-                ParamKind::Bool => keys.optional::<bool>(&self.name)?.map(Json::from),
-                ParamKind::List => keys.optional::<Vec<String>>(&self.name)?.map(Json::from),
-                ParamKind::Command => keys.optional::<ParamCommand>(&self.name)?.map(|it| it.0),
-                ParamKind::Map => Some(self.map(keys)?)
-                    .filter(|it| !it.is_empty())
-                    .map(Json::Object),
-            })
-            .map(|it| it.unwrap_or_else(|| default.clone())),
-            None => match self.kind {
-                ParamKind::Text => keys.required::<ParamText>(&self.name).map(|it| it.0.into()),
-                ParamKind::Int => keys.required::<i64>(&self.name).map(Json::from),
-                ParamKind::Bool => keys.required::<bool>(&self.name).map(Json::from),
-                ParamKind::List => keys.required::<Vec<String>>(&self.name).map(Json::from),
-                ParamKind::Command => keys.required::<ParamCommand>(&self.name).map(|it| it.0),
-                ParamKind::Map => self.map(keys).map(Json::Object),
-            },
-        }
-    }
-
-    fn map(&self, keys: &mut Keys<'_>) -> Option<serde_json::Map<String, Json>> {
-        let all = keys.map::<ParamText>(&self.name)?.into_iter();
-        Some(all.map(|(key, value)| (key, value.0.into())).collect())
-    }
-}
-
-/// A text that may refer to secrets: what it is filled into decides whether it may.
-struct ParamText(String);
-
-impl Value for ParamText {
-    const EXPECTED: &'static str = String::EXPECTED;
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        Ok(Self(node.as_text()?.to_owned()))
-    }
-}
-
-/// A command that is filled in where a step has its own, or `none`.
-struct ParamCommand(Json);
-
-impl Value for ParamCommand {
-    const EXPECTED: &'static str = "a command, or `none`";
-    const SHAPE: Shape = Shape::OrNone(&Shape::Command);
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        match &node.content {
-            Content::Null => Ok(Self(Json::Null)),
-            Content::Text(text) if text.eq_ignore_ascii_case("none") => Ok(Self(Json::Null)),
-            Content::Text(text) => Ok(Self(text.as_str().into())),
-            _ => Vec::<String>::read(node).map(|it| Self(it.into())),
-        }
-    }
-}
-
-/// Reads `[params]`: each a table with `type`, `default` and `help`, or just the default.
-fn params_of(node: &Node, problems: &mut Problems) -> Option<Vec<Param>> {
-    let Content::Table(entries) = &node.content else {
-        problems.note(
-            Problem::error(
-                Code::BadRecipe,
-                "`params` is a table, one entry a parameter",
-            )
-            .at(&node.place),
-        );
-        return None;
-    };
-    let params: Vec<_> = entries.iter().map(|it| param_of(it, problems)).collect();
-    params.into_iter().collect()
-}
-
-fn param_of(entry: &Entry, problems: &mut Problems) -> Option<Param> {
-    let name = entry.key.clone();
-    let mut chars = name.chars();
-    let starts_well = chars
-        .next()
-        .is_some_and(|it| it.is_ascii_alphabetic() || it == '_');
-    let is_name = starts_well && chars.all(|it| it.is_ascii_alphanumeric() || it == '_');
-    if !is_name || RESERVED.contains(&name.as_str()) {
-        let problem = Problem::error(
-            Code::BadName,
-            format!("`{name}` cannot be the name of a parameter"),
-        );
-        problems.note(
-            problem
-                .at(&entry.key_place)
-                .label("expected a word such as `jobs`"),
-        );
-        return None;
-    }
-    let mut help = String::new();
-    let (kind, default) = match &entry.value.content {
-        Content::Table(table) => {
-            let title = format!("the parameter `{name}`");
-            let mut keys = Keys::of_entries(&title, &entry.key_place, table, problems);
-            let kind = keys.optional::<ParamKind>("type");
-            let default = keys.optional::<Node>("default");
-            let told = keys.or("help", String::new());
-            keys.finish();
-            help = told?;
-            let default = default?;
-            let kind = kind?.or_else(|| ParamKind::of(&default.as_ref()?.content));
-            (kind.unwrap_or(ParamKind::Text), default)
-        }
-        content => {
-            let kind = ParamKind::of(content).unwrap_or(ParamKind::Text);
-            (kind, Some(entry.value.clone()))
-        }
-    };
-    let default = match default {
-        None => None,
-        Some(node) => match kind.read(&node) {
-            Some(value) => Some(value),
-            None => {
-                let problem = Problem::error(
-                    Code::BadValue,
-                    format!("bad default of the parameter `{name}`"),
-                );
-                problems.note(
-                    problem
-                        .at(&node.place)
-                        .label(format!("expected {}", kind.expected())),
-                );
-                return None;
-            }
-        },
-    };
-    Some(Param {
-        name,
-        kind,
-        default,
-        help,
-    })
-}
-
-impl ParamKind {
-    const fn of(content: &Content) -> Option<Self> {
-        match content {
-            Content::Text(_) => Some(Self::Text),
-            Content::Int(_) => Some(Self::Int),
-            Content::Bool(_) => Some(Self::Bool),
-            Content::List(_) => Some(Self::List),
-            Content::Table(_) => Some(Self::Map),
-            Content::Float(_) | Content::Null | Content::Edited(_) => None,
-        }
-    }
-
-    fn read(self, node: &Node) -> Option<Json> {
-        match self {
-            Self::Text => ParamText::read(node).map(|it| it.0.into()),
-            Self::Int => i64::read(node).map(Json::from),
-            Self::Bool => bool::read(node).map(Json::from),
-            Self::List => Vec::<String>::read(node).map(Json::from),
-            Self::Command => ParamCommand::read(node).map(|it| it.0),
-            Self::Map => {
-                let Content::Table(entries) = &node.content else {
-                    return None;
-                };
-                let pair = |it: &Entry| Some((it.key.clone(), it.value.as_text().ok()?.into()));
-                return entries
-                    .iter()
-                    .map(pair)
-                    .collect::<Option<_>>()
-                    .map(Json::Object);
-            }
-        }
-        .ok()
-    }
-
-    const fn shape(self) -> Shape {
-        match self {
-            Self::Text => String::SHAPE,
-            Self::Int => i64::SHAPE,
-            Self::Bool => bool::SHAPE,
-            Self::List => <Vec<String> as Value>::SHAPE,
-            Self::Command => ParamCommand::SHAPE,
-            Self::Map => Shape::Map(&String::SHAPE),
-        }
-    }
-
-    const fn expected(self) -> &'static str {
-        match self {
-            Self::Text => String::EXPECTED,
-            Self::Int => i64::EXPECTED,
-            Self::Bool => bool::EXPECTED,
-            Self::List => <Vec<String> as Value>::EXPECTED,
-            Self::Command => ParamCommand::EXPECTED,
-            Self::Map => "a table of texts",
-        }
-    }
-}
-
-impl Value for ParamKind {
-    const EXPECTED: &'static str = "`string`, `int`, `bool`, `list`, `command` or `map`";
-    const SHAPE: Shape = Shape::Word(&["string", "int", "bool", "list", "command", "map"]);
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        match node.as_text()? {
-            "string" | "str" => Ok(Self::Text),
-            "int" => Ok(Self::Int),
-            "bool" => Ok(Self::Bool),
-            "list" => Ok(Self::List),
-            "command" => Ok(Self::Command),
-            "map" => Ok(Self::Map),
-            _ => Err(Misread::default()),
-        }
-    }
-}
-
 fn tables_of(node: Node, problems: &mut Problems) -> Option<Arc<Vec<Node>>> {
     let is_table = |it: &Node| matches!(it.content, Content::Table(_));
     match node.content {
@@ -592,241 +315,5 @@ fn tables_of(node: Node, problems: &mut Problems) -> Option<Arc<Vec<Node>>> {
             problems.note(problem.label("expected `[[steps]]` before each step"));
             None
         }
-    }
-}
-
-/// A recipe with its parameters.
-pub(super) struct Built {
-    pub(super) recipe: Arc<Recipe>,
-    pub(super) values: Fillings,
-}
-
-impl Built {
-    /// Its own steps for a slave of this platform.
-    fn steps(
-        &self,
-        platform: &Platform,
-        earlier: &mut Earlier,
-        problems: &mut Problems,
-    ) -> Vec<StepPlan> {
-        let values = self.values_on(platform);
-        let mut steps = Vec::new();
-        for node in &*self.recipe.steps {
-            if let Some(node) = expr::fill_node(node, &values, problems)
-                && let Content::Table(entries) = &node.content
-            {
-                let (mine, entries): (Vec<_>, Vec<_>) =
-                    entries.iter().cloned().partition(|it| it.key == IF);
-                if !is_wanted(&mine, &node.place, problems) {
-                    continue;
-                }
-                let keys = Keys::of_entries("[[steps]]", &node.place, &entries, problems);
-                let read = steps::read(keys, earlier.names());
-                earlier.add(read.as_ref().map(|it| it.name.as_str()));
-                steps.extend(read);
-            } else {
-                earlier.add(None);
-            }
-        }
-        steps
-    }
-
-    /// The secrets that its file refers to; not those that its parameters bring.
-    fn secrets(&self) -> Vec<(SecretRef, Place)> {
-        let set = self.recipe.sets.iter().map(|it| &it.value);
-        if !self
-            .recipe
-            .steps
-            .iter()
-            .chain(set)
-            .any(Node::may_have_secrets)
-        {
-            return Vec::new();
-        }
-        let given = Json::from(self.values.map.clone()).to_string();
-        let given = SecretRef::all(&given);
-        let is_given = |it: &SecretRef| given.iter().any(|(other, _)| other.name == it.name);
-        let values = self.values_on(&some_platform());
-        let set = self.recipe.sets.iter().map(|it| &it.value);
-        let nodes = self.recipe.steps.iter().chain(set);
-        // What cannot be filled in is told when the steps are read.
-        let nodes = nodes.filter_map(|it| expr::fill_node(it, &values, &mut Problems::default()));
-        let all = nodes.flat_map(|it| it.secrets());
-        all.filter(|(it, _)| !is_given(it)).collect()
-    }
-
-    fn values_on(&self, platform: &Platform) -> Fillings {
-        let mut values = self.values.clone();
-        // What a slave says of itself must not ask for secrets when it is filled in.
-        let plain = |text: &str| text.replace('$', "");
-        let about = json!({
-            "os": plain(&platform.os),
-            "arch": plain(&platform.arch),
-            "bits": platform.bits,
-            "version": plain(&platform.version),
-            "hostname": plain(&platform.hostname),
-        });
-        values.set("platform", about, None);
-        values
-    }
-}
-
-/// The key of a step that says whether the factory has it.
-const IF: &str = "if";
-
-fn is_wanted(mine: &[Entry], place: &Place, problems: &mut Problems) -> bool {
-    let mut keys = Keys::of_entries("[[steps]]", place, mine, problems);
-    // A step whose `if` cannot be read is read too, for its own mistakes.
-    keys.or(IF, true).unwrap_or(true)
-}
-
-impl fmt::Debug for Built {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recipe")
-            .field("name", &self.recipe.name)
-            .field("values", &self.values.map)
-            .field("steps", &Written(&self.recipe.steps))
-            .finish()
-    }
-}
-
-/// Steps as their file has them.
-struct Written<'a>(&'a [Node]);
-
-impl fmt::Debug for Written<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(|it| &it.content))
-            .finish()
-    }
-}
-
-/// What the recipes make of `base`, with its steps on some platform; `built` is outermost
-/// first. The steps are read once now, so that mistakes are told when the file is loaded.
-pub(super) fn factory(
-    base: Arc<dyn Factory>,
-    mut built: Vec<Built>,
-    problems: &mut Problems,
-) -> Option<Tried> {
-    built.reverse();
-    let platform = some_platform();
-    let mut found = Problems::default();
-    let mut earlier = Earlier::of(base.as_ref());
-    let mut own = Vec::new();
-    for it in &built {
-        own.extend(it.steps(&platform, &mut earlier, &mut found));
-    }
-    let is_good = !found.has_errors();
-    problems.append(found);
-    let steps = base.steps(&platform).map(|mut steps| {
-        steps.extend(own);
-        number_names(steps)
-    });
-    is_good.then(|| (Arc::new(FromRecipe { base, built }) as _, steps))
-}
-
-/// A factory, and its steps on some platform.
-pub(super) type Tried = (Arc<dyn Factory>, Result<Vec<StepPlan>, String>);
-
-/// The names of the steps so far, if they are known: what conditions may name.
-struct Earlier(Option<Vec<String>>);
-
-impl Earlier {
-    /// The steps of a factory, on whichever platform it has them.
-    fn of(base: &dyn Factory) -> Self {
-        let mut names = Vec::new();
-        for os in ["linux", "mac", "win"] {
-            let platform = Platform {
-                os: os.to_owned(),
-                ..some_platform()
-            };
-            let Ok(steps) = base.steps(&platform) else {
-                return Self(None);
-            };
-            for step in steps {
-                if !names.contains(&step.name) {
-                    names.push(step.name);
-                }
-            }
-        }
-        Self(Some(names))
-    }
-
-    fn names(&self) -> Option<&[String]> {
-        self.0.as_deref()
-    }
-
-    /// One more step; from one that cannot be read on, no name is known to be wrong.
-    fn add(&mut self, name: Option<&str>) {
-        let (Some(names), Some(name)) = (&mut self.0, name) else {
-            self.0 = None;
-            return;
-        };
-        let mut numbered = name.to_owned();
-        let mut number = 0;
-        while names.contains(&numbered) {
-            number += 1;
-            numbered = format!("{name}_{number}");
-        }
-        names.push(numbered);
-    }
-}
-
-/// What steps are tried with when the file is loaded: what a slave says of
-/// itself is known only when it is here.
-pub(super) fn some_platform() -> Platform {
-    Platform {
-        os: "linux".into(),
-        arch: "x86_64".into(),
-        bits: 64,
-        ..Platform::default()
-    }
-}
-
-#[derive(Debug)]
-struct FromRecipe {
-    base: Arc<dyn Factory>,
-    /// Innermost first, in the order of their steps.
-    built: Vec<Built>,
-}
-
-impl Factory for FromRecipe {
-    fn sources(&self) -> &[Repository] {
-        self.base.sources()
-    }
-
-    fn steps(&self, platform: &Platform) -> Result<Vec<StepPlan>, String> {
-        let mut steps = self.base.steps(platform)?;
-        let mut problems = Problems::default();
-        for it in &self.built {
-            // What conditions name was checked when the file was loaded.
-            let any = &mut Earlier(None);
-            steps.extend(it.steps(platform, any, &mut problems));
-        }
-        match problems.0.iter().find(|_| problems.has_errors()) {
-            None => Ok(number_names(steps)),
-            Some(first) => Err(first.line()),
-        }
-    }
-
-    fn secrets(&self) -> Vec<(SecretRef, Place)> {
-        let own = self.built.iter().flat_map(Built::secrets);
-        self.base.secrets().into_iter().chain(own).collect()
-    }
-
-    fn print(&self, print: &mut Print) {
-        self.base.print(print);
-        for it in &self.built {
-            print.text(&it.recipe.name);
-            print.debug(&it.values.map);
-            for step in &*it.recipe.steps {
-                print.node(step);
-            }
-            print.text("");
-        }
-    }
-
-    fn workdir(&self, stamp: &SourceStamp) -> Result<String, String> {
-        self.base.workdir(stamp)
     }
 }
