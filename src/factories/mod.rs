@@ -7,6 +7,8 @@
 
 mod filled;
 mod gnu_autoconf;
+#[cfg(test)]
+mod original_tests;
 mod params;
 mod python_source;
 mod read;
