@@ -40,6 +40,8 @@ pub(crate) mod mercurial;
 mod monotone;
 mod mtr;
 mod one_command;
+#[cfg(test)]
+mod original_tests;
 mod outcomes;
 mod p4;
 mod password;

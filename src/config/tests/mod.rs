@@ -7,6 +7,7 @@ mod examples;
 mod language;
 mod large;
 mod mistakes;
+mod original;
 mod schema;
 mod secrets;
 pub(crate) mod sections;
