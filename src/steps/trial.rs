@@ -146,7 +146,8 @@ impl Trial {
     fn command(&self, cx: &Cx<'_>) -> Result<Shell, StepError> {
         let mut shell = self.settings.command(&self.line(cx), cx)?;
         if let Some(testpath) = &self.testpath {
-            put_first(&mut shell, &testpath.render(cx.properties)?);
+            let joint = if cx.is_on_windows() { ";" } else { ":" };
+            put_first(&mut shell, &testpath.render(cx.properties)?, joint);
         }
         Ok(shell)
     }
@@ -201,19 +202,20 @@ impl Run for Trial {
     }
 }
 
-/// Puts `path` before the others of `PYTHONPATH`, unless it is one of them.
-fn put_first(shell: &mut Shell, path: &str) {
+/// Puts `path` before the others of `PYTHONPATH`, with `joint` between them, unless it is one of
+/// them.
+fn put_first(shell: &mut Shell, path: &str, joint: &str) {
     let known = shell.env.remove(PATHS).flatten().unwrap_or_default();
-    let paths = if known.split(':').any(|it| it == path) {
+    let paths = if known.split(joint).any(|it| it == path) {
         known
     } else if known.is_empty() {
         path.to_owned()
     } else {
         let of_paths = |it: &&mut SecretHole| it.within == HoleIn::Env(PATHS.to_owned());
         for hole in shell.holes.iter_mut().filter(of_paths) {
-            hole.at += path.len() + 1;
+            hole.at += path.len() + joint.len();
         }
-        format!("{path}:{known}")
+        format!("{path}{joint}{known}")
     };
     shell.env.insert(PATHS.to_owned(), Some(paths));
 }
@@ -435,6 +437,8 @@ mod tests {
     use super::super::read::tests::problems_of;
     use super::super::read::tests::read_kind;
     use super::*;
+    use crate::expr::Values;
+    use serde_json::json;
 
     fn bench(settings: &str) -> Bench {
         let step = read_kind(&KIND, settings);
@@ -483,6 +487,14 @@ mod tests {
         let shell = bench(settings).begin_shell();
         assert_eq!(shell.env[PATHS].as_deref(), Some("lib:x/<s>"));
         assert_eq!(shell.holes[0].at, 6);
+    }
+
+    #[test]
+    fn on_windows_the_path_of_the_tests_is_joined_with_a_semicolon() {
+        let mut bench = bench("tests = \"a\"\ntestpath = 'C:\\lib'\nenv.PYTHONPATH = 'C:\\a'\n");
+        bench.seen = Values::new().with("slave", json!({ "os": "win" }));
+        let shell = bench.begin_shell();
+        assert_eq!(shell.env[PATHS].as_deref(), Some(r"C:\lib;C:\a"));
     }
 
     fn check(settings: &str, code: i32, text: &str, expected: &str) -> Vec<(String, String)> {
