@@ -124,6 +124,7 @@ impl Cvs {
             true => vcs::revision(&self.checkout, cx, |it| date(it, delay, submitted)),
             false => None,
         };
+        let revision = revision.map(in_utc);
         let module = self.module.render(cx.properties)?;
         for (noun, word) in [
             ("module", Some(&module)),
@@ -209,6 +210,14 @@ fn date(
         .div_euclid(1000);
     let at = jiff::Timestamp::from_second(seconds).ok()?;
     Some(at.strftime("%a, %d %b %Y %H:%M:%S -0000").to_string())
+}
+
+/// CVS takes a time without a zone for its own; those of changes are of UTC.
+fn in_utc(revision: String) -> String {
+    match jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", &revision) {
+        Ok(_) => format!("{revision} +0000"),
+        Err(_) => revision,
+    }
 }
 
 struct Begun {
@@ -473,6 +482,17 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_a_zone_is_of_utc() {
+        let check = |revision: &str, expected: &str| {
+            assert_eq!(in_utc(revision.to_owned()), expected);
+        };
+        check("2012-03-05 05:07:08", "2012-03-05 05:07:08 +0000");
+        check("2012-03-05 05:07:08 +0100", "2012-03-05 05:07:08 +0100");
+        check(DATE, DATE);
+        check("yesterday", "yesterday");
+    }
+
+    #[test]
     fn a_time_is_a_revision_and_options_have_their_places() {
         let lines = r#"mode = "full"
 method = "clobber"
@@ -695,6 +715,8 @@ extra_options = ["-N"]"#;
         assert_eq!(build("", "", None), "the third");
         fs::write(at("hello/build/stray"), "x").expect("a file");
         assert_eq!(build("", "", second), "second");
+        assert_eq!(build("", "", Some("2020-01-03 00:00:00")), "the third");
+        assert_eq!(build("", "", Some("2020-01-02 23:59:59")), "second");
         assert!(is_there("build/stray"), "it was updated");
         assert_eq!(build("", "", None), "the third");
         litter();
