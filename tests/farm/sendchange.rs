@@ -272,3 +272,69 @@ fn a_commit_to_subversion_is_told_by_its_hook_branch_by_branch() {
         ]
     );
 }
+
+#[test]
+fn a_commit_to_cvs_is_told_by_its_script_directory_by_directory() {
+    let farm = farm("");
+    let root = farm.path("there").display().to_string();
+    let cvs = |dir: &Path, args: &[&str]| {
+        let first = ["-Q", "-d", root.as_str()];
+        run(&farm, dir, "cvs", &[&first, args].concat())
+    };
+    cvs(&farm.path(""), &["init"]);
+    let loginfo = farm.path("there/CVSROOT/loginfo");
+    fs::remove_file(&loginfo).expect("removed");
+    let line = format!("ALL AUTOBOT_CATEGORY=cvs {CONTRIB}/cvs-loginfo %p %{{sVv}}\n");
+    fs::write(&loginfo, line).expect("written");
+    let import = farm.path("import");
+    fs::create_dir_all(import.join("sub")).expect("made");
+    for name in ["a b", "c", "sub/d"] {
+        fs::write(import.join(name), "one\n").expect("written");
+    }
+    cvs(&import, &["import", "-m", "begins", "mod", "V", "R"]);
+    cvs(&farm.path(""), &["checkout", "-d", "tree", "mod"]);
+    let tree = farm.path("tree");
+    for name in ["a b", "sub/d", "e\"f"] {
+        fs::write(tree.join(name), "two\n").expect("written");
+    }
+    fs::create_dir(tree.join("empty")).expect("made");
+    fs::remove_file(tree.join("c")).expect("removed");
+    cvs(&tree, &["add", "e\"f", "empty"]);
+    cvs(&tree, &["remove", "c"]);
+    cvs(&tree, &["commit", "-m", "all 'of' it\n\n$(touch hacked)"]);
+    cvs(&tree, &["tag", "-b", "topic"]);
+    cvs(&tree, &["update", "-r", "topic"]);
+    fs::write(tree.join("a b"), "three\n").expect("written");
+    cvs(&tree, &["commit", "-m", "on topic"]);
+
+    let who = sh(&tree, "id", &["-un"]);
+    let all = changes(&farm);
+    let told: Vec<String> = all.iter().map(shown).collect();
+    let comment = r#""all 'of' it\n\n$(touch hacked)""#;
+    let began = told.first().expect("an import");
+    assert!(began.starts_with(&format!("{who} - \"begins")), "{began}");
+    assert!(began.ends_with(r#"["mod/."]"#), "{began}");
+    assert_eq!(
+        told[1..],
+        [
+            format!(r#"{who} - {comment} ["mod/a b", "mod/c", "mod/e\"f"]"#),
+            format!(r#"{who} - {comment} ["mod/sub/d"]"#),
+            format!(r#"{who} topic "on topic" ["mod/a b"]"#),
+        ]
+    );
+    assert!(
+        all.iter()
+            .all(|it| it["category"] == "cvs" && it["repository"] == root)
+    );
+
+    // As CVS 1.11 calls it.
+    let said = "Update of /cvs/mod\n\nModified Files:\n\ta b \nLog Message:\nolder\n";
+    fs::write(farm.path("said"), said).expect("written");
+    let line = format!("{CONTRIB}/cvs-loginfo 'mod a b,1.1,1.2 c,NONE,1.1.2.1' <said");
+    run(&farm, &farm.path(""), "sh", &["-c", &line]);
+    let last = changes(&farm).last().map(shown);
+    assert_eq!(
+        last,
+        Some(format!(r#"{who} - "older" ["mod/a b", "mod/c"]"#))
+    );
+}
