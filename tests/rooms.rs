@@ -35,8 +35,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("tls", &["model", "clock"]),
     ("steps", &["model", "syntax", "expr", "xml", "locks"]),
     // Reads its own settings, as steps and factories do, and what `svn` prints. Who knocks at a
-    // hook has its secret.
-    ("changes", &["model", "syntax", "process", "xml", "secrets"]),
+    // hook has its secret. Feeds come over TLS, and what has no time of its own is dated.
+    (
+        "changes",
+        &[
+            "model", "syntax", "process", "xml", "secrets", "tls", "clock",
+        ],
+    ),
     ("wire", &["model"]),
     ("logs", &["model"]),
     ("slave", &["model", "process", "wire", "logs", "tls"]),

@@ -1,5 +1,6 @@
 //! The kinds of change sources and what each may be told: `[source:NAME]`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::syntax::Code;
@@ -8,13 +9,16 @@ use crate::syntax::Node;
 use crate::syntax::Problem;
 use crate::syntax::plain;
 
+use super::bonsai_poller::BonsaiSettings;
 use super::branches::Patterns;
 use super::bzr_poller::BranchName;
 use super::bzr_poller::BzrSettings;
+use super::feed::FeedSettings;
 use super::hooks::Dialect;
 use super::hooks::HookSettings;
+use super::mails::MailSettings;
+use super::p4_poller::P4Settings;
 use super::settings::masked;
-use super::split::Prefix;
 use super::split::Split;
 use super::svn_poller::SvnSettings;
 
@@ -47,6 +51,69 @@ pub(crate) const KINDS: &[SourceKind] = &[
         summary: "Polls a branch of Bazaar, with `bzr` or Breezy.",
         example: "repourl = lp:hello\nbranch_name = trunk",
         read: |keys| bzr(keys).map(Settings::Bzr),
+    },
+    SourceKind {
+        name: "p4_poller",
+        aliases: &["p4", "p4_source"],
+        summary: "Polls a depot of Perforce.",
+        example: "p4port = perforce.example.org:1666\np4base = //depot/hello/\nsplit_file = simple",
+        read: |keys| P4Settings::read(keys).map(Settings::P4),
+    },
+    SourceKind {
+        name: "feed_poller",
+        aliases: &["feed", "atom", "rss", "google_code_atom_poller"],
+        summary: "Polls a feed of commits, Atom or RSS, as forges publish them.",
+        example: "feedurl = https://example.org/hello/commits/main.atom\nrepository = https://example.org/hello.git\nbranch = main",
+        read: |keys| FeedSettings::read(keys).map(Settings::Feed),
+    },
+    SourceKind {
+        name: "bonsai_poller",
+        aliases: &["bonsai"],
+        summary: "Asks Bonsai for the check-ins of a CVS repository.",
+        example: "bonsaiurl = http://bonsai.example.org\nmodule = All\nbranch = HEAD",
+        read: |keys| BonsaiSettings::read(keys).map(Settings::Bonsai),
+    },
+    SourceKind {
+        name: "cvs_maildir",
+        aliases: &["cvs_maildir_source"],
+        summary: "Reads mails about commits to CVS in a maildir, as `buildbot_cvs_mail.py` sends them.",
+        example: "maildir = ~/Maildir/cvs\nurlmaker = http://example.org/viewvc/%(file)s?r1=%(old)s&r2=%(new)s",
+        read: |keys| MailSettings::cvs(keys).map(Settings::Mail),
+    },
+    SourceKind {
+        name: "svn_maildir",
+        aliases: &["svn_commit_email_maildir_source"],
+        summary: "Reads mails about commits to Subversion in a maildir, as `commit-email.pl` sends them.",
+        example: "maildir = ~/Maildir/svn\nprefix = hello/trunk/",
+        read: |keys| MailSettings::svn(keys).map(Settings::Mail),
+    },
+    SourceKind {
+        name: "bzr_maildir",
+        aliases: &["bzr_launchpad_email_maildir_source"],
+        summary: "Reads mails of Launchpad about branches of Bazaar in a maildir.",
+        example: "maildir = ~/Maildir/launchpad\nbranch_map.~ann/hello/trunk = lp:hello",
+        read: |keys| MailSettings::launchpad(keys).map(Settings::Mail),
+    },
+    SourceKind {
+        name: "freshcvs_maildir",
+        aliases: &["fc_maildir_source"],
+        summary: "Reads mails of FreshCVS in a maildir.",
+        example: "maildir = ~/Maildir/freshcvs\nprefix = hello/",
+        read: |keys| MailSettings::fresh_cvs(keys).map(Settings::Mail),
+    },
+    SourceKind {
+        name: "syncmail_maildir",
+        aliases: &["syncmail_maildir_source"],
+        summary: "Reads mails of `syncmail` about commits to CVS in a maildir.",
+        example: "maildir = ~/Maildir/syncmail\nprefix = hello/",
+        read: |keys| MailSettings::syncmail(keys).map(Settings::Mail),
+    },
+    SourceKind {
+        name: "bonsai_maildir",
+        aliases: &["bonsai_maildir_source"],
+        summary: "Reads mails that CVS sends to Bonsai in a maildir.",
+        example: "maildir = ~/Maildir/bonsai",
+        read: |keys| MailSettings::bonsai(keys).map(Settings::Mail),
     },
     SourceKind {
         name: "base",
@@ -110,6 +177,10 @@ pub(crate) enum Settings {
     Hg(Followed),
     Svn(SvnSettings),
     Bzr(BzrSettings),
+    P4(P4Settings),
+    Feed(FeedSettings),
+    Bonsai(BonsaiSettings),
+    Mail(MailSettings),
     Hook(HookSettings),
 }
 
@@ -215,17 +286,26 @@ impl Followed {
 }
 
 /// What every poller may be told.
-struct Common {
-    poll_interval: Option<Duration>,
-    revlink: Option<String>,
-    project: String,
-    category: Option<String>,
+pub(super) struct Common {
+    pub(super) poll_interval: Option<Duration>,
+    pub(super) revlink: Option<String>,
+    pub(super) project: String,
+    pub(super) category: Option<String>,
 }
 
 impl Common {
-    fn read(keys: &mut Keys<'_>) -> Option<Self> {
-        let poll_interval = keys.optional::<Duration>("poll_interval");
+    pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let revlink = keys.optional::<String>("revlinktmpl");
+        let common = Self::read_without_links(keys);
+        Some(Self {
+            revlink: revlink?.filter(|it| !it.is_empty()),
+            ..common?
+        })
+    }
+
+    /// Of what has no revisions that could be looked at.
+    pub(super) fn read_without_links(keys: &mut Keys<'_>) -> Option<Self> {
+        let poll_interval = keys.optional::<Duration>("poll_interval");
         let project = keys.or("project", String::new());
         let category = keys.optional::<String>("category");
         let poll_interval = poll_interval?;
@@ -235,7 +315,7 @@ impl Common {
         }
         Some(Self {
             poll_interval,
-            revlink: revlink?.filter(|it| !it.is_empty()),
+            revlink: None,
             project: project?,
             category: category?,
         })
@@ -244,8 +324,7 @@ impl Common {
 
 fn svn(keys: &mut Keys<'_>) -> Option<SvnSettings> {
     let url = keys.required_as::<String>(&["svnurl", "repourl", "url"]);
-    let split_file = keys.optional::<String>("split_file");
-    let prefixes = keys.placed_map::<String>("branch");
+    let split = Split::read(keys);
     let user = keys.optional::<String>("svnuser");
     let password = keys.optional::<String>("svnpasswd");
     let hist_max = keys.or("hist_max", 100_u32);
@@ -253,48 +332,15 @@ fn svn(keys: &mut Keys<'_>) -> Option<SvnSettings> {
     let use_timestamps = keys.or_as(&["use_timestamps", "usetimestamps"], false);
     let common = Common::read(keys);
     idle(keys, "cachepath", "the position is kept with the changes");
-    let prefixes = prefixes?;
-    let mut map = Vec::new();
-    let mut is_good = true;
-    for (branch, (place, prefix)) in &prefixes {
-        match Prefix::new(branch, prefix) {
-            Ok(prefix) => map.push(prefix),
-            Err(why) => {
-                is_good = false;
-                let what = format!("bad prefix of the branch `{branch}` in {}", keys.title());
-                keys.note(Problem::error(Code::BadValue, what).at(place).label(why));
-            }
-        }
-    }
-    let split_file = split_file?;
-    let split = match split_file.as_deref().map(plain).as_deref() {
-        None if map.is_empty() => Split::None,
-        None => Split::Map(map),
-        Some(_) if !prefixes.is_empty() => {
-            let what = "`split_file` and `branch.NAME` say the same thing twice";
-            let problem = Problem::error(Code::Contradiction, what);
-            keys.note(problem.at(&keys.place("split_file")));
-            return None;
-        }
-        // Buildbot's function for a URL that is all trunk leaves paths as they are.
-        Some("none" | "trunk" | "alwaystrunk" | "splitfilealwaystrunk") => Split::None,
-        Some("branches" | "splitfilebranches") => Split::Branches,
-        Some(_) => {
-            let label = "expected `none`, `branches`, or `branch.NAME = PREFIX` instead";
-            keys.wrong("split_file", label);
-            return None;
-        }
-    };
     let hist_max = hist_max?;
     if hist_max == 0 {
         keys.wrong("hist_max", "expected at least 1");
         return None;
     }
     let (url, common) = (checked(keys, "svnurl", url?)?, common?);
-    is_good.then_some(())?;
     Some(SvnSettings {
         url: url.trim_end_matches('/').to_owned(),
-        split,
+        split: split?,
         user: user?,
         password: password?,
         poll_interval: common.poll_interval,
@@ -340,7 +386,7 @@ fn bzr(keys: &mut Keys<'_>) -> Option<BzrSettings> {
 }
 
 /// Refuses what a program would take for an option.
-fn checked(keys: &mut Keys<'_>, key: &str, value: String) -> Option<String> {
+pub(super) fn checked(keys: &mut Keys<'_>, key: &str, value: String) -> Option<String> {
     match super::settings::refuse_option("value", &value) {
         Ok(()) => Some(value),
         Err(error) => {
@@ -351,7 +397,7 @@ fn checked(keys: &mut Keys<'_>, key: &str, value: String) -> Option<String> {
 }
 
 /// A key of Buildbot's that is not needed here.
-fn idle(keys: &mut Keys<'_>, key: &str, why: &str) {
+pub(super) fn idle(keys: &mut Keys<'_>, key: &str, why: &str) {
     if keys.optional::<Node>(key).flatten().is_some() {
         keys.without_effect(key, why);
     }
@@ -411,6 +457,10 @@ impl Settings {
             Self::Hg(it) => followed("HgPoller", it),
             Self::Svn(it) => format!("SVNPoller: {}", masked(&it.url, &it.url)),
             Self::Bzr(it) => format!("BzrPoller: {}", masked(&it.url, &it.url)),
+            Self::P4(it) => format!("P4Source: {}", it.base),
+            Self::Feed(it) => format!("FeedPoller: {}", it.shown()),
+            Self::Bonsai(it) => format!("BonsaiPoller: {}", masked(&it.url, &it.url)),
+            Self::Mail(it) => format!("{}: {}", it.kind(), it.maildir.display()),
             Self::Hook(it) => it.describe().to_owned(),
         }
     }
@@ -422,7 +472,8 @@ impl Settings {
             Self::Hg(it) => Some(it.program.as_deref().unwrap_or("hg")),
             Self::Svn(it) => Some(it.program.as_deref().unwrap_or("svn")),
             Self::Bzr(it) => Some(it.program.as_deref().unwrap_or("bzr")),
-            Self::Hook(_) => None,
+            Self::P4(it) => Some(it.program.as_deref().unwrap_or("p4")),
+            Self::Feed(_) | Self::Bonsai(_) | Self::Mail(_) | Self::Hook(_) => None,
         }
     }
 
@@ -432,15 +483,33 @@ impl Settings {
             Self::Git(it) | Self::Hg(it) => Some(&it.url),
             Self::Svn(it) => Some(&it.url),
             Self::Bzr(it) => Some(&it.url),
+            Self::P4(it) => Some(&it.base),
+            Self::Feed(it) => Some(it.repository.as_str()).filter(|it| !it.is_empty()),
+            Self::Bonsai(it) => Some(&it.cvsroot),
+            // What a mail says wins.
+            Self::Mail(_) => None,
             Self::Hook(it) => it.repository(),
         }
+    }
+
+    /// The maildir that it empties, if it reads mails.
+    pub(crate) fn maildir(&self) -> Option<&Path> {
+        let Self::Mail(it) = self else { return None };
+        Some(&it.maildir)
     }
 
     /// What is configured of it, if others knock at it.
     pub(crate) const fn hook(&self) -> Option<&HookSettings> {
         match self {
             Self::Hook(it) => Some(it),
-            Self::Git(_) | Self::Hg(_) | Self::Svn(_) | Self::Bzr(_) => None,
+            Self::Git(_)
+            | Self::Hg(_)
+            | Self::Svn(_)
+            | Self::Bzr(_)
+            | Self::P4(_)
+            | Self::Feed(_)
+            | Self::Bonsai(_)
+            | Self::Mail(_) => None,
         }
     }
 
@@ -458,8 +527,11 @@ impl Settings {
             }
             Self::Svn(it) => it.url == url.trim_end_matches('/'),
             Self::Bzr(it) => it.url == url && branch.is_none(),
-            // Whoever knocks may forget to: it is polled all the same.
-            Self::Hook(_) => false,
+            Self::Feed(it) => it.repository == url && it.branch.as_deref() == branch,
+            // No factory names their repositories.
+            Self::P4(_) | Self::Bonsai(_) => false,
+            // Whoever knocks or writes may forget to: it is polled all the same.
+            Self::Mail(_) | Self::Hook(_) => false,
         }
     }
 
@@ -468,6 +540,10 @@ impl Settings {
             Self::Git(it) | Self::Hg(it) => it.poll_interval,
             Self::Svn(it) => it.poll_interval,
             Self::Bzr(it) => it.poll_interval,
+            Self::P4(it) => it.poll_interval,
+            Self::Feed(it) => it.poll_interval,
+            Self::Bonsai(it) => it.poll_interval,
+            Self::Mail(it) => it.poll_interval,
             Self::Hook(_) => None,
         }
     }
@@ -479,6 +555,10 @@ impl Settings {
             Self::Git(it) | Self::Hg(it) => &mut it.poll_interval,
             Self::Svn(it) => &mut it.poll_interval,
             Self::Bzr(it) => &mut it.poll_interval,
+            Self::P4(it) => &mut it.poll_interval,
+            Self::Feed(it) => &mut it.poll_interval,
+            Self::Bonsai(it) => &mut it.poll_interval,
+            Self::Mail(it) => &mut it.poll_interval,
             Self::Hook(_) => return self,
         };
         interval.get_or_insert(usual);
@@ -490,6 +570,7 @@ impl Settings {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::split::Prefix;
     use super::*;
     use crate::syntax::Problems;
     use crate::syntax::Source;
@@ -574,6 +655,63 @@ mod tests {
     }
 
     #[test]
+    fn what_buildbot_called_them_and_their_keys_are_understood() {
+        let text = "[source:x]\ntype = P4Source\np4port = h:1666\np4base = //depot/hello\np4user = ann\n\
+            p4passwd = s\np4bin = /opt/p4\nsplit_file = get_simple_split\npollinterval = 300\nencoding = utf8\n";
+        let Settings::P4(it) = good(text) else {
+            panic!("a depot");
+        };
+        assert_eq!(
+            (it.base.as_str(), it.split),
+            ("//depot/hello/", Split::Simple)
+        );
+        assert_eq!(it.poll_interval, Some(Duration::from_mins(5)));
+        for (text, described, interval) in [
+            ("P4Source\n", "P4Source: //", 600),
+            (
+                "GoogleCodeAtomPoller\nfeedurl = https://a:b@h/x/svnchanges/basic?t=s3cret\n",
+                "FeedPoller: https://h/x/svnchanges/basic",
+                3600,
+            ),
+            (
+                "BonsaiPoller\nbonsaiURL = http://h/\nmodule = m\nbranch = b\n",
+                "BonsaiPoller: http://h",
+                30,
+            ),
+            (
+                "CVSMaildirSource\nmaildir = /m\n",
+                "CVSMaildirSource: /m",
+                10,
+            ),
+            (
+                "SVNCommitEmailMaildirSource\nmaildir = m\nprefix = p/\n",
+                "SVNCommitEmailMaildirSource: /base/m",
+                10,
+            ),
+            (
+                "BzrLaunchpadEmailMaildirSource\nmaildir = /m\nbranchMap = {\"lp:~a/b\": \"c\"}\ndefaultBranch = d\n",
+                "BzrLaunchpadEmailMaildirSource: /m",
+                10,
+            ),
+        ] {
+            let settings = good(&format!("[source:x]\ntype = {text}"));
+            assert_eq!(settings.describe(), described);
+            let settings = settings.with_usual_interval(Duration::from_secs(7));
+            assert_eq!(
+                settings.poll_interval(),
+                Some(Duration::from_secs(interval))
+            );
+        }
+    }
+
+    #[test]
+    fn a_feed_of_a_repository_is_polled_instead_of_it() {
+        let feed = good("[source:atom]\nfeedurl = https://h/f\nrepository = /r\nbranch = main\n");
+        assert!(feed.follows("/r", Some("main")));
+        assert!(!feed.follows("/r", None) && !feed.follows("/other", Some("main")));
+    }
+
+    #[test]
     fn every_mistake_has_its_place() {
         let said = |text: &str| read_in(text).1;
         insta::assert_snapshot!(said("[source:x]\ntype = gti_poller\n"), @"
@@ -588,7 +726,7 @@ mod tests {
          --> master.ini:1:2
           |
         1 | [source:x]
-          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
+          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `p4_poller`, `feed_poller`, `bonsai_poller`, `cvs_maildir`, `svn_maildir`, `bzr_maildir`, `freshcvs_maildir`, `syncmail_maildir`, `bonsai_maildir`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
         ");
         insta::assert_snapshot!(said("[source:git]\nrepourl = -x\nbranch = a\nbranches = b\npoll_interval = 0\nbrunch = c\n"), @"
         error[contradiction]: `branch` and `branches` say the same thing twice
@@ -655,13 +793,87 @@ mod tests {
          --> master.ini:3:14
           |
         3 | split_file = func
-          |              ^^^^ expected `none`, `branches`, or `branch.NAME = PREFIX` instead
+          |              ^^^^ expected `none`, `branches`, `simple`, or `branch.NAME = PREFIX` instead
 
         warning[no-effect]: `cachepath` has no effect
          --> master.ini:4:13
           |
         4 | cachepath = /y
           |             ^^ the position is kept with the changes
+        ");
+        insta::assert_snapshot!(said("[source:p4]\np4base = depot\nencoding = utf8\nhist_max = 100\n"), @"
+        error[bad-value]: bad value for `p4base` in [source:p4]
+         --> master.ini:2:10
+          |
+        2 | p4base = depot
+          |          ^^^^^ expected a part of the depot such as `//depot/hello/`
+
+        warning[no-effect]: `hist_max` has no effect
+         --> master.ini:4:12
+          |
+        4 | hist_max = 100
+          |            ^^^ every change since the last look is told
+        ");
+        insta::assert_snapshot!(said("[source:p4]\np4port = -x\nencoding = ebcdic\n"), @"
+        error[bad-value]: bad value for `p4port` in [source:p4]
+         --> master.ini:2:10
+          |
+        2 | p4port = -x
+          |          ^^ value `-x` is refused: it begins with `-`
+
+        error[bad-value]: bad value for `encoding` in [source:p4]
+         --> master.ini:3:12
+          |
+        3 | encoding = ebcdic
+          |            ^^^^^^ expected `utf-8` or `latin-1`
+        ");
+        insta::assert_snapshot!(said("[source:atom]\nfeedurl = example.org/x\n"), @"
+        error[bad-value]: bad value for `feedurl` in [source:atom]
+         --> master.ini:2:11
+          |
+        2 | feedurl = example.org/x
+          |           ^^^^^^^^^^^^^ expected an address such as `https://example.org/hello/commits/main.atom`
+        ");
+        insta::assert_snapshot!(said("[source:bonsai]\nbonsaiurl = http://h?x\nmodule = m\nrevlinktmpl = x\n"), @"
+        error[missing-key]: `branch` is missing in [source:bonsai]
+         --> master.ini:1:2
+          |
+        1 | [source:bonsai]
+          |  ^^^^^^^^^^^^^ expected a text
+
+        error[bad-value]: bad value for `bonsaiurl` in [source:bonsai]
+         --> master.ini:2:13
+          |
+        2 | bonsaiurl = http://h?x
+          |             ^^^^^^^^^^ expected an address such as `http://bonsai.example.org`
+
+        error[unknown-key]: unknown key `revlinktmpl` in [source:bonsai]
+         --> master.ini:4:1
+          |
+        4 | revlinktmpl = x
+          | ^^^^^^^^^^^
+          |
+          = help: the keys of [source:bonsai] are `type`, `bonsaiurl`, `module`, `branch`, `tree`, `cvsroot`, `tls_ca`, `use_timestamps`, `poll_interval`, `project`, `category`
+        ");
+        insta::assert_snapshot!(said("[source:cvs_maildir]\nurlmaker = http://h/%s\n"), @"
+        error[missing-key]: `maildir` is missing in [source:cvs_maildir]
+         --> master.ini:1:2
+          |
+        1 | [source:cvs_maildir]
+          |  ^^^^^^^^^^^^^^^^^^ expected a path
+
+        error[bad-value]: bad value for `urlmaker` in [source:cvs_maildir]
+         --> master.ini:2:12
+          |
+        2 | urlmaker = http://h/%s
+          |            ^^^^^^^^^^^ expected an address with `%(file)s` in it, and `%(old)s` and `%(new)s`
+        ");
+        insta::assert_snapshot!(said("[source:bzr_maildir]\nmaildir = m\nbranch_map.lp:~a/b = c\n"), @"
+        error[bad-value]: bad key in `branch_map` of [source:bzr_maildir]
+         --> master.ini:3:15
+          |
+        3 | branch_map.lp:~a/b = c
+          |               ^^^^^^^^ expected a path without `lp:`, as in `branch_map.~ann/hello/trunk = NAME`
         ");
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use super::SinkError;
+use super::fetch::FetchError;
 use super::program::ProgramError;
 use super::record::Record;
 use crate::process::RunError;
@@ -98,6 +99,20 @@ pub(crate) enum PollError {
     Missing { dir: PathBuf, revision: String },
     #[error("`{program}` printed something that cannot be read")]
     Unreadable { program: String },
+    /// A line that has no place in what was asked for.
+    #[error("`{program}` printed a line that cannot be read: `{line}`")]
+    Line { program: String, line: String },
+    #[error("failed to fetch `{url}`")]
+    Fetch {
+        url: String,
+        #[source]
+        source: FetchError,
+    },
+    /// What was fetched is not what was asked for.
+    #[error("what `{url}` says cannot be used: {why}")]
+    Document { url: String, why: String },
+    #[error("`{}` is no maildir: {why}", dir.display())]
+    Maildir { dir: PathBuf, why: String },
     #[error("failed to prepare `{}`", dir.display())]
     Io {
         dir: PathBuf,
@@ -118,6 +133,10 @@ impl PollError {
             | Self::NoBranch { .. }
             | Self::Remote { .. }
             | Self::Unreadable { .. }
+            | Self::Line { .. }
+            | Self::Fetch { .. }
+            | Self::Document { .. }
+            | Self::Maildir { .. }
             | Self::Io { .. }
             | Self::Sink(_) => false,
         }

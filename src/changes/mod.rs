@@ -7,17 +7,24 @@
 //! by [`run()`] until it is stopped; what wakes it is its interval or a nudge.
 //! To add a kind: a row in [`KINDS`], a variant of [`Settings`], and one file
 //! with a [`poll::Poll`] (or a [`mirror::Mirror`], if it keeps a clone), and
-//! tests in `tests/` that run its real program.
+//! tests in `tests/` that run its real program. What is asked over HTTP goes through [`fetch`], and
+//! mails through [`mails`].
 
+mod bonsai_poller;
 mod branches;
 mod bzr_log;
 mod bzr_poller;
+mod feed;
+mod fetch;
 mod git_branches;
 mod git_poller;
 mod hg_poller;
 pub(crate) mod hooks;
 mod kinds;
+mod mails;
 mod mirror;
+mod p4_poller;
+mod p4_said;
 mod poll;
 mod program;
 mod record;

@@ -12,11 +12,17 @@ use super::HgPoller;
 use super::Settings;
 use super::Sink;
 use super::SourceSettings;
+use super::bonsai_poller::BonsaiPoller;
 use super::bzr_poller::BzrPoller;
+use super::feed::FeedPoller;
 use super::git_branches::GitBranches;
 use super::kinds::Followed;
+use super::mails::maildir;
+use super::mails::maildir::MaildirPoller;
+use super::p4_poller::P4Poller;
 use super::poll;
 use super::svn_poller::SvnPoller;
+use crate::clock;
 
 /// What a poller does where nothing says how often it looks.
 const USUAL_INTERVAL: Duration = Duration::from_mins(1);
@@ -70,6 +76,25 @@ pub(crate) async fn run(
         Settings::Bzr(it) => {
             let poller = BzrPoller::new(name.to_owned(), it.clone(), interval, workdir);
             poll::run(poller, sink, stop, wake).await;
+        }
+        Settings::P4(it) => {
+            let zone = clock::zone();
+            let poller = P4Poller::new(name.to_owned(), it.clone(), interval, workdir, zone);
+            poll::run(poller, sink, stop, wake).await;
+        }
+        Settings::Feed(it) => {
+            let poller = FeedPoller::new(name.to_owned(), it.clone(), interval);
+            poll::run(poller, sink, stop, wake).await;
+        }
+        Settings::Bonsai(it) => {
+            let (name, it) = (name.to_owned(), it.clone());
+            let poller = BonsaiPoller::new(name, it, interval, clock::now);
+            poll::run(poller, sink, stop, wake).await;
+        }
+        Settings::Mail(it) => {
+            let (name, it) = (name.to_owned(), it.clone());
+            let poller = MaildirPoller::new(name, it, clock::now, wake);
+            maildir::run(poller, sink, stop).await;
         }
         // It waits for nothing: who knocks is let in by the pages.
         Settings::Hook(_) => stop.cancelled().await,

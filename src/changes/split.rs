@@ -1,5 +1,10 @@
-//! Which branch a path of a Subversion repository belongs to, and what the
-//! file is called in it. Subversion itself knows only directories.
+//! Which branch a path of a Subversion repository or a Perforce depot belongs to, and what the
+//! file is called in it. They themselves know only directories.
+
+use crate::syntax::Code;
+use crate::syntax::Keys;
+use crate::syntax::Problem;
+use crate::syntax::plain;
 
 /// How paths are taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,6 +13,8 @@ pub(crate) enum Split {
     None,
     /// `trunk/` is the default branch, `branches/NAME/` the branch `branches/NAME`.
     Branches,
+    /// The first directory is the branch; a file in none is of no branch.
+    Simple,
     /// Each branch has its directories.
     Map(Vec<Prefix>),
 }
@@ -66,6 +73,45 @@ fn components(path: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Split {
+    /// Reads `split_file`, or `branch.NAME = PREFIX` instead of it.
+    pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let split_file = keys.optional::<String>("split_file");
+        let prefixes = keys.placed_map::<String>("branch")?;
+        let mut map = Vec::new();
+        let mut is_good = true;
+        for (branch, (place, prefix)) in &prefixes {
+            match Prefix::new(branch, prefix) {
+                Ok(prefix) => map.push(prefix),
+                Err(why) => {
+                    is_good = false;
+                    let what = format!("bad prefix of the branch `{branch}` in {}", keys.title());
+                    keys.note(Problem::error(Code::BadValue, what).at(place).label(why));
+                }
+            }
+        }
+        let split = match split_file?.as_deref().map(plain).as_deref() {
+            None if map.is_empty() => Self::None,
+            None => Self::Map(map),
+            Some(_) if !prefixes.is_empty() => {
+                let what = "`split_file` and `branch.NAME` say the same thing twice";
+                let problem = Problem::error(Code::Contradiction, what);
+                keys.note(problem.at(&keys.place("split_file")));
+                return None;
+            }
+            // Buildbot's function for a URL that is all trunk leaves paths as they are.
+            Some("none" | "trunk" | "alwaystrunk" | "splitfilealwaystrunk") => Self::None,
+            Some("branches" | "splitfilebranches") => Self::Branches,
+            Some("simple" | "getsimplesplit") => Self::Simple,
+            Some(_) => {
+                let label =
+                    "expected `none`, `branches`, `simple`, or `branch.NAME = PREFIX` instead";
+                keys.wrong("split_file", label);
+                return None;
+            }
+        };
+        is_good.then_some(split)
+    }
+
     /// The branch and the file in it; an empty file is the branch's own directory.
     pub(super) fn split(&self, path: &str) -> Option<(Option<String>, String)> {
         match self {
@@ -81,6 +127,10 @@ impl Split {
                     }
                     _ => None,
                 }
+            }
+            Self::Simple => {
+                let (branch, file) = path.split_once('/')?;
+                Some((Some(branch.to_owned()), file.to_owned()))
             }
             Self::Map(all) => {
                 // The one that says the most of the path knows it best.
@@ -128,6 +178,12 @@ mod tests {
         for path in ["branches", "branches/", "tags/1/a", "trunks/a", ""] {
             check(&Split::Branches, path, None);
         }
+    }
+
+    #[test]
+    fn the_simple_split_takes_the_first_directory_for_the_branch() {
+        check(&Split::Simple, "a/b/c", Some(("a", "b/c")));
+        check(&Split::Simple, "top", None);
     }
 
     #[test]

@@ -177,6 +177,9 @@ pub(super) fn of_types(kind: Kind, catalogue: &dyn Catalogue) -> Vec<Page> {
             Kind::Scheduler => groups.extend(["changes", "filter"]),
             _ => {}
         }
+        if name.ends_with("_maildir") {
+            groups.insert(0, "maildir");
+        }
         if matches!(name, "virtualenv" | "python_source") {
             groups.push("environment");
         }

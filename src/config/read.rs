@@ -195,6 +195,7 @@ fn plan(
     let mut plan = derive::plan(master.as_ref()?, &slaves, &read)?;
     plan.sources = source::join(followed.sources, sources);
     source::check_wakes(&plan.sources, problems);
+    source::check_maildirs(&plan.sources, problems);
     plan.schedulers = all;
     plan.master.validation = validation?;
     plan.locks = locks;

@@ -52,6 +52,24 @@ pub(super) fn check_wakes(sources: &[Arc<SourcePlan>], problems: &mut Problems) 
     }
 }
 
+/// That no two sources empty one maildir: each would take mails that the other one waits for.
+pub(super) fn check_maildirs(sources: &[Arc<SourcePlan>], problems: &mut Problems) {
+    for (at, source) in sources.iter().enumerate() {
+        let maildir = source.settings.maildir();
+        let mut before = sources[..at].iter();
+        let other = before.find(|it| maildir.is_some() && it.settings.maildir() == maildir);
+        if let Some(other) = other {
+            let (one, two) = (&other.name, &source.name);
+            let what = format!("sources `{one}` and `{two}` read the same maildir");
+            let problem = Problem::error(Code::Contradiction, what).at(&source.origin.place);
+            let problem = problem.also(&other.origin.place, "the other one");
+            problems.note(
+                problem.help("have mails of each kind delivered into a maildir of their own"),
+            );
+        }
+    }
+}
+
 /// The sources of the sections, behind those that are `derived`: what a
 /// section follows needs no other.
 pub(super) fn join(

@@ -84,6 +84,14 @@ impl Trust {
         connected.map_err(|error| self.refused(error))
     }
 
+    /// As [`Trust::connect`], with a server that is no master: the error is of TLS, in its words.
+    pub(crate) async fn connect_to_server<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+
     fn refused(&self, error: io::Error) -> Refused {
         let tls = error.get_ref().and_then(|it| it.downcast_ref::<Error>());
         let why = match tls {

@@ -24,6 +24,7 @@ mod journey;
 mod launched;
 mod limits;
 mod locks;
+mod mails;
 mod mirrors;
 mod missing;
 mod pages;

@@ -1,10 +1,15 @@
 //! The pollers against real repositories, one poll at a time, without a clock.
 
+mod bonsai;
 mod bzr;
+mod feed;
 mod git;
 mod git_branches;
 mod hg;
+mod mails;
+mod p4;
 mod pace;
+mod site;
 mod svn;
 
 use std::path::Path;

@@ -1257,3 +1257,24 @@ fn a_slave_that_nobody_hears_of_and_one_that_cannot_dial_in_are_told() {
        |             ^^^^ expected a time zone such as `Europe/Berlin` or `UTC`
     ");
 }
+
+#[test]
+fn two_sources_of_one_maildir_are_told() {
+    let text = "[source:cvs]\ntype = cvs_maildir\nmaildir = mail\n\
+        [source:svn]\ntype = svn_maildir\nmaildir = mail/\n";
+    let said = problems(text);
+    let mut each = said.split("\n\n");
+    let told = each.find(|it| it.starts_with("error[contradiction]"));
+    insta::assert_snapshot!(told.unwrap_or_default().trim_end(), @"
+    error[contradiction]: sources `cvs` and `svn` read the same maildir
+     --> master.ini:4:2
+      |
+    1 | [source:cvs]
+      |  ---------- the other one
+    ...
+    4 | [source:svn]
+      |  ^^^^^^^^^^
+      |
+      = help: have mails of each kind delivered into a maildir of their own
+    ");
+}
