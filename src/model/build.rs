@@ -55,6 +55,8 @@ pub(crate) struct BuildRecord {
     pub(crate) started: Timestamp,
     pub(crate) finished: Option<Timestamp>,
     pub(crate) outcome: Option<Outcome>,
+    /// If it failed: the number of the build that began the run of failures it belongs to.
+    pub(crate) failing_since: Option<i64>,
     /// The build's text and each step's addition, such as `failed`, `test`.
     pub(crate) text: Vec<String>,
     /// The configuration that it was begun under, if that was written down.

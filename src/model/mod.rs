@@ -6,6 +6,7 @@
 mod build;
 mod change;
 mod command;
+mod failing;
 mod files;
 mod ids;
 mod lock;
@@ -28,6 +29,7 @@ pub(crate) use command::{
     Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Machine,
     Platform, SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
 };
+pub(crate) use failing::Failing;
 pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
 pub(crate) use ids::{
     BuildId, BuilderName, BuildsetId, ChangeId, ConfigId, FactoryName, LockName, RequestId,

@@ -3,6 +3,8 @@
 //! transaction on the store's own thread, and commits those that wait
 //! together in one go.
 
+#[cfg(test)]
+mod failing_tests;
 mod handle;
 pub(crate) mod runs;
 mod sqlite;
@@ -23,6 +25,7 @@ use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::ConfigId;
 use crate::model::Exit;
+use crate::model::Failing;
 use crate::model::HeldLocks;
 use crate::model::LockUse;
 use crate::model::NewBuildset;
@@ -253,6 +256,8 @@ pub(crate) trait Store {
     fn known_builders(&mut self) -> Result<Vec<BuilderName>>;
     /// The name of this store, made with it: ids are unique in it.
     fn identity(&mut self) -> Result<String>;
+    /// The runs of failures that the branches of a builder are in, the oldest first.
+    fn failing(&mut self, builder: &BuilderName) -> Result<Vec<Failing>>;
     /// The newest builds of a builder that went through all of their steps, and well, the
     /// newest first.
     fn past_runs(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<PastRun>>;

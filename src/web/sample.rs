@@ -199,7 +199,8 @@ pub(super) fn build(
             Some(it) => vec![it.as_str().into(), "test <b>".into()],
             None => vec![],
         },
-        config: Some(ConfigId(number / 4 + 1)),
+        failing_since: None,
+            config: Some(ConfigId(number / 4 + 1)),
     }
 }
 

@@ -420,6 +420,7 @@ mod tests {
             finished: finished.map(secs),
             outcome: finished.map(|_| Outcome::Success),
             text: Vec::new(),
+            failing_since: None,
             config: Some(ConfigId(1)),
         }
     }

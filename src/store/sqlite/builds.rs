@@ -35,7 +35,8 @@ use super::rows::{
 };
 
 const COLUMNS: &str = "id, builder, number, slave, reason, branch, revision, repository, project, \
-                       patch, properties, blame, text, started, finished, outcome, config";
+                       patch, properties, blame, text, started, finished, outcome, config, \
+                       failing_since";
 
 impl Sqlite {
     pub(super) fn insert_build(
@@ -297,6 +298,7 @@ impl Sqlite {
                 "build {build} has ended otherwise"
             )));
         }
+        self.judge(build, end.outcome)?;
         // Its commands are only needed to go on with it.
         self.db
             .prepare_cached("DELETE FROM commands WHERE build = ?1")?
@@ -573,6 +575,7 @@ fn build(row: &Row<'_>) -> Result<BuildRecord> {
         finished: row.get::<_, Option<i64>>(14)?.map(Timestamp),
         outcome: outcome(row.get(15)?)?,
         config: row.get::<_, Option<i64>>(16)?.map(ConfigId),
+        failing_since: row.get(17)?,
         requests: Vec::new(),
     })
 }

@@ -5,6 +5,7 @@ mod builds;
 mod buildsets;
 mod changes;
 mod configs;
+mod failing;
 mod prune;
 mod requests;
 mod rows;
@@ -32,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("progress.sql"),
     include_str!("metrics.sql"),
     include_str!("tests.sql"),
+    include_str!("failing.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -95,7 +95,13 @@ impl Sqlite {
             .execute(params![builder.as_str(), next])?;
         for build in builds {
             self.delete_tests(*build)?;
-            for table in ["commands", "steps", "build_changes", "build_requests"] {
+            for table in [
+                "commands",
+                "steps",
+                "triggered",
+                "build_changes",
+                "build_requests",
+            ] {
                 self.db
                     .prepare_cached(&format!("DELETE FROM {table} WHERE build = ?1"))?
                     .execute([build.0])?;

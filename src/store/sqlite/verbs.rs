@@ -10,6 +10,7 @@ use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::ConfigId;
 use crate::model::Exit;
+use crate::model::Failing;
 use crate::model::HeldLocks;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
@@ -244,6 +245,9 @@ impl Store for Sqlite {
     }
     fn identity(&mut self) -> Result<String> {
         self.select_identity()
+    }
+    fn failing(&mut self, builder: &BuilderName) -> Result<Vec<Failing>> {
+        self.select_failing(builder)
     }
     fn past_runs(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<PastRun>> {
         self.select_past_runs(builder, limit)
