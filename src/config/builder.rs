@@ -337,7 +337,7 @@ pub(super) fn read_keys(keys: &mut Keys<'_>) -> Option<BuilderKeys> {
     let next_slave = keys.or("next_slave", SlaveOrder::default());
     let locks = keys.or("locks", LockUses::default());
     let use_progress = keys.or("use_progress", true);
-    let horizons = horizons::read(keys);
+    let horizons = horizons::read_of_builder(keys);
     let properties = master::properties(keys, "Builder");
     let env = crate::steps::read_env(keys, "env");
     let builddir = directory(keys, "builddir");

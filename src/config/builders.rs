@@ -492,12 +492,12 @@ pub(super) fn read(
         }
         let general = master.map(|it| it.plan.horizons).unwrap_or_default();
         let horizons = keys.horizons.over(general);
-        if let Some(what) = horizons.contradiction().filter(|_| horizons != general) {
+        if let Some(wrong) = horizons.contradiction().filter(|_| horizons != general) {
             let place = match &draft.filled {
                 Some(_) => &draft.origin.place,
                 None => &factory.place,
             };
-            let problem = Problem::error(Code::Contradiction, what)
+            let problem = Problem::error(Code::Contradiction, wrong.what)
                 .at(place)
                 .label("logs are kept of builds only")
                 .help("what this section does not say is said in [:master:]");

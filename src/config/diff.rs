@@ -242,6 +242,8 @@ fn of_the_master(old: &MasterPlan, new: &MasterPlan) -> Vec<String> {
         prioritize_builders,
         horizons,
         change_horizon,
+        change_age,
+        log_size,
         logs,
         database: _,
     } = old;
@@ -270,6 +272,8 @@ fn of_the_master(old: &MasterPlan, new: &MasterPlan) -> Vec<String> {
         ),
         ("horizons", *horizons != new.horizons),
         ("change_horizon", *change_horizon != new.change_horizon),
+        ("change_age", *change_age != new.change_age),
+        ("log_size", *log_size != new.log_size),
         ("log limits", *logs != new.logs),
     ]);
     let others = others.into_iter().chain(of_the_line(line, &new.line));

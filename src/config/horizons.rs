@@ -1,10 +1,13 @@
-//! How much of the past is kept.
+//! How much of the past is kept: so many of the newest, so long, so many bytes.
+
+use std::time::Duration;
 
 use crate::syntax::Content;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Shape;
+use crate::syntax::Size;
 use crate::syntax::Value;
 
 /// What is kept of a builder; `None` keeps everything.
@@ -14,18 +17,44 @@ pub(crate) struct Horizons {
     pub(crate) builds: Option<u32>,
     /// Builds whose logs are kept.
     pub(crate) logs: Option<u32>,
+    /// For how long builds are kept after their end.
+    pub(crate) build_age: Option<Duration>,
+    /// For how long their logs are.
+    pub(crate) log_age: Option<Duration>,
+    /// Bytes that its logs may take together.
+    pub(crate) log_size: Option<u64>,
 }
 
 impl Horizons {
     /// What is wrong with the two together.
-    pub(super) fn contradiction(self) -> Option<String> {
-        match (self.builds, self.logs) {
-            (Some(builds), Some(logs)) if logs > builds => Some(format!(
-                "`log_horizon` {logs} is more than `build_horizon` {builds}"
-            )),
-            _ => None,
+    pub(super) fn contradiction(self) -> Option<Contradiction> {
+        if let (Some(builds), Some(logs)) = (self.builds, self.logs)
+            && logs > builds
+        {
+            return Some(Contradiction {
+                what: format!("`log_horizon` {logs} is more than `build_horizon` {builds}"),
+                logs: "log_horizon",
+                builds: "build_horizon",
+            });
         }
+        if let (Some(builds), Some(logs)) = (self.build_age, self.log_age)
+            && logs > builds
+        {
+            return Some(Contradiction {
+                what: "`log_age` is longer than `build_age`".into(),
+                logs: "log_age",
+                builds: "build_age",
+            });
+        }
+        None
     }
+}
+
+/// Two horizons that cannot both be meant.
+pub(super) struct Contradiction {
+    pub(super) what: String,
+    pub(super) logs: &'static str,
+    pub(super) builds: &'static str,
 }
 
 /// What one section says; `None` where it says nothing.
@@ -33,6 +62,9 @@ impl Horizons {
 pub(super) struct OwnHorizons {
     builds: Option<Newest>,
     logs: Option<Newest>,
+    build_age: Option<Option<Duration>>,
+    log_age: Option<Option<Duration>>,
+    log_size: Option<u64>,
 }
 
 impl OwnHorizons {
@@ -41,13 +73,29 @@ impl OwnHorizons {
         Horizons {
             builds: self.builds.map_or(usual.builds, |it| it.0),
             logs: self.logs.map_or(usual.logs, |it| it.0),
+            build_age: self.build_age.unwrap_or(usual.build_age),
+            log_age: self.log_age.unwrap_or(usual.log_age),
+            log_size: self.log_size,
         }
     }
 }
 
+/// Reads those of a builder: what all of its logs may take is its own.
+pub(super) fn read_of_builder(keys: &mut Keys<'_>) -> Option<OwnHorizons> {
+    let horizons = read(keys);
+    let log_size = keys.or("log_size", Size(None));
+    Some(OwnHorizons {
+        log_size: log_size?.0,
+        ..horizons?
+    })
+}
+
+/// Reads those that every builder has unless it says otherwise.
 pub(super) fn read(keys: &mut Keys<'_>) -> Option<OwnHorizons> {
     let builds = keys.optional::<Newest>("build_horizon");
     let logs = keys.optional::<Newest>("log_horizon");
+    let build_age = keys.optional::<Option<Duration>>("build_age");
+    let log_age = keys.optional::<Option<Duration>>("log_age");
     // Nothing is kept that this could shorten.
     keys.optional::<Newest>("event_horizon");
     keys.without_effect(
@@ -57,6 +105,9 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<OwnHorizons> {
     Some(OwnHorizons {
         builds: builds?,
         logs: logs?,
+        build_age: build_age?,
+        log_age: log_age?,
+        log_size: None,
     })
 }
 

@@ -27,6 +27,7 @@ use crate::syntax::Node;
 use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Shape;
+use crate::syntax::Size;
 use crate::syntax::Value;
 
 /// `[:master:]` with what other sections need of it.
@@ -104,6 +105,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     let logs = log_limits::read(keys);
     let database = buildbot_keys::read(keys);
     let change_horizon = keys.or("change_horizon", NewestChanges(None));
+    let change_age = keys.or("change_age", None::<Duration>);
+    let log_size = keys.or("log_size", Size(None));
     let line = line::read(keys);
     let derive = keys.or("derive", true);
     // These were followed when the files were read.
@@ -130,11 +133,11 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
         .filter(|name| keys.has(name));
     let port_places = named.map(|name| (name, keys.place(name))).collect();
     let horizons = horizons.map(|it| it.over(Horizons::default()));
-    if let Some(what) = horizons.and_then(Horizons::contradiction) {
-        let problem = Problem::error(Code::Contradiction, what)
-            .at(&keys.place("log_horizon"))
+    if let Some(wrong) = horizons.and_then(Horizons::contradiction) {
+        let problem = Problem::error(Code::Contradiction, wrong.what)
+            .at(&keys.place(wrong.logs))
             .label("logs are kept of builds only")
-            .also(&keys.place("build_horizon"), "so many are kept");
+            .also(&keys.place(wrong.builds), "builds go with their logs");
         keys.note(problem);
     }
     if include.is_none() || !defaults.is_good() {
@@ -156,6 +159,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
             prioritize_builders: prioritize_builders?,
             horizons,
             change_horizon: change_horizon?.0,
+            change_age: change_age?,
+            log_size: log_size?.0,
             logs: logs?,
             database: database?,
             watch: watch?,

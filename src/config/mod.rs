@@ -174,6 +174,10 @@ pub(crate) struct MasterPlan {
     pub(crate) horizons: Horizons,
     /// Changes that are kept; `None` is all.
     pub(crate) change_horizon: Option<u32>,
+    /// For how long they are kept.
+    pub(crate) change_age: Option<Duration>,
+    /// Bytes that the logs of all builders may take together.
+    pub(crate) log_size: Option<u64>,
     pub(crate) logs: LogLimits,
     /// Relative to the master's base directory.
     pub(crate) database: PathBuf,

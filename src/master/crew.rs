@@ -108,6 +108,8 @@ pub(crate) struct Crew {
     /// Marked when a buildset was made or may have ended, and when a configuration came into
     /// force: who waits for buildsets wakes and reads.
     pub(crate) buildsets: watch::Sender<()>,
+    /// Held by who forgets what is old: one at a time.
+    pub(super) pruning: tokio::sync::Mutex<()>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// Where locks go that a build gives back.
@@ -182,6 +184,7 @@ impl Crew {
             histories: Histories::default(),
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),
+            pruning: tokio::sync::Mutex::default(),
             stop: it.stop,
             tasks: TaskTracker::new(),
             returns: it.returns,

@@ -80,7 +80,7 @@ pub(crate) struct SchedulerDesk {
 impl SchedulerDesk {
     /// What its state is kept under: another kind of the same name is another scheduler.
     fn object(&self) -> String {
-        format!("scheduler {} {}", self.plan.settings.kind(), self.plan.name)
+        object_of(&self.plan)
     }
 }
 
@@ -180,6 +180,11 @@ impl Desk for SchedulerDesk {
             Ok(())
         })
     }
+}
+
+/// What the state of a scheduler is kept under.
+pub(crate) fn object_of(plan: &SchedulerPlan) -> String {
+    format!("scheduler {} {}", plan.settings.kind(), plan.name)
 }
 
 /// The properties of a scheduler's buildset: which scheduler it is says nobody else.

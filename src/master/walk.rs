@@ -585,6 +585,7 @@ impl Build {
         // A step that has not ended in the store would be played again, with all of its log.
         self.flush().await;
         let tail = limits.max_tail_size.unwrap_or(0);
+        let (store, build) = (self.crew.store.clone(), self.id);
         self.crew.supervise("cutting logs".into(), async move {
             time::sleep(WATCHED).await;
             for path in long {
@@ -593,6 +594,10 @@ impl Build {
                 if let Ok(Err(error)) = cut.await {
                     warn!(log = shown, reason = %error, "failed to cut a long log");
                 }
+            }
+            // It may have been measured while it was whole.
+            if let Err(error) = store.write(move |verbs| verbs.remeasure(build)).await {
+                warn!(reason = %error, "the size of cut logs is not known");
             }
         });
     }

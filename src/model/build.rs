@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::{
     BuildId, BuilderName, BuildsetId, ConfigId, Exit, Outcome, Progress, Properties, RequestId,
     SlaveName, SourceStamp, Timestamp, Usage,
@@ -61,6 +63,18 @@ pub(crate) struct BuildRecord {
     pub(crate) text: Vec<String>,
     /// The configuration that it was begun under, if that was written down.
     pub(crate) config: Option<ConfigId>,
+}
+
+impl BuildRecord {
+    /// Who asked for it, as the property `owners` has it: each once, sorted.
+    pub(crate) fn owners(&self) -> Vec<String> {
+        let owners = self.properties.get("owners").and_then(Value::as_array);
+        let named = owners.into_iter().flatten().filter_map(Value::as_str);
+        let mut owners: Vec<_> = named.map(str::to_owned).collect();
+        owners.sort();
+        owners.dedup();
+        owners
+    }
 }
 
 /// One step of a build.

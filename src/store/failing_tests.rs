@@ -176,7 +176,11 @@ async fn builds_that_end_in_another_order_than_they_began_in_count_by_their_numb
     assert_eq!(runs(&store).await, ["main 3-3"]);
     finish(&store, first, Outcome::Failure).await;
     assert_eq!(runs(&store).await, ["main 1-3"]);
-    assert_eq!(marks(&store).await[3], Some(1), "the later one belongs to it");
+    assert_eq!(
+        marks(&store).await[3],
+        Some(1),
+        "the later one belongs to it"
+    );
     finish(&store, fifth, Outcome::Failure).await;
     finish(&store, second, Outcome::Success).await;
     assert_eq!(runs(&store).await, ["main 3-5"], "what is older is over");

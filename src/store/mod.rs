@@ -178,35 +178,58 @@ pub(crate) trait Store {
 
     /// The number of the builder's next build.
     fn next_number(&mut self, builder: &BuilderName) -> Result<i64>;
-    /// Finished builds with numbers below, oldest first, at most `limit`; none that a request
-    /// still needs.
+    /// From which number on the builds of a builder are kept; 0 is all.
+    fn oldest_kept(&mut self, builder: &BuilderName, kept: Kept) -> Result<i64>;
+    /// Builds with numbers below that nobody needs, oldest first, at most `limit`. Needed is one
+    /// that runs, one whose request is not complete, and one that began a run of failures that
+    /// lasts, or may turn out to have begun it.
     fn old_builds(
         &mut self,
         builder: &BuilderName,
         below: i64,
         limit: usize,
     ) -> Result<Vec<OldBuild>>;
-    /// Forgets builds whole. Their numbers are not given again.
-    fn forget_builds(&mut self, builder: &BuilderName, builds: &[BuildId]) -> Result<()>;
-    /// Builds with numbers below whose logs are still there, oldest first, at most `limit`, up
-    /// to the first that is still needed.
+    /// Forgets builds whole, and requests and buildsets of which nothing is left and that none
+    /// of the holders waits for. Their numbers are not given again.
+    fn forget_builds(
+        &mut self,
+        builder: &BuilderName,
+        builds: &[BuildId],
+        holders: &Holders,
+    ) -> Result<()>;
+    /// Drops what is known of branches that have no build from `below` on.
+    fn forget_branches(&mut self, builder: &BuilderName, below: i64) -> Result<()>;
+    /// Builds with numbers below that nobody needs and whose logs are still there, oldest
+    /// first, at most `limit`.
     fn old_logs(
         &mut self,
         builder: &BuilderName,
         below: i64,
         limit: usize,
     ) -> Result<Vec<OldBuild>>;
-    /// Forgets the logs of what [`Store::old_logs`] gave.
-    fn forget_logs(&mut self, builder: &BuilderName, builds: &[OldBuild]) -> Result<()>;
-    /// Forgets at most `limit` of the changes that are older than the newest `keep`, and
-    /// neither part of a buildset that is not complete nor waited on by one of the schedulers.
-    /// Says how many.
-    fn forget_changes(
-        &mut self,
-        keep: u32,
-        schedulers: &[SchedulerName],
-        limit: usize,
-    ) -> Result<usize>;
+    /// Builds that have logs and that nobody needs, the oldest first: of one builder or of all.
+    fn oldest_logs(&mut self, builder: Option<&BuilderName>, limit: usize)
+    -> Result<Vec<OldBuild>>;
+    /// Forgets the logs of builds.
+    fn forget_logs(&mut self, builds: &[BuildId]) -> Result<()>;
+    /// Builds that have ended and whose logs were not measured, oldest first.
+    fn unmeasured(&mut self, limit: usize) -> Result<Vec<OldBuild>>;
+    /// Writes down how many bytes the logs of builds take.
+    fn measure(&mut self, measured: &[(BuildId, u64)]) -> Result<()>;
+    /// Has the logs of a build measured again.
+    fn remeasure(&mut self, build: BuildId) -> Result<()>;
+    /// How many bytes all measured logs take: of one builder or of all.
+    fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64>;
+    /// What builds from one number up to another amount to, as far as nobody needs them.
+    fn amount(&mut self, builder: &BuilderName, from: i64, below: i64) -> Result<Amount>;
+    /// Shows builds that have logs and that nobody needs, the oldest first, until `visit` says
+    /// that it is enough.
+    fn visit_logs(&mut self, builder: Option<&BuilderName>, visit: LogVisit<'_>) -> Result<()>;
+    /// Forgets at most `limit` of the changes that are not kept and neither part of a buildset
+    /// that is not complete nor waited on by one of the holders. Says how many.
+    fn forget_changes(&mut self, kept: Kept, holders: &Holders, limit: usize) -> Result<usize>;
+    /// How many changes there are to forget.
+    fn old_changes(&mut self, kept: Kept, holders: &Holders) -> Result<usize>;
     // --- configurations -----------------------------------------------------
 
     /// Writes down that a configuration is applied, and gives its number. The
@@ -358,11 +381,47 @@ pub(crate) struct CommandRow {
     pub(crate) log_start: u64,
 }
 
+/// What is kept: what is neither among the newest nor from the time since then goes, if that is
+/// said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) newest: Option<u32>,
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// Whose states say what must not be forgotten yet: the objects of schedulers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holders(pub(crate) Vec<String>);
+
+/// How much goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) builds: u64,
+    /// Builds whose logs go.
+    pub(crate) logs: u64,
+    /// Of logs.
+    pub(crate) bytes: u64,
+}
+
+impl std::ops::AddAssign for Amount {
+    fn add_assign(&mut self, more: Self) {
+        self.builds += more.builds;
+        self.logs += more.logs;
+        self.bytes += more.bytes;
+    }
+}
+
+/// Is shown the builder, the number and the bytes of logs; `false` is enough.
+pub(crate) type LogVisit<'a> = &'a mut dyn FnMut(BuilderName, i64, u64) -> bool;
+
 /// A build that may be forgotten, and its log files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OldBuild {
     pub(crate) id: BuildId,
+    pub(crate) builder: BuilderName,
     pub(crate) number: i64,
+    /// What the files were measured to take.
+    pub(crate) bytes: u64,
     /// Relative to the master's `builds/` directory.
     pub(crate) files: Vec<String>,
 }

@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /api/status` | what runs and waits, in a few numbers; builders, slaves and sources |
-//! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last` |
+//! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last`, `failing`: since which build |
 //! | `GET /api/changes?limit=` | the newest changes, newest first, as `/json` has them |
 //! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps; what is `left` of one that runs |
 //! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
@@ -50,6 +50,7 @@ use super::build;
 use super::builder;
 use super::builders;
 use super::builders::BuilderFacts;
+use super::failing;
 use super::failure::Failure;
 use super::json;
 use super::locks;
@@ -99,6 +100,12 @@ struct BuildDocument {
     finished: Option<String>,
     elapsed_secs: f64,
     text: Vec<String>,
+    /// Authors of its changes and of its patch.
+    blame: Vec<String>,
+    /// The `owner` of each of its requests.
+    owners: Vec<String>,
+    /// If it failed: the number of the build that began the run of failures.
+    failing_since: Option<i64>,
     requests: Vec<RequestId>,
     config: Option<ConfigId>,
     /// How long it still takes, in words, as far as anybody knows.
@@ -153,6 +160,9 @@ impl BuildDocument {
                 .since(build.started)
                 .as_secs_f64(),
             text: build.text.clone(),
+            blame: build.blame.clone(),
+            owners: build.owners(),
+            failing_since: build.failing_since,
             requests: build.requests.clone(),
             config: build.config,
             left: outlook.left(&build.key).map(|it| it.to_string()),
@@ -222,6 +232,7 @@ fn builder_document(facts: &BuilderFacts, outlook: &Outlook, now: Timestamp) -> 
         "pending": facts.pending,
         "running": running,
         "last": last,
+        "failing": facts.failing.iter().map(failing::document).collect::<Vec<_>>(),
     })
 }
 

@@ -24,6 +24,7 @@ use crate::store::TestCounts;
 
 use super::app::App;
 use super::app::Shared;
+use super::failing::RunLine;
 use super::failure::Failure;
 use super::links;
 use super::log;
@@ -40,6 +41,7 @@ use super::test_list::CountLine;
 use super::why;
 use super::why::Fact;
 use super::why::WhyLine;
+use super::words;
 use super::words::Badge;
 use super::words::Moment;
 
@@ -51,6 +53,8 @@ pub(super) struct Facts {
     /// Of the steps that ran any.
     pub(super) tests: Vec<TestCounts>,
     pub(super) newest: i64,
+    /// The run of failures that it belongs to.
+    pub(super) run: Option<RunLine>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +75,8 @@ pub(super) struct BuildView {
     pub(super) why: Vec<WhyLine>,
     pub(super) requests: Vec<i64>,
     pub(super) config: Option<i64>,
+    pub(super) owners: Vec<String>,
+    pub(super) run: Option<RunLine>,
     pub(super) finished: Option<Moment>,
     pub(super) eta: Option<String>,
     pub(super) older: Option<String>,
@@ -122,6 +128,8 @@ pub(super) fn view(
         why: WhyLine::all(why, now),
         requests: build.requests.iter().map(|it| it.0).collect(),
         config: build.config.map(|it| it.0),
+        owners: build.owners().iter().map(|it| words::person(it)).collect(),
+        run: facts.run.clone(),
         finished: build.finished.map(|it| Moment::new(it, now)),
         eta: left.map(|it| it.to_string()),
         older: (build.key.number > 0).then(|| neighbour(build.key.number - 1)),
@@ -150,6 +158,7 @@ pub(super) fn read(
         changes,
         tests: store.test_counts(build.id)?,
         newest,
+        run: RunLine::read(store, &build)?,
         build,
     }))
 }

@@ -14,6 +14,7 @@ use crate::master::handle::SlaveView;
 use crate::master::outlook::Outlook;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
+use crate::model::Failing;
 use crate::model::RequestRecord;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
@@ -22,6 +23,7 @@ use crate::store::StoreError;
 
 use super::app::Shared;
 use super::builders;
+use super::failing::FailingLine;
 use super::failure::Failure;
 use super::links;
 use super::rows::BuildLine;
@@ -42,6 +44,7 @@ pub(super) struct Facts {
     pub(super) running: Vec<RunningFacts>,
     pub(super) builds: Vec<BuildRecord>,
     pub(super) slaves: Vec<SlaveView>,
+    pub(super) failing: Vec<Failing>,
 }
 
 pub(super) struct Planned {
@@ -57,6 +60,7 @@ pub(super) struct BuilderView {
     pub(super) category: Option<String>,
     pub(super) factory: Option<String>,
     pub(super) state: &'static str,
+    pub(super) failing: Vec<FailingLine>,
     pub(super) waiting: Vec<RequestLine>,
     pub(super) running: Vec<Running>,
     pub(super) recent: Vec<BuildLine>,
@@ -126,6 +130,7 @@ pub(super) fn view(facts: &Facts, web: &WebPlan, now: Timestamp) -> BuilderView 
             !running.is_empty(),
             facts.slaves.iter().filter(|it| it.connected).count(),
         ),
+        failing: FailingLine::all(&facts.name, &facts.failing, now),
         waiting: facts
             .waiting
             .iter()
@@ -182,6 +187,7 @@ pub(super) async fn page(
             let running = read_running(store, Some(&name))?;
             let builds = store.recent_builds(Some(&name), None, limit + running.len())?;
             Ok(Some(Facts {
+                failing: store.failing(&name)?,
                 name,
                 planned,
                 waiting,

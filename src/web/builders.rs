@@ -10,6 +10,7 @@ use crate::clock;
 use crate::master::handle::SlaveView;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
+use crate::model::Failing;
 use crate::model::Timestamp;
 
 use super::app::App;
@@ -31,6 +32,8 @@ pub(super) struct BuilderFacts {
     pub(super) pending: usize,
     /// Newest first.
     pub(super) builds: Vec<BuildRecord>,
+    /// Branches that fail.
+    pub(super) failing: Vec<Failing>,
 }
 
 /// A builder in a table.
@@ -131,6 +134,7 @@ pub(super) async fn gather(app: &App) -> Result<Vec<BuilderFacts>, Failure> {
                         .filter(|it| it.builder == builder.name)
                         .count(),
                     builds: store.recent_builds(Some(&builder.name), None, GLANCE)?,
+                    failing: store.failing(&builder.name)?,
                 })
             })
             .collect()

@@ -42,6 +42,7 @@ mod log_text;
 mod actions;
 mod api;
 mod events;
+mod failing;
 mod hooks;
 mod json;
 

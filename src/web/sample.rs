@@ -117,6 +117,8 @@ pub(super) fn master_plan() -> MasterPlan {
         prioritize_builders: BuilderOrder::default(),
         horizons: Default::default(),
         change_horizon: None,
+        change_age: None,
+        log_size: None,
         logs: Default::default(),
         database: "state.sqlite".into(),
         watch: false,
@@ -200,7 +202,7 @@ pub(super) fn build(
             None => vec![],
         },
         failing_since: None,
-            config: Some(ConfigId(number / 4 + 1)),
+        config: Some(ConfigId(number / 4 + 1)),
     }
 }
 

@@ -615,7 +615,7 @@ fn logs_are_kept_of_builds_only() {
     2 | log_horizon = 9
       |               ^ logs are kept of builds only
     3 | build_horizon = 8
-      |                 - so many are kept
+      |                 - builds go with their logs
     ");
     let text =
         format!("[:master:]\nbuild_horizon = 8\nlog_horizon = 8\n{section}log_horizon = 9\n");

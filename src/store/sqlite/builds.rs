@@ -401,7 +401,7 @@ impl Sqlite {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn select_requests_of_build(&self, id: BuildId) -> Result<Vec<RequestId>> {
+    pub(super) fn select_requests_of_build(&self, id: BuildId) -> Result<Vec<RequestId>> {
         let mut select = self.db.prepare_cached(
             "SELECT request FROM build_requests WHERE build = ?1 ORDER BY request",
         )?;

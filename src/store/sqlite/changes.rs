@@ -25,8 +25,8 @@ impl Sqlite {
         files.sort();
         let mut insert = self.db.prepare_cached(
             "INSERT INTO changes (author, files, comments, revision, branch, category, revlink, \
-             repository, project, made, properties, origin) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+             repository, project, made, properties, origin, arrived) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
              ON CONFLICT (origin) DO NOTHING",
         )?;
         let added = insert.execute(params![
@@ -42,6 +42,7 @@ impl Sqlite {
             change.when.unwrap_or(now).0,
             properties_to_json(&change.properties),
             change.origin,
+            now.0,
         ])?;
         Ok((added == 1).then(|| ChangeId(self.db.last_insert_rowid())))
     }

@@ -26,8 +26,9 @@ use crate::model::TestResults;
 use crate::model::Timestamp;
 
 use super::super::{
-    BegunBuild, BuildEnd, BuildsetState, CommandRow, ConfigFile, ConfigRecord, FinishedBuildset,
-    KeptTest, NewBuild, NewConfig, OldBuild, Result, Store, TestCounts, TestQuery, UnfinishedBuild,
+    Amount, BegunBuild, BuildEnd, BuildsetState, CommandRow, ConfigFile, ConfigRecord,
+    FinishedBuildset, Holders, Kept, KeptTest, LogVisit, NewBuild, NewConfig, OldBuild, Result,
+    Store, TestCounts, TestQuery, UnfinishedBuild,
 };
 use super::Sqlite;
 
@@ -160,6 +161,9 @@ impl Store for Sqlite {
     fn next_number(&mut self, builder: &BuilderName) -> Result<i64> {
         self.select_next_number(builder)
     }
+    fn oldest_kept(&mut self, builder: &BuilderName, kept: Kept) -> Result<i64> {
+        self.select_oldest_kept(builder, kept)
+    }
     fn old_builds(
         &mut self,
         builder: &BuilderName,
@@ -168,8 +172,16 @@ impl Store for Sqlite {
     ) -> Result<Vec<OldBuild>> {
         self.select_old_builds(builder, below, limit)
     }
-    fn forget_builds(&mut self, builder: &BuilderName, builds: &[BuildId]) -> Result<()> {
-        self.delete_builds(builder, builds)
+    fn forget_builds(
+        &mut self,
+        builder: &BuilderName,
+        builds: &[BuildId],
+        holders: &Holders,
+    ) -> Result<()> {
+        self.delete_builds(builder, builds, holders)
+    }
+    fn forget_branches(&mut self, builder: &BuilderName, below: i64) -> Result<()> {
+        self.delete_failing(builder, below)
     }
     fn old_logs(
         &mut self,
@@ -179,16 +191,39 @@ impl Store for Sqlite {
     ) -> Result<Vec<OldBuild>> {
         self.select_old_logs(builder, below, limit)
     }
-    fn forget_logs(&mut self, builder: &BuilderName, builds: &[OldBuild]) -> Result<()> {
-        self.delete_logs(builder, builds)
-    }
-    fn forget_changes(
+    fn oldest_logs(
         &mut self,
-        keep: u32,
-        schedulers: &[SchedulerName],
+        builder: Option<&BuilderName>,
         limit: usize,
-    ) -> Result<usize> {
-        self.delete_changes(keep, schedulers, limit)
+    ) -> Result<Vec<OldBuild>> {
+        self.select_oldest_logs(builder, limit)
+    }
+    fn forget_logs(&mut self, builds: &[BuildId]) -> Result<()> {
+        self.delete_logs(builds)
+    }
+    fn unmeasured(&mut self, limit: usize) -> Result<Vec<OldBuild>> {
+        self.select_unmeasured(limit)
+    }
+    fn measure(&mut self, measured: &[(BuildId, u64)]) -> Result<()> {
+        self.update_log_bytes(measured)
+    }
+    fn remeasure(&mut self, build: BuildId) -> Result<()> {
+        self.unset_log_bytes(build)
+    }
+    fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64> {
+        self.sum_log_bytes(builder)
+    }
+    fn amount(&mut self, builder: &BuilderName, from: i64, below: i64) -> Result<Amount> {
+        self.sum_old(builder, from, below)
+    }
+    fn visit_logs(&mut self, builder: Option<&BuilderName>, visit: LogVisit<'_>) -> Result<()> {
+        self.visit_old_logs(builder, visit)
+    }
+    fn forget_changes(&mut self, kept: Kept, holders: &Holders, limit: usize) -> Result<usize> {
+        self.delete_changes(kept, holders, limit)
+    }
+    fn old_changes(&mut self, kept: Kept, holders: &Holders) -> Result<usize> {
+        self.count_old_changes(kept, holders)
     }
     fn add_config(&mut self, new: &NewConfig, now: Timestamp) -> Result<ConfigId> {
         self.insert_config(new, now)

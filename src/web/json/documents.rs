@@ -23,6 +23,7 @@ use crate::store::StoreError;
 
 use super::World;
 use crate::web::builders;
+use crate::web::failing;
 use crate::web::links;
 
 type Found = Result<Value, StoreError>;
@@ -78,6 +79,7 @@ impl World {
             "currentBuilds": running,
             "cachedBuilds": cached,
             "pendingBuilds": self.pending_of(&builder.name).count(),
+            "failing": failing::documents(store, &builder.name)?,
         }))
     }
 
@@ -167,6 +169,7 @@ impl World {
             "eta": self.outlook.left(&build.key).map(Left::secs),
             "slave": build.slave,
             "blame": build.blame,
+            "failing_since": build.failing_since,
             "properties": properties(&build.properties),
             "sourceStamp": self.stamp(store, &build.stamp)?,
             "steps": documents,

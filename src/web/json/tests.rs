@@ -42,7 +42,8 @@ async fn a_builder_says_what_it_is() {
         document("/json/builders/hello/").await,
         json!({
             "basedir": "dir", "cachedBuilds": [0, 1, 2, 3, 4, 5, 6], "category": "quick",
-            "currentBuilds": [6], "pendingBuilds": 1, "slaves": ["otter", "newt"], "state": "building"
+            "currentBuilds": [6], "failing": [],
+            "pendingBuilds": 1, "slaves": ["otter", "newt"], "state": "building"
         })
     );
     let answer = ask("/json/builders/never%20built?as_text=1").await;

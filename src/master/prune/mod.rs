@@ -1,0 +1,86 @@
+//! Forgets what the horizons no longer keep: of a builder when one of its
+//! builds has ended, and of everything at the start and every hour. It works
+//! in small pieces, so that a first round over years of builds stops nobody.
+
+mod preview;
+mod round;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{self, MissedTickBehavior};
+use tracing::warn;
+
+use crate::clock;
+use crate::master::crew::Crew;
+use crate::model::BuilderName;
+use crate::model::Status;
+use crate::store::Result;
+
+pub(crate) use round::{Report, Round};
+
+/// How often everything is looked at: what is kept for some time goes without that a build ends.
+const EVERY: Duration = Duration::from_hours(1);
+
+/// Prunes until the master stops.
+pub(crate) async fn run(crew: Arc<Crew>) {
+    let mut heard = crew.status.subscribe();
+    let mut round = time::interval(EVERY);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        // The first tick comes at once.
+        tokio::select! {
+            _ = round.tick() => prune_all(&crew).await,
+            status = heard.recv() => match status.as_deref() {
+                Ok(Status::BuildFinished { build, .. }) => prune(&crew, &build.builder).await,
+                // Other horizons may be in force, or ends were missed.
+                Ok(Status::Reloaded) | Err(RecvError::Lagged(_)) => prune_all(&crew).await,
+                Ok(_) => {}
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+async fn prune_all(crew: &Crew) {
+    if let Err(error) = now(crew).await {
+        warn!(reason = %error, "failed to forget what is old");
+    }
+}
+
+async fn prune(crew: &Crew, builder: &BuilderName) {
+    let _alone = crew.pruning.lock().await;
+    if let Err(error) = round(crew).after_a_build(builder).await {
+        warn!(%builder, reason = %error, "failed to forget old builds");
+    }
+}
+
+/// Forgets everything that is not kept, now.
+///
+/// # Errors
+/// The database does not take it. What was forgotten until then is.
+pub(crate) async fn now(crew: &Crew) -> Result<Report> {
+    let _alone = crew.pruning.lock().await;
+    round(crew).prune_all().await
+}
+
+/// What would be forgotten now.
+///
+/// # Errors
+/// The database cannot be read.
+pub(crate) async fn preview(crew: &Crew) -> Result<Report> {
+    let _alone = crew.pruning.lock().await;
+    round(crew).preview().await
+}
+
+fn round(crew: &Crew) -> Round {
+    Round {
+        store: crew.store.clone(),
+        dir: crew.dir.clone(),
+        plan: crew.plan(),
+        now: clock::now(),
+    }
+}

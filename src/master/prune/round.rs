@@ -1,0 +1,324 @@
+//! A round of forgetting: builds, logs and changes by number and by age, then logs by size. Files
+//! go before their rows, so that what is cut off in between is found again.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use crate::config::BuilderPlan;
+use crate::config::Plan;
+use crate::master::ports::object_of;
+use crate::model::BuildId;
+use crate::model::BuilderName;
+use crate::model::Timestamp;
+use crate::store::{Amount, Holders, Kept, OldBuild, Result, StoreHandle};
+
+/// Builds in one transaction.
+pub(super) const PIECE: usize = 50;
+/// Changes in one transaction.
+const CHANGES: usize = 200;
+
+/// What a round goes by; the master need not run for it.
+pub(crate) struct Round {
+    pub(crate) store: StoreHandle,
+    /// The master's base directory.
+    pub(crate) dir: PathBuf,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) now: Timestamp,
+}
+
+/// What was forgotten, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Of builders of which something goes.
+    pub(crate) builders: BTreeMap<BuilderName, Amount>,
+    pub(crate) changes: usize,
+    /// Bytes of logs that stay.
+    pub(crate) left: u64,
+    /// How many of them are above a budget, because somebody needs them.
+    pub(crate) over: u64,
+}
+
+impl Report {
+    pub(super) fn add(&mut self, builder: &BuilderName, more: Amount) {
+        if more != Amount::default() {
+            *self.builders.entry(builder.clone()).or_default() += more;
+        }
+    }
+}
+
+impl Round {
+    /// Forgets everything that is not kept.
+    pub(crate) async fn prune_all(&self) -> Result<Report> {
+        let mut report = Report::default();
+        self.measure().await?;
+        for builder in &self.plan.builders {
+            self.prune_builder(builder, &mut report).await?;
+        }
+        self.prune_to_size(None, self.plan.master.log_size, &mut report)
+            .await?;
+        report.changes = self.prune_changes().await?;
+        report.left = self.store.read(|verbs| verbs.log_bytes(None)).await?;
+        Ok(report)
+    }
+
+    /// Forgets what a build has pushed out that has just ended.
+    pub(super) async fn after_a_build(&self, builder: &BuilderName) -> Result<()> {
+        let mut report = Report::default();
+        self.measure().await?;
+        let planned = self.plan.builders.iter().find(|it| it.name == *builder);
+        if let Some(planned) = planned {
+            self.prune_builder(planned, &mut report).await?;
+        }
+        self.prune_to_size(None, self.plan.master.log_size, &mut report)
+            .await
+    }
+
+    /// Writes down how much the logs take of builds that have ended.
+    pub(super) async fn measure(&self) -> Result<()> {
+        loop {
+            let ended = self.store.read(|verbs| verbs.unmeasured(PIECE)).await?;
+            if ended.is_empty() {
+                return Ok(());
+            }
+            let dir = self.dir.join("builds");
+            let measuring = tokio::task::spawn_blocking(move || -> Vec<_> {
+                let measured = ended.iter().map(|it| (it.id, bytes_of(&dir, &it.files)));
+                measured.collect()
+            });
+            let Ok(measured) = measuring.await else {
+                warn!("measuring logs broke off");
+                return Ok(());
+            };
+            self.store
+                .write(move |verbs| verbs.measure(&measured))
+                .await?;
+        }
+    }
+
+    pub(super) async fn oldest_kept(
+        &self,
+        builder: &BuilderName,
+        newest: Option<u32>,
+        age: Option<Duration>,
+    ) -> Result<i64> {
+        let kept = self.kept(newest, age);
+        let name = builder.clone();
+        self.store
+            .read(move |verbs| verbs.oldest_kept(&name, kept))
+            .await
+    }
+
+    pub(super) fn kept(&self, newest: Option<u32>, age: Option<Duration>) -> Kept {
+        let before = |age: Duration| {
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            Timestamp(self.now.0.saturating_sub(age))
+        };
+        Kept {
+            newest,
+            since: age.map(before),
+        }
+    }
+
+    async fn prune_builder(&self, builder: &BuilderPlan, report: &mut Report) -> Result<()> {
+        let horizons = builder.horizons;
+        if horizons.builds.is_some() || horizons.build_age.is_some() {
+            let below = self
+                .oldest_kept(&builder.name, horizons.builds, horizons.build_age)
+                .await?;
+            self.prune_builds(&builder.name, below, report).await?;
+        }
+        if horizons.logs.is_some() || horizons.log_age.is_some() {
+            let below = self
+                .oldest_kept(&builder.name, horizons.logs, horizons.log_age)
+                .await?;
+            self.prune_logs(&builder.name, below, report).await?;
+        }
+        self.prune_to_size(Some(&builder.name), horizons.log_size, report)
+            .await
+    }
+
+    async fn prune_builds(
+        &self,
+        builder: &BuilderName,
+        below: i64,
+        report: &mut Report,
+    ) -> Result<()> {
+        let name = builder.clone();
+        // A branch without builds does not hold the one that began its failures for ever.
+        self.store
+            .write(move |verbs| verbs.forget_branches(&name, below))
+            .await?;
+        loop {
+            let name = builder.clone();
+            let old = self
+                .store
+                .read(move |verbs| verbs.old_builds(&name, below, PIECE))
+                .await?;
+            if old.is_empty() {
+                return Ok(());
+            }
+            debug!(%builder, builds = old.len(), "forgetting old builds");
+            let ids = self.remove_files(&old).await;
+            let (name, holders) = (builder.clone(), self.holders());
+            self.store
+                .write(move |verbs| verbs.forget_builds(&name, &ids, &holders))
+                .await?;
+            for it in &old {
+                let builds = Amount {
+                    builds: 1,
+                    ..amount_of_logs(it)
+                };
+                report.add(builder, builds);
+            }
+        }
+    }
+
+    async fn prune_logs(
+        &self,
+        builder: &BuilderName,
+        below: i64,
+        report: &mut Report,
+    ) -> Result<()> {
+        loop {
+            let name = builder.clone();
+            let old = self
+                .store
+                .read(move |verbs| verbs.old_logs(&name, below, PIECE))
+                .await?;
+            if old.is_empty() {
+                return Ok(());
+            }
+            self.forget_logs(&old, report).await?;
+        }
+    }
+
+    /// Forgets the oldest logs until the others are within the budget.
+    async fn prune_to_size(
+        &self,
+        builder: Option<&BuilderName>,
+        budget: Option<u64>,
+        report: &mut Report,
+    ) -> Result<()> {
+        let Some(budget) = budget else {
+            return Ok(());
+        };
+        loop {
+            let of = builder.cloned();
+            let (bytes, mut old) = self
+                .store
+                .read(move |verbs| {
+                    let bytes = verbs.log_bytes(of.as_ref())?;
+                    let over = bytes > budget;
+                    let old = over.then(|| verbs.oldest_logs(of.as_ref(), PIECE));
+                    Ok((bytes, old.transpose()?.unwrap_or_default()))
+                })
+                .await?;
+            let over = bytes.saturating_sub(budget);
+            if old.is_empty() {
+                report.over = report.over.max(over);
+                return Ok(());
+            }
+            let mut freed = 0;
+            let enough = old.iter().take_while(|it| {
+                let goes = freed < over;
+                freed += it.bytes;
+                goes
+            });
+            let enough = enough.count();
+            old.truncate(enough);
+            self.forget_logs(&old, report).await?;
+        }
+    }
+
+    async fn forget_logs(&self, old: &[OldBuild], report: &mut Report) -> Result<()> {
+        let ids = self.remove_files(old).await;
+        self.store
+            .write(move |verbs| verbs.forget_logs(&ids))
+            .await?;
+        for it in old {
+            report.add(&it.builder, amount_of_logs(it));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn prune_changes(&self) -> Result<usize> {
+        let kept = self.kept_changes();
+        let mut all = 0;
+        if kept == Kept::default() {
+            return Ok(all);
+        }
+        loop {
+            let holders = self.holders();
+            let gone = self
+                .store
+                .write(move |verbs| verbs.forget_changes(kept, &holders, CHANGES))
+                .await?;
+            if gone == 0 {
+                return Ok(all);
+            }
+            debug!(changes = gone, "forgot old changes");
+            all += gone;
+        }
+    }
+
+    pub(super) fn kept_changes(&self) -> Kept {
+        let master = &self.plan.master;
+        self.kept(master.change_horizon, master.change_age)
+    }
+
+    /// Whose states say which changes and buildsets are still waited for.
+    pub(super) fn holders(&self) -> Holders {
+        let schedulers = self.plan.schedulers.iter();
+        Holders(schedulers.map(|it| object_of(it)).collect())
+    }
+
+    /// Removes log files away from the threads that serve everybody; gives back whose they were.
+    async fn remove_files(&self, old: &[OldBuild]) -> Vec<BuildId> {
+        let dir = self.dir.join("builds");
+        let files: Vec<_> = old.iter().flat_map(|it| it.files.clone()).collect();
+        let removing = tokio::task::spawn_blocking(move || {
+            for file in files {
+                remove_file(&dir.join(file));
+            }
+        });
+        if removing.await.is_err() {
+            warn!("removing old logs broke off");
+        }
+        old.iter().map(|it| it.id).collect()
+    }
+}
+
+fn amount_of_logs(build: &OldBuild) -> Amount {
+    Amount {
+        builds: 0,
+        logs: u64::from(build.bytes > 0),
+        bytes: build.bytes,
+    }
+}
+
+/// What files take. Empty ones count as one byte, so that they are found again.
+fn bytes_of(dir: &Path, files: &[String]) -> u64 {
+    let sizes = files
+        .iter()
+        .filter_map(|it| std::fs::metadata(dir.join(it)).ok())
+        .map(|it| it.len());
+    match files.is_empty() {
+        true => 0,
+        false => sizes.sum::<u64>().max(1),
+    }
+}
+
+fn remove_file(path: &Path) {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => {
+            warn!(log = %path.display(), reason = %error, "failed to remove an old log");
+        }
+    }
+}
