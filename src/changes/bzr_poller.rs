@@ -23,6 +23,7 @@ use super::program::Program;
 use super::settings;
 use crate::model::NewChange;
 use crate::model::Properties;
+use crate::model::Vc;
 
 const ENV: &[(&str, &str)] = &[
     ("LC_ALL", "C.UTF-8"),
@@ -193,6 +194,7 @@ impl BzrPoller {
             author,
             files: entry.files,
             comments: entry.message,
+            vc: Some(Vc::Bzr),
             origin: Some(format!("bzr {} {}", settings.url, entry.id)),
             revlink: settings::revlink(settings.revlink.as_deref(), &revision),
             revision: Some(revision),

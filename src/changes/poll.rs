@@ -29,6 +29,7 @@ use super::record::Record;
 use super::settings::SourceSettings;
 use crate::model::NewChange;
 use crate::model::Properties;
+use crate::model::Vc;
 
 /// Changes of one delivery: few enough for one short transaction.
 const BATCH: usize = 200;
@@ -301,6 +302,7 @@ impl<M: Mirror> Poller<M> {
             project: settings.project.clone(),
             when: settings.use_timestamps.then_some(record.when),
             properties: Properties::new(),
+            vc: Vc::from_word(M::VCS),
             origin: Some(origin),
         }
     }

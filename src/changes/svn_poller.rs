@@ -28,6 +28,7 @@ use super::svn_log::Entry;
 use super::svn_log::Info;
 use crate::model::NewChange;
 use crate::model::Properties;
+use crate::model::Vc;
 
 const ENV: &[(&str, &str)] = &[("LC_ALL", "C.UTF-8")];
 
@@ -249,6 +250,7 @@ impl SvnPoller {
             files: files.into_iter().map(named).collect(),
             comments,
             // With its date: a repository that was set back uses numbers again.
+            vc: Some(Vc::Svn),
             origin: Some(format!(
                 "svn {} {} {shown} {revision} {date}",
                 settings.url, info.uuid

@@ -90,6 +90,10 @@ pub(super) enum Verb {
     Builds(BuildsArgs),
     /// Print what a build said
     Log(LogArgs),
+    /// Add, update, remove or look up users: who changes are made by
+    User(UserArgs),
+    /// Forget builds, logs and changes that the horizons do not keep, or say what that would be
+    Prune(PruneArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write the manual pages into a directory
@@ -457,6 +461,53 @@ pub(super) struct MasterArgs {
     /// The address of its pages, to talk to it over the network
     #[arg(long, value_name = "URL")]
     pub(super) master: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UserArgs {
+    /// What is to be done: `add`, `update`, `remove` or `get`
+    #[arg(value_name = "OP")]
+    pub(super) verb: Option<String>,
+    /// To add and update, as `--info`; else as `--ids`
+    pub(super) who: Vec<String>,
+    /// What is to be done, as Buildbot has it
+    #[arg(long, value_name = "OP")]
+    pub(super) op: Option<String>,
+    /// Whom to remove or look up: `ID,ID`, as often as wanted. `#3` is the user with that number
+    #[arg(long, value_name = "IDS")]
+    pub(super) ids: Vec<String>,
+    /// What a user is called: `TYPE=VALUE,…`, to update `ID:TYPE=VALUE,…`; each is one user
+    #[arg(long = "info", value_name = "INFO")]
+    pub(super) infos: Vec<String>,
+    /// What the user logs in as; to update, with `--bb-password`
+    #[arg(long, alias = "bb_username", value_name = "NAME")]
+    pub(super) bb_username: Option<String>,
+    /// Its password, which is hashed before it is sent
+    #[arg(long, alias = "bb_password", value_name = "PASSWORD")]
+    pub(super) bb_password: Option<String>,
+    /// Buildbot's login; nobody asks for it here
+    #[arg(short = 'u', long = "username", hide = true)]
+    pub(super) login: Option<String>,
+    /// Buildbot's password; nobody asks for it here
+    #[arg(short = 'p', long, hide = true)]
+    pub(super) passwd: Option<String>,
+    /// Print a document
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PruneArgs {
+    /// Say what would go, and forget nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print a document
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
 }
 
 #[derive(Debug, Args)]

@@ -18,8 +18,10 @@ mod force;
 mod help;
 mod kinds;
 mod log;
+mod password;
 mod place;
 mod programs;
+mod prune;
 mod reconfig;
 mod rollback;
 mod rooms;
@@ -34,6 +36,7 @@ mod status;
 mod stop_clean;
 mod terminal;
 mod tls;
+mod user;
 mod verbs;
 
 use std::env;

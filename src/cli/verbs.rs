@@ -20,6 +20,7 @@ use super::force;
 use super::help;
 use super::kinds;
 use super::log;
+use super::prune;
 use super::reconfig;
 use super::run as run_here;
 use super::schema;
@@ -30,6 +31,7 @@ use super::start;
 use super::status;
 use super::stop_clean;
 use super::tls;
+use super::user;
 
 /// Does what was asked.
 pub(super) fn run(verb: Verb) -> Done {
@@ -68,6 +70,8 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
         Verb::Builds(args) => wait_for(builds::run(&args)),
         Verb::Log(args) => wait_for(log::run(&args)),
+        Verb::User(args) => wait_for(user::run(&args)),
+        Verb::Prune(args) => wait_for(prune::run(&args)),
         Verb::Completions(args) => completions::completions(args.shell),
         Verb::Man(args) => completions::man(&args.dir),
         Verb::Help(args) => help::run(args.word.as_deref()),

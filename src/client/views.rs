@@ -1,6 +1,8 @@
 //! The documents that a master answers with. A newer master may say more;
 //! what is not known is left alone.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::model::Outcome;
@@ -10,6 +12,65 @@ use crate::model::Outcome;
 pub(crate) struct Forced {
     pub(crate) buildset: i64,
     pub(crate) request: i64,
+}
+
+/// What was forgotten, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct PruneView {
+    pub(crate) builders: Vec<PrunedBuilder>,
+    pub(crate) changes: u64,
+    /// Bytes of logs that stay.
+    pub(crate) left: u64,
+    /// How many of them are over a budget.
+    pub(crate) over: u64,
+    /// The master has done a part of it and waits to be asked again.
+    #[serde(default)]
+    pub(crate) more: bool,
+}
+
+/// What goes of a builder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct PrunedBuilder {
+    pub(crate) name: String,
+    pub(crate) builds: u64,
+    /// Builds whose logs go.
+    pub(crate) logs: u64,
+    pub(crate) bytes: u64,
+}
+
+impl PruneView {
+    /// Adds what was done after this.
+    pub(crate) fn add(&mut self, then: Self) {
+        for more in then.builders {
+            match self.builders.iter_mut().find(|it| it.name == more.name) {
+                Some(it) => {
+                    it.builds += more.builds;
+                    it.logs += more.logs;
+                    it.bytes += more.bytes;
+                }
+                None => self.builders.push(more),
+            }
+        }
+        self.changes += then.changes;
+        (self.left, self.over, self.more) = (then.left, then.over, then.more);
+    }
+}
+
+/// The answer to what is done with users.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct UsersView {
+    pub(crate) users: Vec<UserView>,
+    /// Of whom there are none.
+    pub(crate) missing: Vec<String>,
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct UserView {
+    pub(crate) uid: i64,
+    pub(crate) identifier: String,
+    pub(crate) bb_username: Option<String>,
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 /// A builder, of which only the name is needed here.

@@ -37,10 +37,12 @@ pub(crate) enum Action {
     StopChange,
     CleanShutdown,
     ShowUsersPage,
+    Prune,
+    ManageUsers,
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::ForceBuild,
         Self::StopBuild,
         Self::CancelPendingBuild,
@@ -53,6 +55,8 @@ impl Action {
         Self::StopChange,
         Self::CleanShutdown,
         Self::ShowUsersPage,
+        Self::Prune,
+        Self::ManageUsers,
     ];
 
     /// Its key.
@@ -70,6 +74,8 @@ impl Action {
             Self::StopChange => "stop_change",
             Self::CleanShutdown => "clean_shutdown",
             Self::ShowUsersPage => "show_users_page",
+            Self::Prune => "prune",
+            Self::ManageUsers => "manage_users",
         }
     }
 
@@ -82,12 +88,13 @@ impl Action {
             | Self::Reload
             | Self::PauseSlave
             | Self::GracefulShutdown
-            | Self::CleanShutdown => true,
-            Self::ForceAllBuilds
-            | Self::PingBuilder
-            | Self::StopAllBuilds
-            | Self::StopChange
-            | Self::ShowUsersPage => false,
+            | Self::CleanShutdown
+            | Self::ShowUsersPage
+            | Self::Prune
+            | Self::ManageUsers => true,
+            Self::ForceAllBuilds | Self::PingBuilder | Self::StopAllBuilds | Self::StopChange => {
+                false
+            }
         }
     }
 }
@@ -171,9 +178,13 @@ impl Default for Authz {
 
 impl Authz {
     /// Whether a visitor may do it. Nobody can log in yet, so every rule that
-    /// asks who it is refuses.
+    /// asks who it is refuses. Users are managed only where that is said by its name.
     pub(crate) fn permits(&self, action: Action) -> Permission {
-        match self.rules.get(&action).unwrap_or(&self.default) {
+        let usual = match action {
+            Action::ManageUsers => &Rule::Nobody,
+            _ => &self.default,
+        };
+        match self.rules.get(&action).unwrap_or(usual) {
             Rule::Everybody => Permission::Granted,
             Rule::Nobody => Permission::Refused,
             Rule::Authenticated | Rule::If(_) => Permission::NeedsLogin,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::UserSection;
 use crate::syntax::Code;
 use crate::syntax::HiddenText;
 use crate::syntax::Keys;
@@ -12,7 +13,7 @@ use crate::syntax::Problem;
 use crate::syntax::Problems;
 use crate::syntax::Value;
 
-/// A person. Nothing sends mails or lets anybody in yet, so it is only shown.
+/// A person. Nobody can log in yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserPlan {
     pub(crate) name: String,
@@ -20,6 +21,19 @@ pub(crate) struct UserPlan {
     pub(crate) attributes: BTreeMap<&'static str, String>,
     /// Name and password on the pages.
     pub(crate) login: Option<(String, HiddenText)>,
+}
+
+impl UserPlan {
+    /// What the store keeps of it.
+    pub(crate) fn section(&self) -> UserSection {
+        let attributes = self.attributes.iter();
+        UserSection {
+            name: self.name.clone(),
+            attributes: attributes
+                .map(|(kind, value)| ((*kind).to_owned(), value.clone()))
+                .collect(),
+        }
+    }
 }
 
 /// A section as it was read, with the places of its attributes.
@@ -68,12 +82,14 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Option<User> {
     let username = keys.optional_as::<Called>(&["username", "bb_username"]);
     let password = keys.optional_as::<HiddenText>(&["password", "bb_password"]);
     let header = keys.header().clone();
-    let problem = Problem::warning(Code::NoEffect, format!("{} has no effect", keys.title()));
-    let problem = problem.at(&header);
-    keys.note(problem.label("users are only shown by this version"));
     let login = match (username?, password?) {
         (None, None) => None,
-        (Some(username), Some(password)) => Some((username.0, password)),
+        (Some(username), Some(password)) => {
+            for name in ["username", "bb_username"] {
+                keys.without_effect(name, "nobody can log in in this version");
+            }
+            Some((username.0, password))
+        }
         (username, _) => {
             let (there, missing) = match username {
                 Some(_) => ("username", "password"),

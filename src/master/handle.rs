@@ -21,9 +21,11 @@ use crate::master::outlook::{self, Outlook};
 use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
 use crate::master::ports::{add_requests, properties_of};
+use crate::master::prune;
 use crate::master::reload::Fixtures;
 use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::troubles::Trouble;
+use crate::master::users::{UserOrder, UserReply};
 use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
@@ -88,6 +90,9 @@ pub(crate) enum Denied {
     Kept(SlaveName),
     #[error("slave {0} is not paused")]
     NotPaused(SlaveName),
+    /// What cannot be done with users.
+    #[error("{0}")]
+    NotForUsers(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -292,6 +297,22 @@ impl MasterHandle {
             )
         };
         self.crew.store.read(read).await
+    }
+
+    /// Adds, changes, removes or looks up users.
+    ///
+    /// # Errors
+    /// See [`UserOrder::carry_out`].
+    pub(crate) async fn users(&self, order: UserOrder) -> Result<UserReply, Denied> {
+        order.carry_out(&self.crew.store).await
+    }
+
+    /// Forgets what is not kept, for a while, or says what that would be.
+    pub(crate) async fn prune(&self, dry_run: bool) -> Result<prune::Report, StoreError> {
+        match dry_run {
+            true => prune::preview(&self.crew).await,
+            false => prune::now(&self.crew).await,
+        }
     }
 
     /// Every lock, with who has it and who waits for it.

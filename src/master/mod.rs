@@ -42,7 +42,7 @@ pub(crate) mod pauses;
 pub(crate) mod phase;
 mod ports;
 mod properties;
-mod prune;
+pub(crate) mod prune;
 mod reader;
 mod receive;
 mod recording;
@@ -59,6 +59,7 @@ mod there;
 mod trigger;
 pub(crate) mod troubles;
 mod unpack;
+pub(crate) mod users;
 mod walk;
 mod watch;
 

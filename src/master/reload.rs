@@ -311,6 +311,8 @@ async fn write_down(
             files,
             summary,
         };
+        let sections: Vec<_> = plan.users.iter().map(|it| it.section()).collect();
+        verbs.set_sections(&sections)?;
         verbs.add_config(&new, clock::now())
     });
     kept.await

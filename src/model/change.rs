@@ -1,6 +1,6 @@
 //! A change: somebody altered the source.
 
-use super::{ChangeId, Properties, Timestamp};
+use super::{ChangeId, Properties, Timestamp, Vc};
 
 /// A change as a source saw it, before the store numbers it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub(crate) struct NewChange {
     /// A name that the same change always has in its source, such as
     /// `git REPOSITORY BRANCH REVISION`: the store keeps a change of one origin once.
     pub(crate) origin: Option<String>,
+    /// Whose author its author is: that makes it a change of a user.
+    pub(crate) vc: Option<Vc>,
 }
 
 impl NewChange {
@@ -41,6 +43,7 @@ impl NewChange {
             when: None,
             properties: Properties::new(),
             origin: None,
+            vc: None,
         }
     }
 }

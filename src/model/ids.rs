@@ -87,6 +87,10 @@ id!(
     BuildId
 );
 id!(
+    /// A user, numbered by the store from 1.
+    UserId
+);
+id!(
     /// A configuration that was applied, numbered by the store from 1.
     ConfigId
 );

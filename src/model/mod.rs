@@ -22,6 +22,7 @@ mod test_result;
 mod test_run;
 mod time;
 mod usage;
+mod user;
 
 pub(crate) use build::{BuildKey, BuildRecord, LogRecord, RequestRecord, StepRecord};
 pub(crate) use change::{Change, NewChange};
@@ -33,7 +34,7 @@ pub(crate) use failing::Failing;
 pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
 pub(crate) use ids::{
     BuildId, BuilderName, BuildsetId, ChangeId, ConfigId, FactoryName, LockName, RequestId,
-    SchedulerName, SlaveName,
+    SchedulerName, SlaveName, UserId,
 };
 pub(crate) use lock::{Access, HeldLocks, LockUse};
 pub(crate) use mirror::{Mirror, MirrorKind};
@@ -49,3 +50,4 @@ pub(crate) use test_result::{PastTest, TestEnd, TestResult, TestResults};
 pub(crate) use test_run::{RUN_PROPERTIES, RUN_SOURCE, Recording, RunFailure, RunRows, TestRun};
 pub(crate) use time::Timestamp;
 pub(crate) use usage::{Bytes, Usage};
+pub(crate) use user::{User, UserSection, Vc};

@@ -44,6 +44,9 @@ use crate::model::TestEnd;
 use crate::model::TestResult;
 use crate::model::TestResults;
 use crate::model::Timestamp;
+use crate::model::User;
+use crate::model::UserId;
+use crate::model::UserSection;
 
 pub(crate) use handle::StoreHandle;
 #[cfg(test)]
@@ -87,6 +90,29 @@ pub(crate) trait Store {
     /// What an object (`source NAME`, `scheduler NAME`) last saved; `Null` if nothing.
     fn state(&mut self, object: &str) -> Result<Value>;
     fn save_state(&mut self, object: &str, state: &Value) -> Result<()>;
+
+    // --- users --------------------------------------------------------------
+
+    /// Users after one, in the order of their numbers, at most `limit`.
+    fn users(&mut self, after: UserId, limit: usize) -> Result<Vec<User>>;
+    fn user(&mut self, id: UserId) -> Result<Option<User>>;
+    /// Users with this identifier.
+    fn users_called(&mut self, identifier: &str) -> Result<Vec<User>>;
+    /// The user with an attribute.
+    fn user_with(&mut self, kind: &str, value: &str) -> Result<Option<UserId>>;
+    fn users_of_change(&mut self, change: ChangeId) -> Result<Vec<User>>;
+    /// The newest changes of a user, newest first.
+    fn changes_of_user(&mut self, user: UserId, limit: usize) -> Result<Vec<Change>>;
+    fn add_user(&mut self, identifier: &str) -> Result<UserId>;
+    /// Sets an attribute that no other user has.
+    fn set_attribute(&mut self, user: UserId, kind: &str, value: &str) -> Result<()>;
+    fn set_identifier(&mut self, user: UserId, identifier: &str) -> Result<()>;
+    /// Sets name and hashed password; `false` if another user has the name.
+    fn set_login(&mut self, user: UserId, username: &str, password: &str) -> Result<bool>;
+    fn remove_user(&mut self, user: UserId) -> Result<()>;
+    /// Makes users what the sections of the configuration say. One who is called as a section
+    /// says becomes that section's; what others were called that way becomes its own.
+    fn set_sections(&mut self, sections: &[UserSection]) -> Result<()>;
 
     // --- requests -----------------------------------------------------------
 
@@ -176,8 +202,6 @@ pub(crate) trait Store {
 
     // --- forgetting ---------------------------------------------------------
 
-    /// The number of the builder's next build.
-    fn next_number(&mut self, builder: &BuilderName) -> Result<i64>;
     /// From which number on the builds of a builder are kept; 0 is all.
     fn oldest_kept(&mut self, builder: &BuilderName, kept: Kept) -> Result<i64>;
     /// Builds with numbers below that nobody needs, oldest first, at most `limit`. Needed is one

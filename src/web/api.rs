@@ -12,6 +12,11 @@
 //! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
+//! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`; bytes of logs that are `left` |
+//! | `POST /api/prune` | forgets it, for a while; `more` if there is more |
+//! | `GET /api/users?after=` | users by number: `uid`, `identifier`, `attributes`, `section` |
+//! | `GET /api/users/ID` | one, with the numbers of its newest `changes` |
+//! | `POST /api/users` | what `autobot user` does: `op`, `ids`, `info`; the answer has the `users` and the `missing` |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
 //! Times are ISO 8601 with an offset. A reload that fails answers 409 and
@@ -34,6 +39,7 @@ use serde_json::json;
 use crate::clock;
 use crate::config::Action;
 use crate::master::outlook::Outlook;
+use crate::master::prune::Report;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::ConfigId;
@@ -56,6 +62,7 @@ use super::json;
 use super::locks;
 use super::test_list;
 use super::test_page;
+use super::users;
 use super::why;
 
 const BUILDS: i64 = 20;
@@ -82,7 +89,10 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/requests/{id}", get(request))
         .route("/changes", get(changes))
         .route("/locks", get(locks::document))
+        .route("/users", get(users::documents).post(users::order))
+        .route("/users/{id}", get(users::one_document))
         .route("/shutdown", get(shutdown))
+        .route("/prune", get(what_would_go).post(prune))
         .route("/reload", post(reload))
 }
 
@@ -410,6 +420,35 @@ async fn request(
 
 async fn shutdown(State(app): State<Shared>) -> Json<Value> {
     Json(actions::shutdown(&app))
+}
+
+async fn what_would_go(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
+    app.permit(Action::Prune)?;
+    Ok(Json(pruned(&app.desk.prune(true).await?)))
+}
+
+async fn prune(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
+    app.permit(Action::Prune)?;
+    Ok(Json(pruned(&app.desk.prune(false).await?)))
+}
+
+fn pruned(report: &Report) -> Value {
+    let builders: Vec<_> = report
+        .builders
+        .iter()
+        .map(|(name, it)| {
+            json!({
+                "name": name, "builds": it.builds, "logs": it.logs, "bytes": it.bytes,
+            })
+        })
+        .collect();
+    json!({
+        "builders": builders,
+        "changes": report.changes,
+        "left": report.left,
+        "over": report.over,
+        "more": report.more,
+    })
 }
 
 async fn reload(State(app): State<Shared>) -> Response {

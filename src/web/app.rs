@@ -64,6 +64,7 @@ use super::step;
 use super::templates::Templates;
 use super::test_list;
 use super::test_page;
+use super::users;
 use super::waterfall;
 
 /// What every handler gets.
@@ -220,6 +221,11 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/buildslaves/{slave}/unpause", post(actions::unpause))
         .route("/buildslaves/{slave}/shutdown", post(actions::shut_down))
         .route("/locks", get(locks::page))
+        .route("/users", get(users::list))
+        .route("/users/{id}", get(users::page))
+        // As Buildbot calls them.
+        .route("/users/table", get(parent))
+        .route("/users/table/{id}", get(user_of_table))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
         .route("/json", get(json::root))
@@ -266,6 +272,11 @@ fn knocks() -> Router<Shared> {
 async fn parent(uri: Uri) -> Response {
     let above = uri.path().rsplit('/').nth(1).unwrap_or_default();
     redirect(&format!("../{above}"))
+}
+
+async fn user_of_table(uri: Uri) -> Response {
+    let id = uri.path().rsplit('/').next().unwrap_or_default();
+    redirect(&format!("../../users/{id}"))
 }
 
 /// An address with a slash too many leads to the page without; others lead nowhere.
@@ -330,7 +341,7 @@ async fn harden(mut response: Response) -> Response {
 
 /// A crawler that follows every build and log would be the busiest visitor.
 const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /changes\n\
-    Disallow: /buildslaves\nDisallow: /json\nDisallow: /api\nDisallow: /events\n";
+    Disallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\nDisallow: /events\n";
 
 const CSS: &str = include_str!("../../share/static/autobot.css");
 const JS: &str = include_str!("../../share/static/autobot.js");

@@ -8,18 +8,21 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::Action;
 use crate::config::WebPlan;
 use crate::master::handle::SourceView;
 use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::RequestRecord;
 use crate::model::Timestamp;
+use crate::model::User;
 
 use super::app::Shared;
 use super::builder;
 use super::failure::Failure;
 use super::rows::ChangeView;
 use super::rows::Link;
+use super::users;
 use super::words::Badge;
 use super::words::Moment;
 
@@ -48,6 +51,8 @@ pub(super) struct SourceLine {
 pub(super) struct ChangePage {
     pub(super) change: ChangeView,
     pub(super) requests: Vec<RequestOfChange>,
+    /// Who made it, where users are shown.
+    pub(super) user: Option<Link>,
 }
 
 #[derive(Serialize)]
@@ -92,11 +97,13 @@ pub(super) fn view(
 pub(super) fn change_view(
     change: &Change,
     requests: &[RequestRecord],
+    user: Option<&User>,
     web: &WebPlan,
     now: Timestamp,
 ) -> ChangePage {
     ChangePage {
         change: ChangeView::new(change, web, now),
+        user: user.map(users::link),
         requests: requests
             .iter()
             .map(|request| RequestOfChange {
@@ -147,14 +154,24 @@ pub(super) async fn page(
     };
     let found = app
         .read(move |store| match store.change(id)? {
-            Some(change) => Ok(Some((change, store.requests_of_change(id)?))),
+            Some(change) => {
+                let user = store.users_of_change(id)?.into_iter().next();
+                Ok(Some((change, store.requests_of_change(id)?, user)))
+            }
             None => Ok(None),
         })
         .await?;
-    let (change, requests) = found.ok_or(missing)?;
+    let (change, requests, user) = found.ok_or(missing)?;
+    let user = user.filter(|_| app.permit(Action::ShowUsersPage).is_ok());
     app.draw(
         "change.html",
         &uri,
-        change_view(&change, &requests, &app.desk.plan().web, clock::now()),
+        change_view(
+            &change,
+            &requests,
+            user.as_ref(),
+            &app.desk.plan().web,
+            clock::now(),
+        ),
     )
 }

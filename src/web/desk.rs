@@ -20,7 +20,10 @@ use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockView;
 use crate::master::outlook::Outlook;
 use crate::master::pauses::Pause;
+use crate::master::prune::Report;
 use crate::master::troubles::Trouble;
+use crate::master::users::UserOrder;
+use crate::master::users::UserReply;
 use crate::model::BuildKey;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
@@ -52,6 +55,10 @@ pub(super) trait Desk: Send + Sync {
     fn sources(&self) -> Vec<SourceView>;
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
     fn locks(&self) -> Answer<'_, Vec<LockView>>;
+    /// See [`MasterHandle::users`].
+    fn users(&self, order: UserOrder) -> Answer<'_, Result<UserReply, Denied>>;
+    /// See [`MasterHandle::prune`].
+    fn prune(&self, dry_run: bool) -> Answer<'_, Result<Report, StoreError>>;
     /// How long what runs still takes, and when and why what waits does.
     fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>>;
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
@@ -130,6 +137,14 @@ impl Desk for MasterHandle {
 
     fn locks(&self) -> Answer<'_, Vec<LockView>> {
         Box::pin(MasterHandle::locks(self))
+    }
+
+    fn users(&self, order: UserOrder) -> Answer<'_, Result<UserReply, Denied>> {
+        Box::pin(MasterHandle::users(self, order))
+    }
+
+    fn prune(&self, dry_run: bool) -> Answer<'_, Result<Report, StoreError>> {
+        Box::pin(MasterHandle::prune(self, dry_run))
     }
 
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {

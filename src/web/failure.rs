@@ -90,6 +90,7 @@ impl From<Denied> for Failure {
             | Denied::NotWaiting(_)
             | Denied::NotPaused(_)
             | Denied::NotConnected(_)
+            | Denied::NotForUsers(_)
             | Denied::Kept(_) => Self::Conflict(denied.to_string()),
             Denied::Store(error) => Self::Store(error),
         }

@@ -34,6 +34,7 @@ pub(super) struct Frame {
     pub(super) can_pause: bool,
     pub(super) can_shut_down: bool,
     pub(super) can_shut_down_master: bool,
+    pub(super) can_see_users: bool,
     /// Whether the configuration has any: a page of none has no place in the list of pages.
     pub(super) has_locks: bool,
     pub(super) drawn: String,
@@ -110,6 +111,7 @@ impl Frame {
             can_pause: permits(Action::PauseSlave),
             can_shut_down: permits(Action::GracefulShutdown),
             can_shut_down_master: permits(Action::CleanShutdown),
+            can_see_users: permits(Action::ShowUsersPage),
             has_locks: false,
             drawn: clock::iso(now),
             config_bad_since: None,

@@ -32,6 +32,7 @@ mod slaves;
 mod step;
 mod test_list;
 mod test_page;
+mod users;
 mod waterfall;
 mod why;
 

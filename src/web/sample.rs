@@ -39,7 +39,10 @@ use crate::master::outlook::Lineup;
 use crate::master::outlook::Outlook;
 use crate::master::outlook::Place;
 use crate::master::pauses::Pause;
+use crate::master::prune::Report;
 use crate::master::shutdown::CleanShutdown;
+use crate::master::users::UserOrder;
+use crate::master::users::UserReply;
 use crate::model;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -67,7 +70,9 @@ use crate::model::TestEnd;
 use crate::model::TestResults;
 use crate::model::Timestamp;
 use crate::model::Usage;
+use crate::model::Vc;
 use crate::store;
+use crate::store::Amount;
 use crate::store::BuildEnd;
 use crate::store::NewBuild;
 use crate::store::NewConfig;
@@ -326,6 +331,8 @@ fn change(author: &str, branch: Option<&str>, when: Timestamp) -> NewChange {
         repository: "https://git.test/otter.git".into(),
         project: "otter".into(),
         when: Some(when),
+        // One of the two is of a version control whose authors are users.
+        vc: branch.is_none().then_some(Vc::Git),
         ..NewChange::by(author)
     }
 }
@@ -678,6 +685,28 @@ impl Desk for SampleDesk {
                 outlook::read(verbs, &Histories::default(), lineup, &reached, clock::now())
             };
             self.store.read(read).await
+        })
+    }
+
+    fn users(&self, order: UserOrder) -> Answer<'_, Result<UserReply, Denied>> {
+        Box::pin(order.carry_out(&self.store))
+    }
+
+    fn prune(&self, dry_run: bool) -> Answer<'_, Result<Report, StoreError>> {
+        let asked = if dry_run { "what would go" } else { "prune" };
+        self.asked.lock().expect("not poisoned").push(asked.into());
+        let amount = Amount {
+            builds: 2,
+            logs: 3,
+            bytes: 4096,
+        };
+        Box::pin(async move {
+            Ok(Report {
+                builders: [("hello".into(), amount)].into(),
+                changes: 5,
+                left: 6,
+                ..Report::default()
+            })
         })
     }
 

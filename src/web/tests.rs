@@ -59,7 +59,12 @@ pub(super) async fn get(router: &Router, path: &str) -> Answer {
     ask(router, Request::get(path).body(Body::empty()).expect(path)).await
 }
 
-async fn post(router: &Router, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(super) async fn post(
+    router: &Router,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut request = Request::post(path)
         .header("host", "ci.test")
         .header("content-type", "application/x-www-form-urlencoded");

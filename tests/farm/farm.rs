@@ -185,6 +185,15 @@ impl Farm {
         self.slaves.last().expect("started").id()
     }
 
+    /// The most memory that the master's process has taken since its start.
+    pub(crate) fn master_peak_kib(&self) -> u64 {
+        let pid = self.master.as_ref().expect("started").id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|it| it.trim().strip_suffix(" kB"));
+        peak.expect("a peak").parse().expect("a number")
+    }
+
     pub(crate) fn signal_master(&self, signal: &str) {
         self.signal(self.master.as_ref(), signal);
     }

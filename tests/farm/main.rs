@@ -17,6 +17,7 @@ mod errands;
 mod estimates;
 mod facts;
 mod farm;
+mod forgotten;
 mod full;
 mod hello;
 mod hooks;

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::Timestamp;
+use crate::model::Vc;
 
 use super::Knock;
 use super::Refused;
@@ -68,6 +69,7 @@ pub(super) fn read(knock: &Knock) -> Result<Vec<NewChange>, Refused> {
         project: said(&["project"]).unwrap_or_default(),
         when,
         properties,
+        vc: said(&["src"]).as_deref().and_then(Vc::from_word),
         origin: None,
     }])
 }

@@ -15,6 +15,7 @@ mod proof;
 use serde_json::Value as Json;
 
 use crate::model::NewChange;
+use crate::model::Vc;
 use crate::secrets::SecretText;
 use crate::syntax::Content;
 use crate::syntax::Keys;
@@ -324,6 +325,7 @@ impl Commit<'_> {
             project: String::new(),
             when: when.map(|it| crate::model::Timestamp(it.as_millisecond())),
             properties: crate::model::Properties::new(),
+            vc: Some(Vc::Git),
             origin: None,
         }
     }

@@ -44,6 +44,7 @@ async fn a_git_change_says_what_people_know_it_by() {
             repository: url.clone(),
             project: "hello".into(),
             when: Some(Timestamp::from_secs(1_200_000_000)),
+            vc: Some(Vc::Git),
             origin: Some(format!("git {url} master {revision}")),
             ..NewChange::by("ann@example.org")
         }]

@@ -55,6 +55,7 @@ async fn an_hg_change_says_what_people_know_it_by() {
             repository: url.clone(),
             project: "hello".into(),
             when: Some(Timestamp::from_secs(1_200_000_000)),
+            vc: Some(Vc::Hg),
             origin: Some(format!("hg {url} default {revision}")),
             ..NewChange::by("Ann <ann@example.org>")
         }]

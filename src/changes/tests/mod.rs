@@ -35,6 +35,7 @@ use super::poll::Poll;
 use super::poll::run;
 use crate::model::NewChange;
 use crate::model::Timestamp;
+use crate::model::Vc;
 use crate::process;
 
 /// The store's side: it keeps what is delivered, unless told to fail.

@@ -147,6 +147,7 @@ async fn an_svn_change_says_what_people_know_it_by() {
             revlink: "http://trac/changeset/1".into(),
             repository: url,
             project: "hello".into(),
+            vc: Some(Vc::Svn),
             ..NewChange::by("ann")
         }]
     );

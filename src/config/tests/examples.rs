@@ -200,7 +200,6 @@ fn steps_may_stand_in_the_file_itself() {
 fn a_farm_has_templates_a_matrix_locks_and_tests() {
     let plan = good("master.toml", FARM);
     insta::assert_snapshot!(warnings(&plan), @"
-    master.toml:169:7: [user.ann] has no effect
     master.toml:174:9: [status.mail] tells nothing about builds
     master.toml:181:8: [status.chat] tells nothing about builds
     ");

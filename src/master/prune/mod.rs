@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time::{self, Instant, MissedTickBehavior};
 use tracing::warn;
 
 use crate::clock;
@@ -24,6 +24,8 @@ pub(crate) use round::{Report, Round};
 
 /// How often everything is looked at: what is kept for some time goes without that a build ends.
 const EVERY: Duration = Duration::from_hours(1);
+/// How long somebody waits who asks for it: less than a client waits for an answer.
+const A_WHILE: Duration = Duration::from_secs(20);
 
 /// Prunes until the master stops.
 pub(crate) async fn run(crew: Arc<Crew>) {
@@ -46,7 +48,8 @@ pub(crate) async fn run(crew: Arc<Crew>) {
 }
 
 async fn prune_all(crew: &Crew) {
-    if let Err(error) = now(crew).await {
+    let _alone = crew.pruning.lock().await;
+    if let Err(error) = round(crew).prune_all().await {
         warn!(reason = %error, "failed to forget what is old");
     }
 }
@@ -58,13 +61,22 @@ async fn prune(crew: &Crew, builder: &BuilderName) {
     }
 }
 
-/// Forgets everything that is not kept, now.
+/// Forgets what is not kept, now, for a while: the report says if there is more.
 ///
 /// # Errors
 /// The database does not take it. What was forgotten until then is.
 pub(crate) async fn now(crew: &Crew) -> Result<Report> {
-    let _alone = crew.pruning.lock().await;
-    round(crew).prune_all().await
+    let until = Some(Instant::now() + A_WHILE);
+    let Ok(_alone) = time::timeout(A_WHILE, crew.pruning.lock()).await else {
+        // Another round has not come to its end; it does the same.
+        let more = true;
+        return Ok(Report {
+            more,
+            ..Report::default()
+        });
+    };
+    let round = round(crew);
+    Round { until, ..round }.prune_all().await
 }
 
 /// What would be forgotten now.
@@ -72,7 +84,6 @@ pub(crate) async fn now(crew: &Crew) -> Result<Report> {
 /// # Errors
 /// The database cannot be read.
 pub(crate) async fn preview(crew: &Crew) -> Result<Report> {
-    let _alone = crew.pruning.lock().await;
     round(crew).preview().await
 }
 
@@ -82,5 +93,6 @@ fn round(crew: &Crew) -> Round {
         dir: crew.dir.clone(),
         plan: crew.plan(),
         now: clock::now(),
+        until: None,
     }
 }

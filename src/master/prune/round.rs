@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::config::BuilderPlan;
@@ -29,6 +30,8 @@ pub(crate) struct Round {
     pub(crate) dir: PathBuf,
     pub(crate) plan: Arc<Plan>,
     pub(crate) now: Timestamp,
+    /// When it is enough for once.
+    pub(crate) until: Option<Instant>,
 }
 
 /// What was forgotten, or would be.
@@ -41,6 +44,8 @@ pub(crate) struct Report {
     pub(crate) left: u64,
     /// How many of them are above a budget, because somebody needs them.
     pub(crate) over: u64,
+    /// The time was up; there may be more to forget.
+    pub(crate) more: bool,
 }
 
 impl Report {
@@ -52,6 +57,12 @@ impl Report {
 }
 
 impl Round {
+    /// Whether the time is up, written down.
+    fn is_enough(&self, report: &mut Report) -> bool {
+        report.more |= self.until.is_some_and(|it| Instant::now() >= it);
+        report.more
+    }
+
     /// Forgets everything that is not kept.
     pub(crate) async fn prune_all(&self) -> Result<Report> {
         let mut report = Report::default();
@@ -61,7 +72,7 @@ impl Round {
         }
         self.prune_to_size(None, self.plan.master.log_size, &mut report)
             .await?;
-        report.changes = self.prune_changes().await?;
+        self.prune_changes(&mut report).await?;
         report.left = self.store.read(|verbs| verbs.log_bytes(None)).await?;
         Ok(report)
     }
@@ -153,14 +164,14 @@ impl Round {
         self.store
             .write(move |verbs| verbs.forget_branches(&name, below))
             .await?;
-        loop {
+        while !self.is_enough(report) {
             let name = builder.clone();
             let old = self
                 .store
                 .read(move |verbs| verbs.old_builds(&name, below, PIECE))
                 .await?;
             if old.is_empty() {
-                return Ok(());
+                break;
             }
             debug!(%builder, builds = old.len(), "forgetting old builds");
             let ids = self.remove_files(&old).await;
@@ -176,6 +187,7 @@ impl Round {
                 report.add(builder, builds);
             }
         }
+        Ok(())
     }
 
     async fn prune_logs(
@@ -184,17 +196,18 @@ impl Round {
         below: i64,
         report: &mut Report,
     ) -> Result<()> {
-        loop {
+        while !self.is_enough(report) {
             let name = builder.clone();
             let old = self
                 .store
                 .read(move |verbs| verbs.old_logs(&name, below, PIECE))
                 .await?;
             if old.is_empty() {
-                return Ok(());
+                break;
             }
             self.forget_logs(&old, report).await?;
         }
+        Ok(())
     }
 
     /// Forgets the oldest logs until the others are within the budget.
@@ -207,7 +220,7 @@ impl Round {
         let Some(budget) = budget else {
             return Ok(());
         };
-        loop {
+        while !self.is_enough(report) {
             let of = builder.cloned();
             let (bytes, mut old) = self
                 .store
@@ -221,7 +234,7 @@ impl Round {
             let over = bytes.saturating_sub(budget);
             if old.is_empty() {
                 report.over = report.over.max(over);
-                return Ok(());
+                break;
             }
             let mut freed = 0;
             let enough = old.iter().take_while(|it| {
@@ -233,6 +246,7 @@ impl Round {
             old.truncate(enough);
             self.forget_logs(&old, report).await?;
         }
+        Ok(())
     }
 
     async fn forget_logs(&self, old: &[OldBuild], report: &mut Report) -> Result<()> {
@@ -246,24 +260,24 @@ impl Round {
         Ok(())
     }
 
-    pub(super) async fn prune_changes(&self) -> Result<usize> {
+    pub(super) async fn prune_changes(&self, report: &mut Report) -> Result<()> {
         let kept = self.kept_changes();
-        let mut all = 0;
         if kept == Kept::default() {
-            return Ok(all);
+            return Ok(());
         }
-        loop {
+        while !self.is_enough(report) {
             let holders = self.holders();
             let gone = self
                 .store
                 .write(move |verbs| verbs.forget_changes(kept, &holders, CHANGES))
                 .await?;
             if gone == 0 {
-                return Ok(all);
+                break;
             }
             debug!(changes = gone, "forgot old changes");
-            all += gone;
+            report.changes += gone;
         }
+        Ok(())
     }
 
     pub(super) fn kept_changes(&self) -> Kept {

@@ -185,6 +185,13 @@ async fn prune_here(crew: &Crew) {
     round(crew).after_a_build(builder).await.expect("pruned");
 }
 
+async fn changes_gone(crew: &Crew) -> usize {
+    let mut report = Report::default();
+    let done = round(crew).prune_changes(&mut report).await;
+    done.expect("pruned");
+    report.changes
+}
+
 #[tokio::test]
 async fn the_newest_builds_are_kept_and_the_logs_of_fewer() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -260,7 +267,7 @@ async fn old_changes_go_unless_somebody_needs_them() {
     });
     let open = open.await.expect("made");
     let left = async || {
-        round(&crew).prune_changes().await.expect("pruned");
+        changes_gone(&crew).await;
         let all = crew
             .store
             .read(|verbs| verbs.changes_after(ChangeId(0), 100));
@@ -552,7 +559,7 @@ async fn changes_go_when_they_came_too_long_ago_whenever_they_were_made() {
         Ok(())
     });
     added.await.expect("added");
-    assert_eq!(round(&crew).prune_changes().await.expect("pruned"), 10);
+    assert_eq!(changes_gone(&crew).await, 10);
     let left = crew
         .store
         .read(|verbs| verbs.changes_after(ChangeId(0), 100));
@@ -574,5 +581,21 @@ async fn a_change_that_a_scheduler_holds_or_has_not_seen_stays() {
         verbs.save_state("scheduler single_branch quick", &state)
     });
     added.await.expect("added");
-    assert_eq!(round(&crew).prune_changes().await.expect("pruned"), 5);
+    assert_eq!(changes_gone(&crew).await, 5);
+}
+
+#[tokio::test]
+async fn who_asks_for_it_is_answered_after_a_while_and_asks_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let crew = crew(dir.path(), &ini("build_horizon = 1\n"));
+    build(&crew, 3, None, None).await;
+    let until = Some(Instant::now());
+    let late = Round {
+        until,
+        ..round(&crew)
+    };
+    let nothing = late.prune_all().await.expect("pruned");
+    assert_eq!((nothing.more, nothing.builders.len()), (true, 0));
+    let done = now(&crew).await.expect("pruned");
+    assert_eq!((done.more, done.builders.len()), (false, 1));
 }

@@ -44,7 +44,14 @@ impl Sqlite {
             change.origin,
             now.0,
         ])?;
-        Ok((added == 1).then(|| ChangeId(self.db.last_insert_rowid())))
+        if added == 0 {
+            return Ok(None);
+        }
+        let id = ChangeId(self.db.last_insert_rowid());
+        if let Some(vc) = change.vc {
+            self.link_author(id, vc, &change.author)?;
+        }
+        Ok(Some(id))
     }
 
     pub(super) fn select_change(&self, id: ChangeId) -> Result<Option<Change>> {

@@ -10,6 +10,7 @@ mod prune;
 mod requests;
 mod rows;
 mod test_results;
+mod users;
 mod verbs;
 
 use std::cmp::Ordering;
@@ -35,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("tests.sql"),
     include_str!("failing.sql"),
     include_str!("kept.sql"),
+    include_str!("users.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -329,6 +329,7 @@ impl Sqlite {
             for statement in [
                 "DELETE FROM buildset_changes WHERE change = ?1",
                 "DELETE FROM build_changes WHERE change = ?1",
+                "DELETE FROM change_users WHERE change = ?1",
                 "DELETE FROM changes WHERE id = ?1",
             ] {
                 self.db.prepare_cached(statement)?.execute([id])?;

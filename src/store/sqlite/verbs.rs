@@ -24,6 +24,9 @@ use crate::model::SlaveName;
 use crate::model::StepRecord;
 use crate::model::TestResults;
 use crate::model::Timestamp;
+use crate::model::User;
+use crate::model::UserId;
+use crate::model::UserSection;
 
 use super::super::{
     Amount, BegunBuild, BuildEnd, BuildsetState, CommandRow, ConfigFile, ConfigRecord,
@@ -53,6 +56,42 @@ impl Store for Sqlite {
     }
     fn save_state(&mut self, object: &str, state: &Value) -> Result<()> {
         self.upsert_state(object, state)
+    }
+    fn users(&mut self, after: UserId, limit: usize) -> Result<Vec<User>> {
+        self.select_users(after, limit)
+    }
+    fn user(&mut self, id: UserId) -> Result<Option<User>> {
+        self.select_user(id)
+    }
+    fn users_called(&mut self, identifier: &str) -> Result<Vec<User>> {
+        self.select_users_called(identifier)
+    }
+    fn user_with(&mut self, kind: &str, value: &str) -> Result<Option<UserId>> {
+        self.select_owner(kind, value)
+    }
+    fn users_of_change(&mut self, change: ChangeId) -> Result<Vec<User>> {
+        self.select_users_of_change(change)
+    }
+    fn changes_of_user(&mut self, user: UserId, limit: usize) -> Result<Vec<Change>> {
+        self.select_changes_of_user(user, limit)
+    }
+    fn add_user(&mut self, identifier: &str) -> Result<UserId> {
+        self.insert_user(identifier)
+    }
+    fn set_attribute(&mut self, user: UserId, kind: &str, value: &str) -> Result<()> {
+        self.upsert_attribute(user, kind, value, false)
+    }
+    fn set_identifier(&mut self, user: UserId, identifier: &str) -> Result<()> {
+        self.update_identifier(user, identifier)
+    }
+    fn set_login(&mut self, user: UserId, username: &str, password: &str) -> Result<bool> {
+        self.update_login(user, username, password)
+    }
+    fn remove_user(&mut self, user: UserId) -> Result<()> {
+        self.delete_user(user)
+    }
+    fn set_sections(&mut self, sections: &[UserSection]) -> Result<()> {
+        self.apply_sections(sections)
     }
     fn add_buildset(
         &mut self,
@@ -157,9 +196,6 @@ impl Store for Sqlite {
     }
     fn retries(&mut self, request: RequestId) -> Result<u32> {
         self.count_retries(request)
-    }
-    fn next_number(&mut self, builder: &BuilderName) -> Result<i64> {
-        self.select_next_number(builder)
     }
     fn oldest_kept(&mut self, builder: &BuilderName, kept: Kept) -> Result<i64> {
         self.select_oldest_kept(builder, kept)

@@ -1,0 +1,186 @@
+//! `autobot user`: adds, updates, removes and looks up users, in the words of `buildbot user`.
+
+use std::collections::BTreeMap;
+
+use anstream::eprintln;
+use anstream::print;
+use anstream::println;
+use serde_json::Value;
+
+use super::args::UserArgs;
+use super::exit::Done;
+use super::exit::Failure;
+use super::force::client;
+use super::password;
+use crate::client::UserView;
+use crate::client::UsersView;
+use crate::master::users::UserOrder;
+use crate::master::users::Written;
+
+/// What comes over the wire in place of a password until it is hashed: as long as any.
+const UNHASHED: &str = "00000000000000000000000000000000000000000000000000000000";
+
+/// Carries the order out and prints the users that it is about.
+pub(super) async fn run(args: &UserArgs) -> Done {
+    let op = op(args)?;
+    let (mut ids, mut infos) = (texts(&args.ids), texts(&args.infos));
+    match op {
+        "get" | "show" | "remove" => ids.extend(texts(&args.who)),
+        _ => infos.extend(texts(&args.who)),
+    }
+    let written = Written {
+        op,
+        ids,
+        infos,
+        username: args.bb_username.as_deref(),
+        password: args.bb_password.as_ref().map(|_| UNHASHED),
+    };
+    // What makes no sense is not sent.
+    UserOrder::read(&written).map_err(Failure::new)?;
+    if args.login.is_some() || args.passwd.is_some() {
+        eprintln!("--username and --passwd are not asked for: who may manage users says [:authz:]");
+    }
+    let hash = args.bb_password.as_deref().map(password::hash);
+    let hash = hash.transpose()?;
+    let mut fields = vec![("op", op)];
+    fields.extend(written.ids.iter().map(|it| ("ids", *it)));
+    fields.extend(written.infos.iter().map(|it| ("info", *it)));
+    fields.extend(written.username.map(|it| ("bb_username", it)));
+    fields.extend(hash.as_deref().map(|it| ("bb_password", it)));
+    let client = client(&args.master)?;
+    if args.json {
+        let told: Value = client.post("/api/users", &fields).await.map_err(not_sent)?;
+        println!("{told:#}");
+        return Ok(());
+    }
+    let told: UsersView = client.post("/api/users", &fields).await.map_err(not_sent)?;
+    print!("{}", text(op, &told));
+    let is_look = matches!(op, "get" | "show");
+    if told.missing.is_empty() || is_look {
+        return Ok(());
+    }
+    for id in &told.missing {
+        eprintln!("no match found for `{id}`");
+    }
+    match told.users.is_empty() {
+        true => Err(Failure::told()),
+        false => Ok(()),
+    }
+}
+
+fn not_sent(error: crate::client::ClientError) -> Failure {
+    Failure::because("user op NOT sent", &error)
+}
+
+/// The word for what is to be done, in front or behind `--op`.
+fn op(args: &UserArgs) -> Result<&str, Failure> {
+    match (&args.op, &args.verb) {
+        (Some(op), None) | (None, Some(op)) => Ok(op),
+        // With `--op`, the word in front is a user.
+        (Some(_), Some(verb)) => Err(Failure::new(format!(
+            "`--op` and `{verb}` both say what is to be done"
+        ))),
+        (None, None) => Err(Failure::new("what is to be done with users is missing")
+            .hint("autobot user get --ids ann")),
+    }
+}
+
+fn texts(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
+}
+
+/// What `buildbot user` prints.
+fn text(op: &str, told: &UsersView) -> String {
+    let head = match op {
+        "add" => "user(s) added:",
+        "update" => "user(s) updated:",
+        "remove" => "user(s) removed:",
+        _ => "user(s) found:",
+    };
+    let mut lines = vec![head.to_owned()];
+    for user in &told.users {
+        match op {
+            "add" => lines.extend([
+                format!("identifier: {}", user.identifier),
+                format!("uid: {}", user.uid),
+                String::new(),
+            ]),
+            "update" | "remove" => lines.push(format!("identifier: {}", user.identifier)),
+            _ => {
+                lines.extend(all_of(user));
+                lines.push(String::new());
+            }
+        }
+    }
+    if matches!(op, "get" | "show") {
+        lines.extend(told.missing.iter().map(|_| "no match found".to_owned()));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// `KEY: VALUE` lines of all there is; the name `identifier` of an attribute is hidden by the
+/// user's own.
+fn all_of(user: &UserView) -> Vec<String> {
+    let mut all: BTreeMap<&str, String> = user
+        .attributes
+        .iter()
+        .map(|(kind, value)| (kind.as_str(), value.clone()))
+        .collect();
+    all.insert("identifier", user.identifier.clone());
+    all.insert("uid", user.uid.to_string());
+    if let Some(username) = &user.bb_username {
+        all.insert("bb_username", username.clone());
+    }
+    all.into_iter()
+        .map(|(key, value)| format!("{key}: {value}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(users: &[(&str, i64)], missing: &[&str]) -> UsersView {
+        let user = |(identifier, uid): &(&str, i64)| UserView {
+            uid: *uid,
+            identifier: (*identifier).into(),
+            bb_username: Some("bob".into()),
+            attributes: [("svn".to_owned(), "bo".to_owned())].into(),
+        };
+        UsersView {
+            users: users.iter().map(user).collect(),
+            missing: missing.iter().map(|it| (*it).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn replies_are_those_of_buildbot() {
+        let bo = [("bo", 1)];
+        let check = |op, told: &UsersView, expected: &str| assert_eq!(text(op, told), expected);
+        check(
+            "add",
+            &told(&bo, &[]),
+            "user(s) added:\nidentifier: bo\nuid: 1\n\n",
+        );
+        check(
+            "update",
+            &told(&bo, &[]),
+            "user(s) updated:\nidentifier: bo\n",
+        );
+        check(
+            "remove",
+            &told(&bo, &["zz"]),
+            "user(s) removed:\nidentifier: bo\n",
+        );
+        check(
+            "get",
+            &told(&[], &["zz"]),
+            "user(s) found:\nno match found\n",
+        );
+        check(
+            "show",
+            &told(&bo, &[]),
+            "user(s) found:\nbb_username: bob\nidentifier: bo\nsvn: bo\nuid: 1\n\n",
+        );
+    }
+}

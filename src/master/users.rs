@@ -1,0 +1,707 @@
+//! Users by hand: what `autobot user` asks for, read and carried out. The words are those of
+//! `buildbot user`.
+
+use tokio::sync::oneshot;
+
+use crate::master::handle::Denied;
+use crate::model::User;
+use crate::model::UserId;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::StoreHandle;
+
+/// What a user may be called by; `identifier` is what it is called on pages.
+const KINDS: [&str; 8] = [
+    "identifier",
+    "git",
+    "svn",
+    "hg",
+    "cvs",
+    "darcs",
+    "bzr",
+    "email",
+];
+/// The longest value.
+const LONGEST: usize = 256;
+/// What a password that was made into a hash begins with.
+pub(crate) const HASHED: &str = "pbkdf2-sha256$";
+/// Letters of a hash as Buildbot made them: a salt and a SHA-1.
+const BUILDBOTS: usize = 56;
+
+/// Kinds and values, in the order in which they were given.
+type Attributes = Vec<(String, String)>;
+
+/// What is to be done with users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UserOrder {
+    /// Each is one user.
+    Add(Vec<Attributes>),
+    /// By identifier.
+    Update(Vec<(String, Attributes)>, Option<Login>),
+    Remove(Vec<String>),
+    Get(Vec<String>),
+}
+
+/// A name and a hashed password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    username: String,
+    password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An order as it was written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written<'a> {
+    pub(crate) op: &'a str,
+    /// `ID,ID`.
+    pub(crate) ids: Vec<&'a str>,
+    /// `TYPE=VALUE,…`, or `ID:TYPE=VALUE,…` to update.
+    pub(crate) infos: Vec<&'a str>,
+    pub(crate) username: Option<&'a str>,
+    pub(crate) password: Option<&'a str>,
+}
+
+/// What was found or done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UserReply {
+    pub(crate) users: Vec<User>,
+    /// Of whom there are none.
+    pub(crate) missing: Vec<String>,
+}
+
+impl UserOrder {
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// What makes no sense, in words.
+    pub(crate) fn read(it: &Written<'_>) -> Result<Self, String> {
+        let login = login(it)?;
+        let by_ids = match it.op {
+            "get" | "show" | "remove" => true,
+            "add" | "update" => false,
+            op => {
+                return Err(format!(
+                    "there is no `{op}`; users are added (`add`), updated (`update`), removed \
+                     (`remove`) and looked up (`get`)"
+                ));
+            }
+        };
+        if login.is_some() && it.op != "update" {
+            return Err("a login is set with `update`".into());
+        }
+        let op = it.op;
+        match (by_ids, it.ids.is_empty(), it.infos.is_empty()) {
+            (true, true, _) => return Err(format!("`{op}` needs identifiers: `--ids ann,bo`")),
+            (true, false, false) => return Err(format!("`{op}` takes identifiers only")),
+            (false, _, true) => return Err(format!("`{op}` needs `--info`, for each user once")),
+            (false, false, false) => {
+                return Err(format!("`{op}` takes no `--ids`; `--info` says who it is"));
+            }
+            (true, false, true) | (false, true, false) => {}
+        }
+        if by_ids {
+            let ids = it.ids.iter().flat_map(|it| it.split(','));
+            let ids: Vec<_> = ids
+                .map(|it| it.trim().to_owned())
+                .filter(|it| !it.is_empty())
+                .collect();
+            return Ok(match op {
+                "remove" => Self::Remove(ids),
+                _ => Self::Get(ids),
+            });
+        }
+        if op == "add" {
+            let all = it.infos.iter().map(|it| match name(it) {
+                Some(id) => Err(format!(
+                    "`add` takes no identifier in front, here `{id}:`; `identifier={id}` gives one"
+                )),
+                None => attributes(it),
+            });
+            return Ok(Self::Add(all.collect::<Result<_, _>>()?));
+        }
+        let all = it.infos.iter().map(|it| match name(it) {
+            Some(id) => Ok((id.to_owned(), attributes(&it[id.len() + 1..])?)),
+            None if !it.contains('=') && !it.trim().is_empty() => {
+                Ok((it.trim().to_owned(), Vec::new()))
+            }
+            None => Err(format!(
+                "`update` needs to know whom: `ID:{it}`, where ID is an identifier"
+            )),
+        });
+        Ok(Self::Update(all.collect::<Result<_, _>>()?, login))
+    }
+
+    /// Carries it out, all of it or nothing.
+    ///
+    /// # Errors
+    /// It is about a user of the configuration, or about several of one name, or would give one
+    /// user what is another's.
+    pub(crate) async fn carry_out(self, store: &StoreHandle) -> Result<UserReply, Denied> {
+        // What is refused is rolled back, and why goes by here.
+        let (tell, told) = oneshot::channel();
+        let done = store.write(move |verbs| {
+            self.carry_out_in(verbs).map_err(|refused| match refused {
+                Refused::Store(error) => error,
+                Refused::Order(what) => {
+                    drop(tell.send(what));
+                    StoreError::new("it was refused")
+                }
+            })
+        });
+        match done.await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(told.await.map_or(Denied::Store(error), Denied::NotForUsers)),
+        }
+    }
+
+    fn carry_out_in(self, verbs: &mut dyn Store) -> Result<UserReply, Refused> {
+        let mut reply = UserReply::default();
+        match self {
+            Self::Get(ids) => {
+                for id in ids {
+                    let found = called(verbs, &id)?;
+                    if found.is_empty() {
+                        reply.missing.push(id);
+                    }
+                    reply.users.extend(found);
+                }
+            }
+            Self::Remove(ids) => {
+                for id in ids {
+                    match alone(verbs, &id)? {
+                        Some(user) => {
+                            verbs.remove_user(user.id)?;
+                            reply.users.push(user);
+                        }
+                        None => reply.missing.push(id),
+                    }
+                }
+            }
+            Self::Add(all) => {
+                for attributes in all {
+                    let id = add(verbs, &attributes)?;
+                    reply.users.extend(verbs.user(id)?);
+                }
+            }
+            Self::Update(all, login) => {
+                for (id, attributes) in all {
+                    let Some(user) = alone(verbs, &id)? else {
+                        reply.missing.push(id);
+                        continue;
+                    };
+                    set(verbs, user.id, &attributes)?;
+                    if let Some(login) = &login
+                        && !verbs.set_login(user.id, &login.username, &login.password)?
+                    {
+                        let what = format!("another user logs in as `{}`", login.username);
+                        return Err(Refused::Order(what));
+                    }
+                    reply.users.extend(verbs.user(user.id)?);
+                }
+            }
+        }
+        Ok(reply)
+    }
+}
+
+/// Why nothing is done.
+enum Refused {
+    Order(String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Makes a user, or adds to the one who is called so already.
+fn add(verbs: &mut dyn Store, attributes: &Attributes) -> Result<UserId, Refused> {
+    let named = attributes.iter().find(|(kind, _)| kind == "identifier");
+    let known = attributes.iter().filter(|(kind, _)| kind != "identifier");
+    let mut user = None;
+    for (kind, value) in known {
+        user = verbs.user_with(kind, value)?;
+        if user.is_some() {
+            break;
+        }
+    }
+    let user = match user {
+        Some(user) => {
+            if let Some(user) = verbs.user(user)? {
+                check_section(&user)?;
+            }
+            user
+        }
+        None => {
+            let identifier = named.or_else(|| attributes.first());
+            let identifier = identifier.map_or("", |(_, value)| value.as_str());
+            verbs.add_user(identifier)?
+        }
+    };
+    set(verbs, user, attributes)?;
+    Ok(user)
+}
+
+fn set(verbs: &mut dyn Store, user: UserId, attributes: &Attributes) -> Result<(), Refused> {
+    for (kind, value) in attributes {
+        if kind == "identifier" {
+            verbs.set_identifier(user, value)?;
+            continue;
+        }
+        match verbs.user_with(kind, value)? {
+            Some(other) if other != user => {
+                let other = verbs.user(other)?.map(|it| shown(&it)).unwrap_or_default();
+                let what = format!("{kind} `{value}` is user {other}");
+                return Err(Refused::Order(what));
+            }
+            _ => verbs.set_attribute(user, kind, value)?,
+        }
+    }
+    Ok(())
+}
+
+/// Users with this identifier, or the one with this number, as `#3`.
+fn called(verbs: &mut dyn Store, id: &str) -> Result<Vec<User>, Refused> {
+    let number = id.strip_prefix('#').and_then(|it| it.parse().ok());
+    if let Some(number) = number
+        && let Some(user) = verbs.user(UserId(number))?
+    {
+        return Ok(vec![user]);
+    }
+    Ok(verbs.users_called(id)?)
+}
+
+/// The one user with this identifier, who is to be changed.
+fn alone(verbs: &mut dyn Store, id: &str) -> Result<Option<User>, Refused> {
+    let mut found = called(verbs, id)?;
+    if found.len() > 1 {
+        let numbers: Vec<_> = found.iter().map(|it| format!("`#{}`", it.id)).collect();
+        let what = format!(
+            "{} users are called `{id}`; say which by its number: {}",
+            found.len(),
+            numbers.join(", ")
+        );
+        return Err(Refused::Order(what));
+    }
+    let user = found.pop();
+    user.iter().try_for_each(check_section)?;
+    Ok(user)
+}
+
+fn check_section(user: &User) -> Result<(), Refused> {
+    match &user.section {
+        Some(section) => Err(Refused::Order(format!(
+            "user {} is `[user:{section}]` of the configuration; change that and `autobot reconfig`",
+            shown(user)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn shown(user: &User) -> String {
+    format!("`{}` (#{})", user.identifier, user.id)
+}
+
+/// What stands before the colon of the first part.
+fn name(info: &str) -> Option<&str> {
+    let first = info.split(',').next().unwrap_or_default();
+    first.split_once(':').map(|(id, _)| id)
+}
+
+fn attributes(info: &str) -> Result<Attributes, String> {
+    let parts = info.split(',').map(|part| {
+        let Some((kind, value)) = part.split_once('=') else {
+            return Err(format!("`{part}` is not `TYPE=VALUE`"));
+        };
+        let (kind, value) = (kind.trim(), value.trim());
+        if !KINDS.contains(&kind) {
+            return Err(format!(
+                "there is no type `{kind}`; there are {}",
+                KINDS.map(|it| format!("`{it}`")).join(", ")
+            ));
+        }
+        line(kind, value)?;
+        if kind == "email" && !value.contains('@') {
+            return Err(format!("`{value}` is no mail address"));
+        }
+        Ok((kind.to_owned(), value.to_owned()))
+    });
+    parts.collect()
+}
+
+fn line(what: &str, value: &str) -> Result<(), String> {
+    if value.is_empty() || value.len() > LONGEST || value.contains(char::is_control) {
+        return Err(format!(
+            "`{what}` is one line of at most {LONGEST} bytes, and not empty"
+        ));
+    }
+    Ok(())
+}
+
+fn login(it: &Written<'_>) -> Result<Option<Login>, String> {
+    let (username, password) = match (it.username, it.password) {
+        (None, None) => return Ok(None),
+        (Some(username), Some(password)) => (username, password),
+        _ => return Err("`--bb-username` and `--bb-password` go together".into()),
+    };
+    line("bb_username", username)?;
+    let is_buildbots =
+        password.len() == BUILDBOTS && password.bytes().all(|it| it.is_ascii_hexdigit());
+    if !is_buildbots && !password.starts_with(HASHED) {
+        return Err("the password was not hashed; `autobot user` does that".into());
+    }
+    line("bb_password", password)?;
+    Ok(Some(Login {
+        username: username.to_owned(),
+        password: password.to_owned(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::model::NewChange;
+    use crate::model::UserSection;
+    use crate::model::Vc;
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        store: StoreHandle,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a directory");
+            let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a store");
+            Self { dir, store }
+        }
+
+        /// What comes of an order, in a line.
+        async fn order(&self, op: &str, what: &[&str]) -> String {
+            let by_ids = matches!(op, "get" | "show" | "remove");
+            let (ids, infos) = match by_ids {
+                true => (what.to_vec(), vec![]),
+                false => (vec![], what.to_vec()),
+            };
+            let written = Written {
+                op,
+                ids,
+                infos,
+                ..Written::default()
+            };
+            self.carry_out(&written).await
+        }
+
+        async fn carry_out(&self, written: &Written<'_>) -> String {
+            let order = match UserOrder::read(written) {
+                Ok(order) => order,
+                Err(what) => return what,
+            };
+            match order.carry_out(&self.store).await {
+                Err(denied) => denied.to_string(),
+                Ok(reply) => {
+                    let users = reply.users.iter().map(|it| {
+                        let of = it.attributes.iter();
+                        let of: Vec<_> = of.map(|(kind, it)| format!("{kind}={it}")).collect();
+                        let login = it.username.iter().map(|it| format!(" as {it}"));
+                        format!(
+                            "#{} {}: {}{}",
+                            it.id,
+                            it.identifier,
+                            of.join(","),
+                            login.collect::<String>()
+                        )
+                    });
+                    let missing = reply.missing.iter().map(|it| format!("no {it}"));
+                    users.chain(missing).collect::<Vec<_>>().join("; ")
+                }
+            }
+        }
+
+        async fn change(&self, vc: Option<Vc>, author: &str) -> Vec<String> {
+            let mut change = NewChange::by(author);
+            change.vc = vc;
+            let users = self.store.write(move |verbs| {
+                let id = verbs.add_change(&change, clock::now())?.expect("new");
+                verbs.users_of_change(id)
+            });
+            let users = users.await.expect("kept");
+            users
+                .iter()
+                .map(|it| format!("#{} {}", it.id, it.identifier))
+                .collect()
+        }
+
+        async fn sections(&self, all: &[(&str, &[(&str, &str)])]) {
+            let sections = all.iter().map(|(name, attributes)| UserSection {
+                name: (*name).into(),
+                attributes: attributes
+                    .iter()
+                    .map(|(kind, value)| ((*kind).into(), (*value).into()))
+                    .collect(),
+            });
+            let sections: Vec<_> = sections.collect();
+            let done = self.store.write(move |verbs| verbs.set_sections(&sections));
+            done.await.expect("written");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_author_of_a_change_is_a_user_by_what_its_version_control_calls_it() {
+        let bench = Bench::new();
+        let ann = "Ann B <a@x>";
+        assert_eq!(bench.change(Some(Vc::Git), ann).await, ["#1 Ann B <a@x>"]);
+        assert_eq!(bench.change(Some(Vc::Svn), "bo").await, ["#2 bo"]);
+        assert_eq!(bench.change(Some(Vc::Svn), "bo").await, ["#2 bo"]);
+        assert_eq!(bench.change(Some(Vc::Git), ann).await, ["#1 Ann B <a@x>"]);
+        assert_eq!(
+            bench.order("get", &[ann]).await,
+            "#1 Ann B <a@x>: git=Ann B <a@x>",
+            "stored whole, and no address is made of it"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_same_text_from_another_version_control_is_another_user_until_somebody_joins_them()
+    {
+        let bench = Bench::new();
+        bench.change(Some(Vc::Git), "Ann").await;
+        assert_eq!(bench.change(Some(Vc::Hg), "Ann").await, ["#2 Ann"]);
+        assert_eq!(
+            bench.order("get", &["Ann"]).await,
+            "#1 Ann: git=Ann; #2 Ann: hg=Ann"
+        );
+        assert_eq!(
+            bench.order("remove", &["Ann"]).await,
+            "2 users are called `Ann`; say which by its number: `#1`, `#2`"
+        );
+        assert_eq!(bench.order("remove", &["#2"]).await, "#2 Ann: hg=Ann");
+        assert_eq!(
+            bench.order("update", &["Ann:hg=Ann"]).await,
+            "#1 Ann: git=Ann,hg=Ann"
+        );
+        assert_eq!(bench.change(Some(Vc::Hg), "Ann").await, ["#1 Ann"]);
+    }
+
+    #[tokio::test]
+    async fn a_change_without_a_known_version_control_is_nobodys() {
+        let bench = Bench::new();
+        assert_eq!(bench.change(None, "Ann").await, [] as [&str; 0]);
+        assert_eq!(Vc::from_word("p4"), None);
+        assert_eq!(Vc::from_word("darcs"), Some(Vc::Darcs));
+        assert_eq!(Vc::from_word("cvs"), Some(Vc::Cvs));
+    }
+
+    #[tokio::test]
+    async fn users_are_kept_over_a_restart_and_always_current() {
+        let bench = Bench::new();
+        bench.order("add", &["svn=bo"]).await;
+        bench.order("update", &["bo:email=b@x"]).await;
+        assert_eq!(bench.order("get", &["bo"]).await, "#1 bo: email=b@x,svn=bo");
+        let again = StoreHandle::open(&bench.dir.path().join("state.sqlite")).expect("a store");
+        let known = again.read(|verbs| verbs.users_called("bo")).await;
+        assert_eq!(known.expect("readable")[0].attributes["email"], "b@x");
+    }
+
+    #[tokio::test]
+    async fn who_is_added_is_called_by_the_first_value_and_one_who_is_known_gets_the_others() {
+        let bench = Bench::new();
+        assert_eq!(
+            bench
+                .order("add", &["git=Ann <a@x>,svn=ann", "email=b@x"])
+                .await,
+            "#1 Ann <a@x>: git=Ann <a@x>,svn=ann; #2 b@x: email=b@x"
+        );
+        assert_eq!(
+            bench.order("add", &["svn=ann,email=a@x"]).await,
+            "#1 Ann <a@x>: email=a@x,git=Ann <a@x>,svn=ann"
+        );
+        assert_eq!(
+            bench.order("add", &["svn=z,identifier=zoe"]).await,
+            "#3 zoe: svn=z"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_update_replaces_adds_and_renames() {
+        let bench = Bench::new();
+        bench.order("add", &["svn=bo"]).await;
+        assert_eq!(
+            bench
+                .order("update", &["bo:svn=bob,email=b@x,identifier=bob"])
+                .await,
+            "#1 bob: email=b@x,svn=bob"
+        );
+        assert_eq!(bench.order("update", &["bo:svn=x"]).await, "no bo");
+        assert_eq!(
+            bench.order("update", &["bob"]).await,
+            "#1 bob: email=b@x,svn=bob"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_anothers_is_refused_and_nothing_of_the_order_is_done() {
+        let bench = Bench::new();
+        bench.order("add", &["svn=ann", "svn=bo"]).await;
+        assert_eq!(
+            bench.order("update", &["bo:email=b@x,svn=ann"]).await,
+            "svn `ann` is user `ann` (#1)"
+        );
+        assert_eq!(bench.order("get", &["bo"]).await, "#2 bo: svn=bo");
+    }
+
+    #[tokio::test]
+    async fn who_is_removed_is_gone_with_the_links_to_changes() {
+        let bench = Bench::new();
+        bench.change(Some(Vc::Svn), "bo").await;
+        assert_eq!(
+            bench.order("remove", &["bo,zz"]).await,
+            "#1 bo: svn=bo; no zz"
+        );
+        assert_eq!(bench.order("get", &["bo"]).await, "no bo");
+        let links = bench
+            .store
+            .read(|verbs| verbs.users_of_change(crate::model::ChangeId(1)))
+            .await;
+        assert!(links.expect("readable").is_empty());
+        assert_eq!(bench.change(Some(Vc::Svn), "bo").await, ["#2 bo"]);
+    }
+
+    #[tokio::test]
+    async fn a_login_is_set_as_a_pair_by_an_update_and_no_two_users_have_one_name() {
+        let bench = Bench::new();
+        bench.order("add", &["svn=ann", "svn=bo"]).await;
+        let hash = "0".repeat(BUILDBOTS);
+        let login = |username, password| Written {
+            op: "update",
+            infos: vec!["bo"],
+            username,
+            password,
+            ..Written::default()
+        };
+        let good = login(Some("bob"), Some(hash.as_str()));
+        assert_eq!(bench.carry_out(&good).await, "#2 bo: svn=bo as bob");
+        let taken = Written {
+            infos: vec!["ann"],
+            ..good.clone()
+        };
+        assert_eq!(
+            bench.carry_out(&taken).await,
+            "another user logs in as `bob`"
+        );
+        let wrong = [
+            (login(Some("bob"), None), "go together"),
+            (login(None, Some(&hash)), "go together"),
+            (login(Some("bob"), Some("secret")), "was not hashed"),
+            (
+                Written {
+                    op: "get",
+                    ids: vec!["bo"],
+                    infos: vec![],
+                    ..good
+                },
+                "with `update`",
+            ),
+        ];
+        for (written, what) in wrong {
+            let told = bench.carry_out(&written).await;
+            assert!(told.contains(what), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_makes_no_sense_is_refused_in_words() {
+        let check = |op: &str, ids: &[&str], infos: &[&str], expected: &str| {
+            let (ids, infos) = (ids.to_vec(), infos.to_vec());
+            let written = Written {
+                op,
+                ids,
+                infos,
+                ..Written::default()
+            };
+            let told = UserOrder::read(&written).expect_err(expected);
+            assert!(told.contains(expected), "{told}");
+        };
+        check("make", &["a"], &[], "there is no `make`");
+        check("get", &[], &[], "`get` needs identifiers");
+        check(
+            "remove",
+            &["a"],
+            &["git=x"],
+            "`remove` takes identifiers only",
+        );
+        check("add", &[], &[], "`add` needs `--info`");
+        check("update", &["a"], &["a:git=x"], "`update` takes no `--ids`");
+        check("update", &[], &["git=x"], "`update` needs to know whom");
+        check("add", &[], &["a:git=x"], "`add` takes no identifier");
+        check("add", &[], &["irc=x"], "there is no type `irc`");
+        check("add", &[], &["git"], "is not `TYPE=VALUE`");
+        check("add", &[], &["git="], "not empty");
+        check("add", &[], &["git=a\nb"], "one line");
+        check("add", &[], &["email=x"], "no mail address");
+    }
+
+    #[tokio::test]
+    async fn a_value_is_split_at_its_first_equals_sign() {
+        let bench = Bench::new();
+        assert_eq!(
+            bench.order("add", &["git=a=b <x@y>"]).await,
+            "#1 a=b <x@y>: git=a=b <x@y>"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_section_of_the_configuration_takes_over_who_is_called_so_with_the_changes() {
+        let bench = Bench::new();
+        bench.change(Some(Vc::Git), "Ann <a@x>").await;
+        bench.change(Some(Vc::Svn), "ann").await;
+        bench.order("add", &["svn=bo,hg=bo"]).await;
+        bench
+            .sections(&[("ann", &[("git", "Ann <a@x>"), ("svn", "ann"), ("hg", "bo")])])
+            .await;
+        assert_eq!(
+            bench.order("get", &["ann", "#2", "bo"]).await,
+            "#1 ann: git=Ann <a@x>,hg=bo,svn=ann; #3 bo: svn=bo; no #2"
+        );
+        let changes = bench
+            .store
+            .read(|verbs| verbs.changes_of_user(UserId(1), 9))
+            .await;
+        assert_eq!(changes.expect("readable").len(), 2);
+        assert_eq!(
+            bench.order("update", &["ann:hg=ann"]).await,
+            "user `ann` (#1) is `[user:ann]` of the configuration; change that and `autobot reconfig`"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_section_says_no_more_goes_and_who_has_no_section_any_more_stays() {
+        let bench = Bench::new();
+        bench
+            .sections(&[("ann", &[("git", "Ann"), ("svn", "ann")])])
+            .await;
+        bench.sections(&[("ann", &[("git", "Ann R")])]).await;
+        assert_eq!(bench.order("get", &["ann"]).await, "#1 ann: git=Ann R");
+        bench.sections(&[]).await;
+        assert_eq!(
+            bench.order("update", &["ann:svn=ann"]).await,
+            "#1 ann: git=Ann R,svn=ann"
+        );
+        bench.sections(&[("anna", &[("git", "Ann R")])]).await;
+        assert_eq!(
+            bench.order("get", &["anna", "ann"]).await,
+            "#1 anna: git=Ann R,svn=ann; no ann"
+        );
+    }
+}
