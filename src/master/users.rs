@@ -495,6 +495,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn two_changes_of_one_author_at_once_make_one_user() {
+        let bench = Bench::new();
+        let (one, other) = tokio::join!(
+            bench.change(Some(Vc::Bzr), "ann"),
+            bench.change(Some(Vc::Bzr), "ann")
+        );
+        assert_eq!((one, other), (vec!["#1 ann".into()], vec!["#1 ann".into()]));
+    }
+
+    #[tokio::test]
     async fn a_change_without_a_known_version_control_is_nobodys() {
         let bench = Bench::new();
         assert_eq!(bench.change(None, "Ann").await, [] as [&str; 0]);

@@ -141,6 +141,23 @@ async fn a_change_of_one_origin_is_kept_once() {
 }
 
 #[tokio::test]
+async fn the_newest_changes_are_those_that_came_last_whenever_they_were_made() {
+    let (_dir, store) = open();
+    let newest = write(&store, |verbs| {
+        assert_eq!(verbs.newest_change()?.0, 0, "there is none");
+        for when in [300, 100, 200] {
+            let mut change = NewChange::by("Ann");
+            change.when = Some(Timestamp(when));
+            verbs.add_change(&change, NOW)?;
+        }
+        verbs.recent_changes(None, 2)
+    })
+    .await;
+    let newest: Vec<_> = newest.iter().map(|it| (it.id.0, it.when.0)).collect();
+    assert_eq!(newest, [(3, 200), (2, 100)]);
+}
+
+#[tokio::test]
 async fn a_failing_job_is_undone_and_its_neighbours_stand() {
     let (_dir, store) = open();
     let bad = store.write(|verbs| {
