@@ -20,7 +20,7 @@ const IS_NEEDED: &str = "(finished IS NULL OR EXISTS (SELECT 1 FROM build_reques
      OR EXISTS (SELECT 1 FROM failing \
      WHERE failing.builder = builds.builder AND failing.first_bad = builds.number) \
      OR outcome = 2 AND number > coalesce((SELECT min(other.number) FROM builds AS other \
-     WHERE other.builder = builds.builder AND other.finished IS NULL), number))";
+     INDEXED BY builds_running WHERE other.builder = builds.builder AND other.finished IS NULL), number))";
 
 /// What belongs to a build and goes with it.
 const PARTS: [&str; 5] = [
@@ -92,14 +92,14 @@ impl Sqlite {
     ) -> Result<Vec<OldBuild>> {
         match builder {
             Some(builder) => self.select_old(
-                "builder = ?1 AND log_bytes > ?2",
+                "builder = ?1 AND log_bytes > 0 AND ?2",
                 "number",
-                params![builder.as_str(), 0, limit],
+                params![builder.as_str(), true, limit],
             ),
             None => self.select_old(
-                "?1 IS NULL AND log_bytes > ?2",
+                "?1 IS NULL AND log_bytes > 0 AND ?2",
                 "id",
-                params![rusqlite::types::Null, 0, limit],
+                params![rusqlite::types::Null, true, limit],
             ),
         }
     }
