@@ -193,6 +193,7 @@ impl BonsaiPoller {
                 .then_some(Timestamp::from_secs(it.date)),
             properties: Properties::new(),
             origin: Some(origin),
+            vc: None,
         }
     }
 

@@ -239,6 +239,7 @@ impl P4Poller {
             author: described.user.clone(),
             files,
             comments: described.comments.clone(),
+            vc: None,
             // With its date: a server that was set up anew uses numbers again.
             origin: Some(format!(
                 "p4 {} {} {} {number} {}",

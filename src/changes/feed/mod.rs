@@ -161,6 +161,7 @@ impl FeedPoller {
             project: settings.project.clone(),
             when: entry.when.filter(|_| settings.use_timestamps),
             properties: Properties::new(),
+            vc: None,
             origin: Some(format!(
                 "feed {} {}",
                 settings.identity(),

@@ -20,6 +20,7 @@ use super::kinds::Common;
 use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::Timestamp;
+use crate::model::Vc;
 use crate::syntax::Code;
 use crate::syntax::Keys;
 use crate::syntax::Problem;
@@ -242,6 +243,13 @@ impl MailSettings {
                 _ => Properties::new(),
             },
             origin: Some(origin),
+            vc: Some(match &self.grammar {
+                Grammar::Svn => Vc::Svn,
+                Grammar::Launchpad(_) => Vc::Bzr,
+                Grammar::Cvs { .. } | Grammar::FreshCvs | Grammar::Syncmail | Grammar::Bonsai => {
+                    Vc::Cvs
+                }
+            }),
         })
     }
 }

@@ -96,6 +96,7 @@ impl Round {
             if ended.is_empty() {
                 return Ok(());
             }
+            let is_last = ended.len() < PIECE;
             let dir = self.dir.join("builds");
             let measuring = tokio::task::spawn_blocking(move || -> Vec<_> {
                 let measured = ended.iter().map(|it| (it.id, bytes_of(&dir, &it.files)));
@@ -108,6 +109,9 @@ impl Round {
             self.store
                 .write(move |verbs| verbs.measure(&measured))
                 .await?;
+            if is_last {
+                return Ok(());
+            }
         }
     }
 
