@@ -9,6 +9,7 @@ use crate::syntax::Problem;
 use crate::syntax::plain;
 
 use super::branches::Patterns;
+use super::branches::Wanted;
 use super::bzr_poller::BranchName;
 use super::bzr_poller::BzrSettings;
 use super::hooks::Dialect;
@@ -23,7 +24,7 @@ pub(crate) const KINDS: &[SourceKind] = &[
     SourceKind {
         name: "git_poller",
         aliases: &["git"],
-        summary: "Polls branches of a Git repository.",
+        summary: "Polls branches, tags and other refs of a Git repository.",
         example: "repourl = https://example.org/hello.git\nbranches = main release/*\npoll_interval = 5m",
         read: |keys| Followed::git(keys).map(Settings::Git),
     },
@@ -120,8 +121,14 @@ pub(crate) struct Followed {
     /// `None` is `master` for git (the remote's own default where it has no
     /// `master`) and `default` for hg, which follows one name only.
     pub(crate) branches: Option<Patterns>,
+    /// Git only: with them no branch is followed that is not named.
+    pub(crate) tags: Option<Patterns>,
+    /// Git only, by their full names.
+    pub(crate) refs: Option<Patterns>,
     /// `None` is the master's usual one.
     pub(crate) poll_interval: Option<Duration>,
+    /// The next look is up to so much later, by chance.
+    pub(crate) poll_jitter: Duration,
     /// The program, `git` or `hg` if `None`.
     pub(crate) program: Option<String>,
     /// Whether a change is as old as its commit; if not, it is made when it arrives.
@@ -138,7 +145,10 @@ impl Followed {
         Self {
             url: url.into(),
             branches: branch.map(|it| Patterns::new(vec![it.to_owned()])),
+            tags: None,
+            refs: None,
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             program: None,
             use_timestamps: true,
             revlink: None,
@@ -151,6 +161,8 @@ impl Followed {
         let url = keys.required_as::<String>(&["repourl", "url", "repository"]);
         let branch = keys.optional::<String>("branch");
         let branches = keys.optional::<Vec<String>>("branches");
+        let tags = keys.optional::<Vec<String>>("tags");
+        let refs = keys.optional::<Vec<String>>("refs");
         let program = keys.optional::<String>("gitbin");
         let use_timestamps = keys.or_as(&["use_timestamps", "usetimestamps"], true);
         let common = Common::read(keys);
@@ -164,11 +176,25 @@ impl Followed {
             keys.note(problem.also(&keys.place("branches"), "the other one"));
             return None;
         }
+        let (tags, refs) = (tags?, refs?);
         if branches.as_ref().is_some_and(Vec::is_empty) {
             keys.wrong(
                 "branches",
                 "expected names or patterns such as `release/*`, or `*`",
             );
+            return None;
+        }
+        if tags.as_ref().is_some_and(Vec::is_empty) {
+            keys.wrong("tags", "expected names or patterns such as `v*`, or `*`");
+            return None;
+        }
+        let is_full = |it: &String| it.starts_with("refs/") && !it.contains(char::is_whitespace);
+        if refs
+            .as_ref()
+            .is_some_and(|it| it.is_empty() || !it.iter().all(is_full))
+        {
+            let label = "expected full names or patterns such as `refs/pull/*/head`";
+            keys.wrong("refs", label);
             return None;
         }
         let (url, common) = (checked(keys, "repourl", url?)?, common?);
@@ -179,13 +205,34 @@ impl Followed {
         Some(Self {
             url,
             branches: branch.map(Patterns::new),
+            tags: tags.map(Patterns::new),
+            refs: refs.map(Patterns::new),
             poll_interval: common.poll_interval,
+            poll_jitter: common.poll_jitter,
             program: program?,
             use_timestamps: use_timestamps?,
             revlink: common.revlink,
             project: common.project,
             category: common.category,
         })
+    }
+
+    /// The one branch that is followed, `None` being the usual one, if it is one branch.
+    pub(super) fn only_branch(&self) -> Option<Option<&str>> {
+        match (&self.branches, &self.tags, &self.refs) {
+            (None, None, None) => Some(None),
+            (Some(branches), None, None) => branches.only().map(Some),
+            _ => None,
+        }
+    }
+
+    /// All that is followed, if it is not one branch.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            branches: self.branches.clone(),
+            tags: self.tags.clone(),
+            refs: self.refs.clone(),
+        }
     }
 
     fn hg(keys: &mut Keys<'_>) -> Option<Self> {
@@ -204,7 +251,10 @@ impl Followed {
         Some(Self {
             url,
             branches: branch.map(Patterns::new),
+            tags: None,
+            refs: None,
             poll_interval: common.poll_interval,
+            poll_jitter: common.poll_jitter,
             program: program?,
             use_timestamps: use_timestamps?,
             revlink: common.revlink,
@@ -217,6 +267,7 @@ impl Followed {
 /// What every poller may be told.
 struct Common {
     poll_interval: Option<Duration>,
+    poll_jitter: Duration,
     revlink: Option<String>,
     project: String,
     category: Option<String>,
@@ -225,6 +276,7 @@ struct Common {
 impl Common {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
         let poll_interval = keys.optional::<Duration>("poll_interval");
+        let poll_jitter = keys.or("poll_jitter", Duration::ZERO);
         let revlink = keys.optional::<String>("revlinktmpl");
         let project = keys.or("project", String::new());
         let category = keys.optional::<String>("category");
@@ -235,6 +287,7 @@ impl Common {
         }
         Some(Self {
             poll_interval,
+            poll_jitter: poll_jitter?,
             revlink: revlink?.filter(|it| !it.is_empty()),
             project: project?,
             category: category?,
@@ -298,6 +351,7 @@ fn svn(keys: &mut Keys<'_>) -> Option<SvnSettings> {
         user: user?,
         password: password?,
         poll_interval: common.poll_interval,
+        poll_jitter: common.poll_jitter,
         hist_max,
         program: program?,
         use_timestamps: use_timestamps?,
@@ -322,6 +376,7 @@ fn bzr(keys: &mut Keys<'_>) -> Option<BzrSettings> {
             None => url,
         },
         poll_interval: common.poll_interval,
+        poll_jitter: common.poll_jitter,
         blame_merge_author: blame_merge_author?,
         branch_name: match branch_name? {
             None => BranchName::None,
@@ -401,9 +456,10 @@ impl Settings {
     pub(crate) fn describe(&self) -> String {
         let followed = |kind: &str, it: &Followed| {
             let url = masked(&it.url, &it.url);
-            match &it.branches {
-                Some(branches) => format!("{kind}: {url}#{}", branches.shown()),
-                None => format!("{kind}: {url}"),
+            match it.only_branch() {
+                Some(None) => format!("{kind}: {url}"),
+                Some(Some(branch)) => format!("{kind}: {url}#{branch}"),
+                None => format!("{kind}: {url}#{}", it.wanted().shown()),
             }
         };
         match self {
@@ -450,7 +506,7 @@ impl Settings {
         match self {
             Self::Git(it) | Self::Hg(it) => {
                 let is_branch = match (&it.branches, branch) {
-                    (None, None) => true,
+                    (None, None) => it.only_branch().is_some(),
                     (Some(patterns), Some(branch)) => patterns.fit(branch),
                     (None, Some(_)) | (Some(_), None) => false,
                 };
@@ -561,6 +617,7 @@ mod tests {
             user: None,
             password: None,
             poll_interval: Some(Duration::from_mins(5)),
+            poll_jitter: Duration::ZERO,
             hist_max: 20,
             program: None,
             use_timestamps: false,

@@ -53,6 +53,7 @@ use super::builders::BuilderFacts;
 use super::failure::Failure;
 use super::json;
 use super::locks;
+use super::sources;
 use super::test_list;
 use super::test_page;
 use super::why;
@@ -81,6 +82,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/requests/{id}", get(request))
         .route("/changes", get(changes))
         .route("/locks", get(locks::document))
+        .route("/sources", get(sources::document))
         .route("/shutdown", get(shutdown))
         .route("/reload", post(reload))
 }
@@ -270,6 +272,7 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
         .map(|it| {
             json!({
                 "name": it.name,
+                "state": it.state(),
                 "problem": it.health.and_then(Result::err),
                 "last_poll": it.last_poll.map(clock::iso),
             })

@@ -60,6 +60,7 @@ use super::locks;
 use super::log;
 use super::log_text;
 use super::slaves;
+use super::sources;
 use super::step;
 use super::templates::Templates;
 use super::test_list;
@@ -220,6 +221,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/buildslaves/{slave}/unpause", post(actions::unpause))
         .route("/buildslaves/{slave}/shutdown", post(actions::shut_down))
         .route("/locks", get(locks::page))
+        .route("/sources", get(sources::page))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
         .route("/json", get(json::root))

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::config::WebPlan;
-use crate::master::handle::SourceView;
+use crate::master::source_view::SourceView;
 use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::RequestRecord;
@@ -70,11 +70,7 @@ pub(super) fn view(
             .iter()
             .map(|source| SourceLine {
                 name: source.name.clone(),
-                state: match source.health {
-                    None => "not asked yet",
-                    Some(Ok(())) => "well",
-                    Some(Err(_)) => "failing",
-                },
+                state: source.state(),
                 problem: source.health.clone().and_then(Result::err),
                 last_poll: source.last_poll.map(|it| Moment::new(it, now)),
             })

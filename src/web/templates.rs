@@ -30,7 +30,7 @@ macro_rules! built_in {
 
 built_in! {
     "layout.html" "macros.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html"
-    "waterfall.html" "changes.html" "change.html" "buildslaves.html" "buildslave.html" "locks.html"
+    "waterfall.html" "changes.html" "change.html" "buildslaves.html" "buildslave.html" "locks.html" "sources.html"
     "tests.html" "testresult.html" "about.html" "jsonhelp.html" "error.html"
 }
 
