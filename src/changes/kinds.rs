@@ -12,6 +12,7 @@ use super::branches::Patterns;
 use super::branches::Wanted;
 use super::bzr_poller::BranchName;
 use super::bzr_poller::BzrSettings;
+use super::gerrit::GerritSettings;
 use super::hooks::Dialect;
 use super::hooks::HookSettings;
 use super::settings::masked;
@@ -48,6 +49,13 @@ pub(crate) const KINDS: &[SourceKind] = &[
         summary: "Polls a branch of Bazaar, with `bzr` or Breezy.",
         example: "repourl = lp:hello\nbranch_name = trunk",
         read: |keys| bzr(keys).map(Settings::Bzr),
+    },
+    SourceKind {
+        name: "gerrit",
+        aliases: &["gerrit_change_source"],
+        summary: "Listens to the events of a Gerrit: patch sets, and branches that move.",
+        example: "gerritserver = review.example.org\nusername = autobot\nidentity_file = gerrit_key",
+        read: |keys| GerritSettings::read(keys).map(Settings::Gerrit),
     },
     SourceKind {
         name: "base",
@@ -111,6 +119,7 @@ pub(crate) enum Settings {
     Hg(Followed),
     Svn(SvnSettings),
     Bzr(BzrSettings),
+    Gerrit(GerritSettings),
     Hook(HookSettings),
 }
 
@@ -467,6 +476,7 @@ impl Settings {
             Self::Hg(it) => followed("HgPoller", it),
             Self::Svn(it) => format!("SVNPoller: {}", masked(&it.url, &it.url)),
             Self::Bzr(it) => format!("BzrPoller: {}", masked(&it.url, &it.url)),
+            Self::Gerrit(it) => it.describe(),
             Self::Hook(it) => it.describe().to_owned(),
         }
     }
@@ -478,6 +488,7 @@ impl Settings {
             Self::Hg(it) => Some(it.program.as_deref().unwrap_or("hg")),
             Self::Svn(it) => Some(it.program.as_deref().unwrap_or("svn")),
             Self::Bzr(it) => Some(it.program.as_deref().unwrap_or("bzr")),
+            Self::Gerrit(it) => Some(it.program()),
             Self::Hook(_) => None,
         }
     }
@@ -488,6 +499,8 @@ impl Settings {
             Self::Git(it) | Self::Hg(it) => Some(&it.url),
             Self::Svn(it) => Some(&it.url),
             Self::Bzr(it) => Some(&it.url),
+            // It has many.
+            Self::Gerrit(_) => None,
             Self::Hook(it) => it.repository(),
         }
     }
@@ -496,7 +509,7 @@ impl Settings {
     pub(crate) const fn hook(&self) -> Option<&HookSettings> {
         match self {
             Self::Hook(it) => Some(it),
-            Self::Git(_) | Self::Hg(_) | Self::Svn(_) | Self::Bzr(_) => None,
+            Self::Git(_) | Self::Hg(_) | Self::Svn(_) | Self::Bzr(_) | Self::Gerrit(_) => None,
         }
     }
 
@@ -515,7 +528,7 @@ impl Settings {
             Self::Svn(it) => it.url == url.trim_end_matches('/'),
             Self::Bzr(it) => it.url == url && branch.is_none(),
             // Whoever knocks may forget to: it is polled all the same.
-            Self::Hook(_) => false,
+            Self::Gerrit(_) | Self::Hook(_) => false,
         }
     }
 
@@ -524,7 +537,7 @@ impl Settings {
             Self::Git(it) | Self::Hg(it) => it.poll_interval,
             Self::Svn(it) => it.poll_interval,
             Self::Bzr(it) => it.poll_interval,
-            Self::Hook(_) => None,
+            Self::Gerrit(_) | Self::Hook(_) => None,
         }
     }
 
@@ -535,7 +548,7 @@ impl Settings {
             Self::Git(it) | Self::Hg(it) => &mut it.poll_interval,
             Self::Svn(it) => &mut it.poll_interval,
             Self::Bzr(it) => &mut it.poll_interval,
-            Self::Hook(_) => return self,
+            Self::Gerrit(_) | Self::Hook(_) => return self,
         };
         interval.get_or_insert(usual);
         self
@@ -645,7 +658,7 @@ mod tests {
          --> master.ini:1:2
           |
         1 | [source:x]
-          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
+          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `gerrit`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
         ");
         insta::assert_snapshot!(said("[source:git]\nrepourl = -x\nbranch = a\nbranches = b\npoll_interval = 0\nbrunch = c\n"), @"
         error[contradiction]: `branch` and `branches` say the same thing twice

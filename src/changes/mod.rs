@@ -12,6 +12,7 @@
 mod branches;
 mod bzr_log;
 mod bzr_poller;
+mod gerrit;
 mod git_poller;
 mod git_refs;
 mod hg_poller;

@@ -41,6 +41,9 @@ use crate::model::Properties;
 /// Changes of one delivery: few enough for one short transaction.
 const BATCH: usize = 200;
 
+/// Revisions that a program is asked for at a time: few enough for its line.
+const ASKED: usize = 5 * BATCH;
+
 /// Failures make the wait longer, up to this, unless the interval is longer anyway.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
@@ -410,7 +413,7 @@ impl<M: Mirror> Poller<M> {
     ) -> Result<(), PollError> {
         let name = &self.settings.name;
         let mut left = news;
-        let mut size = BATCH;
+        let mut size = ASKED;
         if news.is_empty() {
             // The branch went back to what is known.
             let state = self.state(tips.heads.clone());
@@ -440,24 +443,26 @@ impl<M: Mirror> Poller<M> {
                 let program = M::VCS.to_owned();
                 return Err(PollError::Unreadable { program });
             }
-            for revision in batch {
-                reached.retain(|it| !revision.parents.contains(it));
-                reached.push(revision.id.clone());
+            let mut records = records.into_iter();
+            let mut parts = batch.chunks(BATCH).peekable();
+            while let Some(part) = parts.next() {
+                for revision in part {
+                    reached.retain(|it| !revision.parents.contains(it));
+                    reached.push(revision.id.clone());
+                }
+                let changes = records.by_ref().take(part.len());
+                let changes = changes.map(|it| self.change(tips, it)).collect();
+                // What was reached on the way is all of it at the end, and no more
+                // than the tips: a rewritten history is forgotten.
+                let heads = if rest.is_empty() && parts.peek().is_none() {
+                    tips.heads.clone()
+                } else {
+                    reached.clone()
+                };
+                sink.deliver(name, changes, self.state(heads)).await?;
             }
-            let changes = records
-                .into_iter()
-                .map(|it| self.change(tips, it))
-                .collect();
-            // What was reached on the way is all of it at the end, and no more
-            // than the tips: a rewritten history is forgotten.
-            let heads = if rest.is_empty() {
-                tips.heads.clone()
-            } else {
-                reached.clone()
-            };
-            sink.deliver(name, changes, self.state(heads)).await?;
             left = rest;
-            size = BATCH;
+            size = ASKED;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::Settings;
 use super::Sink;
 use super::SourceSettings;
 use super::bzr_poller::BzrPoller;
+use super::gerrit::Gerrit;
 use super::git_refs::GitRefs;
 use super::kinds::Followed;
 use super::poll;
@@ -77,6 +78,10 @@ pub(crate) async fn run(
         Settings::Bzr(it) => {
             let poller = BzrPoller::new(name.to_owned(), it.clone(), interval, workdir);
             poll::run(poller, sink, stop, wake).await;
+        }
+        Settings::Gerrit(it) => {
+            let gerrit = Gerrit::new(name.to_owned(), it.clone(), yards.base());
+            gerrit.run(sink, stop, wake).await;
         }
         // It waits for nothing: who knocks is let in by the pages.
         Settings::Hook(_) => stop.cancelled().await,

@@ -41,6 +41,11 @@ impl Yards {
         }
     }
 
+    /// The master's base directory, where paths of the configuration begin.
+    pub(super) fn base(&self) -> PathBuf {
+        self.dir.parent().unwrap_or(&self.dir).to_owned()
+    }
+
     /// The yard of a repository as `program` asks for it, the same for all who want it now.
     pub(super) fn of(&self, vcs: &str, program: &str, url: &str) -> Arc<Yard> {
         let name = format!("{vcs}\n{program}\n{url}");

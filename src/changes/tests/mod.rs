@@ -1,6 +1,7 @@
 //! The pollers against real repositories, one poll at a time, without a clock.
 
 mod bzr;
+mod far;
 mod git;
 mod git_refs;
 mod hg;
