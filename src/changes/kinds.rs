@@ -644,6 +644,34 @@ mod tests {
     }
 
     #[test]
+    fn tags_and_refs_are_followed_without_a_branch_or_beside_branches() {
+        let said = |lines: &str| {
+            let settings = good(&format!("[source:git]\nrepourl = /srv/x\n{lines}\n"));
+            let follows = settings.follows("/srv/x", None);
+            (settings.describe(), follows)
+        };
+        let told = |it: &str| format!("GitPoller: /srv/x{it}");
+        assert_eq!(said("poll_jitter = 5s"), (told(""), true));
+        assert_eq!(said("tags = v*"), (told("#refs/tags/v*"), false));
+        let both = "branch = main\nrefs = refs/pull/*/head";
+        assert_eq!(said(both), (told("#main refs/pull/*/head"), false));
+        let said = |text: &str| read_in(text).1;
+        insta::assert_snapshot!(said("[source:git]\nrepourl = /x\ntags =\nrefs = refs/a pull/*\npoll_jitter = often\n"), @"
+        error[bad-value]: bad value for `tags` in [source:git]
+         --> master.ini:3:7
+          |
+        3 | tags =
+          |       ^ expected names or patterns such as `v*`, or `*`
+
+        error[bad-value]: bad value for `poll_jitter` in [source:git]
+         --> master.ini:5:15
+          |
+        5 | poll_jitter = often
+          |               ^^^^^ expected a duration such as `90s` or `5m`
+        ");
+    }
+
+    #[test]
     fn every_mistake_has_its_place() {
         let said = |text: &str| read_in(text).1;
         insta::assert_snapshot!(said("[source:x]\ntype = gti_poller\n"), @"

@@ -179,3 +179,26 @@ async fn failures_slow_a_poller_down_until_one_poll_is_well() {
     stop.cancel();
     task.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn jitter_makes_each_wait_longer_by_chance_and_none_shorter() {
+    let (mut far, mut poller) = Far::new();
+    poller.settings.poll_jitter = Duration::from_secs(30);
+    let stop = CancellationToken::new();
+    let store: Arc<dyn Sink> = far.bench.store.clone();
+    let start = tokio::time::Instant::now();
+    let task = tokio::spawn(run(poller, store, stop.clone(), Arc::default()));
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        assert_eq!(far.bench.reports.recv().await, Some(Ok(())));
+        seen.push(start.elapsed());
+    }
+    assert!(seen[0] <= Duration::from_secs(30), "{seen:?}");
+    let waits: Vec<Duration> = seen.windows(2).map(|it| it[1] - it[0]).collect();
+    // A timer goes by milliseconds.
+    let range = Duration::from_secs(60)..=Duration::from_millis(90_002);
+    assert!(waits.iter().all(|it| range.contains(it)), "{waits:?}");
+    assert!(waits.windows(2).any(|it| it[0] != it[1]), "{waits:?}");
+    stop.cancel();
+    task.await.unwrap();
+}
