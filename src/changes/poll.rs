@@ -171,10 +171,6 @@ pub(super) async fn in_turn<M: Mirror, F: Follow>(
     (polled, at)
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "it is the body of the function above, which has them"
-)]
 async fn take_turn<M: Mirror, F: Follow>(
     turn: &mut Turn<'_>,
     want: &Want,

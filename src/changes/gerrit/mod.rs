@@ -36,13 +36,16 @@ use super::SinkError;
 use super::program::Program;
 use super::program::ProgramError;
 use super::settings;
-use crate::model::Timestamp;
+use crate::model::NewChange;
 use crate::process::Heard;
 use crate::process::Said;
 use crate::syntax::Keys;
 
 /// How long after its beginning the stream has surely begun.
 const SURELY: Duration = Duration::from_mins(1);
+
+/// How long after that a question that failed is asked again, if the stream itself is well.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Refusals of the store make the wait longer, up to this.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -251,8 +254,15 @@ impl Gerrit {
                 return StreamError::Start { program, source };
             }
         };
-        teller.catch_up().await;
-        let again = tokio::time::sleep(SURELY);
+        // A line that is down has its stream end, which says why.
+        let wait = match teller.catch_up().await {
+            Ok(()) => {
+                sink.report(&self.name, Ok(()));
+                SURELY
+            }
+            Err(_) => SOON,
+        };
+        let again = tokio::time::sleep(wait);
         let mut again = std::pin::pin!(again);
         let mut is_sure = false;
         let (mut lines, mut complaint) = (Lines::default(), Vec::new());
@@ -262,7 +272,8 @@ impl Gerrit {
                 said = stream.next() => said,
                 () = &mut again, if !is_sure => {
                     is_sure = true;
-                    teller.catch_up().await;
+                    let caught = teller.catch_up().await;
+                    sink.report(&self.name, caught);
                     continue;
                 }
             };
@@ -343,19 +354,18 @@ impl<'a> Teller<'a> {
     }
 
     /// Tells what was missed. A Gerrit that answers nothing is listened to all the same.
-    async fn catch_up(&mut self) {
+    async fn catch_up(&mut self) -> Result<(), String> {
         let caught = match self.seen {
             None => self.begin().await,
             Some(seen) => self.missed(seen).await,
         };
-        let health = caught.map_err(|reason| {
+        caught.map_err(|reason| {
             warn!(
                 source = self.name(),
                 reason, "failed to ask for what was missed"
             );
             format!("failed to ask for what was missed while nobody listened: {reason}")
-        });
-        self.sink.report(self.name(), health);
+        })
     }
 
     /// The first time only notes where Gerrit is.
@@ -453,7 +463,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Has it kept, however long that takes: Gerrit does not say it again.
-    async fn keep(&self, change: Option<crate::model::NewChange>) {
+    async fn keep(&self, change: Option<NewChange>) {
         let position = self.seen.map(|seen| Position {
             server: self.gerrit.server(),
             seen,

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::super::Delivery;
 use super::*;
-use crate::model::NewChange;
+use crate::model::Timestamp;
 use crate::process;
 use crate::syntax::Problems;
 use crate::syntax::Source;
@@ -544,12 +544,14 @@ async fn a_gerrit_that_refuses_says_why_and_is_asked_again() {
     server
         .hears("! the stream of events ended (exit status: 1): fatal: not capable")
         .await;
+    // A stream that is well is listened to, whatever becomes of questions.
     server.write(
         "answer",
         "{\"type\":\"error\",\"message\":\"no such operator\"}\n",
     );
+    server.write("stream", "");
     server.hears("Gerrit says: no such operator").await;
-    server.write("stream", &patch_set("ccc1", 1100));
+    server.says(patch_set("ccc1", 1100).as_bytes());
     server.hears("ccc1").await;
     server.end().await;
     // Nobody with the wrong key learns anything.
