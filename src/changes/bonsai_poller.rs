@@ -41,6 +41,7 @@ pub(crate) struct BonsaiSettings {
     pub(crate) tree: String,
     pub(crate) cvsroot: String,
     pub(crate) poll_interval: Option<Duration>,
+    pub(crate) poll_jitter: Duration,
     /// Whose certificates are believed; those that the system trusts if `None`.
     pub(crate) authority: Option<PathBuf>,
     /// Whether a change is as old as its check-in; if not, it is made when it arrives.
@@ -73,6 +74,7 @@ impl BonsaiSettings {
             tree: tree?,
             cvsroot: cvsroot?,
             poll_interval: Some(common.poll_interval.unwrap_or(USUAL_INTERVAL)),
+            poll_jitter: common.poll_jitter,
             authority: authority?,
             use_timestamps: use_timestamps?,
             project: common.project,
@@ -214,6 +216,10 @@ impl Poll for BonsaiPoller {
 
     fn interval(&self) -> Duration {
         self.interval
+    }
+
+    fn jitter(&self) -> Duration {
+        self.settings.poll_jitter
     }
 
     fn explain(&self, error: &PollError) -> String {

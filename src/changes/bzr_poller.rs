@@ -31,6 +31,9 @@ const ENV: &[(&str, &str)] = &[
     ("BRZ_PROGRESS_BAR", "none"),
 ];
 
+/// What Bazaar and Breezy say of a number that no revision has.
+const NO_SUCH_REVISION: &str = "does not exist in branch";
+
 /// Revisions that are asked for at a time.
 const BATCH: u64 = 100;
 
@@ -43,6 +46,8 @@ pub(crate) struct BzrSettings {
     pub(crate) url: String,
     /// `None` is the master's usual one.
     pub(crate) poll_interval: Option<Duration>,
+    /// The next look is up to so much later, by chance.
+    pub(crate) poll_jitter: Duration,
     /// A merge is of who made the last of what it merges.
     pub(crate) blame_merge_author: bool,
     pub(crate) branch_name: BranchName,
@@ -131,8 +136,10 @@ impl BzrPoller {
         line.extend(number.as_deref());
         let said = match self.bzr(dir, &line).await {
             Ok(said) => said,
-            // There is no revision of this number.
-            Err(PollError::Remote { source, .. }) if number.is_some() && source.is_refusal() => {
+            // Any other failure is no word about the revision.
+            Err(PollError::Remote { source, .. })
+                if number.is_some() && source.complains(NO_SUCH_REVISION) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -229,6 +236,10 @@ impl Poll for BzrPoller {
 
     fn interval(&self) -> Duration {
         self.interval
+    }
+
+    fn jitter(&self) -> Duration {
+        self.settings.poll_jitter
     }
 
     fn explain(&self, error: &PollError) -> String {

@@ -1,7 +1,9 @@
 //! Follows a named branch of a Mercurial repository: a clone without working
 //! copy. A branch may have several heads, and all of them are followed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::mirror;
 use super::mirror::Detail;
@@ -15,6 +17,8 @@ use super::program::ProgramError;
 use super::record;
 use super::record::Record;
 use super::settings::SourceSettings;
+use super::yard::Seen;
+use super::yard::Yard;
 
 /// What Mercurial calls the branch that needs no name.
 const USUAL_BRANCH: &str = "default";
@@ -40,7 +44,14 @@ pub(crate) struct HgMirror {
 }
 
 impl HgPoller {
+    #[cfg(test)]
     pub(crate) fn new(settings: SourceSettings) -> Self {
+        let yard = Yard::at(settings.workdir.clone());
+        Self::sharing(settings, &yard)
+    }
+
+    /// Follows its branch in the clone of `yard`, which has all of the repository.
+    pub(crate) fn sharing(settings: SourceSettings, yard: &Arc<Yard>) -> Self {
         let hg = Program {
             name: settings.program.clone().unwrap_or_else(|| "hg".to_owned()),
             env: ENV,
@@ -51,10 +62,7 @@ impl HgPoller {
             url: settings.url.clone(),
             branch: branch.to_owned(),
         };
-        Self {
-            settings,
-            mirror: clone,
-        }
+        Self::in_yard(settings, clone, yard)
     }
 }
 
@@ -100,7 +108,12 @@ impl HgMirror {
 impl Mirror for HgMirror {
     const VCS: &'static str = "hg";
 
-    async fn pull(&self, dir: &Path) -> Result<Tips, PollError> {
+    /// All of it is pulled, whoever asks.
+    fn wants(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    async fn look(&self, dir: &Path, _wanted: &BTreeSet<String>) -> Result<Seen, PollError> {
         if !dir.join(".hg").exists() {
             let made = self.hg.run(dir, &["--noninteractive", "init", "."]).await;
             made.map_err(|source| clone_error(dir, source))?;
@@ -108,6 +121,10 @@ impl Mirror for HgMirror {
         if let Err(error) = self.hg(dir, &["pull", "--quiet", "--", &self.url]).await {
             self.pull_again(dir, error).await?;
         }
+        Ok(Seen::default())
+    }
+
+    async fn tips(&self, dir: &Path, _seen: &Seen) -> Result<Tips, PollError> {
         let heads = format!("sort(heads({}), rev)", self.branch_set());
         let said = self.log(dir, &heads, "{node}\n").await?;
         if said.is_empty() {

@@ -11,9 +11,11 @@ use crate::syntax::plain;
 
 use super::bonsai_poller::BonsaiSettings;
 use super::branches::Patterns;
+use super::branches::Wanted;
 use super::bzr_poller::BranchName;
 use super::bzr_poller::BzrSettings;
 use super::feed::FeedSettings;
+use super::gerrit::GerritSettings;
 use super::hooks::Dialect;
 use super::hooks::HookSettings;
 use super::mails::MailSettings;
@@ -27,7 +29,7 @@ pub(crate) const KINDS: &[SourceKind] = &[
     SourceKind {
         name: "git_poller",
         aliases: &["git"],
-        summary: "Polls branches of a Git repository.",
+        summary: "Polls branches, tags and other refs of a Git repository.",
         example: "repourl = https://example.org/hello.git\nbranches = main release/*\npoll_interval = 5m",
         read: |keys| Followed::git(keys).map(Settings::Git),
     },
@@ -116,6 +118,13 @@ pub(crate) const KINDS: &[SourceKind] = &[
         read: |keys| MailSettings::bonsai(keys).map(Settings::Mail),
     },
     SourceKind {
+        name: "gerrit",
+        aliases: &["gerrit_change_source"],
+        summary: "Listens to the events of a Gerrit: patch sets, and branches that move.",
+        example: "gerritserver = review.example.org\nusername = autobot\nidentity_file = gerrit_key",
+        read: |keys| GerritSettings::read(keys).map(Settings::Gerrit),
+    },
+    SourceKind {
         name: "base",
         aliases: &["hook", "change_hook"],
         summary: "Takes changes that are sent as a form, one at a time.",
@@ -181,6 +190,7 @@ pub(crate) enum Settings {
     Feed(FeedSettings),
     Bonsai(BonsaiSettings),
     Mail(MailSettings),
+    Gerrit(GerritSettings),
     Hook(HookSettings),
 }
 
@@ -191,8 +201,14 @@ pub(crate) struct Followed {
     /// `None` is `master` for git (the remote's own default where it has no
     /// `master`) and `default` for hg, which follows one name only.
     pub(crate) branches: Option<Patterns>,
+    /// Git only: with them no branch is followed that is not named.
+    pub(crate) tags: Option<Patterns>,
+    /// Git only, by their full names.
+    pub(crate) refs: Option<Patterns>,
     /// `None` is the master's usual one.
     pub(crate) poll_interval: Option<Duration>,
+    /// The next look is up to so much later, by chance.
+    pub(crate) poll_jitter: Duration,
     /// The program, `git` or `hg` if `None`.
     pub(crate) program: Option<String>,
     /// Whether a change is as old as its commit; if not, it is made when it arrives.
@@ -209,7 +225,10 @@ impl Followed {
         Self {
             url: url.into(),
             branches: branch.map(|it| Patterns::new(vec![it.to_owned()])),
+            tags: None,
+            refs: None,
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             program: None,
             use_timestamps: true,
             revlink: None,
@@ -222,6 +241,8 @@ impl Followed {
         let url = keys.required_as::<String>(&["repourl", "url", "repository"]);
         let branch = keys.optional::<String>("branch");
         let branches = keys.optional::<Vec<String>>("branches");
+        let tags = keys.optional::<Vec<String>>("tags");
+        let refs = keys.optional::<Vec<String>>("refs");
         let program = keys.optional::<String>("gitbin");
         let use_timestamps = keys.or_as(&["use_timestamps", "usetimestamps"], true);
         let common = Common::read(keys);
@@ -235,11 +256,25 @@ impl Followed {
             keys.note(problem.also(&keys.place("branches"), "the other one"));
             return None;
         }
+        let (tags, refs) = (tags?, refs?);
         if branches.as_ref().is_some_and(Vec::is_empty) {
             keys.wrong(
                 "branches",
                 "expected names or patterns such as `release/*`, or `*`",
             );
+            return None;
+        }
+        if tags.as_ref().is_some_and(Vec::is_empty) {
+            keys.wrong("tags", "expected names or patterns such as `v*`, or `*`");
+            return None;
+        }
+        let is_full = |it: &String| it.starts_with("refs/") && !it.contains(char::is_whitespace);
+        if refs
+            .as_ref()
+            .is_some_and(|it| it.is_empty() || !it.iter().all(is_full))
+        {
+            let label = "expected full names or patterns such as `refs/pull/*/head`";
+            keys.wrong("refs", label);
             return None;
         }
         let (url, common) = (checked(keys, "repourl", url?)?, common?);
@@ -250,13 +285,34 @@ impl Followed {
         Some(Self {
             url,
             branches: branch.map(Patterns::new),
+            tags: tags.map(Patterns::new),
+            refs: refs.map(Patterns::new),
             poll_interval: common.poll_interval,
+            poll_jitter: common.poll_jitter,
             program: program?,
             use_timestamps: use_timestamps?,
             revlink: common.revlink,
             project: common.project,
             category: common.category,
         })
+    }
+
+    /// The one branch that is followed, `None` being the usual one, if it is one branch.
+    pub(super) fn only_branch(&self) -> Option<Option<&str>> {
+        match (&self.branches, &self.tags, &self.refs) {
+            (None, None, None) => Some(None),
+            (Some(branches), None, None) => branches.only().map(Some),
+            _ => None,
+        }
+    }
+
+    /// All that is followed, if it is not one branch.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            branches: self.branches.clone(),
+            tags: self.tags.clone(),
+            refs: self.refs.clone(),
+        }
     }
 
     fn hg(keys: &mut Keys<'_>) -> Option<Self> {
@@ -275,7 +331,10 @@ impl Followed {
         Some(Self {
             url,
             branches: branch.map(Patterns::new),
+            tags: None,
+            refs: None,
             poll_interval: common.poll_interval,
+            poll_jitter: common.poll_jitter,
             program: program?,
             use_timestamps: use_timestamps?,
             revlink: common.revlink,
@@ -288,6 +347,7 @@ impl Followed {
 /// What every poller may be told.
 pub(super) struct Common {
     pub(super) poll_interval: Option<Duration>,
+    pub(super) poll_jitter: Duration,
     pub(super) revlink: Option<String>,
     pub(super) project: String,
     pub(super) category: Option<String>,
@@ -295,9 +355,11 @@ pub(super) struct Common {
 
 impl Common {
     pub(super) fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let poll_jitter = keys.or("poll_jitter", Duration::ZERO);
         let revlink = keys.optional::<String>("revlinktmpl");
         let common = Self::read_without_links(keys);
         Some(Self {
+            poll_jitter: poll_jitter?,
             revlink: revlink?.filter(|it| !it.is_empty()),
             ..common?
         })
@@ -315,6 +377,7 @@ impl Common {
         }
         Some(Self {
             poll_interval,
+            poll_jitter: Duration::ZERO,
             revlink: None,
             project: project?,
             category: category?,
@@ -344,6 +407,7 @@ fn svn(keys: &mut Keys<'_>) -> Option<SvnSettings> {
         user: user?,
         password: password?,
         poll_interval: common.poll_interval,
+        poll_jitter: common.poll_jitter,
         hist_max,
         program: program?,
         use_timestamps: use_timestamps?,
@@ -368,6 +432,7 @@ fn bzr(keys: &mut Keys<'_>) -> Option<BzrSettings> {
             None => url,
         },
         poll_interval: common.poll_interval,
+        poll_jitter: common.poll_jitter,
         blame_merge_author: blame_merge_author?,
         branch_name: match branch_name? {
             None => BranchName::None,
@@ -447,9 +512,10 @@ impl Settings {
     pub(crate) fn describe(&self) -> String {
         let followed = |kind: &str, it: &Followed| {
             let url = masked(&it.url, &it.url);
-            match &it.branches {
-                Some(branches) => format!("{kind}: {url}#{}", branches.shown()),
-                None => format!("{kind}: {url}"),
+            match it.only_branch() {
+                Some(None) => format!("{kind}: {url}"),
+                Some(Some(branch)) => format!("{kind}: {url}#{branch}"),
+                None => format!("{kind}: {url}#{}", it.wanted().shown()),
             }
         };
         match self {
@@ -461,6 +527,7 @@ impl Settings {
             Self::Feed(it) => format!("FeedPoller: {}", it.shown()),
             Self::Bonsai(it) => format!("BonsaiPoller: {}", masked(&it.url, &it.url)),
             Self::Mail(it) => format!("{}: {}", it.kind(), it.maildir.display()),
+            Self::Gerrit(it) => it.describe(),
             Self::Hook(it) => it.describe().to_owned(),
         }
     }
@@ -473,6 +540,7 @@ impl Settings {
             Self::Svn(it) => Some(it.program.as_deref().unwrap_or("svn")),
             Self::Bzr(it) => Some(it.program.as_deref().unwrap_or("bzr")),
             Self::P4(it) => Some(it.program.as_deref().unwrap_or("p4")),
+            Self::Gerrit(it) => Some(it.program()),
             Self::Feed(_) | Self::Bonsai(_) | Self::Mail(_) | Self::Hook(_) => None,
         }
     }
@@ -488,6 +556,8 @@ impl Settings {
             Self::Bonsai(it) => Some(&it.cvsroot),
             // What a mail says wins.
             Self::Mail(_) => None,
+            // It has many.
+            Self::Gerrit(_) => None,
             Self::Hook(it) => it.repository(),
         }
     }
@@ -509,7 +579,8 @@ impl Settings {
             | Self::P4(_)
             | Self::Feed(_)
             | Self::Bonsai(_)
-            | Self::Mail(_) => None,
+            | Self::Mail(_)
+            | Self::Gerrit(_) => None,
         }
     }
 
@@ -519,7 +590,7 @@ impl Settings {
         match self {
             Self::Git(it) | Self::Hg(it) => {
                 let is_branch = match (&it.branches, branch) {
-                    (None, None) => true,
+                    (None, None) => it.only_branch().is_some(),
                     (Some(patterns), Some(branch)) => patterns.fit(branch),
                     (None, Some(_)) | (Some(_), None) => false,
                 };
@@ -531,7 +602,7 @@ impl Settings {
             // No factory names their repositories.
             Self::P4(_) | Self::Bonsai(_) => false,
             // Whoever knocks or writes may forget to: it is polled all the same.
-            Self::Mail(_) | Self::Hook(_) => false,
+            Self::Gerrit(_) | Self::Mail(_) | Self::Hook(_) => false,
         }
     }
 
@@ -544,7 +615,7 @@ impl Settings {
             Self::Feed(it) => it.poll_interval,
             Self::Bonsai(it) => it.poll_interval,
             Self::Mail(it) => it.poll_interval,
-            Self::Hook(_) => None,
+            Self::Gerrit(_) | Self::Hook(_) => None,
         }
     }
 
@@ -559,7 +630,7 @@ impl Settings {
             Self::Feed(it) => &mut it.poll_interval,
             Self::Bonsai(it) => &mut it.poll_interval,
             Self::Mail(it) => &mut it.poll_interval,
-            Self::Hook(_) => return self,
+            Self::Gerrit(_) | Self::Hook(_) => return self,
         };
         interval.get_or_insert(usual);
         self
@@ -642,6 +713,7 @@ mod tests {
             user: None,
             password: None,
             poll_interval: Some(Duration::from_mins(5)),
+            poll_jitter: Duration::ZERO,
             hist_max: 20,
             program: None,
             use_timestamps: false,
@@ -712,6 +784,34 @@ mod tests {
     }
 
     #[test]
+    fn tags_and_refs_are_followed_without_a_branch_or_beside_branches() {
+        let said = |lines: &str| {
+            let settings = good(&format!("[source:git]\nrepourl = /srv/x\n{lines}\n"));
+            let follows = settings.follows("/srv/x", None);
+            (settings.describe(), follows)
+        };
+        let told = |it: &str| format!("GitPoller: /srv/x{it}");
+        assert_eq!(said("poll_jitter = 5s"), (told(""), true));
+        assert_eq!(said("tags = v*"), (told("#refs/tags/v*"), false));
+        let both = "branch = main\nrefs = refs/pull/*/head";
+        assert_eq!(said(both), (told("#main refs/pull/*/head"), false));
+        let said = |text: &str| read_in(text).1;
+        insta::assert_snapshot!(said("[source:git]\nrepourl = /x\ntags =\nrefs = refs/a pull/*\npoll_jitter = often\n"), @"
+        error[bad-value]: bad value for `tags` in [source:git]
+         --> master.ini:3:7
+          |
+        3 | tags =
+          |       ^ expected names or patterns such as `v*`, or `*`
+
+        error[bad-value]: bad value for `poll_jitter` in [source:git]
+         --> master.ini:5:15
+          |
+        5 | poll_jitter = often
+          |               ^^^^^ expected a duration such as `90s` or `5m`
+        ");
+    }
+
+    #[test]
     fn every_mistake_has_its_place() {
         let said = |text: &str| read_in(text).1;
         insta::assert_snapshot!(said("[source:x]\ntype = gti_poller\n"), @"
@@ -726,7 +826,7 @@ mod tests {
          --> master.ini:1:2
           |
         1 | [source:x]
-          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `p4_poller`, `feed_poller`, `bonsai_poller`, `cvs_maildir`, `svn_maildir`, `bzr_maildir`, `freshcvs_maildir`, `syncmail_maildir`, `bonsai_maildir`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
+          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `p4_poller`, `feed_poller`, `bonsai_poller`, `cvs_maildir`, `svn_maildir`, `bzr_maildir`, `freshcvs_maildir`, `syncmail_maildir`, `bonsai_maildir`, `gerrit`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
         ");
         insta::assert_snapshot!(said("[source:git]\nrepourl = -x\nbranch = a\nbranches = b\npoll_interval = 0\nbrunch = c\n"), @"
         error[contradiction]: `branch` and `branches` say the same thing twice

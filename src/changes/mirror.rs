@@ -1,14 +1,17 @@
 //! What a poller looks with: a local clone that is brought up to date and
 //! asked what is new. It knows no position, no store and no clock.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::SinkError;
 use super::fetch::FetchError;
 use super::program::ProgramError;
 use super::record::Record;
+use super::yard::Seen;
 use crate::process::RunError;
 
 /// Where the followed branch of the remote stands.
@@ -35,13 +38,30 @@ pub(crate) enum Detail {
     NoFiles,
 }
 
-/// A local clone of one branch.
+/// One branch of a local clone, which may be there for others, too.
 pub(crate) trait Mirror: Send + Sync {
     /// `git` or `hg`: the first word of every change's origin.
     const VCS: &'static str;
 
-    /// Brings the clone in `dir`, which exists and may be empty, up to date.
-    fn pull(&self, dir: &Path) -> impl Future<Output = Result<Tips, PollError>> + Send;
+    /// Refuses what no program is to be asked for.
+    fn check(&self) -> Result<(), PollError> {
+        Ok(())
+    }
+
+    /// What of the repository is to be looked at.
+    fn wants(&self) -> BTreeSet<String>;
+
+    /// Looks at the remote, and brings the clone in `dir`, which exists and may be empty, up to
+    /// date with all that is `wanted`.
+    fn look(
+        &self,
+        dir: &Path,
+        wanted: &BTreeSet<String>,
+    ) -> impl Future<Output = Result<Seen, PollError>> + Send;
+
+    /// Where the branch stands, by what was seen last.
+    fn tips(&self, dir: &Path, seen: &Seen)
+    -> impl Future<Output = Result<Tips, PollError>> + Send;
 
     /// Those of `revisions` that the clone has.
     fn known(
@@ -121,6 +141,9 @@ pub(crate) enum PollError {
     },
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// All who asked at the same time are told.
+    #[error(transparent)]
+    Shared(Arc<PollError>),
 }
 
 impl PollError {
@@ -129,6 +152,7 @@ impl PollError {
         match self {
             Self::Missing { .. } => true,
             Self::Clone { source, .. } => source.is_refusal(),
+            Self::Shared(error) => error.blames_the_clone(),
             Self::Refused { .. }
             | Self::NoBranch { .. }
             | Self::Remote { .. }
@@ -143,6 +167,9 @@ impl PollError {
     }
 
     pub(super) fn said_too_much(&self) -> bool {
+        if let Self::Shared(error) = self {
+            return error.said_too_much();
+        }
         let (Self::Clone { source, .. } | Self::Remote { source, .. }) = self else {
             return false;
         };

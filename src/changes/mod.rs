@@ -16,8 +16,9 @@ mod bzr_log;
 mod bzr_poller;
 mod feed;
 mod fetch;
-mod git_branches;
+mod gerrit;
 mod git_poller;
+mod git_refs;
 mod hg_poller;
 pub(crate) mod hooks;
 mod kinds;
@@ -35,9 +36,11 @@ mod svn_log;
 mod svn_poller;
 #[cfg(test)]
 mod tests;
+mod yard;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -52,6 +55,7 @@ pub(crate) use kinds::read;
 pub(crate) use run::run;
 use settings::SourceSettings;
 pub(crate) use svn_poller::SvnSettings;
+pub(crate) use yard::Yards;
 
 /// Where changes go. The master gives it to every source.
 pub(crate) trait Sink: Send + Sync {
@@ -63,6 +67,12 @@ pub(crate) trait Sink: Send + Sync {
 
     /// Says how the source is doing, for the pages: `Ok` or the reason it fails.
     fn report(&self, source: &str, health: Result<(), String>);
+
+    /// Says that the source looks now, for the pages.
+    fn looks(&self, _source: &str) {}
+
+    /// Says that the source looks again after `wait`, for the pages.
+    fn waits(&self, _source: &str, _wait: Duration) {}
 }
 
 pub(crate) type Delivery<'a, T> = Pin<Box<dyn Future<Output = Result<T, SinkError>> + Send + 'a>>;

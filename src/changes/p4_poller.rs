@@ -45,6 +45,7 @@ pub(crate) struct P4Settings {
     pub(crate) program: Option<String>,
     pub(crate) split: Split,
     pub(crate) poll_interval: Option<Duration>,
+    pub(crate) poll_jitter: Duration,
     pub(crate) encoding: Encoding,
     /// Whether a change is as old as its number; if not, it is made when it arrives.
     pub(crate) use_timestamps: bool,
@@ -118,6 +119,7 @@ impl P4Settings {
             program: program?,
             split: split?,
             poll_interval: Some(common.poll_interval.unwrap_or(USUAL_INTERVAL)),
+            poll_jitter: common.poll_jitter,
             encoding,
             use_timestamps: use_timestamps?,
             revlink: common.revlink,
@@ -283,6 +285,10 @@ impl Poll for P4Poller {
 
     fn interval(&self) -> Duration {
         self.interval
+    }
+
+    fn jitter(&self) -> Duration {
+        self.settings.poll_jitter
     }
 
     fn explain(&self, error: &PollError) -> String {

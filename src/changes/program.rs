@@ -40,6 +40,16 @@ pub(crate) enum ProgramError {
 }
 
 impl ProgramError {
+    /// Whether the program said nothing but no: what it was asked for is not there.
+    pub(super) fn is_silent_refusal(&self) -> bool {
+        matches!(self, Self::Failed { code: 1, complaint, .. } if complaint.is_empty())
+    }
+
+    /// Whether the program came to its end and complained of this.
+    pub(super) fn complains(&self, of: &str) -> bool {
+        matches!(self, Self::Failed { code: 1.., complaint, .. } if complaint.contains(of))
+    }
+
     /// Whether the program came to its end and said no, which a damaged clone may be the reason of.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Failed { code: 1.., .. })

@@ -15,24 +15,27 @@ use super::SourceSettings;
 use super::bonsai_poller::BonsaiPoller;
 use super::bzr_poller::BzrPoller;
 use super::feed::FeedPoller;
-use super::git_branches::GitBranches;
+use super::gerrit::Gerrit;
+use super::git_refs::GitRefs;
 use super::kinds::Followed;
 use super::mails::maildir;
 use super::mails::maildir::MaildirPoller;
 use super::p4_poller::P4Poller;
 use super::poll;
 use super::svn_poller::SvnPoller;
+use super::yard::Yards;
 use crate::clock;
 
 /// What a poller does where nothing says how often it looks.
 const USUAL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Runs the source called `name` until `stop`. `workdir` is its own: no other
-/// source may have the same, nor this one when it follows something else.
+/// source may have the same, nor this one when it follows something else. What sources
+/// of the same repository share is in `yards`.
 pub(crate) async fn run(
     name: &str,
     settings: &Settings,
-    workdir: PathBuf,
+    (workdir, yards): (PathBuf, &Yards),
     sink: Arc<dyn Sink>,
     stop: CancellationToken,
     wake: Arc<Notify>,
@@ -44,6 +47,7 @@ pub(crate) async fn run(
         branch,
         workdir: workdir.clone(),
         poll_interval: interval,
+        poll_jitter: it.poll_jitter,
         program: it.program.clone(),
         use_timestamps: it.use_timestamps,
         project: it.project.clone(),
@@ -51,26 +55,30 @@ pub(crate) async fn run(
         revlink: it.revlink.clone(),
     };
     match settings {
-        Settings::Git(it) => match &it.branches {
-            None => poll::run(GitPoller::new(source(it, None)), sink, stop, wake).await,
-            Some(patterns) => match patterns.only() {
-                Some(only) => {
-                    let source = source(it, Some(only.to_owned()));
-                    poll::run(GitPoller::new(source), sink, stop, wake).await;
+        Settings::Git(it) => {
+            let yard = yards.of("git", it.program.as_deref().unwrap_or("git"), &it.url);
+            match it.only_branch() {
+                Some(branch) => {
+                    let source = source(it, branch.map(str::to_owned));
+                    poll::run(GitPoller::sharing(source, &yard), sink, stop, wake).await;
                 }
                 None => {
-                    let poller = GitBranches::new(source(it, None), patterns.clone());
+                    let poller = GitRefs::new(source(it, None), it.wanted(), &yard);
                     poll::run(poller, sink, stop, wake).await;
                 }
-            },
-        },
+            }
+        }
         Settings::Hg(it) => {
+            let yard = yards.of("hg", it.program.as_deref().unwrap_or("hg"), &it.url);
             let branch = it.branches.as_ref().and_then(|it| it.only());
             let source = source(it, branch.map(str::to_owned));
-            poll::run(HgPoller::new(source), sink, stop, wake).await;
+            poll::run(HgPoller::sharing(source, &yard), sink, stop, wake).await;
         }
         Settings::Svn(it) => {
-            let poller = SvnPoller::new(name.to_owned(), it.clone(), interval, workdir);
+            let user = it.user.as_deref().unwrap_or_default();
+            let program = format!("{} {user}", it.program.as_deref().unwrap_or("svn"));
+            let yard = yards.of("svn", &program, &it.url);
+            let poller = SvnPoller::sharing(name.to_owned(), it.clone(), interval, &yard);
             poll::run(poller, sink, stop, wake).await;
         }
         Settings::Bzr(it) => {
@@ -95,6 +103,10 @@ pub(crate) async fn run(
             let (name, it) = (name.to_owned(), it.clone());
             let poller = MaildirPoller::new(name, it, clock::now, wake);
             maildir::run(poller, sink, stop).await;
+        }
+        Settings::Gerrit(it) => {
+            let gerrit = Gerrit::new(name.to_owned(), it.clone(), yards.base());
+            gerrit.run(sink, stop, wake).await;
         }
         // It waits for nothing: who knocks is let in by the pages.
         Settings::Hook(_) => stop.cancelled().await,

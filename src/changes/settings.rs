@@ -18,6 +18,8 @@ pub(crate) struct SourceSettings {
     /// source may have the same.
     pub(crate) workdir: PathBuf,
     pub(crate) poll_interval: Duration,
+    /// The next look is up to so much later, by chance.
+    pub(crate) poll_jitter: Duration,
     /// The program, `git` or `hg` if `None`.
     pub(crate) program: Option<String>,
     /// Whether a change is as old as its commit; if not, it is made when it arrives.

@@ -6,13 +6,15 @@
 //! repeats a question, never a change, and skips none.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Sink;
@@ -26,11 +28,17 @@ use super::split::Split;
 use super::svn_log;
 use super::svn_log::Entry;
 use super::svn_log::Info;
+use super::yard::Seen;
+use super::yard::Want;
+use super::yard::Yard;
 use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::Vc;
 
 const ENV: &[(&str, &str)] = &[("LC_ALL", "C.UTF-8")];
+
+/// Asks where the repository is.
+const INFO: &[&str] = &["info"];
 
 /// What is configured of a Subversion repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +49,8 @@ pub(crate) struct SvnSettings {
     pub(crate) password: Option<String>,
     /// `None` is the master's usual one.
     pub(crate) poll_interval: Option<Duration>,
+    /// The next look is up to so much later, by chance.
+    pub(crate) poll_jitter: Duration,
     /// How many revisions are asked for at a time.
     pub(crate) hist_max: u32,
     /// The program, `svn` if `None`.
@@ -63,6 +73,7 @@ impl SvnSettings {
             user: None,
             password: None,
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             hist_max: 100,
             program: None,
             use_timestamps: false,
@@ -80,8 +91,7 @@ pub(crate) struct SvnPoller {
     interval: Duration,
     settings: SvnSettings,
     svn: Program,
-    /// Where the program runs; nothing is kept there.
-    workdir: PathBuf,
+    want: Want,
 }
 
 /// How far a source has come.
@@ -94,11 +104,22 @@ struct Position {
 }
 
 impl SvnPoller {
+    #[cfg(test)]
     pub(crate) fn new(
         name: String,
         settings: SvnSettings,
         interval: Duration,
-        workdir: PathBuf,
+        workdir: std::path::PathBuf,
+    ) -> Self {
+        Self::sharing(name, settings, interval, &Yard::at(workdir))
+    }
+
+    /// What others of `yard` were told of the same repository is not asked for again.
+    pub(crate) fn sharing(
+        name: String,
+        settings: SvnSettings,
+        interval: Duration,
+        yard: &Arc<Yard>,
     ) -> Self {
         Self {
             svn: Program {
@@ -108,7 +129,7 @@ impl SvnPoller {
             name,
             interval,
             settings,
-            workdir,
+            want: yard.want(BTreeSet::new()),
         }
     }
 
@@ -140,8 +161,26 @@ impl SvnPoller {
         }
     }
 
-    async fn info(&self, dir: &Path) -> Result<Info, PollError> {
-        let said = self.svn(dir, &["info"]).await?;
+    /// What `svn` said since the last look, or says now.
+    async fn told(&self, dir: &Path, seen: &Seen, args: &[&str]) -> Result<String, PollError> {
+        let asked = args.join(" ");
+        if let Some(said) = seen.said(&asked) {
+            return Ok(said);
+        }
+        let said = self.svn(dir, args).await?;
+        seen.remember(&asked, &said);
+        Ok(said)
+    }
+
+    async fn look(&self, dir: &Path) -> Result<Seen, PollError> {
+        std::fs::create_dir_all(dir).map_err(|source| poll::io(dir, source))?;
+        let seen = Seen::default();
+        self.told(dir, &seen, INFO).await?;
+        Ok(seen)
+    }
+
+    async fn info(&self, dir: &Path, seen: &Seen) -> Result<Info, PollError> {
+        let said = self.told(dir, seen, INFO).await?;
         let info = svn_log::info(&said).ok().flatten();
         info.ok_or_else(|| self.unreadable())
     }
@@ -150,15 +189,16 @@ impl SvnPoller {
     async fn log(
         &self,
         dir: &Path,
-        first: u64,
-        last: u64,
+        seen: &Seen,
+        (first, last): (u64, u64),
         limit: u32,
     ) -> Result<Vec<Entry>, PollError> {
         let range = format!("--revision={first}:{last}");
         let mut limit = limit.max(1);
         let entries = loop {
             let most = format!("--limit={limit}");
-            let said = self.svn(dir, &["log", "--verbose", &range, &most]).await;
+            let asked = ["log", "--verbose", &range, &most];
+            let said = self.told(dir, seen, &asked).await;
             match said {
                 // Smaller and smaller, and at last without its files: one huge
                 // commit must not hold up those behind it.
@@ -287,6 +327,10 @@ impl Poll for SvnPoller {
         self.interval
     }
 
+    fn jitter(&self) -> Duration {
+        self.settings.poll_jitter
+    }
+
     fn explain(&self, error: &PollError) -> String {
         let said = settings::explain(&self.settings.url, error);
         match self
@@ -301,10 +345,32 @@ impl Poll for SvnPoller {
     }
 
     async fn poll_once(&self, sink: &dyn Sink) -> Result<(), PollError> {
-        settings::refuse_option("repository", &self.settings.url)?;
-        let dir = &self.workdir;
-        std::fs::create_dir_all(dir).map_err(|source| poll::io(dir, source))?;
-        let info = self.info(dir).await?;
+        self.poll_since(sink, Instant::now()).await.0
+    }
+
+    async fn poll_since(
+        &self,
+        sink: &dyn Sink,
+        since: Instant,
+    ) -> (Result<(), PollError>, Instant) {
+        if let Err(refused) = settings::refuse_option("repository", &self.settings.url) {
+            return (Err(refused), Instant::now());
+        }
+        let mut turn = self.want.yard().turn().await;
+        let dir = turn.dir().to_owned();
+        let answer = turn.look(&self.want, since, self.look(&dir)).await;
+        let polled = match answer.seen {
+            Ok(seen) => self.follow(&dir, &seen, sink).await,
+            Err(error) => Err(error),
+        };
+        (polled, turn.looked_at().unwrap_or_else(Instant::now))
+    }
+}
+
+impl SvnPoller {
+    /// Delivers what is new by what was seen.
+    async fn follow(&self, dir: &Path, seen: &Seen, sink: &dyn Sink) -> Result<(), PollError> {
+        let info = self.info(dir, seen).await?;
         let state = sink.state(&self.name).await?;
         let Some(mut reached) = self.position(&state, &info) else {
             // The first look only notes where the repository is.
@@ -320,7 +386,8 @@ impl Poll for SvnPoller {
         }
         while reached < info.revision {
             let limit = self.settings.hist_max;
-            let entries = self.log(dir, reached + 1, info.revision, limit).await?;
+            let range = (reached + 1, info.revision);
+            let entries = self.log(dir, seen, range, limit).await?;
             // No more of ours: the others are of other directories.
             reached = entries.last().map_or(info.revision, |it| it.revision);
             let all = entries.iter().flat_map(|it| self.changes(&info, it));

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
+use crate::changes::Yards;
 use crate::config::Plan;
 use crate::master::absences::Absences;
 use crate::master::core::Event;
 use crate::master::core::Lineup;
 use crate::master::core::Ticket;
 use crate::master::fleet::Fleet;
-use crate::master::handle::SourceView;
 use crate::master::holding::{Returns, Turn, line};
 use crate::master::lock_view::LockView;
 use crate::master::outlook::Histories;
@@ -26,6 +26,7 @@ use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
 use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::slaves::Slaves;
+use crate::master::source_view::SourceView;
 use crate::master::troubles::Troubles;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -122,6 +123,8 @@ pub(crate) struct Crew {
     shutdown: Mutex<Option<CleanShutdown>>,
     live: Mutex<HashMap<BuildKey, Live>>,
     sources: Mutex<BTreeMap<String, SourceView>>,
+    /// What sources of the same repository share.
+    pub(crate) yards: Yards,
     /// Has a source look now, by its name.
     wakers: Mutex<BTreeMap<String, Arc<Notify>>>,
 }
@@ -171,6 +174,7 @@ impl Crew {
         let status = broadcast::Sender::new(STATUS_BUFFER);
         Arc::new(Self {
             files: it.files.unwrap_or_else(|| Files::of(&it.dir)),
+            yards: Yards::new(it.dir.join("pollers")),
             dir: it.dir,
             store: it.store,
             identity: it.identity,

@@ -24,6 +24,7 @@ use crate::master::ports::{add_requests, properties_of};
 use crate::master::prune;
 use crate::master::reload::Fixtures;
 use crate::master::shutdown::{CleanShutdown, Wish};
+use crate::master::source_view::SourceView;
 use crate::master::troubles::Trouble;
 use crate::master::users::{UserOrder, UserReply};
 use crate::model::BuildKey;
@@ -149,15 +150,6 @@ pub(crate) struct ShutdownView {
     pub(crate) builds: Vec<BuildKey>,
 }
 
-/// How a change source is doing.
-#[derive(Clone, Debug)]
-pub(crate) struct SourceView {
-    pub(crate) name: String,
-    /// `None` until it was asked for the first time.
-    pub(crate) health: Option<Result<(), String>>,
-    pub(crate) last_poll: Option<Timestamp>,
-}
-
 /// What is planned for a slave, as its section says it.
 fn downtimes(slave: &SlavePlan) -> Option<String> {
     let downtime = &slave.downtime;
@@ -265,21 +257,15 @@ impl MasterHandle {
     /// The configured change sources, in order.
     pub(crate) fn sources(&self) -> Vec<SourceView> {
         let known = self.crew.sources();
-        let unknown = |name: &String| SourceView {
-            name: name.clone(),
-            health: None,
-            last_poll: None,
-        };
-        self.plan()
-            .sources
-            .iter()
-            .map(|it| {
-                known
-                    .get(&it.name)
-                    .cloned()
-                    .unwrap_or_else(|| unknown(&it.name))
-            })
-            .collect()
+        let plan = self.plan();
+        let views = plan.sources.iter().map(|it| {
+            let view = known.get(&it.name).cloned();
+            SourceView {
+                describe: it.settings.describe(),
+                ..view.unwrap_or_else(|| SourceView::new(&*it.name))
+            }
+        });
+        views.collect()
     }
 
     /// How long what runs still takes; for each request that waits, when it is built and why it

@@ -14,7 +14,6 @@ use crate::changes::hooks::Said;
 use crate::clock;
 use crate::master::Access;
 use crate::master::handle::MasterHandle;
-use crate::master::handle::SourceView;
 use crate::model::NewChange;
 use crate::store::StoreError;
 
@@ -140,11 +139,7 @@ impl MasterHandle {
     }
 
     fn report(&self, name: &str, health: Result<(), String>) {
-        let view = SourceView {
-            name: name.to_owned(),
-            health: Some(health),
-            last_poll: Some(clock::now()),
-        };
-        self.crew().sources().insert(name.to_owned(), view);
+        let now = clock::now();
+        self.crew().note_source(name, |it| it.heard(health, now));
     }
 }

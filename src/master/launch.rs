@@ -29,8 +29,9 @@ pub(crate) async fn poll(crew: Arc<Crew>, source: Arc<SourcePlan>, stop: Cancell
         .collect();
     let workdir = crew.dir.join("pollers").join(dir);
     let wake = crew.waker(name);
-    let sink = Arc::new(Ports(crew));
-    changes::run(name, &source.settings, workdir, sink, stop, wake).await;
+    let sink = Arc::new(Ports(Arc::clone(&crew)));
+    let place = (workdir, &crew.yards);
+    changes::run(name, &source.settings, place, sink, stop, wake).await;
 }
 
 /// Drives a scheduler until `stop`.

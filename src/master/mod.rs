@@ -52,6 +52,7 @@ mod seen;
 pub(crate) mod shutdown;
 mod side_logs;
 mod slaves;
+pub(crate) mod source_view;
 mod strangers;
 mod subjects;
 mod supply;

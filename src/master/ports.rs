@@ -2,6 +2,7 @@
 //! changes go, and who makes a buildset.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::clock;
 use crate::config::SchedulerPlan;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
-use crate::master::handle::SourceView;
+use crate::master::source_view::SourceView;
 use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
@@ -62,12 +63,17 @@ impl Sink for Ports {
     }
 
     fn report(&self, source: &str, health: std::result::Result<(), String>) {
-        let view = SourceView {
-            name: source.to_owned(),
-            health: Some(health),
-            last_poll: Some(clock::now()),
-        };
-        self.0.sources().insert(source.to_owned(), view);
+        let now = clock::now();
+        self.0.note_source(source, |it| it.heard(health, now));
+    }
+
+    fn looks(&self, source: &str) {
+        self.0.note_source(source, SourceView::looks);
+    }
+
+    fn waits(&self, source: &str, wait: Duration) {
+        let now = clock::now();
+        self.0.note_source(source, |it| it.waits(wait, now));
     }
 }
 

@@ -60,6 +60,7 @@ use super::failing;
 use super::failure::Failure;
 use super::json;
 use super::locks;
+use super::sources;
 use super::test_list;
 use super::test_page;
 use super::users;
@@ -91,6 +92,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/locks", get(locks::document))
         .route("/users", get(users::documents).post(users::order))
         .route("/users/{id}", get(users::one_document))
+        .route("/sources", get(sources::document))
         .route("/shutdown", get(shutdown))
         .route("/prune", get(what_would_go).post(prune))
         .route("/reload", post(reload))
@@ -291,6 +293,7 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
         .map(|it| {
             json!({
                 "name": it.name,
+                "state": it.state(),
                 "problem": it.health.and_then(Result::err),
                 "last_poll": it.last_poll.map(clock::iso),
             })

@@ -60,6 +60,7 @@ use super::locks;
 use super::log;
 use super::log_text;
 use super::slaves;
+use super::sources;
 use super::step;
 use super::templates::Templates;
 use super::test_list;
@@ -226,6 +227,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         // As Buildbot calls them.
         .route("/users/table", get(parent))
         .route("/users/table/{id}", get(user_of_table))
+        .route("/sources", get(sources::page))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
         .route("/json", get(json::root))

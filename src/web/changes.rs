@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::Action;
 use crate::config::WebPlan;
-use crate::master::handle::SourceView;
+use crate::master::source_view::SourceView;
 use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::RequestRecord;
@@ -75,11 +75,7 @@ pub(super) fn view(
             .iter()
             .map(|source| SourceLine {
                 name: source.name.clone(),
-                state: match source.health {
-                    None => "not asked yet",
-                    Some(Ok(())) => "well",
-                    Some(Err(_)) => "failing",
-                },
+                state: source.state(),
                 problem: source.health.clone().and_then(Result::err),
                 last_poll: source.last_poll.map(|it| Moment::new(it, now)),
             })

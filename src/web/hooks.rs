@@ -13,6 +13,7 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
+use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -28,6 +29,8 @@ use super::app::Shared;
 
 /// The most that a body may be, in bytes: what the largest forge sends.
 const BODY: usize = 25 * 1024 * 1024;
+
+const TOO_LONG: &str = "the body is longer than 25 MiB";
 
 /// What all bodies together may be while they are read, in KiB.
 const BODIES: usize = 64 * 1024;
@@ -60,6 +63,12 @@ pub(super) async fn named(
 
 async fn answer(app: &Shared, name: &str, query: Pairs, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    // Who says so beforehand is told before the body is sent.
+    let length = parts.headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|it| it > BODY) {
+        return line(StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG);
+    }
     let read = time::timeout(PATIENCE, read(body)).await;
     let (body, _room) = match read {
         Ok(Ok(read)) => read,
@@ -116,10 +125,7 @@ async fn read(
             continue;
         };
         if bytes.len() + data.len() > BODY {
-            return Err((
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is longer than 25 MiB",
-            ));
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG));
         }
         bytes.extend_from_slice(&data);
         let needed = bytes.len().div_ceil(1024);

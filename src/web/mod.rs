@@ -29,6 +29,7 @@ mod home;
 mod locks;
 mod log;
 mod slaves;
+mod sources;
 mod step;
 mod test_list;
 mod test_page;

@@ -29,7 +29,6 @@ use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
-use crate::master::handle::SourceView;
 use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockUserView;
 use crate::master::lock_view::LockView;
@@ -41,6 +40,7 @@ use crate::master::outlook::Place;
 use crate::master::pauses::Pause;
 use crate::master::prune::Report;
 use crate::master::shutdown::CleanShutdown;
+use crate::master::source_view::SourceView;
 use crate::master::users::UserOrder;
 use crate::master::users::UserReply;
 use crate::model;
@@ -625,18 +625,32 @@ impl Desk for SampleDesk {
     }
 
     fn sources(&self) -> Vec<SourceView> {
-        let source = |name: &str, health| SourceView {
-            name: name.into(),
-            health,
-            last_poll: Some(at(clock::now(), 40)),
+        let now = clock::now();
+        let source = |name: &str, describe: &str| SourceView {
+            describe: describe.into(),
+            ..SourceView::new(name)
         };
+        let otter = "GitPoller: https://git.test/otter.git#<main>";
+        let mut well = source(otter, otter);
+        well.heard(Err("fatal: <b>busy</b>".into()), at(now, 4000));
+        well.heard(Ok(()), at(now, 40));
+        well.waits(Duration::from_secs(60), at(now, 40));
+        let mut failing = source(
+            "HgPoller: https://hg.test/newt",
+            "HgPoller: https://hg.test/newt",
+        );
+        failing.heard(Err("abort: <error> no such host".into()), at(now, 40));
+        failing.waits(Duration::from_mins(2), now);
+        let mut looking = source("svn <x>", "SVNPoller: https://svn.test/eel");
+        looking.looks();
+        let mut hook = source("github", "change hook for GitHub");
+        hook.heard(Ok(()), at(now, 400));
         vec![
-            source("GitPoller: https://git.test/otter.git#<main>", Some(Ok(()))),
-            source(
-                "HgPoller: https://hg.test/newt",
-                Some(Err("abort: <error> no such host".into())),
-            ),
-            source("GitPoller: https://git.test/new.git", None),
+            well,
+            failing,
+            source("new", "GitPoller: https://git.test/new.git"),
+            looking,
+            hook,
         ]
     }
 

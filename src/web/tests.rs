@@ -110,6 +110,7 @@ fn pages() -> Vec<String> {
         "buildslaves/otter",
         "buildslaves/%3Ceel%3E",
         "locks",
+        "sources",
         "about",
         "json/help",
     ]

@@ -47,6 +47,7 @@ const REMEMBERED: usize = 1500;
 pub(crate) struct FeedSettings {
     pub(crate) url: String,
     pub(crate) poll_interval: Option<Duration>,
+    pub(crate) poll_jitter: Duration,
     /// Whose certificates are believed; those that the system trusts if `None`.
     pub(crate) authority: Option<PathBuf>,
     pub(crate) branch: Option<String>,
@@ -77,6 +78,7 @@ impl FeedSettings {
         Some(Self {
             url,
             poll_interval: Some(common.poll_interval.unwrap_or(USUAL_INTERVAL)),
+            poll_jitter: common.poll_jitter,
             authority: authority?,
             branch: branch?.filter(|it| !it.is_empty()),
             repository: repository?,
@@ -188,6 +190,10 @@ impl Poll for FeedPoller {
 
     fn interval(&self) -> Duration {
         self.interval
+    }
+
+    fn jitter(&self) -> Duration {
+        self.settings.poll_jitter
     }
 
     fn explain(&self, error: &PollError) -> String {

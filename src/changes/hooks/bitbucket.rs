@@ -11,9 +11,14 @@ use super::address;
 use super::branch_of;
 use super::in_order;
 use super::is_nothing;
+use super::requests;
 use super::text;
 
-pub(super) fn read(knock: &Knock, known: &[String]) -> Result<Vec<NewChange>, Refused> {
+pub(super) fn read(
+    knock: &Knock,
+    known: &[String],
+    asks_for_requests: bool,
+) -> Result<Vec<NewChange>, Refused> {
     let document = knock.document()?;
     let Json::Object(_) = document else {
         return Err(Refused::Bad("the payload is no JSON object".into()));
@@ -23,6 +28,13 @@ pub(super) fn read(knock: &Knock, known: &[String]) -> Result<Vec<NewChange>, Re
     }
     if let Json::Array(moved) = &document["changes"] {
         return Ok(refs(&document, moved, known));
+    }
+    if asks_for_requests
+        && ["pullrequest", "pullRequest"]
+            .iter()
+            .any(|it| document[it].is_object())
+    {
+        return requests::of_bitbucket(knock, &document, known);
     }
     match knock.header("x-event-key") {
         // A pull request, an issue, a ping.
@@ -35,13 +47,9 @@ pub(super) fn read(knock: &Knock, known: &[String]) -> Result<Vec<NewChange>, Re
 
 /// What the service sends: each branch with the newest of its commits, newest first.
 fn pushes(document: &Json, pushed: &[Json], known: &[String]) -> Result<Vec<NewChange>, Refused> {
-    let web = text(document, "repository/links/html/href");
-    let cloned = format!("{web}.git");
-    let ssh = format!(
-        "git@bitbucket.org:{}.git",
-        text(document, "repository/full_name")
-    );
-    let repository = address(&[web, cloned.as_str(), ssh.as_str()], known).to_owned();
+    let addresses = addresses(&document["repository"]);
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let repository = address(&addresses, known).to_owned();
     let mut changes = Vec::new();
     for it in pushed {
         if text(it, "new/type") != "branch" {
@@ -68,6 +76,21 @@ fn pushes(document: &Json, pushed: &[Json], known: &[String]) -> Result<Vec<NewC
         changes.extend(in_order(of_branch, head));
     }
     Ok(changes)
+}
+
+/// The addresses that a repository of the service has, for people and for programs.
+pub(super) fn addresses(repository: &Json) -> [String; 3] {
+    let web = text(repository, "links/html/href");
+    let name = text(repository, "full_name");
+    let of = |it: &str, address: String| match it {
+        "" => String::new(),
+        _ => address,
+    };
+    [
+        web.to_owned(),
+        of(web, format!("{web}.git")),
+        of(name, format!("git@bitbucket.org:{name}.git")),
+    ]
 }
 
 /// What the server sends: where each branch is now.

@@ -12,6 +12,7 @@ use super::branch_of;
 use super::in_order;
 use super::is_nothing;
 use super::person;
+use super::requests;
 use super::text;
 use super::texts;
 
@@ -19,11 +20,17 @@ pub(super) fn read(
     knock: &Knock,
     event: &str,
     known: &[String],
+    asks_for_requests: bool,
 ) -> Result<Vec<NewChange>, Refused> {
     let document = knock.document()?;
     // Who sends no name of the event sends pushes only.
-    if knock.header(event).is_some_and(|it| it != "push") {
-        return Ok(Vec::new());
+    match knock.header(event) {
+        None | Some("push") => {}
+        // Gitea names one that was pushed to after that.
+        Some("pull_request" | "pull_request_sync") if asks_for_requests => {
+            return requests::of_forge(&document, known);
+        }
+        Some(_) => return Ok(Vec::new()),
     }
     let Json::Object(_) = document else {
         return Err(Refused::Bad("the payload is no JSON object".into()));
@@ -36,11 +43,7 @@ pub(super) fn read(
     let Some(branch) = branch_of(name).filter(|_| !is_nothing(after)) else {
         return Ok(Vec::new());
     };
-    let addresses = ["url", "html_url", "clone_url", "git_url", "ssh_url"];
-    let addresses = addresses.map(|it| text(&document["repository"], it));
-    // The API's own address of it is nobody's clone.
-    let is_api = |it: &&str| !it.contains("/api/v1/") && !it.contains("api.github.com");
-    let addresses: Vec<&str> = addresses.into_iter().filter(is_api).collect();
+    let addresses = addresses(&document["repository"]);
     let repository = address(&addresses, known);
     let Json::Array(commits) = &document["commits"] else {
         return Err(Refused::Bad("the payload has no list of `commits`".into()));
@@ -48,6 +51,15 @@ pub(super) fn read(
     let changes = commits.iter().map(|it| change(it, branch, repository));
     let changes: Result<Vec<NewChange>, Refused> = changes.collect();
     Ok(in_order(changes?, after))
+}
+
+/// The addresses that a repository has, for people and for programs.
+pub(super) fn addresses(repository: &Json) -> Vec<&str> {
+    let addresses = ["url", "html_url", "clone_url", "git_url", "ssh_url"];
+    let addresses = addresses.map(|it| text(repository, it));
+    // The API's own address of it is nobody's clone.
+    let is_api = |it: &&str| !it.contains("/api/v1/") && !it.contains("api.github.com");
+    addresses.into_iter().filter(is_api).collect()
 }
 
 /// A commit as these forges and GitLab describe it.

@@ -11,15 +11,21 @@ use super::branch_of;
 use super::forge;
 use super::in_order;
 use super::is_nothing;
+use super::requests;
 use super::text;
 
-pub(super) fn read(knock: &Knock, known: &[String]) -> Result<Vec<NewChange>, Refused> {
+pub(super) fn read(
+    knock: &Knock,
+    known: &[String],
+    asks_for_requests: bool,
+) -> Result<Vec<NewChange>, Refused> {
     let document = knock.document()?;
     let Json::Object(_) = document else {
         return Err(Refused::Bad("the payload is no JSON object".into()));
     };
     match text(&document, "object_kind") {
         "push" => {}
+        "merge_request" if asks_for_requests => return requests::of_gitlab(&document, known),
         "" => return Err(Refused::Bad("the payload has no `object_kind`".into())),
         _ => return Ok(Vec::new()),
     }
@@ -27,15 +33,7 @@ pub(super) fn read(knock: &Knock, known: &[String]) -> Result<Vec<NewChange>, Re
     let Some(branch) = branch_of(text(&document, "ref")).filter(|_| !is_nothing(after)) else {
         return Ok(Vec::new());
     };
-    let addresses = [
-        "git_http_url",
-        "http_url",
-        "git_ssh_url",
-        "ssh_url",
-        "web_url",
-        "url",
-    ];
-    let addresses = addresses.map(|it| text(&document["project"], it));
+    let addresses = addresses(&document["project"]);
     let repository = address(&addresses, known);
     let Json::Array(commits) = &document["commits"] else {
         return Err(Refused::Bad("the payload has no list of `commits`".into()));
@@ -45,4 +43,17 @@ pub(super) fn read(knock: &Knock, known: &[String]) -> Result<Vec<NewChange>, Re
         .map(|it| forge::change(it, branch, repository));
     let changes: Result<Vec<NewChange>, Refused> = changes.collect();
     Ok(in_order(changes?, after))
+}
+
+/// The addresses that a project has, for people and for programs.
+pub(super) fn addresses(project: &Json) -> [&str; 6] {
+    let addresses = [
+        "git_http_url",
+        "http_url",
+        "git_ssh_url",
+        "ssh_url",
+        "web_url",
+        "url",
+    ];
+    addresses.map(|it| text(project, it))
 }

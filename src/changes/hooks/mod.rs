@@ -11,6 +11,7 @@ mod forge;
 mod gitlab;
 mod poller;
 mod proof;
+mod requests;
 
 use serde_json::Value as Json;
 
@@ -35,6 +36,8 @@ pub(crate) struct HookSettings {
     repository: Option<String>,
     /// The branches of which changes are taken; all if `None`.
     branches: Option<Patterns>,
+    /// Whether what is to be pulled is a change, too.
+    pull_requests: bool,
     project: String,
     category: Option<String>,
 }
@@ -171,6 +174,12 @@ impl HookSettings {
         let secret = keys.required::<Secret>("secret");
         let repository = keys.optional_as::<String>(&["repository", "repourl"]);
         let branches = keys.optional::<Vec<String>>("branches");
+        let pull_requests = match &dialect {
+            Dialect::Base | Dialect::Poller { .. } => Some(false),
+            Dialect::GitHub | Dialect::GitLab | Dialect::Bitbucket | Dialect::Gitea => {
+                keys.or_as(&["pull_requests", "merge_requests"], false)
+            }
+        };
         let project = keys.or("project", String::new());
         let category = keys.optional::<String>("category");
         let branches = branches?;
@@ -183,6 +192,7 @@ impl HookSettings {
             secret: secret?.0,
             repository: repository?,
             branches: branches.map(Patterns::new),
+            pull_requests: pull_requests?,
             project: project?,
             category: category?,
         })
@@ -195,6 +205,7 @@ impl HookSettings {
             secret: None,
             repository: None,
             branches: None,
+            pull_requests: false,
             project: String::new(),
             category: None,
         }
@@ -208,6 +219,7 @@ impl HookSettings {
             secret: secret?.0,
             repository: None,
             branches: None,
+            pull_requests: false,
             project: String::new(),
             category: None,
         })
@@ -221,30 +233,37 @@ impl HookSettings {
     /// What a knock says. `known` are the repositories of the configuration: of the
     /// addresses that a forge gives to one repository, one of these is taken.
     pub(crate) fn read_knock(&self, knock: &Knock, known: &[String]) -> Result<Said, Refused> {
+        let asks = self.pull_requests;
         let changes = match &self.dialect {
             Dialect::Poller { pollers } => {
                 return poller::read(knock, pollers).map(Said::Look);
             }
             Dialect::Base => base::read(knock)?,
-            Dialect::GitHub => forge::read(knock, "x-github-event", known)?,
-            Dialect::Gitea => forge::read(knock, "x-gitea-event", known)?,
-            Dialect::GitLab => gitlab::read(knock, known)?,
-            Dialect::Bitbucket => bitbucket::read(knock, known)?,
+            Dialect::GitHub => forge::read(knock, "x-github-event", known, asks)?,
+            Dialect::Gitea => forge::read(knock, "x-gitea-event", known, asks)?,
+            Dialect::GitLab => gitlab::read(knock, known, asks)?,
+            Dialect::Bitbucket => bitbucket::read(knock, known, asks)?,
         };
         let wanted = changes
             .into_iter()
-            .filter(|it| match (&self.branches, &it.branch) {
+            .filter(|it| match (&self.branches, self.taken_by(it)) {
                 (None, _) => true,
                 (Some(patterns), Some(branch)) => patterns.fit(branch),
                 (Some(_), None) => false,
             });
         let changes = wanted.map(|mut it| {
-            if let Some(repository) = &self.repository {
+            let is_request = self.pull_requests && requests::is_one(&it);
+            if let Some(repository) = &self.repository
+                && !(is_request && requests::is_elsewhere(&it))
+            {
                 it.repository.clone_from(repository);
             }
             if it.project.is_empty() {
                 let asked = knock.query("project").unwrap_or(&self.project);
                 it.project = asked.to_owned();
+            }
+            if is_request && self.category.is_some() {
+                it.category = None;
             }
             it.category = it.category.or_else(|| self.category.clone());
             // The same name as a poller of that repository gives it, which may tell it, too.
@@ -256,6 +275,14 @@ impl HookSettings {
             it
         });
         Ok(Said::Changes(changes.collect()))
+    }
+
+    /// The branch by which a change is let in.
+    fn taken_by<'a>(&self, change: &'a NewChange) -> Option<&'a str> {
+        match self.pull_requests {
+            true => requests::goes_to(change),
+            false => change.branch.as_deref(),
+        }
     }
 
     pub(super) fn repository(&self) -> Option<&str> {
@@ -347,7 +374,7 @@ fn texts<'a>(list: &'a Json) -> impl Iterator<Item = String> + use<'a> {
 }
 
 /// `NAME <EMAIL>`, or what there is of it.
-fn person(name: &str, email: &str) -> String {
+pub(super) fn person(name: &str, email: &str) -> String {
     match (name, email) {
         ("", email) => email.to_owned(),
         (name, "") => name.to_owned(),

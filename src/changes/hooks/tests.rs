@@ -7,7 +7,7 @@ use crate::syntax::Source;
 use crate::syntax::ini;
 
 /// A hook of these lines; each is good.
-fn hook(lines: &str) -> HookSettings {
+pub(super) fn hook(lines: &str) -> HookSettings {
     let (hook, problems) = read_in(lines);
     assert_eq!(problems, "", "{lines}");
     hook.expect(lines)
@@ -35,18 +35,18 @@ fn knock(headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Knock {
     }
 }
 
-fn json(body: &str) -> Knock {
+pub(super) fn json(body: &str) -> Knock {
     knock(&[("content-type", "application/json; charset=utf-8")], body)
 }
 
-fn changes(hook: &HookSettings, knock: &Knock) -> Vec<NewChange> {
+pub(super) fn changes(hook: &HookSettings, knock: &Knock) -> Vec<NewChange> {
     match hook.read_knock(knock, &[]) {
         Ok(Said::Changes(changes)) => changes,
         other => panic!("no changes: {other:?}"),
     }
 }
 
-fn refusal(hook: &HookSettings, knock: &Knock) -> String {
+pub(super) fn refusal(hook: &HookSettings, knock: &Knock) -> String {
     let refused = hook.read_knock(knock, &[]).expect_err("a refusal");
     format!("{refused:?}")
 }

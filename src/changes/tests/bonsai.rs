@@ -19,6 +19,7 @@ impl Bench {
             tree: "default".into(),
             cvsroot: "/cvsroot".into(),
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             authority: None,
             use_timestamps: true,
             project: "hello".into(),

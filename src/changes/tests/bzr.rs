@@ -32,6 +32,7 @@ impl Bench {
         let mut settings = BzrSettings {
             url: self.remote().to_string_lossy().into_owned(),
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             blame_merge_author: false,
             branch_name: BranchName::Nick,
             program: None,

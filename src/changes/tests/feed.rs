@@ -15,6 +15,7 @@ impl Bench {
         let mut settings = FeedSettings {
             url: url.to_owned(),
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             authority: None,
             branch: Some("main".into()),
             repository: "https://h/r.git".into(),

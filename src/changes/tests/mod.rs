@@ -2,15 +2,17 @@
 
 mod bonsai;
 mod bzr;
+mod far;
 mod feed;
 mod git;
-mod git_branches;
+mod git_refs;
 mod hg;
 mod mails;
 mod p4;
 mod pace;
 mod site;
 mod svn;
+mod torture;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -46,6 +48,16 @@ struct Kept {
     /// Changes of each delivery.
     sizes: Vec<usize>,
     fail_after: Option<usize>,
+    /// Refuses one question or delivery, after so many others.
+    refuse_after: Option<usize>,
+}
+
+impl Kept {
+    fn refuses(&mut self) -> bool {
+        let left = self.refuse_after;
+        self.refuse_after = left.and_then(|it| it.checked_sub(1));
+        left == Some(0)
+    }
 }
 
 struct Store {
@@ -55,12 +67,19 @@ struct Store {
 
 impl Sink for Store {
     fn state(&self, _source: &str) -> Delivery<'_, Value> {
-        let state = self.kept.lock().unwrap().state.clone();
+        let mut kept = self.kept.lock().unwrap();
+        if kept.refuses() {
+            return Box::pin(async { Err(SinkError("disk full".into())) });
+        }
+        let state = kept.state.clone();
         Box::pin(async { Ok(state) })
     }
 
     fn deliver(&self, _source: &str, changes: Vec<NewChange>, state: Value) -> Delivery<'_, ()> {
         let mut kept = self.kept.lock().unwrap();
+        if kept.refuses() {
+            return Box::pin(async { Err(SinkError("disk full".into())) });
+        }
         if let Some(left) = &mut kept.fail_after {
             if *left == 0 {
                 return Box::pin(async { Err(SinkError("disk full".into())) });
@@ -99,7 +118,16 @@ impl Bench {
     }
 
     fn empty() -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::of(TempDir::new().unwrap())
+    }
+
+    /// In memory, if this system has a place for that: for what writes many small files.
+    fn in_memory() -> Self {
+        let there = TempDir::new_in("/dev/shm");
+        Self::of(there.or_else(|_| TempDir::new()).unwrap())
+    }
+
+    fn of(dir: TempDir) -> Self {
         std::fs::create_dir(dir.path().join("remote")).unwrap();
         let (tx, reports) = mpsc::unbounded_channel();
         let store = Arc::new(Store {
@@ -128,6 +156,7 @@ impl Bench {
             branch: branch.map(str::to_owned),
             workdir: self.clone_dir(),
             poll_interval: Duration::from_hours(1),
+            poll_jitter: Duration::ZERO,
             program: None,
             use_timestamps: true,
             project: "hello".into(),
@@ -172,6 +201,18 @@ impl Bench {
 
     fn write(&self, file: &str, text: &str) {
         std::fs::write(self.remote().join(file), text).unwrap();
+    }
+
+    /// A program of these lines of shell.
+    fn script(&self, name: &str, lines: &str) -> String {
+        let path = self.dir.path().join(name);
+        // Written under another name: a program that is open for writing cannot be run.
+        let aside = path.with_extension("new");
+        std::fs::write(&aside, format!("#!/bin/sh\n{lines}\n")).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&aside, executable).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
     async fn git_commit(&self, message: &str) -> String {

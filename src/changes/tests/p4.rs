@@ -40,6 +40,7 @@ impl Bench {
             program: Some(self.remote().join("p4").to_str().unwrap().into()),
             split: Split::None,
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             encoding: Encoding::Utf8,
             use_timestamps: true,
             revlink: Some("http://x/%s".into()),

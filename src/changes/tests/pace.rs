@@ -1,5 +1,6 @@
 //! A clone that is made up: what the pollers do about time and size.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::mirror::Detail;
@@ -10,6 +11,8 @@ use super::super::mirror::Tips;
 use super::super::poll::Poller;
 use super::super::program::ProgramError;
 use super::super::record::Record;
+use super::super::yard::Seen;
+use super::super::yard::Yard;
 use super::*;
 use crate::process::RunError;
 
@@ -26,7 +29,11 @@ fn id(number: usize) -> String {
 impl Mirror for Line {
     const VCS: &'static str = "line";
 
-    async fn pull(&self, _dir: &Path) -> Result<Tips, PollError> {
+    fn wants(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    async fn look(&self, _dir: &Path, _wanted: &BTreeSet<String>) -> Result<Seen, PollError> {
         if !*self.reachable.lock().unwrap() {
             let url = "https://ann:secret@host/x".to_owned();
             let source = ProgramError::Failed {
@@ -36,6 +43,10 @@ impl Mirror for Line {
             };
             return Err(PollError::Remote { url, source });
         }
+        Ok(Seen::default())
+    }
+
+    async fn tips(&self, _dir: &Path, _seen: &Seen) -> Result<Tips, PollError> {
         Ok(Tips {
             heads: vec![id(*self.head.lock().unwrap())],
             branch: None,
@@ -108,17 +119,16 @@ impl Far {
         let bench = Bench::empty();
         let reachable = Arc::new(Mutex::new(true));
         let head = Arc::new(Mutex::new(1));
-        let poller = Poller {
-            settings: SourceSettings {
-                url: "https://ann:secret@host/x".into(),
-                poll_interval: Duration::from_mins(1),
-                ..bench.settings(None)
-            },
-            mirror: Line {
-                reachable: reachable.clone(),
-                head: head.clone(),
-            },
+        let settings = SourceSettings {
+            url: "https://ann:secret@host/x".into(),
+            poll_interval: Duration::from_mins(1),
+            ..bench.settings(None)
         };
+        let mirror = Line {
+            reachable: reachable.clone(),
+            head: head.clone(),
+        };
+        let poller = Poller::in_yard(settings, mirror, &Yard::at(bench.clone_dir()));
         let far = Self {
             bench,
             reachable,
@@ -166,6 +176,29 @@ async fn failures_slow_a_poller_down_until_one_poll_is_well() {
     assert_eq!(seen[..2], [(0, true), (1, true)]);
     assert_eq!(seen[2..6], bad);
     assert_eq!(seen[6..], [(17, true), (18, true)]);
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_makes_each_wait_longer_by_chance_and_none_shorter() {
+    let (mut far, mut poller) = Far::new();
+    poller.settings.poll_jitter = Duration::from_secs(30);
+    let stop = CancellationToken::new();
+    let store: Arc<dyn Sink> = far.bench.store.clone();
+    let start = tokio::time::Instant::now();
+    let task = tokio::spawn(run(poller, store, stop.clone(), Arc::default()));
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        assert_eq!(far.bench.reports.recv().await, Some(Ok(())));
+        seen.push(start.elapsed());
+    }
+    assert!(seen[0] <= Duration::from_secs(30), "{seen:?}");
+    let waits: Vec<Duration> = seen.windows(2).map(|it| it[1] - it[0]).collect();
+    // A timer goes by milliseconds.
+    let range = Duration::from_secs(60)..=Duration::from_millis(90_002);
+    assert!(waits.iter().all(|it| range.contains(it)), "{waits:?}");
+    assert!(waits.windows(2).any(|it| it[0] != it[1]), "{waits:?}");
     stop.cancel();
     task.await.unwrap();
 }

@@ -27,6 +27,7 @@ impl Bench {
             user: None,
             password: None,
             poll_interval: None,
+            poll_jitter: Duration::ZERO,
             hist_max: 100,
             program: None,
             use_timestamps: false,
