@@ -86,6 +86,8 @@ pub(super) enum Verb {
     Force(ForceArgs),
     /// Tell a master of a change
     Sendchange(SendchangeArgs),
+    /// Put a try job that comes on the standard input into a directory of a master
+    Tryserver(TryserverArgs),
     /// List builds, the newest first
     Builds(BuildsArgs),
     /// Print what a build said
@@ -483,6 +485,13 @@ pub(super) struct ForceArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TryserverArgs {
+    /// The `jobdir` of a scheduler of type `try_jobdir`
+    #[arg(long, value_name = "DIR")]
+    pub(super) jobdir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -34,6 +34,7 @@ mod status;
 mod stop_clean;
 mod terminal;
 mod tls;
+mod tryserver;
 mod verbs;
 
 use std::env;

@@ -30,6 +30,7 @@ use super::start;
 use super::status;
 use super::stop_clean;
 use super::tls;
+use super::tryserver;
 
 /// Does what was asked.
 pub(super) fn run(verb: Verb) -> Done {
@@ -66,6 +67,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Run(args) => wait_for(run_here::run(&args)),
         Verb::Force(args) => wait_for(force::run(&args)),
         Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
+        Verb::Tryserver(args) => tryserver::run(&args),
         Verb::Builds(args) => wait_for(builds::run(&args)),
         Verb::Log(args) => wait_for(log::run(&args)),
         Verb::Completions(args) => completions::completions(args.shell),

@@ -346,7 +346,7 @@ impl PartialEq for SchedulerPlan {
 }
 
 /// Reads and checks the configuration of the master in `dir`, as a master that starts does:
-/// every secret has a value.
+/// every secret has a value, and every directory of try jobs is there.
 ///
 /// # Errors
 /// Every problem of the files at once, if there is an error among them.
@@ -361,6 +361,9 @@ pub(crate) fn load(dir: &Path) -> Result<Plan, Problems> {
 pub(crate) fn load_again(dir: &Path, known: &Known) -> Result<Plan, Problems> {
     let mut plan = read_files(dir, known)?;
     plan.secrets.check(&plan.secret_names, &mut plan.warnings);
+    let mut problems = std::mem::take(&mut plan.warnings);
+    environment::check_jobdirs(&plan, &mut problems);
+    plan.warnings = problems;
     if plan.warnings.has_errors() {
         return Err(plan.warnings);
     }

@@ -17,6 +17,7 @@ mod dependent;
 mod drive;
 mod filter;
 mod force;
+mod job;
 mod nightly;
 mod on_changes;
 mod periodic;
@@ -24,11 +25,14 @@ mod read;
 mod times;
 mod tree_stable;
 mod triggerable;
+mod try_jobdir;
+mod try_userpass;
 mod windows;
 mod zone;
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -49,9 +53,12 @@ pub(crate) use drive::drive;
 pub(crate) use filter::Branch;
 pub(crate) use filter::Filter;
 pub(crate) use force::Force;
+pub(crate) use job::BadJob;
+pub(crate) use job::Job;
 pub(crate) use on_changes::following;
 pub(crate) use read::Read;
 pub(crate) use read::read;
+pub(crate) use try_userpass::TryUserpass;
 pub(crate) use windows::Windows;
 pub(crate) use zone::Zone;
 
@@ -64,6 +71,8 @@ pub(crate) const KINDS: &[SchedulerKind] = &[
     nightly::KIND,
     triggerable::KIND,
     force::KIND,
+    try_jobdir::KIND,
+    try_userpass::KIND,
 ];
 
 /// A kind of scheduler as the reader, the manual and the tests see it.
@@ -109,11 +118,24 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
     fn as_force(&self) -> Option<&Force> {
         None
     }
+
+    /// The directory that jobs come into, if it builds those.
+    fn jobdir(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Who may send it jobs, if anybody may.
+    fn as_userpass(&self) -> Option<&TryUserpass> {
+        None
+    }
 }
 
 impl PartialEq for dyn Settings {
     fn eq(&self, other: &Self) -> bool {
-        self.kind() == other.kind() && format!("{self:?}") == format!("{other:?}")
+        self.kind() == other.kind()
+            && format!("{self:?}") == format!("{other:?}")
+            // Passwords have no form that can be seen.
+            && self.as_userpass() == other.as_userpass()
     }
 }
 

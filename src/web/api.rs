@@ -11,6 +11,7 @@
 //! | `GET /api/builders/NAME/builds/N/tests?q=&end=&skip=&limit=` | `counts` of its tests by result, how many are `left_out`, and `tests`, those first that went wrong |
 //! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
+//! | `GET /api/jobs/ID` | the requests of the try job with this id, as above |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
@@ -79,6 +80,7 @@ pub(super) fn routes() -> Router<Shared> {
             get(test_page::document),
         )
         .route("/requests/{id}", get(request))
+        .route("/jobs/{id}", get(job))
         .route("/changes", get(changes))
         .route("/locks", get(locks::document))
         .route("/shutdown", get(shutdown))
@@ -395,6 +397,25 @@ async fn request(
         false => Outlook::default(),
     };
     Ok(Json(RequestDocument::new(&request, &outlook)))
+}
+
+/// What became of a try job: its sender knows no more of it than its id.
+async fn job(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<RequestDocument>>, Failure> {
+    let missing = Failure::NotFound(format!("try job `{}`", id.escape_debug()));
+    let requests = app.read(move |store| store.requests_called(&id)).await?;
+    if requests.is_empty() {
+        return Err(missing);
+    }
+    let outlook = app.desk.outlook().await?;
+    let requests = requests.iter();
+    Ok(Json(
+        requests
+            .map(|it| RequestDocument::new(it, &outlook))
+            .collect(),
+    ))
 }
 
 async fn shutdown(State(app): State<Shared>) -> Json<Value> {

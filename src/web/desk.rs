@@ -20,8 +20,12 @@ use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockView;
 use crate::master::outlook::Outlook;
 use crate::master::pauses::Pause;
+use crate::master::tries::Tried;
+use crate::master::tries::TryError;
+use crate::master::tries::TryPass;
 use crate::master::troubles::Trouble;
 use crate::model::BuildKey;
+use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
 use crate::model::RequestId;
@@ -74,6 +78,16 @@ pub(super) trait Desk: Send + Sync {
     fn begin_shutdown<'a>(&'a self, by: Option<&'a str>) -> Answer<'a, Result<(), Denied>>;
     fn cancel_shutdown(&self) -> Answer<'_, bool>;
     fn reload(&self) -> Answer<'_, Result<String, String>>;
+    /// Lets who says this in `Authorization` try something with a scheduler.
+    fn let_try(
+        &self,
+        scheduler: &str,
+        said: Option<&str>,
+        access: Access,
+    ) -> Result<TryPass, TryError>;
+    /// The builders that there are for it.
+    fn trying(&self, pass: &TryPass) -> Result<Vec<BuilderName>, TryError>;
+    fn try_job(&self, pass: TryPass, bytes: Vec<u8>) -> Answer<'_, Result<Tried, TryError>>;
     /// See [`MasterHandle::knock`].
     fn knock<'a>(
         &'a self,
@@ -179,6 +193,23 @@ impl Desk for MasterHandle {
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {
         Box::pin(MasterHandle::reload(self))
+    }
+
+    fn let_try(
+        &self,
+        scheduler: &str,
+        said: Option<&str>,
+        access: Access,
+    ) -> Result<TryPass, TryError> {
+        MasterHandle::let_try(self, scheduler, said, access)
+    }
+
+    fn trying(&self, pass: &TryPass) -> Result<Vec<BuilderName>, TryError> {
+        MasterHandle::trying(self, pass)
+    }
+
+    fn try_job(&self, pass: TryPass, bytes: Vec<u8>) -> Answer<'_, Result<Tried, TryError>> {
+        Box::pin(MasterHandle::try_job(self, pass, bytes))
     }
 
     fn knock<'a>(

@@ -18,6 +18,7 @@ mod links;
 mod rows;
 mod serve;
 mod templates;
+mod tries;
 mod words;
 
 mod about;

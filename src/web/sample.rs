@@ -40,6 +40,9 @@ use crate::master::outlook::Outlook;
 use crate::master::outlook::Place;
 use crate::master::pauses::Pause;
 use crate::master::shutdown::CleanShutdown;
+use crate::master::tries::Tried;
+use crate::master::tries::TryError;
+use crate::master::tries::TryPass;
 use crate::model;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -464,6 +467,15 @@ fn tell(
 }
 
 impl SampleDesk {
+    /// Has who asked for the newest buildset call it so.
+    pub(super) async fn call_newest_buildset(&self, external_id: &'static str) {
+        let called = self.store.write(move |store| {
+            let newest = store.newest_buildset()?;
+            store.put_external_id(newest, external_id)
+        });
+        called.await.expect("kept");
+    }
+
     pub(super) async fn new() -> Arc<Self> {
         Self::with(|_| {}).await
     }
@@ -810,6 +822,34 @@ impl Desk for SampleDesk {
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {
         Box::pin(async move { Ok("builders: 4 kept\n".to_owned()) })
+    }
+
+    fn let_try(
+        &self,
+        scheduler: &str,
+        said: Option<&str>,
+        access: Access,
+    ) -> Result<TryPass, TryError> {
+        match (scheduler, said) {
+            ("try", _) if access == Access::ReadOnly => Err(TryError::ReadOnly),
+            ("try", Some("Basic YW5uOnB3")) => Ok(TryPass::of("try", "ann")),
+            ("try", _) => Err(TryError::Login),
+            _ => Err(TryError::NoScheduler(scheduler.to_owned())),
+        }
+    }
+
+    fn trying(&self, _: &TryPass) -> Result<Vec<BuilderName>, TryError> {
+        Ok(vec!["hello".into(), HOSTILE.into()])
+    }
+
+    fn try_job(&self, _: TryPass, bytes: Vec<u8>) -> Answer<'_, Result<Tried, TryError>> {
+        Box::pin(async move {
+            self.ask(format!("try {} bytes", bytes.len()));
+            Ok(Tried {
+                buildset: BuildsetId(9),
+                requests: vec![(RequestId(99), "hello".into())],
+            })
+        })
     }
 
     fn knock<'a>(
