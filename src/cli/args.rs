@@ -477,6 +477,15 @@ pub(super) struct ForceArgs {
     /// A property of the build
     #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) properties: Vec<(String, String)>,
+    /// An answer to one of the builder's questions, as often as wanted
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) params: Vec<(String, String)>,
+    /// The repository to build
+    #[arg(long)]
+    pub(super) repository: Option<String>,
+    /// The project to build
+    #[arg(long)]
+    pub(super) project: Option<String>,
     /// Follow the build and succeed only if it does
     #[arg(short, long)]
     pub(super) wait: bool,

@@ -75,6 +75,7 @@ use crate::syntax::Problems;
 use crate::syntax::Section;
 use crate::syntax::Source;
 
+pub(crate) use crate::schedulers::Asking;
 pub(crate) use authz::Action;
 pub(crate) use authz::Authz;
 pub(crate) use authz::Permission;
@@ -110,7 +111,6 @@ pub(crate) use rule::SlaveOrder;
 pub(crate) use show::Shown;
 pub(crate) use users::UserPlan;
 pub(crate) use validation::ValidationPlan;
-pub(crate) use validation::WholePattern;
 pub(crate) use web::WebPlan;
 
 /// Everything a master runs, checked.

@@ -19,6 +19,7 @@ mod dispatch;
 mod effects;
 mod errand;
 pub(crate) mod fleet;
+pub(crate) mod forcing;
 mod gate;
 mod growth;
 pub(crate) mod handle;

@@ -13,6 +13,7 @@
 mod app;
 mod desk;
 mod failure;
+mod force_form;
 mod frame;
 mod links;
 mod rows;

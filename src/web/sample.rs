@@ -25,6 +25,9 @@ use crate::estimate::Waiting;
 use crate::logs::record;
 use crate::master::absences::Missing;
 use crate::master::absences::Unsent;
+use crate::master::forcing;
+use crate::master::forcing::FormErrors;
+use crate::master::forcing::WrongAnswer;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
@@ -718,13 +721,20 @@ impl Desk for SampleDesk {
         Box::pin(async move { vec![database, idle] })
     }
 
-    fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
+    fn force(&self, mut force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
         Box::pin(async move {
+            if self.plan.forcing(&force.builder).is_some() {
+                forcing::check(&mut force, &self.plan)?;
+            }
             if !self.plan.builders.iter().any(|it| it.name == force.builder) {
                 return Err(Denied::NoBuilder(force.builder.to_string()));
             }
             if force.branch.as_deref() == Some("a;b") {
-                return Err(Denied::BadInput("`a;b` is no branch".into()));
+                let wrong = WrongAnswer {
+                    field: "branch".into(),
+                    why: "`a;b` is no branch".into(),
+                };
+                return Err(Denied::BadForm(FormErrors(vec![wrong])));
             }
             self.ask(format!(
                 "force {} {:?} {}",

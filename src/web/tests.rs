@@ -27,6 +27,9 @@ use super::sample::SampleDesk;
 use crate::master::Access;
 use crate::master::troubles::{Place, Trouble};
 
+#[path = "form_tests.rs"]
+mod forms;
+
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -309,7 +312,10 @@ async fn a_forced_build_is_asked_for_once() {
     let answer = post(&router, "/builders/hello/force", &[JSON], "branch=a%3Bb").await;
     assert_eq!(
         (answer.status, &*answer.body),
-        (400, r#"{"error":"`a;b` is no branch"}"#)
+        (
+            400,
+            r#"{"error":"branch: `a;b` is no branch","fields":{"branch":"`a;b` is no branch"}}"#
+        )
     );
     let large = format!("comments={}", "x".repeat(70_000));
     let answer = post(&router, "/builders/hello/force", &[], &large).await;
@@ -534,64 +540,6 @@ async fn who_knocks_gets_a_line_that_says_what_came_of_it() {
 
 /// ann:pw
 const ANN: (&str, &str) = ("authorization", "Basic YW5uOnB3");
-
-#[tokio::test]
-async fn who_may_try_asks_for_the_builders_and_sends_a_job_from_anywhere() {
-    let (desk, router) = full().await;
-    let from_outside = [ANN, ("origin", "https://forge.test")];
-    let answer = post(&router, "/api/try/try", &from_outside, "{}").await;
-    assert_eq!(
-        (answer.status, answer.body.as_str()),
-        (
-            200,
-            r#"{"buildset":9,"requests":[{"request":99,"builder":"hello"}]}"#
-        )
-    );
-    let request = Request::get("/api/try/try").header(ANN.0, ANN.1);
-    let answer = ask(&router, request.body(Body::empty()).expect("a request")).await;
-    let builders = json!({ "scheduler": "try", "builders": ["hello", HOSTILE] });
-    assert_eq!((answer.status, answer.body), (200, builders.to_string()));
-    assert_eq!(*desk.asked.lock().expect("not poisoned"), ["try 2 bytes"]);
-}
-
-#[tokio::test]
-async fn nothing_of_a_job_is_read_before_its_sender_is_known_and_no_more_than_25_mib() {
-    let (desk, router) = full().await;
-    for headers in [&[][..], &[("authorization", "Basic YW5uOg==")][..]] {
-        let answer = post(&router, "/api/try/try", headers, "{}").await;
-        assert_eq!(
-            (answer.status, answer.body.as_str()),
-            (401, r#"{"error":"the name or the password is wrong"}"#)
-        );
-        assert!(answer.header("www-authenticate").starts_with("Basic "));
-    }
-    assert_eq!(get(&router, "/api/try/try").await.status, 401);
-    // A body that nobody may read is not waited for.
-    let endless = Body::from_stream(futures_util::stream::pending::<
-        Result<Vec<u8>, std::io::Error>,
-    >());
-    let request = Request::post("/api/try/try")
-        .body(endless)
-        .expect("a request");
-    assert_eq!(ask(&router, request).await.status, 401);
-    assert_eq!(post(&router, "/api/try/x", &[ANN], "").await.status, 404);
-
-    let large = "x".repeat(25 * 1024 * 1024 + 1);
-    let answer = post(&router, "/api/try/try", &[ANN], &large).await;
-    assert_eq!(answer.status, 413);
-    assert!(desk.asked.lock().expect("not poisoned").is_empty());
-}
-
-#[tokio::test]
-async fn a_try_job_is_found_by_its_id() {
-    let (desk, router) = full().await;
-    let missing = get(&router, "/api/jobs/j-1").await;
-    assert_eq!(missing.status, 404);
-    desk.call_newest_buildset("j-1 <x>").await;
-    let answer = get(&router, "/api/jobs/j-1%20%3Cx%3E").await;
-    let all: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
-    assert_eq!(all[0]["builder"], HOSTILE, "{}", answer.body);
-}
 
 #[tokio::test]
 async fn the_public_port_only_shows() {
