@@ -31,6 +31,7 @@ use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::Properties;
 use crate::model::RequestId;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::Status;
@@ -193,6 +194,11 @@ impl MasterHandle {
     /// The master's base directory.
     pub(crate) fn basedir(&self) -> &Path {
         &self.crew.dir
+    }
+
+    /// When a scheduler does something by its own plan, if it has one.
+    pub(crate) fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {
+        self.crew.next_of(scheduler)
     }
 
     pub(crate) fn store(&self) -> &StoreHandle {

@@ -48,6 +48,10 @@ pub(crate) async fn schedule(crew: Arc<Crew>, plan: Arc<SchedulerPlan>, stop: Ca
         Some(_) => crew.buildsets.subscribe(),
         None => crew.changes.subscribe(),
     };
-    let desk = Arc::new(SchedulerDesk { crew, plan });
-    schedulers::drive(name, scheduler, filter, news, desk, stop).await;
+    let desk = Arc::new(SchedulerDesk {
+        crew: Arc::clone(&crew),
+        plan,
+    });
+    schedulers::drive(name.clone(), scheduler, filter, news, desk, stop).await;
+    crew.announce(&name, None);
 }

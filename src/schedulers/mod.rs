@@ -152,6 +152,13 @@ pub(crate) struct Now {
 }
 
 impl Now {
+    /// What the wall clock will show then, if nobody sets it meanwhile.
+    fn shown(self, instant: Instant) -> Timestamp {
+        let wait = instant.saturating_duration_since(self.instant).as_millis();
+        let wait = i64::try_from(wait).unwrap_or(i64::MAX);
+        Timestamp(self.wall.0.saturating_add(wait))
+    }
+
     /// When the wall clock will show `wall`, if nobody sets it meanwhile.
     fn until(self, wall: Timestamp) -> Option<Instant> {
         // A time beyond all clocks never comes.
@@ -256,6 +263,9 @@ pub(crate) trait Desk: Send + Sync {
 
     fn buildsets(&self, question: Following) -> Answer<'_, Buildsets>;
 
+    /// Tells when it looks again by its own plan; `None`: not before somebody else does something.
+    fn announce(&self, next: Option<Timestamp>);
+
     /// Keeps the state.
     fn save(&self, state: Value) -> Answer<'_, ()>;
 
@@ -269,6 +279,9 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeskError>
 #[derive(Debug, thiserror::Error)]
 #[error("failed to keep the scheduler's work: {0}")]
 pub(crate) struct DeskError(pub(crate) String);
+
+#[cfg(test)]
+mod equality_tests;
 
 #[cfg(test)]
 mod tests {

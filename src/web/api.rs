@@ -12,6 +12,7 @@
 //! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
 //! | `GET /api/jobs/ID` | the requests of the try job with this id, as above |
+//! | `GET /api/schedulers` | all schedulers: `name`, `kind`, when it `builds`, its `builders`, the `next` time of its plan |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
@@ -83,6 +84,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/jobs/{id}", get(job))
         .route("/changes", get(changes))
         .route("/locks", get(locks::document))
+        .route("/schedulers", get(schedulers))
         .route("/shutdown", get(shutdown))
         .route("/reload", post(reload))
 }
@@ -397,6 +399,21 @@ async fn request(
         false => Outlook::default(),
     };
     Ok(Json(RequestDocument::new(&request, &outlook)))
+}
+
+async fn schedulers(State(app): State<Shared>) -> Json<Vec<Value>> {
+    let plan = app.desk.plan();
+    let all = plan.schedulers.iter().map(|it| {
+        let builders: Vec<_> = it.builders.iter().map(|it| it.as_str()).collect();
+        json!({
+            "name": it.name.as_str(),
+            "kind": it.settings.kind(),
+            "builds": it.settings.describe(),
+            "builders": builders,
+            "next": app.desk.next_of(&it.name).map(clock::iso),
+        })
+    });
+    Json(all.collect())
 }
 
 /// What became of a try job: its sender knows no more of it than its id.

@@ -29,6 +29,7 @@ use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
 use crate::model::RequestId;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
@@ -55,6 +56,8 @@ pub(super) trait Desk: Send + Sync {
     fn slaves(&self) -> Vec<SlaveView>;
     fn sources(&self) -> Vec<SourceView>;
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
+    /// When a scheduler does something by its own plan, if it has one.
+    fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp>;
     fn locks(&self) -> Answer<'_, Vec<LockView>>;
     /// How long what runs still takes, and when and why what waits does.
     fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>>;
@@ -136,6 +139,10 @@ impl Desk for MasterHandle {
 
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
         Box::pin(self.store().read(verbs))
+    }
+
+    fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {
+        MasterHandle::next_of(self, scheduler)
     }
 
     fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>> {

@@ -181,3 +181,31 @@ async fn a_try_job_is_found_by_its_id() {
     let all: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
     assert_eq!(all[0]["builder"], HOSTILE, "{}", answer.body);
 }
+
+#[tokio::test]
+async fn the_next_planned_time_of_a_scheduler_is_seen() {
+    let (_desk, router) =
+        asking("[scheduler:night]\ntype = nightly\nbranch = main\nhour = 3\nbuilders = *\n").await;
+    let answer = get(&router, "/api/schedulers").await;
+    let all: Vec<serde_json::Value> = serde_json::from_str(&answer.body).expect("JSON");
+    let shown: Vec<_> = all
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {} {} {}",
+                it["name"],
+                it["kind"],
+                it["builds"],
+                it["next"].is_null()
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            r#""force" "force" "builds when a person asks for it" true"#,
+            r#""night" "nightly" "builds at hour = 3" false"#
+        ]
+    );
+    assert_eq!(all[1]["builders"], json!(["hello"]));
+}

@@ -65,6 +65,7 @@ use crate::model::Progress;
 use crate::model::Properties;
 use crate::model::Reached;
 use crate::model::RequestId;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::Status;
@@ -832,6 +833,10 @@ impl Desk for SampleDesk {
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {
         Box::pin(async move { Ok("builders: 4 kept\n".to_owned()) })
+    }
+
+    fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {
+        (scheduler.as_str() == "night").then_some(Timestamp(0))
     }
 
     fn let_try(
