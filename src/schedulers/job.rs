@@ -169,9 +169,9 @@ impl Job {
             if name.contains(char::is_control) {
                 return Err(BadJob::Control(what));
             }
-            limit(what, name, LONGEST_NAME)?;
+            at_most(what, name, LONGEST_NAME)?;
         }
-        limit("comment", &self.comment, LONGEST_COMMENT)?;
+        at_most("comment", &self.comment, LONGEST_COMMENT)?;
         if self.comment.contains('\0') {
             return Err(BadJob::Control("comment"));
         }
@@ -222,7 +222,7 @@ impl Job {
     }
 }
 
-fn limit(what: &'static str, text: &str, most: usize) -> Result<(), BadJob> {
+fn at_most(what: &'static str, text: &str, most: usize) -> Result<(), BadJob> {
     match text.len() > most {
         true => Err(BadJob::TooLong { what, most }),
         false => Ok(()),
@@ -313,7 +313,7 @@ impl Document {
         let patch = self.patch.map(PatchDocument::into_patch).transpose()?;
         let mut properties = Properties::new();
         for (name, value) in self.properties {
-            limit("name of a property", &name, LONGEST_NAME)?;
+            at_most("name of a property", &name, LONGEST_NAME)?;
             if name.is_empty() {
                 return Err(BadJob::NoName);
             }
