@@ -20,8 +20,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Numbers in, numbers out; who asks reads the store for it.
     ("estimate", &["model"]),
     ("process", &[]),
-    // It reads its own sections, and rules about changes are expressions.
-    ("schedulers", &["model", "syntax", "expr"]),
+    // It reads its own sections, and rules about changes are expressions. Who may send it jobs
+    // has a password.
+    ("schedulers", &["model", "syntax", "expr", "secrets"]),
     ("factories", &["model", "syntax", "expr", "steps"]),
     // A mail and its relay; a password is of the files that it stands in.
     ("mail", &["model", "syntax"]),

@@ -86,6 +86,8 @@ pub(super) enum Verb {
     Force(ForceArgs),
     /// Tell a master of a change
     Sendchange(SendchangeArgs),
+    /// Put a try job that comes on the standard input into a directory of a master
+    Tryserver(TryserverArgs),
     /// List builds, the newest first
     Builds(BuildsArgs),
     /// Print what a build said
@@ -526,6 +528,15 @@ pub(super) struct ForceArgs {
     /// A property of the build
     #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) properties: Vec<(String, String)>,
+    /// An answer to one of the builder's questions, as often as wanted
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) params: Vec<(String, String)>,
+    /// The repository to build
+    #[arg(long)]
+    pub(super) repository: Option<String>,
+    /// The project to build
+    #[arg(long)]
+    pub(super) project: Option<String>,
     /// Follow the build and succeed only if it does
     #[arg(short, long)]
     pub(super) wait: bool,
@@ -534,6 +545,13 @@ pub(super) struct ForceArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TryserverArgs {
+    /// The `jobdir` of a scheduler of type `try_jobdir`
+    #[arg(long, value_name = "DIR")]
+    pub(super) jobdir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -107,7 +107,12 @@ fn fields(args: &ForceArgs, user: Option<&str>) -> Vec<(String, String)> {
     if let Some(user) = user {
         fields.push(("username".to_owned(), user.to_owned()));
     }
-    for (name, value) in [("branch", &args.branch), ("revision", &args.revision)] {
+    for (name, value) in [
+        ("branch", &args.branch),
+        ("revision", &args.revision),
+        ("repository", &args.repository),
+        ("project", &args.project),
+    ] {
         if let Some(value) = value {
             fields.push((name.to_owned(), value.clone()));
         }
@@ -115,6 +120,9 @@ fn fields(args: &ForceArgs, user: Option<&str>) -> Vec<(String, String)> {
     for (number, (name, value)) in (1..).zip(&args.properties) {
         fields.push((format!("property{number}name"), name.clone()));
         fields.push((format!("property{number}value"), value.clone()));
+    }
+    for (name, value) in &args.params {
+        fields.push((format!("param.{name}"), value.clone()));
     }
     fields
 }
@@ -161,9 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_numbered_as_in_the_form() {
+    fn properties_are_numbered_and_answers_named_as_in_the_form() {
         let args = force(&[
-            "hello", "--branch", "main", "--reason", "to see", "-p", "a=1", "-p", "b=x=y",
+            "hello",
+            "--branch",
+            "main",
+            "--reason",
+            "to see",
+            "-p",
+            "a=1",
+            "-p",
+            "b=x=y",
+            "--param",
+            "os=linux",
+            "--param",
+            "os=mac",
+            "--project",
+            "p",
         ]);
         let sent: Vec<String> = fields(&args, Some("ines"))
             .into_iter()
@@ -175,10 +197,13 @@ mod tests {
                 "comments: to see",
                 "username: ines",
                 "branch: main",
+                "project: p",
                 "property1name: a",
                 "property1value: 1",
                 "property2name: b",
-                "property2value: x=y"
+                "property2value: x=y",
+                "param.os: linux",
+                "param.os: mac"
             ]
         );
     }

@@ -36,6 +36,7 @@ mod status;
 mod stop_clean;
 mod terminal;
 mod tls;
+mod tryserver;
 mod user;
 mod verbs;
 

@@ -31,6 +31,7 @@ use super::start;
 use super::status;
 use super::stop_clean;
 use super::tls;
+use super::tryserver;
 use super::user;
 
 /// Does what was asked.
@@ -68,6 +69,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Run(args) => wait_for(run_here::run(&args)),
         Verb::Force(args) => wait_for(force::run(&args)),
         Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
+        Verb::Tryserver(args) => tryserver::run(&args),
         Verb::Builds(args) => wait_for(builds::run(&args)),
         Verb::Log(args) => wait_for(log::run(&args)),
         Verb::User(args) => wait_for(user::run(&args)),

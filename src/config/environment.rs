@@ -43,9 +43,32 @@ pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
     plan.secrets.check(&plan.secret_names, &mut problems);
     check_programs(plan, &mut problems);
     check_directories(plan, &mut problems);
+    check_jobdirs(plan, &mut problems);
     check_certificate(plan, &mut problems);
     problems.sort();
     problems
+}
+
+/// Try jobs come into directories that somebody has made for those who may write there: without
+/// one nothing would ever come.
+pub(super) fn check_jobdirs(plan: &Plan, problems: &mut Problems) {
+    for scheduler in &plan.schedulers {
+        let Some(dir) = scheduler.settings.jobdir() else {
+            continue;
+        };
+        let Some(missing) = ["new", "cur"].iter().find(|it| !dir.join(it).is_dir()) else {
+            continue;
+        };
+        let dir = dir.display();
+        let what = format!(
+            "the `jobdir` of scheduler `{}` has no directory `{missing}`",
+            scheduler.name
+        );
+        let problem = Problem::error(Code::Environment, what).at(&scheduler.origin.place);
+        problems.note(problem.help(format!(
+            "mkdir -p {dir}/tmp {dir}/new {dir}/cur, and let those write into tmp and new who may try"
+        )));
+    }
 }
 
 /// Sources run a program on the master.
@@ -325,6 +348,38 @@ mod tests {
           |
           = help: `[:secrets:]` with `file = secrets.toml` takes them from a file with mode 0600
         "#);
+    }
+
+    #[test]
+    fn a_directory_of_try_jobs_has_new_and_cur_when_the_master_starts() {
+        let text = format!(
+            "{NO_PORTS}{SLAVE}[scheduler:try]\ntype = try_jobdir\njobdir = tries\nbuilders = *\n"
+        );
+        insta::assert_snapshot!(said(&text, false), @"
+        error[environment]: the `jobdir` of scheduler `try` has no directory `new`
+          --> master.ini:10:2
+           |
+        10 | [scheduler:try]
+           |  ^^^^^^^^^^^^^
+           |
+           = help: mkdir -p DIR/tries/tmp DIR/tries/new DIR/tries/cur, and let those write into tmp and new who may try
+        ");
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("master.ini"), text).expect("written");
+        let start = || super::super::load(dir.path()).map_err(|it| it.render(false));
+        assert!(
+            start()
+                .expect_err("an error")
+                .contains("no directory `new`")
+        );
+        fs::create_dir_all(dir.path().join("tries/new")).expect("made");
+        assert!(
+            start()
+                .expect_err("an error")
+                .contains("no directory `cur`")
+        );
+        fs::create_dir_all(dir.path().join("tries/cur")).expect("made");
+        start().expect("it starts");
     }
 
     #[test]

@@ -75,6 +75,7 @@ use crate::syntax::Problems;
 use crate::syntax::Section;
 use crate::syntax::Source;
 
+pub(crate) use crate::schedulers::Asking;
 pub(crate) use authz::Action;
 pub(crate) use authz::Authz;
 pub(crate) use authz::Permission;
@@ -110,7 +111,6 @@ pub(crate) use rule::SlaveOrder;
 pub(crate) use show::Shown;
 pub(crate) use users::UserPlan;
 pub(crate) use validation::ValidationPlan;
-pub(crate) use validation::WholePattern;
 pub(crate) use web::WebPlan;
 
 /// Everything a master runs, checked.
@@ -350,7 +350,7 @@ impl PartialEq for SchedulerPlan {
 }
 
 /// Reads and checks the configuration of the master in `dir`, as a master that starts does:
-/// every secret has a value.
+/// every secret has a value, and every directory of try jobs is there.
 ///
 /// # Errors
 /// Every problem of the files at once, if there is an error among them.
@@ -365,6 +365,9 @@ pub(crate) fn load(dir: &Path) -> Result<Plan, Problems> {
 pub(crate) fn load_again(dir: &Path, known: &Known) -> Result<Plan, Problems> {
     let mut plan = read_files(dir, known)?;
     plan.secrets.check(&plan.secret_names, &mut plan.warnings);
+    let mut problems = std::mem::take(&mut plan.warnings);
+    environment::check_jobdirs(&plan, &mut problems);
+    plan.warnings = problems;
     if plan.warnings.has_errors() {
         return Err(plan.warnings);
     }

@@ -103,7 +103,26 @@ pub(super) fn join(
             },
         }));
     }
+    check_jobdirs(&all, problems);
     all
+}
+
+/// Two schedulers would take each other's jobs away.
+fn check_jobdirs(all: &[Arc<SchedulerPlan>], problems: &mut Problems) {
+    for (index, it) in all.iter().enumerate() {
+        let Some(dir) = it.settings.jobdir() else {
+            continue;
+        };
+        let mut before = all[..index].iter();
+        if let Some(first) = before.find(|it| it.settings.jobdir() == Some(dir)) {
+            let what = format!("two schedulers have the `jobdir` `{}`", dir.display());
+            let problem = Problem::error(Code::Duplicate, what)
+                .at(&it.origin.place)
+                .label("the second one")
+                .also(&first.origin.place, "the first one");
+            problems.note(problem);
+        }
+    }
 }
 
 /// Whether its upstream's upstream and so on is the section itself.

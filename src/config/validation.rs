@@ -1,14 +1,8 @@
 //! `[:validation:]`: what a person from outside may write as branch, revision
 //! and property of a forced build.
 
-use regex::Regex;
-
 use crate::syntax::Keys;
-use crate::syntax::Misread;
-use crate::syntax::Node;
-use crate::syntax::Pattern;
-use crate::syntax::Shape;
-use crate::syntax::Value;
+use crate::syntax::WholePattern;
 
 /// A pattern for each word that comes from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,46 +27,6 @@ impl Default for ValidationPlan {
             property_name: usual(PROPERTY),
             property_value: usual(PROPERTY),
         }
-    }
-}
-
-/// A regular expression that a text must fit from its first to its last byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct WholePattern {
-    /// As the file has it.
-    text: String,
-    whole: Pattern,
-}
-
-impl WholePattern {
-    fn new(text: &str) -> Result<Self, regex::Error> {
-        // The break ends a comment that a pattern with `(?x)` may have at its end.
-        Regex::new(&format!(r"\A(?:{text})\z"))
-            .or_else(|_| Regex::new(&format!("\\A(?:{text}\n)\\z")))
-            .map(|whole| Self {
-                text: text.to_owned(),
-                whole: Pattern(whole),
-            })
-    }
-
-    /// Whether it fits all of `text`. What is empty says nothing and is always let in.
-    pub(crate) fn lets_in(&self, text: &str) -> bool {
-        text.is_empty() || self.whole.0.is_match(text)
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
-    }
-}
-
-impl Value for WholePattern {
-    const EXPECTED: &'static str = Pattern::EXPECTED;
-    const SHAPE: Shape = Pattern::SHAPE;
-
-    fn read(node: &Node) -> Result<Self, Misread> {
-        // Alone first: two halves of brackets must not become whole by what is put around them.
-        let pattern = Pattern::read(node)?;
-        Self::new(pattern.0.as_str()).map_err(|_| Misread::default())
     }
 }
 

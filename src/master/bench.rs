@@ -109,6 +109,7 @@ impl PlayedMaster {
             project: String::new(),
             reason: String::new(),
             properties: Properties::new(),
+            parameters: Vec::new(),
         };
         Ok(self.handle.force(force).await?.1)
     }

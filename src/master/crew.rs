@@ -34,6 +34,7 @@ use crate::model::CommandId;
 use crate::model::ConfigId;
 use crate::model::LockUse;
 use crate::model::Reached;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
@@ -127,6 +128,8 @@ pub(crate) struct Crew {
     pub(crate) yards: Yards,
     /// Has a source look now, by its name.
     wakers: Mutex<BTreeMap<String, Arc<Notify>>>,
+    /// When a scheduler does something by its own plan.
+    planned: Mutex<BTreeMap<SchedulerName, Timestamp>>,
 }
 
 /// The configuration in force, and its number once it was written down.
@@ -202,6 +205,7 @@ impl Crew {
             live: Mutex::default(),
             sources: Mutex::default(),
             wakers: Mutex::default(),
+            planned: Mutex::default(),
         })
     }
 
@@ -382,6 +386,20 @@ impl Crew {
         let (tell, told) = oneshot::channel();
         drop(self.core.send(ToCore::Locks(tell)).await);
         told.await.unwrap_or_default()
+    }
+
+    /// Notes when a scheduler does something by its own plan.
+    pub(crate) fn announce(&self, scheduler: &SchedulerName, next: Option<Timestamp>) {
+        let mut planned = locked(&self.planned);
+        match next {
+            Some(next) => drop(planned.insert(scheduler.clone(), next)),
+            None => drop(planned.remove(scheduler)),
+        }
+    }
+
+    /// When that is, if it has a plan.
+    pub(crate) fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {
+        locked(&self.planned).get(scheduler).copied()
     }
 
     /// Runs a task until it ends or the master stops; a panic in it is logged.

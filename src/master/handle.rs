@@ -11,11 +11,10 @@ use crate::clock;
 use crate::config::Launch;
 use crate::config::Plan;
 use crate::config::SlavePlan;
-use crate::config::ValidationPlan;
-use crate::config::WholePattern;
 use crate::master::absences::Missing;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::forcing::{self, FormErrors};
 use crate::master::lock_view::LockView;
 use crate::master::outlook::{self, Outlook};
 use crate::master::pauses::{self, Pause};
@@ -35,6 +34,7 @@ use crate::model::Machine;
 use crate::model::NewBuildset;
 use crate::model::Properties;
 use crate::model::RequestId;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::Status;
@@ -65,6 +65,8 @@ pub(crate) struct Force {
     pub(crate) project: String,
     pub(crate) reason: String,
     pub(crate) properties: Properties,
+    /// What was answered to the builder's questions, as it was typed.
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 /// Why a wish is not granted. The text is for the person who asked.
@@ -78,6 +80,8 @@ pub(crate) enum Denied {
     NoBuild(String),
     #[error("{0}")]
     BadInput(String),
+    #[error(transparent)]
+    BadForm(FormErrors),
     #[error("build {0} is finished")]
     Finished(BuildKey),
     #[error("request {0} is not waiting")]
@@ -187,6 +191,11 @@ impl MasterHandle {
     /// The master's base directory.
     pub(crate) fn basedir(&self) -> &Path {
         &self.crew.dir
+    }
+
+    /// When a scheduler does something by its own plan, if it has one.
+    pub(crate) fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {
+        self.crew.next_of(scheduler)
     }
 
     pub(crate) fn store(&self) -> &StoreHandle {
@@ -309,15 +318,13 @@ impl MasterHandle {
     /// Makes a buildset with one request.
     ///
     /// # Errors
-    /// An unknown builder, or a branch, revision or property with characters that are not
-    /// let in from outside.
-    pub(crate) async fn force(&self, force: Force) -> Result<(BuildsetId, RequestId), Denied> {
+    /// An unknown builder, or answers that are none: then nothing is built.
+    pub(crate) async fn force(&self, mut force: Force) -> Result<(BuildsetId, RequestId), Denied> {
         let plan = self.plan();
         if !plan.builders.iter().any(|it| it.name == force.builder) {
             return Err(Denied::NoBuilder(force.builder.to_string()));
         }
-        // Of the plan in force now: what a reload has tightened is refused from then on.
-        validate(&force, &plan.master.validation)?;
+        forcing::check(&mut force, &plan)?;
         let properties = match plan.forcing(&force.builder) {
             Some(scheduler) => {
                 let mut properties = scheduler.properties.clone();
@@ -528,32 +535,6 @@ impl MasterHandle {
     }
 }
 
-/// Refuses what comes from outside and does not fit its pattern.
-fn validate(force: &Force, plan: &ValidationPlan) -> Result<(), Denied> {
-    let check = |what: &str, text: &str, pattern: &WholePattern| {
-        if pattern.lets_in(text) {
-            return Ok(());
-        }
-        let (text, pattern) = (text.escape_debug(), pattern.as_str());
-        info!(what, %text, "refused a forced build");
-        Err(Denied::BadInput(format!(
-            "the {what} `{text}` is not let in: it does not fit `{pattern}` from start to end, \
-             which is `{}` in [:validation:]",
-            what.replace(' ', "_")
-        )))
-    };
-    let (branch, revision) = (force.branch.as_deref(), force.revision.as_deref());
-    check("branch", branch.unwrap_or_default(), &plan.branch)?;
-    check("revision", revision.unwrap_or_default(), &plan.revision)?;
-    for (name, property) in force.properties.iter() {
-        check("property name", name, &plan.property_name)?;
-        if let Some(value) = property.value.as_str() {
-            check("property value", value, &plan.property_value)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -580,29 +561,5 @@ mod tests {
             map(&[("git", "2.47"), ("java", "21"), ("own", "its own")])
         );
         assert_eq!(capabilities(&plan.slaves[0], None, &map(&[])), map(&[]));
-    }
-
-    #[test]
-    fn what_comes_from_outside_is_let_in_only_if_it_fits() {
-        let force = |branch: &str, value: &str| {
-            let mut properties = Properties::new();
-            properties.set("name", value, "Force Build Form");
-            let force = Force {
-                builder: "a".into(),
-                branch: Some(branch.into()),
-                revision: None,
-                repository: String::new(),
-                project: String::new(),
-                reason: String::new(),
-                properties,
-            };
-            validate(&force, &ValidationPlan::default())
-        };
-        force("feature/x+y~1-2", "http://host:80/~me").expect("harmless");
-        force("", "").expect("empty is fine");
-        let told = |denied: Result<(), Denied>| denied.expect_err("refused").to_string();
-        insta::assert_snapshot!(told(force("main; rm -rf /", "")), @r"the branch `main; rm -rf /` is not let in: it does not fit `[A-Za-z0-9_.+/~-]*` from start to end, which is `branch` in [:validation:]");
-        insta::assert_snapshot!(told(force("main", "$(reboot)")), @r"the property value `$(reboot)` is not let in: it does not fit `[A-Za-z0-9_./~:-]*` from start to end, which is `property_value` in [:validation:]");
-        force("main\n", "").expect_err("a final newline is refused too");
     }
 }

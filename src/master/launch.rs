@@ -11,6 +11,7 @@ use crate::changes;
 use crate::clock;
 use crate::config::{SchedulerPlan, SourcePlan};
 use crate::master::crew::Crew;
+use crate::master::jobdir;
 use crate::master::ports::{Ports, SchedulerDesk};
 use crate::schedulers;
 
@@ -38,12 +39,20 @@ pub(crate) async fn poll(crew: Arc<Crew>, source: Arc<SourcePlan>, stop: Cancell
 pub(crate) async fn schedule(crew: Arc<Crew>, plan: Arc<SchedulerPlan>, stop: CancellationToken) {
     let name = plan.name.clone();
     debug!(scheduler = %name, "{}", plan.settings.describe());
+    if let Some(dir) = plan.settings.jobdir() {
+        let dir = dir.to_owned();
+        return jobdir::watch(crew, plan, dir, stop).await;
+    }
     let scheduler = plan.settings.begin(&name, &clock::zone());
     let filter = plan.settings.filter().cloned();
     let news = match plan.settings.upstream() {
         Some(_) => crew.buildsets.subscribe(),
         None => crew.changes.subscribe(),
     };
-    let desk = Arc::new(SchedulerDesk { crew, plan });
-    schedulers::drive(name, scheduler, filter, news, desk, stop).await;
+    let desk = Arc::new(SchedulerDesk {
+        crew: Arc::clone(&crew),
+        plan,
+    });
+    schedulers::drive(name.clone(), scheduler, filter, news, desk, stop).await;
+    crew.announce(&name, None);
 }

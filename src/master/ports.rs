@@ -150,6 +150,10 @@ impl Desk for SchedulerDesk {
         })
     }
 
+    fn announce(&self, next: Option<Timestamp>) {
+        self.crew.announce(&self.plan.name, next);
+    }
+
     fn save(&self, state: Value) -> Answer<'_, ()> {
         let object = self.object();
         Box::pin(async move {
@@ -257,3 +261,7 @@ fn stamp_of(verbs: &mut dyn Store, changes: Vec<ChangeId>) -> Result<SourceStamp
 fn refused(error: StoreError) -> DeskError {
     DeskError(error.to_string())
 }
+
+#[cfg(test)]
+#[path = "ports_tests.rs"]
+mod tests;

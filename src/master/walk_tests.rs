@@ -20,6 +20,7 @@ async fn force_on(bench: &Bench, branch: &str) {
         project: String::new(),
         reason: String::new(),
         properties: Properties::new(),
+        parameters: Vec::new(),
     };
     bench.handle.force(force).await.expect("a request");
 }

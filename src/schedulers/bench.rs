@@ -81,6 +81,8 @@ struct Books {
     failures: usize,
     /// What was asked for without changes: the second, the branch and the reason.
     stamps: Vec<(u64, String, String)>,
+    /// What was announced last.
+    next: Option<Timestamp>,
 }
 
 /// What the store is to the driver. It outlives the driver, as a store does.
@@ -147,6 +149,10 @@ impl Desk for Ledger {
         })
     }
 
+    fn announce(&self, next: Option<Timestamp>) {
+        self.books.lock().unwrap().next = next;
+    }
+
     fn save(&self, state: Value) -> Answer<'_, ()> {
         let written = self.write(state);
         Box::pin(async { written })
@@ -191,6 +197,7 @@ impl Bench {
             saves: 0,
             failures: 0,
             stamps: Vec::new(),
+            next: None,
         };
         let ledger = Ledger {
             start: Instant::now(),
@@ -657,5 +664,58 @@ async fn what_its_upstream_built_well_is_built_upon_even_if_it_was_down() {
     bench.kill().await;
     bench.begin_with(dependent).await;
     assert_eq!(bench.stamps(), built);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_planned_time_is_told_as_soon_as_there_is_one() {
+    let next = |bench: &Bench| {
+        let books = bench.ledger.books.lock().unwrap();
+        books.next.map(|it| it.0 / 1000)
+    };
+    let mut bench = Bench::idle();
+    assert_eq!(next(&bench), None);
+    bench
+        .begin_with("type = nightly\nhour = 3\ntime_zone = UTC\nbranch = none")
+        .await;
+    assert_eq!(next(&bench), Some(3 * 3600));
+    bench.until(4 * HOUR).await;
+    bench.settle().await;
+    assert_eq!(next(&bench), Some(27 * 3600));
+    bench.change_to("type = periodic\nevery = 1h").await;
+    assert_eq!(next(&bench), Some(5 * 3600));
+    // Who waits for others has no time.
+    bench
+        .change_to("type = dependent\nupstream = upstream")
+        .await;
+    assert_eq!(next(&bench), None);
+    bench
+        .change_to("branch = none\ntree_stable_timer = 60")
+        .await;
+    assert_eq!(next(&bench), None);
+    bench.change_at(4 * HOUR, 1).await;
+    assert_eq!(next(&bench), Some(4 * 3600 + 60));
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_another_branch_are_no_reason_to_build_at_night() {
+    let night = "type = nightly\nhour = 3\ntime_zone = UTC\nbranch = main\nonly_if_changed = yes\n\
+                 file_is_important = change.author != 'bot'";
+    let on = |id, branch: &str, author: &str| Change {
+        branch: Some(branch.into()),
+        author: author.into(),
+        ..change(id)
+    };
+    let mut bench = Bench::idle();
+    bench.begin_with(night).await;
+    bench.store(HOUR, on(1, "dev", "ann")).await;
+    bench.store(HOUR, on(2, "main", "bot")).await;
+    bench.until(4 * HOUR).await;
+    // The run counts though nothing was built, and the unimportant change stays.
+    assert_eq!(bench.state()["changes"], json!([[2, false]]));
+    assert_eq!(bench.state()["last"], json!(3 * 3_600_000));
+    bench.store(5 * HOUR, on(3, "main", "ann")).await;
+    assert_eq!(bench.next().await, (27 * HOUR, vec![2, 3]));
     bench.end().await;
 }

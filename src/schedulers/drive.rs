@@ -76,7 +76,9 @@ impl Driver {
             // Before reading: what is told from here on is read next time.
             news.mark_unchanged();
             self.look().await?;
-            let due = self.scheduler.due(self.now());
+            let now = self.now();
+            let due = self.scheduler.due(now);
+            self.link.desk.announce(due.map(|it| now.shown(it)));
             tokio::select! {
                 biased;
                 () = self.link.stop.cancelled() => return Err(Stopped),

@@ -17,18 +17,23 @@ mod dependent;
 mod drive;
 mod filter;
 mod force;
+mod job;
 mod nightly;
 mod on_changes;
 mod periodic;
+mod question;
 mod read;
 mod times;
 mod tree_stable;
 mod triggerable;
+mod try_jobdir;
+mod try_userpass;
 mod windows;
 mod zone;
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -48,10 +53,17 @@ use crate::syntax::Keys;
 pub(crate) use drive::drive;
 pub(crate) use filter::Branch;
 pub(crate) use filter::Filter;
+pub(crate) use force::FIELDS;
 pub(crate) use force::Force;
+pub(crate) use force::WrongAnswer;
+pub(crate) use job::BadJob;
+pub(crate) use job::Job;
 pub(crate) use on_changes::following;
+pub(crate) use question::Asking;
+pub(crate) use question::Question;
 pub(crate) use read::Read;
 pub(crate) use read::read;
+pub(crate) use try_userpass::TryUserpass;
 pub(crate) use windows::Windows;
 pub(crate) use zone::Zone;
 
@@ -64,6 +76,8 @@ pub(crate) const KINDS: &[SchedulerKind] = &[
     nightly::KIND,
     triggerable::KIND,
     force::KIND,
+    try_jobdir::KIND,
+    try_userpass::KIND,
 ];
 
 /// A kind of scheduler as the reader, the manual and the tests see it.
@@ -109,11 +123,24 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
     fn as_force(&self) -> Option<&Force> {
         None
     }
+
+    /// The directory that jobs come into, if it builds those.
+    fn jobdir(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Who may send it jobs, if anybody may.
+    fn as_userpass(&self) -> Option<&TryUserpass> {
+        None
+    }
 }
 
 impl PartialEq for dyn Settings {
     fn eq(&self, other: &Self) -> bool {
-        self.kind() == other.kind() && format!("{self:?}") == format!("{other:?}")
+        self.kind() == other.kind()
+            && format!("{self:?}") == format!("{other:?}")
+            // Passwords have no form that can be seen.
+            && self.as_userpass() == other.as_userpass()
     }
 }
 
@@ -125,6 +152,13 @@ pub(crate) struct Now {
 }
 
 impl Now {
+    /// What the wall clock will show then, if nobody sets it meanwhile.
+    fn shown(self, instant: Instant) -> Timestamp {
+        let wait = instant.saturating_duration_since(self.instant).as_millis();
+        let wait = i64::try_from(wait).unwrap_or(i64::MAX);
+        Timestamp(self.wall.0.saturating_add(wait))
+    }
+
     /// When the wall clock will show `wall`, if nobody sets it meanwhile.
     fn until(self, wall: Timestamp) -> Option<Instant> {
         // A time beyond all clocks never comes.
@@ -229,6 +263,9 @@ pub(crate) trait Desk: Send + Sync {
 
     fn buildsets(&self, question: Following) -> Answer<'_, Buildsets>;
 
+    /// Tells when it looks again by its own plan; `None`: not before somebody else does something.
+    fn announce(&self, next: Option<Timestamp>);
+
     /// Keeps the state.
     fn save(&self, state: Value) -> Answer<'_, ()>;
 
@@ -242,6 +279,9 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeskError>
 #[derive(Debug, thiserror::Error)]
 #[error("failed to keep the scheduler's work: {0}")]
 pub(crate) struct DeskError(pub(crate) String);
+
+#[cfg(test)]
+mod equality_tests;
 
 #[cfg(test)]
 mod tests {

@@ -98,13 +98,18 @@ impl Nightly {
                 }
                 cron
             }
-            None => Times {
-                minute: minute?,
-                hour: hour?,
-                day_of_month: day_of_month?,
-                month: month?,
-                day_of_week: day_of_week?,
-            },
+            None => {
+                let (day_of_month, day_of_week) = (day_of_month?, day_of_week?);
+                Times {
+                    minute: minute?,
+                    hour: hour?,
+                    day_of_month,
+                    month: month?,
+                    day_of_week,
+                    // If both kinds of day are restricted, one suffices.
+                    either: !day_of_month.is_any() && !day_of_week.is_any(),
+                }
+            }
         };
         if !times.can_come() {
             let key = if keys.has("cron") {
@@ -247,6 +252,7 @@ mod tests {
                 day_of_month: Field::ANY,
                 month: Field::ANY,
                 day_of_week: Field::ANY,
+                either: false,
             },
             said: String::new(),
             zone: None,

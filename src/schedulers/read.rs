@@ -19,9 +19,6 @@ use super::KINDS;
 use super::SchedulerKind;
 use super::Settings;
 
-/// Buildbot's kinds that this version does not have.
-const LATER: [&str; 2] = ["try_jobdir", "try_userpass"];
-
 /// A section that was read. Names of builders and schedulers are only words
 /// yet: who knows all sections looks them up.
 #[derive(Clone, Debug)]
@@ -97,19 +94,14 @@ fn kind(keys: &mut Keys<'_>) -> Option<&'static SchedulerKind> {
         return Some(kind);
     }
     let place = keys.place("type");
-    let problem = if LATER.iter().any(|it| plain(it) == plain(&word)) {
-        let what = format!("this version has no schedulers of type `{word}`");
-        Problem::error(Code::UnknownType, what).at(&place)
-    } else {
-        let names = KINDS.iter().map(|it| it.name);
-        let all: Vec<_> = names.clone().map(|it| format!("`{it}`")).collect();
-        let what = format!("unknown scheduler type `{word}`");
-        let problem = Problem::error(Code::UnknownType, what).at(&place);
-        let problem = problem.did_you_mean(&word, names);
-        match problem.label {
-            None => problem.help(format!("the types are {}", all.join(", "))),
-            Some(_) => problem,
-        }
+    let names = KINDS.iter().map(|it| it.name);
+    let all: Vec<_> = names.clone().map(|it| format!("`{it}`")).collect();
+    let what = format!("unknown scheduler type `{word}`");
+    let problem = Problem::error(Code::UnknownType, what).at(&place);
+    let problem = problem.did_you_mean(&word, names);
+    let problem = match problem.label {
+        None => problem.help(format!("the types are {}", all.join(", "))),
+        Some(_) => problem,
     };
     keys.note(problem);
     None
@@ -222,13 +214,6 @@ mod tests {
         2 | type = nightli
           |        ^^^^^^^ did you mean `nightly`?
         ");
-        insta::assert_snapshot!(problems("[scheduler:x]\ntype = Try_Jobdir\nbuilders = a\n"), @r"
-        error[unknown-type]: this version has no schedulers of type `Try_Jobdir`
-         --> master.ini:2:8
-          |
-        2 | type = Try_Jobdir
-          |        ^^^^^^^^^^
-        ");
         insta::assert_snapshot!(problems("[scheduler:x]\ntype = zzz\n"), @r"
         error[unknown-type]: unknown scheduler type `zzz`
          --> master.ini:2:8
@@ -236,7 +221,7 @@ mod tests {
         2 | type = zzz
           |        ^^^
           |
-          = help: the types are `single_branch`, `any_branch`, `dependent`, `periodic`, `nightly`, `triggerable`, `force`
+          = help: the types are `single_branch`, `any_branch`, `dependent`, `periodic`, `nightly`, `triggerable`, `force`, `try_jobdir`, `try_userpass`
         ");
     }
 

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use jiff::civil::Date;
 use jiff::civil::DateTime;
 use jiff::tz::AmbiguousOffset;
+use jiff::tz::Offset;
 use jiff::tz::TimeZone;
 
 use crate::model::Timestamp;
@@ -28,6 +29,8 @@ pub(super) struct Times {
     pub(super) day_of_month: Field<1, 31>,
     pub(super) month: Field<1, 12>,
     pub(super) day_of_week: Field<0, 6>,
+    /// Whether either kind of day is enough; if not, a day must be of both.
+    pub(super) either: bool,
 }
 
 /// Every combination of days and months comes within this: 29 February on a
@@ -50,12 +53,17 @@ impl<const LOW: u8, const HIGH: u8> Field<LOW, HIGH> {
         u8::try_from(number).is_ok_and(|it| it < 64 && self.0 & (1 << it) != 0)
     }
 
-    fn is_any(self) -> bool {
+    pub(super) fn is_any(self) -> bool {
         self == Self::ANY
     }
 
     fn all(self) -> impl Iterator<Item = i8> {
-        (0..=63_i8).filter(move |it| self.has(*it))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let lowest = rest.trailing_zeros();
+            rest &= rest.checked_sub(1)?;
+            i8::try_from(lowest).ok()
+        })
     }
 }
 
@@ -129,18 +137,31 @@ fn offset(text: &str, part: &str) -> usize {
 
 /// `*`, `3`, `1-5`, each perhaps with `/2` behind it, as a mask.
 fn numbers(word: &str, range: RangeInclusive<u8>) -> Option<u64> {
+    named_numbers(word, range, &[])
+}
+
+/// The same, where the first numbers of the range have names, too.
+fn named_numbers(word: &str, range: RangeInclusive<u8>, names: &[&str]) -> Option<u64> {
     let digits = |text: &str| {
         let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
         is_number.then(|| text.parse::<u8>().ok()).flatten()
     };
-    let number = |text: &str| digits(text).filter(|it| range.contains(it));
+    let named = |text: &str| {
+        let at = names.iter().position(|it| it.eq_ignore_ascii_case(text))?;
+        u8::try_from(at).ok().map(|at| range.start() + at)
+    };
+    let number = |text: &str| named(text).or_else(|| digits(text).filter(|it| range.contains(it)));
     let (which, step) = match word.split_once('/') {
         Some((which, step)) => (which, Some(digits(step).filter(|it| *it > 0)?)),
         None => (word, None),
     };
     let (low, high) = match which.split_once('-') {
         _ if which == "*" => (*range.start(), *range.end()),
-        Some((low, high)) => (number(low)?, number(high)?),
+        Some((low, high)) => match (number(low)?, number(high)?) {
+            // A week that ends with its Sunday: `fri-sun`.
+            (low, 0) if low > 0 && named(high).is_some() => (low, 7),
+            both => both,
+        },
         None => {
             let low = number(which)?;
             (low, if step.is_some() { *range.end() } else { low })
@@ -153,36 +174,60 @@ fn numbers(word: &str, range: RangeInclusive<u8>) -> Option<u64> {
     Some(all.fold(0, |mask, it| mask | (1 << it)))
 }
 
-/// A line of cron: `minute hour day-of-month month day-of-week`, Sunday is 0 and 7.
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+/// Cron's words for whole lines.
+const NICKNAMES: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
+
+/// A line of cron: `minute hour day-of-month month day-of-week`, Sunday is 0 and 7. Months and
+/// days of the week have their names, too.
 impl Value for Times {
     const EXPECTED: &'static str = "five fields of cron such as `0 3 * * 1-5`";
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let text = node.as_text()?;
+        let whole = NICKNAMES.iter().find(|(name, _)| *name == text.trim());
+        let text = whole.map_or(text, |(_, line)| line);
         let all: Vec<_> = words(text, char::is_whitespace).collect();
         let &[minute, hour, day, month, weekday] = all.as_slice() else {
             let what = format!("expected five fields, and there are {}", all.len());
             let at = all.get(5).map_or(0, |(at, _)| *at);
             return Err(node.misread(text, at..text.len(), what));
         };
-        let mask = |(at, field): (usize, &str), range: RangeInclusive<u8>, name: &str| {
-            let mut mask = 0;
-            for (from, part) in words(field, |it| it == ',') {
-                let (low, high) = (range.start(), range.end());
-                let what = format!("expected {name} from {low} to {high}, or `*`");
-                let from = at + from;
-                mask |= numbers(part, range.clone())
-                    .ok_or_else(|| node.misread(text, from..from + part.len(), what))?;
-            }
-            let what = format!("expected {name}");
-            let nothing = || node.misread(text, at..at + field.len(), what);
-            (mask != 0).then_some(mask).ok_or_else(nothing)
-        };
-        let minute = mask(minute, 0..=59, "minutes")?;
-        let hour = mask(hour, 0..=23, "hours")?;
-        let day = mask(day, 1..=31, "days of the month")?;
-        let month = mask(month, 1..=12, "months")?;
-        let weekday = mask(weekday, 0..=7, "days of the week (Sunday is 0)")?;
+        let mask =
+            |(at, field): (usize, &str), range: RangeInclusive<u8>, names: &[&str], name: &str| {
+                let mut mask = 0;
+                for (from, part) in words(field, |it| it == ',') {
+                    let (low, high) = (range.start(), range.end());
+                    let what = format!("expected {name} from {low} to {high}, or `*`");
+                    let from = at + from;
+                    mask |= named_numbers(part, range.clone(), names)
+                        .ok_or_else(|| node.misread(text, from..from + part.len(), what))?;
+                }
+                let what = format!("expected {name}");
+                let nothing = || node.misread(text, at..at + field.len(), what);
+                (mask != 0).then_some(mask).ok_or_else(nothing)
+            };
+        // As cron has it, what a `*` stands in restricts nothing by itself.
+        let is_open = |(_, field): (usize, &str)| field.contains('*');
+        let either = !is_open(day) && !is_open(weekday);
+        let minute = mask(minute, 0..=59, &[], "minutes")?;
+        let hour = mask(hour, 0..=23, &[], "hours")?;
+        let day = mask(day, 1..=31, &[], "days of the month")?;
+        let month = mask(month, 1..=12, &MONTHS, "months")?;
+        let weekday = mask(weekday, 0..=7, &WEEKDAYS, "days of the week (Sunday is 0)")?;
         // From Sunday, 0 and 7, to Monday, 0.
         let sunday = (weekday | weekday >> 7) & 1;
         Ok(Self {
@@ -191,6 +236,7 @@ impl Value for Times {
             day_of_month: Field(day),
             month: Field(month),
             day_of_week: Field((weekday >> 1 & 0b11_1111) | sunday << 6),
+            either,
         })
     }
 }
@@ -203,7 +249,7 @@ impl Times {
         let is_long_enough = |(month, days): (i8, i8)| {
             self.month.has(month) && first.is_some_and(|first| first <= days)
         };
-        !self.day_of_week.is_any() || (1..).zip(LONGEST).any(is_long_enough)
+        self.either || (1..).zip(LONGEST).any(is_long_enough)
     }
 
     /// The first whole minute after `base` that fits, by the clocks of `zone`.
@@ -225,46 +271,77 @@ impl Times {
         None
     }
 
-    /// If both kinds of day are restricted, either is enough.
     fn has_day(&self, day: Date) -> bool {
         let month_day = self.day_of_month.has(day.day());
         let weekday = self.day_of_week.has(day.weekday().to_monday_zero_offset());
-        let is_day = match (self.day_of_month.is_any(), self.day_of_week.is_any()) {
-            (false, false) => month_day || weekday,
-            _ => month_day && weekday,
+        let is_day = match self.either {
+            true => month_day || weekday,
+            false => month_day && weekday,
         };
         self.month.has(day.month()) && is_day
     }
 
     /// Every moment of the day that fits, in no order.
     fn instants(&self, day: Date, zone: &TimeZone) -> impl Iterator<Item = Timestamp> {
-        let hours = self.hour.all().filter(move |_| self.has_day(day));
-        let minutes = hours.flat_map(|hour| self.minute.all().map(move |minute| (hour, minute)));
-        let times = minutes.map(move |(hour, minute)| day.at(hour, minute, 0, 0));
-        times.flat_map(|it| self.moments(it, zone))
+        let day = Some(day).filter(|it| self.has_day(*it));
+        // On almost every day one offset holds from midnight to midnight.
+        let offset = day.and_then(|it| offset_of(it, zone));
+        let hours = day
+            .into_iter()
+            .flat_map(|it| self.hour.all().map(move |hour| (it, hour)));
+        let times = hours.flat_map(|(day, hour)| {
+            let minutes = self.minute.all();
+            minutes.map(move |minute| day.at(hour, minute, 0, 0))
+        });
+        let moments = times.flat_map(move |it| match offset {
+            Some(offset) => [offset.to_timestamp(it).ok(), None],
+            None => self.moments(it, zone),
+        });
+        moments.flatten().map(|it| Timestamp(it.as_millisecond()))
     }
 
     /// When the clock shows `time`. What is to be done at some hours of the day
     /// is done once: after the gap if its hour is left out, the first time if
     /// it comes twice. What is to be done every hour goes on with the hours as they come.
-    fn moments(&self, time: DateTime, zone: &TimeZone) -> Vec<Timestamp> {
+    fn moments(&self, time: DateTime, zone: &TimeZone) -> [Option<jiff::Timestamp>; 2] {
         let ambiguous = zone.to_ambiguous_timestamp(time);
         let is_hourly = self.hour.is_any();
-        let all = match ambiguous.offset() {
-            AmbiguousOffset::Unambiguous { .. } => vec![ambiguous.compatible()],
-            AmbiguousOffset::Gap { .. } if is_hourly => vec![],
-            AmbiguousOffset::Fold { .. } if is_hourly => vec![
-                zone.to_ambiguous_timestamp(time).earlier(),
-                ambiguous.later(),
-            ],
-            AmbiguousOffset::Gap { .. } | AmbiguousOffset::Fold { .. } => {
-                vec![ambiguous.compatible()]
+        match ambiguous.offset() {
+            AmbiguousOffset::Gap { .. } if is_hourly => [None, None],
+            AmbiguousOffset::Fold { .. } if is_hourly => {
+                let earlier = zone.to_ambiguous_timestamp(time).earlier();
+                [earlier.ok(), ambiguous.later().ok()]
             }
-        };
-        let known = all.into_iter().flatten();
-        known.map(|it| Timestamp(it.as_millisecond())).collect()
+            AmbiguousOffset::Unambiguous { .. }
+            | AmbiguousOffset::Gap { .. }
+            | AmbiguousOffset::Fold { .. } => [ambiguous.compatible().ok(), None],
+        }
     }
 }
+
+/// The offset of a day on which the clock is not set.
+fn offset_of(day: Date, zone: &TimeZone) -> Option<Offset> {
+    let unambiguous = |day: Date| match zone.to_ambiguous_timestamp(day.at(0, 0, 0, 0)).offset() {
+        AmbiguousOffset::Unambiguous { offset } => Some(offset),
+        AmbiguousOffset::Gap { .. } | AmbiguousOffset::Fold { .. } => None,
+    };
+    let offset = unambiguous(day)?;
+    let tomorrow = day.tomorrow().ok()?;
+    let (from, to) = (day.at(0, 0, 0, 0), tomorrow.at(0, 0, 0, 0));
+    let (from, to) = (
+        offset.to_timestamp(from).ok()?,
+        offset.to_timestamp(to).ok()?,
+    );
+    let is_set = zone
+        .following(from)
+        .next()
+        .is_some_and(|it| it.timestamp() <= to);
+    (!is_set && unambiguous(tomorrow) == Some(offset)).then_some(offset)
+}
+
+#[cfg(test)]
+#[path = "cron_tests.rs"]
+mod cron_tests;
 
 #[cfg(test)]
 mod tests {
@@ -277,6 +354,7 @@ mod tests {
             day_of_month: Field::ANY,
             month: Field::ANY,
             day_of_week: Field::ANY,
+            either: false,
         }
     }
 
@@ -389,6 +467,7 @@ mod tests {
             hour: Field::of(&[2]),
             day_of_month: Field::of(&[8]),
             day_of_week: Field::of(&[5]),
+            either: true,
             ..default()
         };
         check(either, "2012-05-04T12:00:00", "2012-05-05T02:00:00");
@@ -425,6 +504,7 @@ mod tests {
         assert_eq!(never.next(Timestamp(0), &TimeZone::UTC), None);
         let mondays_too = Times {
             day_of_week: Field::of(&[0]),
+            either: true,
             ..never
         };
         assert!(mondays_too.can_come());

@@ -8,6 +8,7 @@
 mod places;
 mod read;
 mod reveal;
+mod shown;
 mod text;
 mod tree;
 
@@ -19,6 +20,9 @@ pub(crate) use places::SecretError;
 pub(crate) use places::Secrets;
 pub(crate) use read::Settings;
 pub(crate) use read::read;
+pub(crate) use shown::Login;
+pub(crate) use shown::base64;
+pub(crate) use shown::is_same;
 pub(crate) use text::SecretText;
 
 /// A value. It has no `Display`, and its `Debug` form shows nothing of it.

@@ -643,6 +643,25 @@ async fn buildsets_are_found_by_their_scheduler_and_tell_how_they_ended() {
 }
 
 #[tokio::test]
+async fn a_buildset_is_found_by_what_who_asked_for_it_calls_it() {
+    let (_dir, store) = open();
+    let (newest, found, none) = write(&store, |verbs| {
+        let (first, _) = verbs.add_buildset(&wanted(&["a"]), NOW)?;
+        verbs.put_external_id(first, "job's \"1\"")?;
+        let (second, requests) = verbs.add_buildset(&wanted(&["a", "b"]), NOW)?;
+        verbs.put_external_id(second, "job's \"1\"")?;
+        verbs.add_buildset(&wanted(&["a"]), NOW)?;
+        let found = verbs.requests_called("job's \"1\"")?;
+        Ok(((second, requests), found, verbs.requests_called("job")?))
+    })
+    .await;
+    let shown: Vec<_> = found.iter().map(|it| (it.buildset, it.id)).collect();
+    let expected: Vec<_> = newest.1.iter().map(|it| (newest.0, *it)).collect();
+    assert_eq!(shown, expected);
+    assert_eq!(none, []);
+}
+
+#[tokio::test]
 async fn what_a_step_triggered_is_remembered_by_build_and_step() {
     let (_dir, store) = open();
     let found = write(&store, |verbs| {

@@ -311,6 +311,16 @@ impl<'a> Keys<'a> {
         is_good.then_some(map)
     }
 
+    /// Asks a table that is a value of this section; what is wrong with it is noted with the rest.
+    pub(crate) fn within<'b>(
+        &'b mut self,
+        title: &str,
+        place: &Place,
+        entries: &'b [Entry],
+    ) -> Keys<'b> {
+        Keys::of_entries(title, place, entries, self.problems)
+    }
+
     /// Takes every key of the section, and of those it extends, that nobody
     /// asked for yet: the parameters of something that knows them only now.
     pub(crate) fn rest(&mut self) -> Vec<Entry> {

@@ -16,6 +16,7 @@ mod shape;
 mod size;
 pub(crate) mod toml;
 mod values;
+mod whole;
 mod words;
 pub(crate) mod write;
 
@@ -41,6 +42,7 @@ pub(crate) use values::LONGEST_DURATION;
 pub(crate) use values::Pattern;
 pub(crate) use values::duration;
 pub(crate) use values::text_with_secrets;
+pub(crate) use whole::WholePattern;
 pub(crate) use words::json;
 
 /// A file that was read, a part of a long one, or a text that stands for one.

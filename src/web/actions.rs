@@ -7,12 +7,15 @@ use axum::extract::Path;
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::config::Action;
+use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
@@ -24,6 +27,7 @@ use super::app::App;
 use super::app::Shared;
 use super::app::redirect;
 use super::build;
+use super::builder;
 use super::failure;
 use super::failure::Failure;
 use super::links;
@@ -37,6 +41,7 @@ const FORM_SOURCE: &str = "Force Build Form";
 pub(super) async fn force(
     State(app): State<Shared>,
     headers: HeaderMap,
+    uri: Uri,
     Path(builder): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
@@ -46,7 +51,14 @@ pub(super) async fn force(
     let forcing = plan.forcing(&BuilderName::from(builder.as_str()));
     let usual = forcing.and_then(|it| it.settings.as_force()?.reason.as_deref());
     let wish = wish(&builder, &fields, usual);
-    let (buildset, request) = app.desk.force(wish).await?;
+    let (buildset, request) = match app.desk.force(wish).await {
+        // A person sees what is wrong beside what was typed.
+        Err(Denied::BadForm(wrong)) if !failure::wants_json(&headers) => {
+            let page = builder::draw(&app, &uri, builder, &[], &fields, Some(&wrong)).await?;
+            return Ok((StatusCode::BAD_REQUEST, page).into_response());
+        }
+        forced => forced?,
+    };
     let done = json!({ "builder": builder, "buildset": buildset, "request": request });
     Ok(answer(&headers, &done, || {
         format!("../{}", links::quote(&builder))
@@ -85,7 +97,7 @@ pub(super) async fn cancel(
         match app.desk.cancel_request(id).await {
             Ok(()) => cancelled.push(id.0),
             // With `all`, one that began in the meantime is not in the way of the others.
-            Err(crate::master::handle::Denied::NotWaiting(_)) if wanted.is_none() => {}
+            Err(Denied::NotWaiting(_)) if wanted.is_none() => {}
             Err(denied) => return Err(denied.into()),
         }
     }
@@ -249,6 +261,12 @@ fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
         project: text("project").unwrap_or_default(),
         reason: reason("force build", fields, usual),
         properties,
+        parameters: fields
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.strip_prefix("param.")?.to_owned(), value.clone()))
+            })
+            .collect(),
     }
 }
 

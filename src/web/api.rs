@@ -11,6 +11,8 @@
 //! | `GET /api/builders/NAME/builds/N/tests?q=&end=&skip=&limit=` | `counts` of its tests by result, how many are `left_out`, and `tests`, those first that went wrong |
 //! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
+//! | `GET /api/jobs/ID` | the requests of the try job with this id, as above |
+//! | `GET /api/schedulers` | all schedulers: `name`, `kind`, when it `builds`, its `builders`, the `next` time of its plan |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`; bytes of logs that are `left` |
 //! | `POST /api/prune` | forgets it, for a while; `more` if there is more |
@@ -88,11 +90,13 @@ pub(super) fn routes() -> Router<Shared> {
             get(test_page::document),
         )
         .route("/requests/{id}", get(request))
+        .route("/jobs/{id}", get(job))
         .route("/changes", get(changes))
         .route("/locks", get(locks::document))
         .route("/users", get(users::documents).post(users::order))
         .route("/users/{id}", get(users::one_document))
         .route("/sources", get(sources::document))
+        .route("/schedulers", get(schedulers))
         .route("/shutdown", get(shutdown))
         .route("/prune", get(what_would_go).post(prune))
         .route("/reload", post(reload))
@@ -419,6 +423,40 @@ async fn request(
         false => Outlook::default(),
     };
     Ok(Json(RequestDocument::new(&request, &outlook)))
+}
+
+async fn schedulers(State(app): State<Shared>) -> Json<Vec<Value>> {
+    let plan = app.desk.plan();
+    let all = plan.schedulers.iter().map(|it| {
+        let builders: Vec<_> = it.builders.iter().map(|it| it.as_str()).collect();
+        json!({
+            "name": it.name.as_str(),
+            "kind": it.settings.kind(),
+            "builds": it.settings.describe(),
+            "builders": builders,
+            "next": app.desk.next_of(&it.name).map(clock::iso),
+        })
+    });
+    Json(all.collect())
+}
+
+/// What became of a try job: its sender knows no more of it than its id.
+async fn job(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<RequestDocument>>, Failure> {
+    let missing = Failure::NotFound(format!("try job `{}`", id.escape_debug()));
+    let requests = app.read(move |store| store.requests_called(&id)).await?;
+    if requests.is_empty() {
+        return Err(missing);
+    }
+    let outlook = app.desk.outlook().await?;
+    let requests = requests.iter();
+    Ok(Json(
+        requests
+            .map(|it| RequestDocument::new(it, &outlook))
+            .collect(),
+    ))
 }
 
 async fn shutdown(State(app): State<Shared>) -> Json<Value> {

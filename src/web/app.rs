@@ -65,6 +65,7 @@ use super::step;
 use super::templates::Templates;
 use super::test_list;
 use super::test_page;
+use super::tries;
 use super::users;
 use super::waterfall;
 
@@ -262,11 +263,12 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .with_state(app)
 }
 
-/// The hooks, at which others knock.
+/// The hooks, at which others knock, and where others try what they have.
 fn knocks() -> Router<Shared> {
     Router::new()
         .route("/change_hook", get(hooks::usual).post(hooks::usual))
         .route("/change_hook/{name}", get(hooks::named).post(hooks::named))
+        .route("/api/try/{name}", get(tries::builders).post(tries::send))
         .layer(CatchPanicLayer::new())
 }
 

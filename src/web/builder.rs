@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::config::WebPlan;
+use crate::master::forcing::FormErrors;
 use crate::master::handle::SlaveView;
 use crate::master::outlook::Outlook;
 use crate::model::BuildRecord;
@@ -25,6 +26,8 @@ use super::app::Shared;
 use super::builders;
 use super::failing::FailingLine;
 use super::failure::Failure;
+use super::force_form::Fields;
+use super::force_form::ForceForm;
 use super::links;
 use super::rows::BuildLine;
 use super::rows::RequestLine;
@@ -65,8 +68,7 @@ pub(super) struct BuilderView {
     pub(super) running: Vec<Running>,
     pub(super) recent: Vec<BuildLine>,
     pub(super) slaves: Vec<SlaveLine>,
-    /// Numbers of the force form's property fields.
-    pub(super) property_fields: [u32; 3],
+    pub(super) form: ForceForm,
 }
 
 /// A running build and what it takes to say how far it is.
@@ -112,7 +114,7 @@ impl Running {
     }
 }
 
-pub(super) fn view(facts: &Facts, web: &WebPlan, now: Timestamp) -> BuilderView {
+pub(super) fn view(facts: &Facts, form: ForceForm, web: &WebPlan, now: Timestamp) -> BuilderView {
     let running = Running::all(&facts.running, &facts.outlook, now);
     let finished: Vec<_> = facts
         .builds
@@ -143,7 +145,7 @@ pub(super) fn view(facts: &Facts, web: &WebPlan, now: Timestamp) -> BuilderView 
             .iter()
             .map(|it| SlaveLine::new(it, now))
             .collect(),
-        property_fields: [1, 2, 3],
+        form,
     }
 }
 
@@ -160,12 +162,25 @@ pub(super) async fn page(
     Path(name): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
-    let limit = number(&query, "numbuilds")?.map_or(BUILDS, |it| {
+    draw(&app, &uri, name, &query, &[], None).await
+}
+
+/// Draws the page; with what is wrong with a form that was posted, and what stood in it.
+pub(super) async fn draw(
+    app: &Shared,
+    uri: &Uri,
+    name: String,
+    query: &[(String, String)],
+    posted: &Fields,
+    wrong: Option<&FormErrors>,
+) -> Result<Response, Failure> {
+    let limit = number(query, "numbuilds")?.map_or(BUILDS, |it| {
         usize::try_from(it).unwrap_or(BUILDS).clamp(1, MOST_BUILDS)
     });
     let missing = Failure::NotFound(format!("builder `{name}`"));
     let name = BuilderName::from(name);
     let plan = app.desk.plan();
+    let form = ForceForm::new(&plan, &name, posted, wrong);
     let planned = plan
         .builders
         .iter()
@@ -201,8 +216,8 @@ pub(super) async fn page(
     let facts = facts.ok_or(missing)?;
     app.draw(
         "builder.html",
-        &uri,
-        view(&facts, &app.desk.plan().web, clock::now()),
+        uri,
+        view(&facts, form, &plan.web, clock::now()),
     )
 }
 

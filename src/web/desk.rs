@@ -21,13 +21,18 @@ use crate::master::outlook::Outlook;
 use crate::master::pauses::Pause;
 use crate::master::prune::Report;
 use crate::master::source_view::SourceView;
+use crate::master::tries::Tried;
+use crate::master::tries::TryError;
+use crate::master::tries::TryPass;
 use crate::master::troubles::Trouble;
 use crate::master::users::UserOrder;
 use crate::master::users::UserReply;
 use crate::model::BuildKey;
+use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::ConfigId;
 use crate::model::RequestId;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::Status;
 use crate::model::Timestamp;
@@ -54,6 +59,8 @@ pub(super) trait Desk: Send + Sync {
     fn slaves(&self) -> Vec<SlaveView>;
     fn sources(&self) -> Vec<SourceView>;
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
+    /// When a scheduler does something by its own plan, if it has one.
+    fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp>;
     fn locks(&self) -> Answer<'_, Vec<LockView>>;
     /// See [`MasterHandle::users`].
     fn users(&self, order: UserOrder) -> Answer<'_, Result<UserReply, Denied>>;
@@ -81,6 +88,16 @@ pub(super) trait Desk: Send + Sync {
     fn begin_shutdown<'a>(&'a self, by: Option<&'a str>) -> Answer<'a, Result<(), Denied>>;
     fn cancel_shutdown(&self) -> Answer<'_, bool>;
     fn reload(&self) -> Answer<'_, Result<String, String>>;
+    /// Lets who says this in `Authorization` try something with a scheduler.
+    fn let_try(
+        &self,
+        scheduler: &str,
+        said: Option<&str>,
+        access: Access,
+    ) -> Result<TryPass, TryError>;
+    /// The builders that there are for it.
+    fn trying(&self, pass: &TryPass) -> Result<Vec<BuilderName>, TryError>;
+    fn try_job(&self, pass: TryPass, bytes: Vec<u8>) -> Answer<'_, Result<Tried, TryError>>;
     /// See [`MasterHandle::knock`].
     fn knock<'a>(
         &'a self,
@@ -129,6 +146,10 @@ impl Desk for MasterHandle {
 
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
         Box::pin(self.store().read(verbs))
+    }
+
+    fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {
+        MasterHandle::next_of(self, scheduler)
     }
 
     fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>> {
@@ -194,6 +215,23 @@ impl Desk for MasterHandle {
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {
         Box::pin(MasterHandle::reload(self))
+    }
+
+    fn let_try(
+        &self,
+        scheduler: &str,
+        said: Option<&str>,
+        access: Access,
+    ) -> Result<TryPass, TryError> {
+        MasterHandle::let_try(self, scheduler, said, access)
+    }
+
+    fn trying(&self, pass: &TryPass) -> Result<Vec<BuilderName>, TryError> {
+        MasterHandle::trying(self, pass)
+    }
+
+    fn try_job(&self, pass: TryPass, bytes: Vec<u8>) -> Answer<'_, Result<Tried, TryError>> {
+        Box::pin(MasterHandle::try_job(self, pass, bytes))
     }
 
     fn knock<'a>(

@@ -17,6 +17,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::config::Action;
+use crate::master::forcing::FormErrors;
 use crate::master::handle::Denied;
 use crate::store::StoreError;
 
@@ -30,6 +31,9 @@ pub(super) enum Failure {
     NotFound(String),
     #[error("{0}")]
     BadRequest(String),
+    /// Fields of a form that hold what they may not.
+    #[error(transparent)]
+    BadForm(FormErrors),
     #[error("{0}")]
     Conflict(String),
     #[error("this port only shows: builds are started and stopped elsewhere")]
@@ -62,7 +66,7 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BadForm(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::ReadOnly | Self::Refused(_) | Self::NeedsLogin(_) => StatusCode::FORBIDDEN,
             Self::Store(error) if error.is_disk => StatusCode::SERVICE_UNAVAILABLE,
@@ -86,6 +90,7 @@ impl From<Denied> for Failure {
             Denied::NoSlave(name) => Self::NotFound(format!("slave `{name}`")),
             Denied::NoBuild(build) => Self::NotFound(format!("build `{build}`")),
             Denied::BadInput(what) => Self::BadRequest(what),
+            Denied::BadForm(wrong) => Self::BadForm(wrong),
             Denied::Finished(_)
             | Denied::NotWaiting(_)
             | Denied::NotPaused(_)
@@ -201,11 +206,20 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
+    // A form that is shown again says by itself what is wrong.
+    if is_page(&response) {
+        return response;
+    }
     let failure = response.extensions_mut().remove::<Failure>();
     let view = ErrorView::new(status, failure.as_ref());
     let allow = response.headers_mut().remove(header::ALLOW);
     let mut response = if wants_json {
-        let body = serde_json::json!({ "error": view.what });
+        let mut body = serde_json::json!({ "error": view.what });
+        if let Some(Failure::BadForm(wrong)) = &failure {
+            for it in &wrong.0 {
+                body["fields"][&it.field] = it.why.as_str().into();
+            }
+        }
         (status, axum::Json(body)).into_response()
     } else {
         (status, app.draw_error(&path, &view)).into_response()
@@ -214,6 +228,12 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
         response.headers_mut().insert(header::ALLOW, allow);
     }
     response
+}
+
+fn is_page(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|it| it.to_str().ok());
+    kind.is_some_and(|it| it.starts_with("text/html"))
 }
 
 /// Whether the client prefers JSON to a page.

@@ -37,7 +37,7 @@ const BODIES: usize = 64 * 1024;
 static ROOM: Semaphore = Semaphore::const_new(BODIES);
 
 /// How long a body may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What `/change_hook` is without a name.
 const USUAL: &str = "base";
@@ -112,7 +112,7 @@ fn headers(map: &HeaderMap) -> Pairs {
 }
 
 /// The body, and the room that it takes.
-async fn read(
+pub(super) async fn read(
     mut body: Body,
 ) -> Result<(Vec<u8>, Option<SemaphorePermit<'static>>), (StatusCode, &'static str)> {
     let mut bytes = Vec::new();

@@ -13,11 +13,13 @@
 mod app;
 mod desk;
 mod failure;
+mod force_form;
 mod frame;
 mod links;
 mod rows;
 mod serve;
 mod templates;
+mod tries;
 mod words;
 
 mod about;

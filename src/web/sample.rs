@@ -25,6 +25,9 @@ use crate::estimate::Waiting;
 use crate::logs::record;
 use crate::master::absences::Missing;
 use crate::master::absences::Unsent;
+use crate::master::forcing;
+use crate::master::forcing::FormErrors;
+use crate::master::forcing::WrongAnswer;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
@@ -41,6 +44,9 @@ use crate::master::pauses::Pause;
 use crate::master::prune::Report;
 use crate::master::shutdown::CleanShutdown;
 use crate::master::source_view::SourceView;
+use crate::master::tries::Tried;
+use crate::master::tries::TryError;
+use crate::master::tries::TryPass;
 use crate::master::users::UserOrder;
 use crate::master::users::UserReply;
 use crate::model;
@@ -62,6 +68,7 @@ use crate::model::Progress;
 use crate::model::Properties;
 use crate::model::Reached;
 use crate::model::RequestId;
+use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::Status;
@@ -474,6 +481,15 @@ fn tell(
 }
 
 impl SampleDesk {
+    /// Has who asked for the newest buildset call it so.
+    pub(super) async fn call_newest_buildset(&self, external_id: &'static str) {
+        let called = self.store.write(move |store| {
+            let newest = store.newest_buildset()?;
+            store.put_external_id(newest, external_id)
+        });
+        called.await.expect("kept");
+    }
+
     pub(super) async fn new() -> Arc<Self> {
         Self::with(|_| {}).await
     }
@@ -752,13 +768,20 @@ impl Desk for SampleDesk {
         Box::pin(async move { vec![database, idle] })
     }
 
-    fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
+    fn force(&self, mut force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
         Box::pin(async move {
+            if self.plan.forcing(&force.builder).is_some() {
+                forcing::check(&mut force, &self.plan)?;
+            }
             if !self.plan.builders.iter().any(|it| it.name == force.builder) {
                 return Err(Denied::NoBuilder(force.builder.to_string()));
             }
             if force.branch.as_deref() == Some("a;b") {
-                return Err(Denied::BadInput("`a;b` is no branch".into()));
+                let wrong = WrongAnswer {
+                    field: "branch".into(),
+                    why: "`a;b` is no branch".into(),
+                };
+                return Err(Denied::BadForm(FormErrors(vec![wrong])));
             }
             self.ask(format!(
                 "force {} {:?} {}",
@@ -856,6 +879,38 @@ impl Desk for SampleDesk {
 
     fn reload(&self) -> Answer<'_, Result<String, String>> {
         Box::pin(async move { Ok("builders: 4 kept\n".to_owned()) })
+    }
+
+    fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {
+        (scheduler.as_str() == "night").then_some(Timestamp(0))
+    }
+
+    fn let_try(
+        &self,
+        scheduler: &str,
+        said: Option<&str>,
+        access: Access,
+    ) -> Result<TryPass, TryError> {
+        match (scheduler, said) {
+            ("try", _) if access == Access::ReadOnly => Err(TryError::ReadOnly),
+            ("try", Some("Basic YW5uOnB3")) => Ok(TryPass::of("try", "ann")),
+            ("try", _) => Err(TryError::Login),
+            _ => Err(TryError::NoScheduler(scheduler.to_owned())),
+        }
+    }
+
+    fn trying(&self, _: &TryPass) -> Result<Vec<BuilderName>, TryError> {
+        Ok(vec!["hello".into(), HOSTILE.into()])
+    }
+
+    fn try_job(&self, _: TryPass, bytes: Vec<u8>) -> Answer<'_, Result<Tried, TryError>> {
+        Box::pin(async move {
+            self.ask(format!("try {} bytes", bytes.len()));
+            Ok(Tried {
+                buildset: BuildsetId(9),
+                requests: vec![(RequestId(99), "hello".into())],
+            })
+        })
     }
 
     fn knock<'a>(

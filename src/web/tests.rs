@@ -27,6 +27,9 @@ use super::sample::SampleDesk;
 use crate::master::Access;
 use crate::master::troubles::{Place, Trouble};
 
+#[path = "form_tests.rs"]
+mod forms;
+
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -315,7 +318,10 @@ async fn a_forced_build_is_asked_for_once() {
     let answer = post(&router, "/builders/hello/force", &[JSON], "branch=a%3Bb").await;
     assert_eq!(
         (answer.status, &*answer.body),
-        (400, r#"{"error":"`a;b` is no branch"}"#)
+        (
+            400,
+            r#"{"error":"branch: `a;b` is no branch","fields":{"branch":"`a;b` is no branch"}}"#
+        )
     );
     let large = format!("comments={}", "x".repeat(70_000));
     let answer = post(&router, "/builders/hello/force", &[], &large).await;
@@ -538,6 +544,9 @@ async fn who_knocks_gets_a_line_that_says_what_came_of_it() {
     }
 }
 
+/// ann:pw
+const ANN: (&str, &str) = ("authorization", "Basic YW5uOnB3");
+
 #[tokio::test]
 async fn the_public_port_only_shows() {
     let desk = SampleDesk::new().await;
@@ -563,6 +572,8 @@ async fn the_public_port_only_shows() {
     assert!(desk.asked.lock().expect("not poisoned").is_empty());
     let open_hook = post(&router, "/change_hook", &[], "who=ann").await;
     assert_eq!(open_hook.status, 403);
+    let tried = post(&router, "/api/try/try", &[ANN], "{}").await;
+    assert_eq!(tried.status, 403);
     let with_secret = post(&router, "/change_hook/github", &[], "").await;
     assert_eq!(with_secret.status, 401, "it is asked for its secret");
 }

@@ -47,6 +47,7 @@ mod tls;
 mod tools;
 mod torture;
 mod trees;
+mod tries;
 mod triggers;
 mod upgrades;
 mod upload;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::super::Delivery;
 use super::*;
 use crate::model::Timestamp;
+use crate::model::Vc;
 use crate::process;
 use crate::syntax::Problems;
 use crate::syntax::Source;
@@ -93,6 +94,7 @@ fn a_patch_set_is_a_change_with_all_that_gerrit_says_of_it() {
             project: "tools/hello".into(),
             when: Some(Timestamp::from_secs(1_342_540_801)),
             origin: Some(origin.into()),
+            vc: Some(Vc::Git),
             ..NewChange::by("Dustin <dustin@mozilla.example>")
         }
     );

@@ -9,6 +9,8 @@ use sha2::Sha256;
 use super::Dialect;
 use super::Knock;
 use super::Refused;
+use crate::secrets::Login;
+use crate::secrets::is_same;
 
 const NO_SIGNATURE: Refused =
     Refused::Forged("the request is not signed with the secret of this hook");
@@ -62,51 +64,10 @@ fn digits_of(text: &str) -> Option<Vec<u8>> {
 
 /// `Bearer SECRET`, or `Basic` with it as the password of anybody.
 fn is_token(secret: &str, said: &str) -> bool {
-    let Some((way, rest)) = said.split_once(' ') else {
-        return false;
-    };
-    if way.eq_ignore_ascii_case("bearer") {
-        return is_same(secret, rest.trim().as_bytes());
-    }
-    let login = way
-        .eq_ignore_ascii_case("basic")
-        .then(|| base64(rest.trim()));
-    let Some(login) = login.flatten() else {
-        return false;
-    };
-    let mut halves = login.splitn(2, |it| *it == b':').skip(1);
-    halves.next().is_some_and(|it| is_same(secret, it))
-}
-
-fn is_same(secret: &str, said: &[u8]) -> bool {
-    // Of sums of equal length: where they differ says nothing of where the texts do.
-    let sum = |text: &[u8]| {
-        let mut sum = Hmac::<Sha256>::new_from_slice(b"compare").expect("a key of any length");
-        sum.update(text);
-        sum
-    };
-    let own = sum(secret.as_bytes()).finalize().into_bytes();
-    sum(said).verify_slice(&own).is_ok()
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut held, mut bits) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        held = (held << 6) | u32::from(six);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from((held >> bits) & 0xff).expect("eight bits"));
+    match said.split_once(' ') {
+        Some((way, rest)) if way.eq_ignore_ascii_case("bearer") => {
+            is_same(secret, rest.trim().as_bytes())
         }
+        _ => Login::of_header(said).is_some_and(|it| is_same(secret, &it.password)),
     }
-    Some(bytes)
 }

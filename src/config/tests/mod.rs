@@ -11,6 +11,7 @@ mod original;
 mod schema;
 mod secrets;
 pub(crate) mod sections;
+mod tries;
 mod triggers;
 
 use std::os::unix::fs::PermissionsExt;

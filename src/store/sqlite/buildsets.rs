@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::model::BuildId;
 use crate::model::BuildsetId;
+use crate::model::RequestRecord;
 use crate::model::SchedulerName;
 use crate::model::SourceStamp;
 
@@ -45,6 +46,23 @@ impl Sqlite {
             .transpose()?
             .map(|it| self.with_changes(it))
             .transpose()
+    }
+
+    pub(super) fn update_external_id(&self, id: BuildsetId, external_id: &str) -> Result<()> {
+        self.db
+            .prepare_cached("UPDATE buildsets SET external_id = ?2 WHERE id = ?1")?
+            .execute(params![id.0, external_id])?;
+        Ok(())
+    }
+
+    pub(super) fn select_requests_called(&self, external_id: &str) -> Result<Vec<RequestRecord>> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT max(id) FROM buildsets WHERE external_id = ?1")?;
+        match select.query_row([external_id], |row| row.get::<_, Option<i64>>(0))? {
+            Some(id) => self.select_requests_of_buildset(BuildsetId(id)),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn with_changes(&self, mut it: BuildsetState) -> Result<BuildsetState> {

@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("failing.sql"),
     include_str!("kept.sql"),
     include_str!("users.sql"),
+    include_str!("external_ids.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -84,6 +84,13 @@ impl Sqlite {
         )
     }
 
+    pub(super) fn select_requests_of_buildset(
+        &self,
+        buildset: BuildsetId,
+    ) -> Result<Vec<RequestRecord>> {
+        self.select_requests("requests.buildset = ?1 ORDER BY requests.id", &[buildset.0])
+    }
+
     fn select_requests(&self, which: &str, values: &[i64]) -> Result<Vec<RequestRecord>> {
         let mut select = self.db.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM requests JOIN buildsets ON buildsets.id = requests.buildset \

@@ -122,6 +122,12 @@ impl Store for Sqlite {
     fn buildset(&mut self, id: BuildsetId) -> Result<Option<BuildsetState>> {
         self.select_buildset(id)
     }
+    fn put_external_id(&mut self, id: BuildsetId, external_id: &str) -> Result<()> {
+        self.update_external_id(id, external_id)
+    }
+    fn requests_called(&mut self, external_id: &str) -> Result<Vec<RequestRecord>> {
+        self.select_requests_called(external_id)
+    }
     fn put_triggered(
         &mut self,
         build: BuildId,

@@ -1,0 +1,130 @@
+//! What a person asks to be built, as it was typed, becomes what is built: the answers of the
+//! form get their types, and what is not let in is told field by field. Nothing is done by halves.
+
+use std::fmt;
+
+use tracing::info;
+
+use crate::config::{Plan, ValidationPlan};
+use crate::master::handle::{Denied, Force};
+use crate::schedulers::{self, FIELDS};
+use crate::syntax::WholePattern;
+
+pub(crate) use crate::schedulers::WrongAnswer;
+
+/// All that is wrong with a form, field by field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FormErrors(pub(crate) Vec<WrongAnswer>);
+
+impl FormErrors {
+    /// What is wrong with a field.
+    pub(crate) fn of(&self, field: &str) -> Option<&str> {
+        let found = self.0.iter().find(|it| it.field == field);
+        found.map(|it| it.why.as_str())
+    }
+}
+
+impl fmt::Display for FormErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&all.join("; "))
+    }
+}
+
+impl std::error::Error for FormErrors {}
+
+/// Checks everything that was typed, and puts in its place what it means.
+pub(crate) fn check(force: &mut Force, plan: &Plan) -> Result<(), Denied> {
+    let usual = schedulers::Force::usual();
+    let scheduler = plan.forcing(&force.builder);
+    let rules = scheduler.and_then(|it| it.settings.as_force());
+    let rules = rules.unwrap_or(&usual);
+    // Of the plan in force now: what a reload has tightened is refused from then on.
+    let patterns = &plan.master.validation;
+    let (properties, mut wrong) = rules.answer(&force.parameters, &force.properties);
+    for name in FIELDS {
+        let place = field_of(force, name);
+        match rules.answer_field(name, Some(place.as_str())) {
+            Ok(answer) => *place = answer.unwrap_or_default(),
+            Err(it) => wrong.push(it),
+        }
+        let is_closed = rules.field(name).is_some_and(|it| it.is_closed());
+        if !is_closed && let Some((key, pattern)) = pattern_of(name, patterns) {
+            wrong.extend(refused(name, key, place, pattern));
+        }
+    }
+    for (name, property) in properties.iter() {
+        let parameter = rules.parameter(name);
+        let field = match parameter {
+            Some(_) => format!("param.{name}"),
+            None => {
+                let field = format!("property.{name}");
+                wrong.extend(refused(
+                    &field,
+                    "property_name",
+                    name,
+                    &patterns.property_name,
+                ));
+                field
+            }
+        };
+        if !parameter.is_some_and(|it| it.is_closed())
+            && let Some(value) = property.value.as_str()
+        {
+            wrong.extend(refused(
+                &field,
+                "property_value",
+                value,
+                &patterns.property_value,
+            ));
+        }
+    }
+    force.properties = properties;
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    for it in &wrong {
+        info!(builder = %force.builder, field = %it.field.escape_debug(), "refused a forced build");
+    }
+    Err(Denied::BadForm(FormErrors(wrong)))
+}
+
+/// One of [`FIELDS`]; what is not set is empty.
+fn field_of<'a>(force: &'a mut Force, name: &str) -> &'a mut String {
+    match name {
+        "branch" => force.branch.get_or_insert_default(),
+        "revision" => force.revision.get_or_insert_default(),
+        "repository" => &mut force.repository,
+        _ => &mut force.project,
+    }
+}
+
+fn pattern_of<'a>(
+    name: &str,
+    patterns: &'a ValidationPlan,
+) -> Option<(&'static str, &'a WholePattern)> {
+    match name {
+        "branch" => Some(("branch", &patterns.branch)),
+        "revision" => Some(("revision", &patterns.revision)),
+        _ => None,
+    }
+}
+
+/// Says that a text from outside does not fit its pattern.
+fn refused(field: &str, key: &str, text: &str, pattern: &WholePattern) -> Option<WrongAnswer> {
+    if pattern.lets_in(text) {
+        return None;
+    }
+    let (text, pattern) = (text.escape_debug(), pattern.as_str());
+    Some(WrongAnswer {
+        field: field.to_owned(),
+        why: format!(
+            "`{text}` is not let in: it does not fit `{pattern}` from start to end, \
+             which is `{key}` in [:validation:]"
+        ),
+    })
+}
+
+#[cfg(test)]
+#[path = "forcing_tests.rs"]
+mod tests;

@@ -1,0 +1,97 @@
+//! `/api/try/NAME`: who may try something asks which builders there are for it (`GET`), or sends
+//! a job (`POST`), with a name and a password (`Authorization: Basic`).
+//!
+//! A job is the document `{"branch", "revision", "repository", "project", "patch": {"level",
+//! "text" or "base64"}, "builders", "who", "comment", "properties"}`, of which nothing has to be
+//! there, or what would be its file in a job directory. The answer names the buildset and its
+//! requests. Nothing of a body is read before its sender is known.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde_json::json;
+use tokio::time;
+
+use crate::master::tries::TryError;
+use crate::master::tries::TryPass;
+
+use super::app::Shared;
+use super::hooks;
+
+pub(super) async fn builders(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let builders = enter(&app, &name, &headers).and_then(|pass| app.desk.trying(&pass));
+    match builders {
+        Ok(builders) => {
+            Json(json!({ "scheduler": name, "builders": names(&builders) })).into_response()
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+pub(super) async fn send(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let pass = match enter(&app, &name, &headers) {
+        Ok(pass) => pass,
+        Err(error) => return refusal(&error),
+    };
+    let read = time::timeout(hooks::PATIENCE, hooks::read(body)).await;
+    let (bytes, _room) = match read {
+        Ok(Ok(read)) => read,
+        Ok(Err((status, why))) => return line(status, why),
+        Err(_) => return line(StatusCode::REQUEST_TIMEOUT, "the body takes too long"),
+    };
+    match app.desk.try_job(pass, bytes).await {
+        Ok(tried) => {
+            let requests = tried.requests.iter();
+            let requests =
+                requests.map(|(id, builder)| json!({ "request": id, "builder": builder.as_str() }));
+            let requests: Vec<_> = requests.collect();
+            Json(json!({ "buildset": tried.buildset, "requests": requests })).into_response()
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+fn enter(app: &Shared, name: &str, headers: &HeaderMap) -> Result<TryPass, TryError> {
+    let said = headers.get(header::AUTHORIZATION);
+    let said = said.and_then(|it| it.to_str().ok());
+    app.desk.let_try(name, said, app.access)
+}
+
+fn names(all: &[crate::model::BuilderName]) -> Vec<&str> {
+    all.iter().map(|it| it.as_str()).collect()
+}
+
+fn refusal(error: &TryError) -> Response {
+    let status = match error {
+        TryError::NoScheduler(_) => StatusCode::NOT_FOUND,
+        TryError::ReadOnly => StatusCode::FORBIDDEN,
+        TryError::Login => StatusCode::UNAUTHORIZED,
+        TryError::Job(_) => StatusCode::BAD_REQUEST,
+        TryError::NoSecret | TryError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut response = line(status, &error.to_string());
+    if status == StatusCode::UNAUTHORIZED {
+        let way = header::HeaderValue::from_static("Basic realm=\"try\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, way);
+    }
+    response
+}
+
+fn line(status: StatusCode, what: &str) -> Response {
+    (status, Json(json!({ "error": what }))).into_response()
+}
