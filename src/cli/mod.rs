@@ -20,6 +20,7 @@ mod kinds;
 mod log;
 mod place;
 mod programs;
+mod queue;
 mod reconfig;
 mod rollback;
 mod rooms;
@@ -35,6 +36,7 @@ mod stop_clean;
 mod terminal;
 mod tls;
 mod verbs;
+mod why;
 
 use std::env;
 use std::ffi::OsString;

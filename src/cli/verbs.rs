@@ -20,6 +20,7 @@ use super::force;
 use super::help;
 use super::kinds;
 use super::log;
+use super::queue;
 use super::reconfig;
 use super::run as run_here;
 use super::schema;
@@ -30,6 +31,7 @@ use super::start;
 use super::status;
 use super::stop_clean;
 use super::tls;
+use super::why;
 
 /// Does what was asked.
 pub(super) fn run(verb: Verb) -> Done {
@@ -60,6 +62,10 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Schema(args) => schema::run(&args),
         Verb::ParseAutobotConfig(args) => checkconfig::parse(&args.file),
         Verb::Tls(args) => tls::run(&args),
+        Verb::Why(args) => wait_for(why::run(&args)),
+        Verb::Rebuild(args) => wait_for(queue::rebuild(&args)),
+        Verb::Cancel(args) => wait_for(queue::cancel(&args)),
+        Verb::StopBuild(args) => wait_for(queue::stop_build(&args)),
         Verb::Factories(args) => kinds::factories(&args),
         Verb::Steps(args) => kinds::steps(&args),
         Verb::Schedulers(args) => kinds::schedulers(&args),

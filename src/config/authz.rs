@@ -82,12 +82,10 @@ impl Action {
             | Self::Reload
             | Self::PauseSlave
             | Self::GracefulShutdown
-            | Self::CleanShutdown => true,
-            Self::ForceAllBuilds
-            | Self::PingBuilder
             | Self::StopAllBuilds
             | Self::StopChange
-            | Self::ShowUsersPage => false,
+            | Self::CleanShutdown => true,
+            Self::ForceAllBuilds | Self::PingBuilder | Self::ShowUsersPage => false,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::locks::LockKind;
 use crate::locks::LockUses;
 use crate::model::Platform;
 use crate::model::Properties;
+use crate::schedulers::CancelSuperseded;
 use crate::syntax::CommandText;
 use crate::syntax::Place;
 
@@ -73,6 +74,12 @@ impl Shown {
             item.key("type", it.settings.kind());
             let builders: Vec<_> = it.builders.iter().map(|it| it.as_str()).collect();
             item.list("builders", &builders);
+            if let Some(priority) = it.queue.priority {
+                item.key("priority", priority);
+            }
+            if let Some(rule) = it.queue.cancel_superseded {
+                item.key("cancel_superseded", rule.as_str());
+            }
             item.properties(&it.properties);
             let when = it.settings.describe();
             item.fact("builds", when.strip_prefix("builds ").unwrap_or(&when));
@@ -337,6 +344,15 @@ fn builder(plan: &Plan, it: &BuilderPlan) -> Item {
         MergeRequests::Yes => item.key("merge_requests", true),
         MergeRequests::No => item.key("merge_requests", false),
         MergeRequests::If(rule) => item.key("merge_requests", rule.as_str()),
+    }
+    if it.priority != 0 {
+        item.key("priority", it.priority);
+    }
+    if it.cancel_superseded != CancelSuperseded::No {
+        item.key("cancel_superseded", it.cancel_superseded.as_str());
+    }
+    if let Some(most) = it.max_pending {
+        item.key("max_pending", most.get());
     }
     item.some(
         "next_build",

@@ -64,7 +64,7 @@ fn a_request_that_waits_for_a_lock_holds_nobodys_place() {
     assert_eq!(wait(&mut core, &[(3, "c")]), ["c on s2: 3"]);
     assert_eq!(
         why(&core, 2),
-        "slave s2 has its 1 builds at once (max_builds)"
+        "slave s2 has its 1 builds at once (max_builds): a build of c"
     );
     assert_eq!(ended(&mut core, 1), none());
     assert_eq!(ended(&mut core, 2), ["b on s2: 2"]);
@@ -409,7 +409,8 @@ fn nobody_waits_for_ever_on_farms_of_slaves_and_locks() {
                     Next::Ends => {
                         over += 1;
                         let ticket = Ticket(ticket);
-                        given.extend(core.handle(Event::BuildEnded { ticket }));
+                        let outcome = crate::model::Outcome::Failure;
+                        given.extend(core.handle(Event::BuildEnded { ticket, outcome }));
                     }
                 }
             } else {

@@ -14,13 +14,13 @@ use crate::config::SlavePlan;
 use crate::config::ValidationPlan;
 use crate::config::WholePattern;
 use crate::master::absences::Missing;
-use crate::master::core::Event;
-use crate::master::crew::Crew;
+use crate::master::crew::{Crew, SlavesOf};
+use crate::master::intake::{Asker, take_in};
 use crate::master::lock_view::LockView;
-use crate::master::outlook::{self, Outlook};
+use crate::master::outlook::{self, Outlook, Scope};
 use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
-use crate::master::ports::{add_requests, properties_of};
+use crate::master::ports::properties_of;
 use crate::master::reload::Fixtures;
 use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::troubles::Trouble;
@@ -62,6 +62,8 @@ pub(crate) struct Force {
     pub(crate) project: String,
     pub(crate) reason: String,
     pub(crate) properties: Properties,
+    /// Over the one that the scheduler or the builder has.
+    pub(crate) priority: Option<i64>,
 }
 
 /// Why a wish is not granted. The text is for the person who asked.
@@ -77,6 +79,10 @@ pub(crate) enum Denied {
     BadInput(String),
     #[error("build {0} is finished")]
     Finished(BuildKey),
+    #[error("build {0} is not finished; only what is finished can be built again")]
+    Running(BuildKey),
+    #[error("{1} requests wait for builder {0} already, and no more may (max_pending)")]
+    Full(BuilderName, u32),
     #[error("request {0} is not waiting")]
     NotWaiting(RequestId),
     #[error("slave {0} is not connected")]
@@ -277,10 +283,10 @@ impl MasterHandle {
             .collect()
     }
 
-    /// How long what runs still takes; for each request that waits, when it is built and why it
-    /// waits: `slave linux-1 is building hello/12`, `slave linux-1 is not connected`.
-    pub(crate) async fn outlook(&self) -> Result<Outlook, StoreError> {
-        let lineup = self.crew.lineup().await;
+    /// How long what runs still takes; for each request of the scope that waits, when it is built
+    /// and why it waits: `slave linux-1 is building hello/12`, `slave linux-1 is not connected`.
+    pub(crate) async fn outlook(&self, scope: Scope) -> Result<Outlook, StoreError> {
+        let lineup = self.crew.lineup(scope).await;
         let crew = Arc::clone(&self.crew);
         let read = move |verbs: &mut dyn Store| {
             outlook::read(
@@ -292,6 +298,11 @@ impl MasterHandle {
             )
         };
         self.crew.store.read(read).await
+    }
+
+    /// What each slave of a builder says to its next build; without a reason: that it takes it.
+    pub(crate) async fn slaves_of(&self, builder: &BuilderName) -> SlavesOf {
+        self.crew.slaves_of(builder.clone()).await
     }
 
     /// Every lock, with who has it and who waits for it.
@@ -311,7 +322,9 @@ impl MasterHandle {
         }
         // Of the plan in force now: what a reload has tightened is refused from then on.
         validate(&force, &plan.master.validation)?;
-        let properties = match plan.forcing(&force.builder) {
+        let forcing = plan.forcing(&force.builder);
+        let usual_priority = forcing.and_then(|it| it.queue.priority);
+        let properties = match forcing {
             Some(scheduler) => {
                 let mut properties = scheduler.properties.clone();
                 properties.overlay(&force.properties);
@@ -330,19 +343,17 @@ impl MasterHandle {
                 changes: Vec::new(),
             },
             properties,
+            priority: force.priority.or(usual_priority),
             builders: vec![force.builder],
         };
         let made = self
             .crew
             .store
-            .write(move |verbs| add_requests(verbs, &wanted));
-        let (buildset, requests) = made.await?;
-        let request = requests
-            .first()
-            .map(|it| it.id)
-            .expect("one builder, one request");
-        self.crew.requests_added(requests).await;
-        Ok((buildset, request))
+            .write(move |verbs| take_in(verbs, &plan, &wanted, Asker::Person));
+        let intake = made.await??;
+        let made = intake.only();
+        self.crew.taken_in(intake).await;
+        made
     }
 
     /// Stops a running build: it ends with an exception, and the reason stands in
@@ -369,9 +380,7 @@ impl MasterHandle {
             .store
             .write(move |verbs| verbs.request_stop(id, &why))
             .await?;
-        if let Some(live) = self.crew.live().get(build) {
-            live.stop.send_replace(Some(reason.to_owned()));
-        }
+        self.crew.stop_live(build, reason);
         Ok(())
     }
 
@@ -379,19 +388,19 @@ impl MasterHandle {
     ///
     /// # Errors
     /// It is not waiting.
-    pub(crate) async fn cancel_request(&self, request: RequestId) -> Result<(), Denied> {
+    pub(crate) async fn cancel_request(&self, request: RequestId, why: &str) -> Result<(), Denied> {
+        let why = why.to_owned();
         let cancelled = self.crew.store.write(move |verbs| {
             let builder = verbs.request(request)?.map(|it| it.builder);
             Ok(verbs
-                .cancel_request(request, clock::now())?
+                .cancel_request(request, &why, clock::now())?
                 .then_some(builder)
                 .flatten())
         });
         let Some(builder) = cancelled.await? else {
             return Err(Denied::NotWaiting(request));
         };
-        self.crew.tell_core(Event::RequestGone(request)).await;
-        self.crew.tell(Status::RequestFinished { request, builder });
+        self.crew.request_gone(request, builder).await;
         Ok(())
     }
 
@@ -588,6 +597,7 @@ mod tests {
                 project: String::new(),
                 reason: String::new(),
                 properties,
+                priority: None,
             };
             validate(&force, &ValidationPlan::default())
         };

@@ -4,6 +4,7 @@
 //! [`assemble`] puts it together.
 
 pub(crate) mod absences;
+pub(crate) mod again;
 mod asking;
 mod assemble;
 mod begin;
@@ -24,6 +25,7 @@ mod growth;
 pub(crate) mod handle;
 mod holding;
 pub(crate) mod hooks;
+mod intake;
 mod keeper;
 mod launch;
 mod launch_command;

@@ -211,6 +211,7 @@ mod tests {
                         reason: String::new(),
                         stamp: SourceStamp::default(),
                         properties: Properties::new(),
+                        priority: None,
                         builders: vec![BuilderName::from("a-s")],
                     },
                     NOW,
@@ -338,7 +339,7 @@ mod tests {
                 text: vec![],
                 properties: Properties::new(),
             };
-            verbs.cancel_request(retried, NOW)?;
+            verbs.cancel_request(retried, "", NOW)?;
             verbs.finish_build(running, &end, NOW).map(drop)
         });
         ended.await.expect("ended");
@@ -362,10 +363,11 @@ mod tests {
                     ..SourceStamp::default()
                 },
                 properties: Properties::new(),
+                priority: None,
                 builders: vec!["a-s".into()],
             };
             let (_, done) = verbs.add_buildset(&buildset(1), NOW)?;
-            verbs.cancel_request(done[0], NOW)?;
+            verbs.cancel_request(done[0], "", NOW)?;
             let (_, open) = verbs.add_buildset(&buildset(4), NOW)?;
             Ok(open[0])
         });
@@ -381,7 +383,7 @@ mod tests {
         assert_eq!(left().await, [4, 8, 9, 10]);
         let cancelled = crew
             .store
-            .write(move |verbs| verbs.cancel_request(open, NOW));
+            .write(move |verbs| verbs.cancel_request(open, "", NOW));
         assert!(cancelled.await.expect("cancelled"));
         assert_eq!(left().await, [8, 9, 10]);
     }

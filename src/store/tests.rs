@@ -52,6 +52,7 @@ pub(super) fn wanted(builders: &[&str]) -> NewBuildset {
         reason: "because".into(),
         stamp: SourceStamp::default(),
         properties: Properties::new(),
+        priority: None,
         builders: builders.iter().map(|it| BuilderName::from(*it)).collect(),
     }
 }
@@ -535,9 +536,21 @@ async fn a_cancelled_request_completes_as_a_failure() {
     let (_dir, store) = open();
     let (_, requests) = write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
     let request = requests[0];
-    assert!(write(&store, move |verbs| verbs.cancel_request(request, NOW)).await);
     assert!(
-        !write(&store, move |verbs| verbs.cancel_request(request, NOW)).await,
+        write(&store, move |verbs| verbs.cancel_request(
+            request,
+            "cancelled",
+            NOW
+        ))
+        .await
+    );
+    assert!(
+        !write(&store, move |verbs| verbs.cancel_request(
+            request,
+            "cancelled",
+            NOW
+        ))
+        .await,
         "only once"
     );
     let record = store
@@ -600,7 +613,10 @@ async fn buildsets_are_found_by_their_scheduler_and_tell_how_they_ended() {
     })
     .await;
     let cancelled = second.1[0];
-    write(&store, move |verbs| verbs.cancel_request(cancelled, NOW)).await;
+    write(&store, move |verbs| {
+        verbs.cancel_request(cancelled, "cancelled", NOW)
+    })
+    .await;
 
     let (all, newer, other, newest) = store
         .read(move |verbs| {
@@ -722,6 +738,6 @@ async fn a_patch_is_kept_as_it_came() {
             .await
             .expect("readable")
             .expect("kept");
-        assert_eq!(kept.stamp, stamp);
+        assert_eq!(*kept.stamp, stamp);
     }
 }

@@ -11,6 +11,7 @@
 //! | `GET /api/builders/NAME/builds/N/tests?q=&end=&skip=&limit=` | `counts` of its tests by result, how many are `left_out`, and `tests`, those first that went wrong |
 //! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
+//! | `GET /api/why/requests/ID`, `/builders/NAME`, `/builds/NAME/N`, `/changes/ID` | `about` and its `facts`, as above |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
@@ -33,7 +34,7 @@ use serde_json::json;
 
 use crate::clock;
 use crate::config::Action;
-use crate::master::outlook::Outlook;
+use crate::master::outlook::{Outlook, Scope};
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::ConfigId;
@@ -56,6 +57,7 @@ use super::locks;
 use super::test_list;
 use super::test_page;
 use super::why;
+use super::why_waiting;
 
 const BUILDS: i64 = 20;
 const MOST_BUILDS: i64 = 1000;
@@ -79,6 +81,10 @@ pub(super) fn routes() -> Router<Shared> {
             get(test_page::document),
         )
         .route("/requests/{id}", get(request))
+        .route("/why/requests/{id}", get(why_waiting::request))
+        .route("/why/builders/{builder}", get(why_waiting::builder))
+        .route("/why/builds/{builder}/{number}", get(why::document))
+        .route("/why/changes/{id}", get(why_waiting::change))
         .route("/changes", get(changes))
         .route("/locks", get(locks::document))
         .route("/shutdown", get(shutdown))
@@ -129,6 +135,10 @@ struct RequestDocument {
     submitted: String,
     reason: String,
     builds: Vec<i64>,
+    /// Its own; `null`: that of its builder.
+    priority: Option<i64>,
+    /// Why it was completed without a build.
+    cancelled: Option<String>,
     why: Option<String>,
     /// When it is built, in words, as far as anybody knows.
     expected: Option<String>,
@@ -198,6 +208,8 @@ impl RequestDocument {
             submitted: clock::iso(request.submitted),
             reason: request.reason.clone(),
             builds: request.builds.iter().map(|it| it.number).collect(),
+            priority: request.priority,
+            cancelled: request.cancelled.clone(),
             why: outlook.why(request.id).map(str::to_owned),
             expected: outlook.expected(request.id),
         }
@@ -232,7 +244,7 @@ async fn outlook(
 ) -> Result<Outlook, Failure> {
     let is_running = builds.into_iter().any(|it| it.finished.is_none());
     Ok(match is_running {
-        true => app.desk.outlook().await?,
+        true => app.desk.outlook(Scope::Nothing).await?,
         false => Outlook::default(),
     })
 }
@@ -391,7 +403,7 @@ async fn request(
         .ok_or(missing)?;
     let waits = request.outcome.is_none() && !request.claimed;
     let outlook = match waits {
-        true => app.desk.outlook().await?,
+        true => app.desk.outlook(Scope::Request(id)).await?,
         false => Outlook::default(),
     };
     Ok(Json(RequestDocument::new(&request, &outlook)))

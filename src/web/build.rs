@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::WebPlan;
 use crate::estimate::Left;
-use crate::master::outlook::BuildLeft;
+use crate::master::outlook::{BuildLeft, Scope};
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::Change;
@@ -187,7 +187,7 @@ pub(super) async fn left(app: &App, build: &BuildRecord) -> Result<Option<BuildL
     if build.finished.is_some() {
         return Ok(None);
     }
-    let mut outlook = app.desk.outlook().await?;
+    let mut outlook = app.desk.outlook(Scope::Nothing).await?;
     Ok(outlook.running.remove(&build.key))
 }
 

@@ -20,6 +20,9 @@ use super::builder;
 use super::failure::Failure;
 use super::rows::ChangeView;
 use super::rows::Link;
+use super::why::Fact;
+use super::why::WhyLine;
+use super::why_waiting;
 use super::words::Badge;
 use super::words::Moment;
 
@@ -48,6 +51,9 @@ pub(super) struct SourceLine {
 pub(super) struct ChangePage {
     pub(super) change: ChangeView,
     pub(super) requests: Vec<RequestOfChange>,
+    /// Whether one of them waits.
+    pub(super) waits: bool,
+    pub(super) why: Vec<WhyLine>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +62,7 @@ pub(super) struct RequestOfChange {
     pub(super) builder: Link,
     pub(super) badge: Option<Badge>,
     pub(super) state: &'static str,
+    pub(super) cancelled: Option<String>,
     pub(super) builds: Vec<Link>,
 }
 
@@ -92,11 +99,16 @@ pub(super) fn view(
 pub(super) fn change_view(
     change: &Change,
     requests: &[RequestRecord],
+    why: Vec<Fact>,
     web: &WebPlan,
     now: Timestamp,
 ) -> ChangePage {
     ChangePage {
         change: ChangeView::new(change, web, now),
+        waits: requests
+            .iter()
+            .any(|it| it.outcome.is_none() && !it.claimed),
+        why: WhyLine::all(why, now),
         requests: requests
             .iter()
             .map(|request| RequestOfChange {
@@ -104,6 +116,7 @@ pub(super) fn change_view(
                 builder: Link::builder(request.builder.as_str()),
                 badge: request.outcome.map(|it| Badge::of(Some(it))),
                 state: request_state(request),
+                cancelled: request.cancelled.clone(),
                 builds: request.builds.iter().map(Link::build).collect(),
             })
             .collect(),
@@ -152,9 +165,8 @@ pub(super) async fn page(
         })
         .await?;
     let (change, requests) = found.ok_or(missing)?;
-    app.draw(
-        "change.html",
-        &uri,
-        change_view(&change, &requests, &app.desk.plan().web, clock::now()),
-    )
+    let why = why_waiting::change_facts(&app, &change, &requests).await?;
+    let (plan, now) = (app.desk.plan(), clock::now());
+    let view = change_view(&change, &requests, why, &plan.web, now);
+    app.draw("change.html", &uri, view)
 }

@@ -88,6 +88,8 @@ impl From<Denied> for Failure {
             Denied::BadInput(what) => Self::BadRequest(what),
             Denied::Finished(_)
             | Denied::NotWaiting(_)
+            | Denied::Running(_)
+            | Denied::Full(..)
             | Denied::NotPaused(_)
             | Denied::NotConnected(_)
             | Denied::Kept(_) => Self::Conflict(denied.to_string()),

@@ -15,6 +15,7 @@ mod desk;
 mod failure;
 mod frame;
 mod links;
+mod queue_actions;
 mod rows;
 mod serve;
 mod templates;
@@ -34,6 +35,7 @@ mod test_list;
 mod test_page;
 mod waterfall;
 mod why;
+mod why_waiting;
 
 mod ansi;
 mod log_file;

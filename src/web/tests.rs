@@ -479,7 +479,10 @@ async fn builds_are_stopped_and_requests_cancelled() {
         asked,
         [
             "stop hello/6 The 'stop build' button was pressed by '<unknown>': enough",
-            &format!("cancel {own}")
+            &format!(
+                "cancel {own} The 'cancel' button was pressed by '<unknown>': <no reason \
+                 specified>"
+            )
         ]
     );
 }

@@ -105,7 +105,7 @@ pub(super) fn facts(records: &Records<'_>, in_force: &InForce<'_>) -> Vec<Fact> 
     facts
 }
 
-fn fact(at: Timestamp, about: &'static str, what: String) -> Fact {
+pub(super) fn fact(at: Timestamp, about: &'static str, what: String) -> Fact {
     Fact {
         at: Some(at),
         about,
@@ -376,6 +376,7 @@ pub(super) async fn document(
         .map(|it| json!({ "time": it.at.map(clock::iso), "about": it.about, "what": it.what }))
         .collect();
     Ok(Json(json!({
+        "about": format!("build {}", found.build.key),
         "builder": found.build.key.builder,
         "number": found.build.key.number,
         "facts": facts,
@@ -384,6 +385,8 @@ pub(super) async fn document(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::plan_of;
     use crate::model::BuildKey;
@@ -433,8 +436,10 @@ mod tests {
             builder: "words".into(),
             submitted: secs(submitted),
             reason: "scheduler".into(),
-            stamp: SourceStamp::default(),
-            properties,
+            stamp: Arc::default(),
+            properties: Arc::new(properties),
+            priority: None,
+            cancelled: None,
             outcome: None,
             builds: Vec::new(),
             claimed: true,

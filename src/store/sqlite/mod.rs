@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("progress.sql"),
     include_str!("metrics.sql"),
     include_str!("tests.sql"),
+    include_str!("queue.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -25,7 +25,7 @@ use crate::config::BuilderPlan;
 use crate::config::Plan;
 use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
-use crate::master::outlook::Outlook;
+use crate::master::outlook::{Outlook, Scope};
 use crate::model::BuildRecord;
 use crate::model::Change;
 use crate::model::RequestRecord;
@@ -107,7 +107,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
     // What shows no build needs no estimate.
     let shows_builds = |it: &String| matches!(it.as_str(), "builds" | "slaves");
     let outlook = match at.is_empty() || !select.is_empty() || at.iter().any(shows_builds) {
-        true => app.desk.outlook().await?,
+        true => app.desk.outlook(Scope::Nothing).await?,
         false => Outlook::default(),
     };
     let document = app
