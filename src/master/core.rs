@@ -510,5 +510,8 @@ impl Core {
 }
 
 #[cfg(test)]
+#[path = "core_order_tests.rs"]
+mod order_tests;
+#[cfg(test)]
 #[path = "core_tests.rs"]
 pub(super) mod tests;

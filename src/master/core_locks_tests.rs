@@ -308,10 +308,10 @@ fn a_resumed_build_holds_the_lock_of_its_slave_again() {
 }
 
 /// Numbers that follow from a seed.
-struct Chance(u64);
+pub(in crate::master) struct Chance(pub(in crate::master) u64);
 
 impl Chance {
-    fn below(&mut self, below: usize) -> usize {
+    pub(in crate::master) fn below(&mut self, below: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)

@@ -243,3 +243,7 @@ impl Crew {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

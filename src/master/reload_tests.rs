@@ -31,6 +31,8 @@ use crate::wire::login::{LoginError, slave_login};
 use crate::wire::native::{FrameReader, FrameWriter};
 use crate::wire::{FromMaster, FromSlave, SlaveFacts, WireCommand, WireLine};
 
+#[path = "again_tests.rs"]
+mod again;
 #[path = "keeper_tests.rs"]
 mod keeper;
 #[path = "line_tests.rs"]

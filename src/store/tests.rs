@@ -32,6 +32,9 @@ use super::{
     StoreHandle,
 };
 
+#[path = "queue_tests.rs"]
+mod queue;
+
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 
 pub(super) fn open() -> (tempfile::TempDir, StoreHandle) {
