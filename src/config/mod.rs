@@ -299,6 +299,11 @@ impl Origin {
             how: format!("[{}]", section.name),
         }
     }
+
+    /// The place: `master.ini:35:2`.
+    pub(crate) fn at(&self) -> String {
+        show::at(&self.place)
+    }
 }
 
 /// Where a thing comes from is no part of what it is.

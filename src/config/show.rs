@@ -490,7 +490,7 @@ fn without_passwords(value: Json) -> Json {
     }
 }
 
-fn at(place: &Place) -> String {
+pub(super) fn at(place: &Place) -> String {
     let (line, column) = place.line_and_column();
     format!("{}:{line}:{column}", place.source.name)
 }

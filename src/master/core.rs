@@ -79,7 +79,8 @@ pub(crate) enum Event {
     },
     /// Everybody who is here, freshly looked at.
     SlavesPresent(Vec<SlaveName>),
-    /// Everything that waits, freshly read.
+    /// Everything that waits, whole.
+    #[cfg(test)]
     Pending(Vec<RequestRecord>),
     /// The numbers of everything that waits, freshly read, ascending; and those of them whole
     /// that are news.
@@ -339,6 +340,7 @@ impl Core {
                     self.attached.entry(slave).or_default();
                 }
             }
+            #[cfg(test)]
             Event::Pending(requests) => {
                 let ids: BTreeSet<RequestId> = requests.iter().map(|it| it.id).collect();
                 self.keep_only(ids.into_iter());
@@ -431,10 +433,17 @@ impl Core {
         self.look_at_downtimes();
     }
 
-    /// Those of these requests that are neither waiting nor being built here.
+    /// Those of these requests, which ascend, that are neither waiting nor being built here.
     pub(crate) fn unknown(&self, ids: &[RequestId]) -> Vec<RequestId> {
-        let is_known = |it: &&RequestId| self.places.contains_key(it) || self.taken.contains(it);
-        ids.iter().filter(|it| !is_known(it)).copied().collect()
+        let mut known = self.places.keys().peekable();
+        let mut unknown = Vec::new();
+        for id in ids {
+            while known.next_if(|it| *it < id).is_some() {}
+            if known.peek() != Some(&id) && !self.taken.contains(id) {
+                unknown.push(*id);
+            }
+        }
+        unknown
     }
 
     fn enqueue(&mut self, requests: Vec<RequestRecord>) {

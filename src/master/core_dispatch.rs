@@ -79,8 +79,9 @@ impl Core {
     ) -> Next<'a> {
         if let Some(why) = queue.trouble() {
             troubles.push(format!(
-                "next_build of builder {} cannot be computed, so the oldest request is built: {why}",
-                builder.name
+                "next_build of builder {} ({}) cannot be computed, so the oldest request is built: {why}",
+                builder.name,
+                builder.origin.at()
             ));
         }
         queue.next(|it| self.may_begin(it))
@@ -198,8 +199,9 @@ impl Core {
                         .unwrap_or_else(|| Err(refused()));
                 }
                 Err(why) => troubles.push(format!(
-                    "next_slave of builder {} cannot be computed, so the least busy is taken: {why}",
-                    builder.name
+                    "next_slave of builder {} ({}) cannot be computed, so the least busy is taken: {why}",
+                    builder.name,
+                    builder.origin.at()
                 )),
             }
         }
@@ -299,9 +301,10 @@ pub(super) fn joins(
             let (a, b) = subjects::pair(head, other);
             rule.joins(a, b).unwrap_or_else(|why| {
                 troubles.push(format!(
-                    "merge_requests of builder {} cannot be computed, so requests that agree \
+                    "merge_requests of builder {} ({}) cannot be computed, so requests that agree \
                      become one build: {why}",
-                    builder.name
+                    builder.name,
+                    builder.origin.at()
                 ));
                 head.stamp.can_merge_with(&other.stamp)
             })

@@ -61,11 +61,9 @@ impl Core {
         });
         Lineup {
             slaves: places.collect(),
-            waiting: match scope {
-                Scope::Nothing => Vec::new(),
-                Scope::Request(_) | Scope::Requests(_) | Scope::Builder(_) | Scope::Everything => {
-                    self.foreseen()
-                }
+            waiting: match *scope == Scope::Nothing {
+                true => Vec::new(),
+                false => self.foreseen(),
             },
             why: self.reasons(scope),
             held: held.collect(),

@@ -171,6 +171,22 @@ fn a_builder_with_ten_thousand_requests_takes_turns_with_one_that_has_one() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_makes_nobody_wait_until_it_has_caught_up() {
+    let mut core = two_builders("", "");
+    at(&mut core, 10_000);
+    add(&mut core, vec![request(1, "a", &[]), request(2, "a", &[])]);
+    assert_eq!(attached(&mut core, "s1"), ["a on s1: 1"]);
+    at(&mut core, 1000);
+    let later = |id: i64, secs: i64| RequestRecord {
+        submitted: Timestamp::from_secs(secs),
+        ..request(id, "b", &[])
+    };
+    add(&mut core, vec![later(3, 1500), later(4, 2000)]);
+    at(&mut core, 2500);
+    assert_eq!(ended(&mut core, 1), ["a on s1: 2"]);
+}
+
+#[test]
 fn builders_that_are_given_slaves_at_the_same_moment_take_turns_too() {
     let slaves = ["s1", "s2", "s3", "s4", "s5", "s6"];
     let mut core = Core::new(plan(&[("a", &slaves), ("b", &slaves)], Some(1)), 0);

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::config::{BuilderPlan, Rank, RequestOrder, Rule};
+use crate::config::{BuilderPlan, Rank, RequestOrder};
 use crate::master::subjects;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
@@ -27,7 +27,7 @@ pub(super) struct Queue {
     broken: BTreeMap<Place, String>,
     /// The priority of requests that have none of their own.
     priority: i64,
-    rule: Option<Rule>,
+    order: RequestOrder,
 }
 
 /// Which request is built next.
@@ -53,7 +53,7 @@ impl Queue {
     pub(super) fn of(builder: Option<&BuilderPlan>) -> Self {
         Self {
             priority: builder.map_or(0, |it| it.priority),
-            rule: builder.and_then(|it| it.next_build.0.clone()),
+            order: builder.map(|it| it.next_build.clone()).unwrap_or_default(),
             ..Self::default()
         }
     }
@@ -62,7 +62,7 @@ impl Queue {
     pub(super) fn refit(&mut self, builder: Option<&BuilderPlan>) {
         let mut new = Self::of(builder);
         // What could not be computed is tried again.
-        if new.priority == self.priority && new.rule == self.rule && self.broken.is_empty() {
+        if new.priority == self.priority && new.order == self.order && self.broken.is_empty() {
             return;
         }
         for request in std::mem::take(&mut self.waiting).into_values() {
@@ -78,7 +78,7 @@ impl Queue {
         }
         let priority = Reverse(self.priority_of(&request));
         self.usual.insert((priority, place));
-        if let Some(rule) = &self.rule {
+        if let RequestOrder(Some(rule)) = &self.order {
             let seen = subjects::request(&request).into();
             match rule.rank(RequestOrder::THING, seen) {
                 Ok(Some(rank)) => {
@@ -143,7 +143,7 @@ impl Queue {
 
     /// In the order in which they are built, without those that are left out.
     pub(super) fn in_order(&self) -> Box<dyn Iterator<Item = &RequestRecord> + '_> {
-        if self.rule.is_some() && self.broken.is_empty() {
+        if self.order.0.is_some() && self.broken.is_empty() {
             Box::new(self.ranked.iter().map(|it| &self.waiting[&it.2]))
         } else {
             Box::new(self.usual.iter().map(|it| &self.waiting[&it.1]))

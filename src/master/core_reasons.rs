@@ -32,6 +32,7 @@ pub(crate) enum Scope {
     Request(RequestId),
     Requests(Vec<RequestId>),
     Builder(BuilderName),
+    #[cfg(test)]
     Everything,
 }
 
@@ -61,6 +62,7 @@ impl Core {
                 let queue = self.queues.get_key_value(builder);
                 self.all_reasons(queue.into_iter())
             }
+            #[cfg(test)]
             Scope::Everything => self.all_reasons(self.queues.iter()),
         }
     }
@@ -108,8 +110,7 @@ impl Core {
     }
 
     fn held<'a>(&'a self, builder: &BuilderName, queue: &'a Queue) -> Held<'a> {
-        let mut troubles = Vec::new();
-        self.line(&mut troubles);
+        let mut troubles: Vec<String> = self.turn_trouble().into_iter().collect();
         let room = self.room();
         let Some(known) = self.builders.get(builder) else {
             return Held {

@@ -70,6 +70,16 @@ impl Turns {
         self.touch(builder);
     }
 
+    /// The clock was set back: who had a slave later than that had it now.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        for (builder, (at, _)) in &mut self.served {
+            if *at > now {
+                *at = now;
+                self.stale.insert(builder.clone());
+            }
+        }
+    }
+
     /// Forgets builders that are gone, and every turn.
     pub(super) fn forget_others(&mut self, is_known: impl Fn(&BuilderName) -> bool) {
         self.served.retain(|name, _| is_known(name));
@@ -108,15 +118,21 @@ impl Core {
     /// The builders with something to do, in their order. If the order of one of them cannot be
     /// computed, all stand where they would without the rule.
     pub(super) fn line(&self, troubles: &mut Vec<String>) -> BTreeSet<Turn> {
-        let Some((builder, why)) = self.turns.broken.first_key_value() else {
+        let Some(trouble) = self.turn_trouble() else {
             return self.turns.line.clone();
         };
-        troubles.push(format!(
-            "prioritize_builders cannot be computed, so the oldest request is first: {why} (of \
-             builder {builder})"
-        ));
+        troubles.push(trouble);
         let all = self.queues.keys();
         all.filter_map(|it| self.usual_turn(it)).collect()
+    }
+
+    /// Why `prioritize_builders` does not say who is next.
+    pub(super) fn turn_trouble(&self) -> Option<String> {
+        let (builder, why) = self.turns.broken.first_key_value()?;
+        Some(format!(
+            "prioritize_builders of [:master:] cannot be computed, so the oldest request is first: \
+             {why} (of builder {builder})"
+        ))
     }
 
     /// The turn of a builder that has had one in this round.

@@ -211,6 +211,30 @@ pub(super) async fn change_facts(
     Ok(of_change(change, &plan, &held, requests, &outlook))
 }
 
+/// Changes that schedulers keep until they ask the builder for a build.
+async fn held_for(app: &App, builder: &BuilderName) -> Result<Vec<Fact>, Failure> {
+    let plan = app.desk.plan();
+    let schedulers = plan.schedulers.iter();
+    let schedulers: Vec<_> = schedulers
+        .filter(|it| it.settings.filter().is_some() && it.builders.contains(builder))
+        .cloned()
+        .collect();
+    app.read(move |store| {
+        let mut facts = Vec::new();
+        for it in schedulers {
+            let state = store.state(&it.object())?;
+            let kept = state["changes"].as_array().map_or(0, Vec::len);
+            if kept > 0 {
+                let (name, rule) = (&it.name, explain::builds(&it));
+                let what = format!("`{name}` waits with {kept} changes: it {rule}");
+                facts.push(timeless("scheduler", what));
+            }
+        }
+        Ok(facts)
+    })
+    .await
+}
+
 /// Whether the scheduler that saved this state keeps the change until it asks for a build.
 fn holds(state: &Value, change: ChangeId) -> bool {
     let kept = state["changes"].as_array().into_iter().flatten();
@@ -261,7 +285,8 @@ pub(super) async fn builder(
         .await?;
     let outlook = app.desk.outlook(Scope::Builder(name.clone())).await?;
     let slaves = app.desk.slaves_of(&name).await;
-    let facts = of_builder(&waiting, &running, &slaves, &outlook);
+    let mut facts = of_builder(&waiting, &running, &slaves, &outlook);
+    facts.extend(held_for(&app, &name).await?);
     Ok(document(&format!("builder {name}"), &facts))
 }
 

@@ -5,6 +5,7 @@
 mod documents;
 mod shape;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ use crate::master::handle::SlaveView;
 use crate::master::handle::SourceView;
 use crate::master::outlook::{Outlook, Scope};
 use crate::model::BuildRecord;
+use crate::model::BuilderName;
 use crate::model::Change;
-use crate::model::RequestRecord;
 use crate::model::Timestamp;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -52,7 +53,8 @@ pub(super) struct World {
     plan: Arc<Plan>,
     slaves: Vec<SlaveView>,
     sources: Vec<SourceView>,
-    pending: Vec<RequestRecord>,
+    /// How many requests wait for each builder.
+    pending: HashMap<BuilderName, usize>,
     running: Vec<BuildRecord>,
     outlook: Outlook,
     /// For `builds/_all`.
@@ -116,7 +118,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
                 plan,
                 slaves,
                 sources,
-                pending: store.pending_requests()?,
+                pending: store.count_pending()?.into_iter().collect(),
                 running: store.running_builds()?,
                 outlook,
                 max: max.min(MOST_BUILDS),
@@ -280,7 +282,8 @@ impl World {
             }
             ["pendingBuilds"] => {
                 let mut all = Vec::new();
-                for request in self.pending_of(&builder.name) {
+                let open = store.open_requests(&builder.name)?;
+                for request in open.iter().filter(|it| !it.claimed) {
                     all.push(self.request(store, request)?);
                 }
                 Value::Array(all)
