@@ -1,5 +1,6 @@
 //! How long it takes to decide what is built next while very much waits, beside sorting the same
-//! list: `cargo bench --bench queue`. Prints a table; asserts nothing but that builds begin.
+//! list: `cargo bench --bench queue`. Prints a table; asserts nothing but that builds begin. With
+//! one of the words `changes`, `waiting`, `rules` and `one`, only those rows.
 
 #![expect(
     clippy::disallowed_methods,
@@ -23,17 +24,27 @@ const CHANGES: usize = 10_000;
 const DECISIONS: usize = 1000;
 
 fn main() {
+    let only = std::env::args().skip(1).find(|it| !it.starts_with('-'));
+    let has = |name: &str| only.as_ref().is_none_or(|it| name.contains(it.as_str()));
     println!("| what | autobot | floor | ratio |\n|---|---|---|---|");
-    changes();
-    for each in REQUESTS {
-        waiting(each, "", "");
+    if has("changes") {
+        changes();
     }
-    waiting(
-        REQUESTS[1],
-        "prioritize_builders = builder.oldest\n",
-        "next_build = request.submitted\nmerge_requests = b.agrees and a.reason == b.reason\n",
-    );
-    one_builder();
+    if has("waiting") {
+        for each in REQUESTS {
+            waiting(each, "", "");
+        }
+    }
+    if has("rules") {
+        waiting(
+            REQUESTS[1],
+            "prioritize_builders = builder.oldest\n",
+            "next_build = request.submitted\nmerge_requests = b.agrees and a.reason == b.reason\n",
+        );
+    }
+    if has("one") {
+        one_builder();
+    }
 }
 
 fn row(what: &str, ours: Duration, floor: Option<(&str, Duration)>) {

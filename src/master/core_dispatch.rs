@@ -111,7 +111,8 @@ impl Core {
             self.stand_in_line(&builder, &slave);
             return None;
         }
-        let others = queue.by_age().filter(|it| self.may_begin(it));
+        let others = queue.candidates(&builder.merge_requests, head);
+        let others = others.filter(|it| self.may_begin(it));
         let requests = merged(&builder, head, others, troubles);
         if !self.attached.contains_key(&slave) {
             return Some(Given::Promise(self.promise(&slave, requests)));
@@ -300,12 +301,15 @@ pub(super) fn joins(
         MergeRequests::If(rule) => {
             let (a, b) = subjects::pair(head, other);
             rule.joins(a, b).unwrap_or_else(|why| {
-                troubles.push(format!(
+                let trouble = format!(
                     "merge_requests of builder {} ({}) cannot be computed, so requests that agree \
                      become one build: {why}",
                     builder.name,
                     builder.origin.at()
-                ));
+                );
+                if troubles.last() != Some(&trouble) {
+                    troubles.push(trouble);
+                }
                 head.stamp.can_merge_with(&other.stamp)
             })
         }

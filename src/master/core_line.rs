@@ -77,10 +77,11 @@ impl Core {
         let mut rest = HashMap::new();
         let mut taken = HashSet::new();
         let mut foreseen = Vec::new();
-        while let Some(turn) = turns.pop_first() {
-            if foreseen.len() == FORESEEN {
+        // What nobody can foresee is passed over, and not for ever.
+        for _ in 0..2 * FORESEEN {
+            let Some(turn) = turns.pop_first().filter(|_| foreseen.len() < FORESEEN) else {
                 break;
-            }
+            };
             let builder = turn.builder.clone();
             let (Some(known), Some(queue)) =
                 (self.builders.get(&builder), self.queues.get(&builder))
@@ -95,7 +96,7 @@ impl Core {
                 continue;
             };
             let others = queue
-                .by_age()
+                .candidates(&known.plan.merge_requests, head)
                 .filter(|it| !taken.contains(&it.id) && self.may_begin(it))
                 .take(LOOKED_AT);
             let requests = merged(&known.plan, head, others, &mut untold);

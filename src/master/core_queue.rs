@@ -4,11 +4,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use crate::config::{BuilderPlan, Rank, RequestOrder};
+use crate::config::{BuilderPlan, MergeRequests, Rank, RequestOrder};
 use crate::master::subjects;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
+use crate::model::SourceStamp;
 use crate::model::Timestamp;
 
 /// By age.
@@ -20,6 +22,8 @@ pub(super) struct Queue {
     waiting: BTreeMap<Place, RequestRecord>,
     /// The more urgent first, and of those the older.
     usual: BTreeSet<(Reverse<i64>, Place)>,
+    /// Those that may agree stand together, the oldest first.
+    alike: BTreeSet<(u64, Place)>,
     /// Where `next_build` puts them; those that it leaves out are not among them.
     ranked: BTreeSet<(Rank, Reverse<i64>, Place)>,
     ranks: HashMap<RequestId, Rank>,
@@ -78,6 +82,7 @@ impl Queue {
         }
         let priority = Reverse(self.priority_of(&request));
         self.usual.insert((priority, place));
+        self.alike.insert((likeness(&request.stamp), place));
         if let RequestOrder(Some(rule)) = &self.order {
             let seen = subjects::request(&request).into();
             match rule.rank(RequestOrder::THING, seen) {
@@ -98,6 +103,7 @@ impl Queue {
         let request = self.waiting.remove(&place)?;
         let priority = Reverse(self.priority_of(&request));
         self.usual.remove(&(priority, place));
+        self.alike.remove(&(likeness(&request.stamp), place));
         if let Some(rank) = self.ranks.remove(&request.id) {
             self.ranked.remove(&(rank, priority, place));
         }
@@ -116,6 +122,25 @@ impl Queue {
     /// The oldest first.
     pub(super) fn by_age(&self) -> impl Iterator<Item = &RequestRecord> {
         self.waiting.values()
+    }
+
+    /// Those that may become one build with the request, itself among them, the oldest first.
+    pub(super) fn candidates<'a>(
+        &'a self,
+        policy: &MergeRequests,
+        request: &RequestRecord,
+    ) -> Box<dyn Iterator<Item = &'a RequestRecord> + 'a> {
+        match policy {
+            MergeRequests::No => Box::new(std::iter::empty()),
+            MergeRequests::If(_) => Box::new(self.by_age()),
+            MergeRequests::Yes => {
+                let like = likeness(&request.stamp);
+                let first = (Timestamp(i64::MIN), RequestId(i64::MIN));
+                let all = self.alike.range((like, first)..);
+                let all = all.take_while(move |(it, _)| *it == like);
+                Box::new(all.map(|(_, place)| &self.waiting[place]))
+            }
+        }
     }
 
     pub(super) fn oldest(&self) -> Option<&RequestRecord> {
@@ -160,4 +185,16 @@ impl Queue {
             false => Next::Nothing,
         }
     }
+}
+
+/// The same number for stamps that may be built as one; seldom for others, too.
+fn likeness(stamp: &SourceStamp) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    stamp.repository.hash(&mut hasher);
+    stamp.branch.hash(&mut hasher);
+    stamp.project.hash(&mut hasher);
+    // With changes the newest of them says what is built; without, the revision does.
+    let revision = stamp.changes.is_empty().then_some(&stamp.revision);
+    revision.hash(&mut hasher);
+    hasher.finish()
 }

@@ -377,9 +377,9 @@ fn rules_that_cannot_be_computed_are_told_once_and_the_usual_is_done() {
     ]));
     assert_eq!(shown(&begun), ["b on s1: 1"]);
     insta::assert_snapshot!(core.troubles().join("\n"), @"
-    prioritize_builders cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder a)
-    next_build of builder b cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`
-    next_slave of builder b cannot be computed, so the least busy is taken: a text and a number have no order; put a version in quotes, or read the text with `| int`
+    prioritize_builders of [:master:] cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder a)
+    next_build of builder b (master.ini:10:2) cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`
+    next_slave of builder b (master.ini:10:2) cannot be computed, so the least busy is taken: a text and a number have no order; put a version in quotes, or read the text with `| int`
     ");
     assert_eq!(
         core.handle(Event::Pending(vec![request(3, "b", &[])]))
