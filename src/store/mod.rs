@@ -93,9 +93,11 @@ pub(crate) trait Store {
         buildset: &NewBuildset,
         now: Timestamp,
     ) -> Result<(BuildsetId, Vec<RequestId>)>;
-    /// Requests that are neither claimed nor complete, oldest first.
+    /// Requests that are neither claimed nor complete, oldest first: all of them whole is for
+    /// tests, who knows some reads what it does not know.
+    #[cfg(test)]
     fn pending_requests(&mut self) -> Result<Vec<RequestRecord>>;
-    /// The numbers of these, ascending.
+    /// The numbers of requests that are neither claimed nor complete, ascending.
     fn pending_ids(&mut self) -> Result<Vec<RequestId>>;
     /// How many of them each builder has, if it has an incomplete one at all.
     fn count_pending(&mut self) -> Result<Vec<(BuilderName, usize)>>;

@@ -71,6 +71,7 @@ impl Sqlite {
         Ok((id, requests))
     }
 
+    #[cfg(test)]
     pub(super) fn select_pending_requests(&self) -> Result<Vec<RequestRecord>> {
         self.select_requests(
             "requests.build IS NULL AND requests.outcome IS NULL \

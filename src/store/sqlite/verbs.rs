@@ -59,6 +59,7 @@ impl Store for Sqlite {
     ) -> Result<(BuildsetId, Vec<RequestId>)> {
         self.insert_buildset(buildset, now)
     }
+    #[cfg(test)]
     fn pending_requests(&mut self) -> Result<Vec<RequestRecord>> {
         self.select_pending_requests()
     }
