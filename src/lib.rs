@@ -55,6 +55,8 @@ use tokio_util::sync::CancellationToken;
 pub use cli::main;
 #[doc(hidden)]
 pub use config::fuzz_config;
+#[doc(hidden)]
+pub use master::QueueBench;
 
 /// A configuration that was read as a master reads it, to be read again as one
 /// that runs does: for benchmarks.

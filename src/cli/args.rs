@@ -74,6 +74,14 @@ pub(super) enum Verb {
     Tls(TlsArgs),
     /// Print what is in a configuration file, section by section
     ParseAutobotConfig(ParseArgs),
+    /// Say why a request or a builder waits, why a build ran, or what became of a change
+    Why(WhyArgs),
+    /// Build the same again
+    Rebuild(RebuildArgs),
+    /// Cancel a request that waits, or all that wait of a change
+    Cancel(CancelArgs),
+    /// Stop a build, or all that run
+    StopBuild(StopBuildArgs),
     /// List the factories, or tell more of one
     Factories(KindsArgs),
     /// List the step types, or tell more of one
@@ -397,6 +405,87 @@ pub(super) struct ExplainRequestArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// A request's number, a builder, or a build
+    #[arg(value_name = "REQUEST|BUILDER|BUILDER/N", conflicts_with = "change")]
+    pub(super) what: Option<String>,
+    /// A change's number
+    #[arg(long, value_name = "N")]
+    pub(super) change: Option<i64>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RebuildArgs {
+    /// The build, which has finished; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N")]
+    pub(super) build: String,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    pub(super) reason: String,
+    /// A property over those of the build
+    #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) properties: Vec<(String, String)>,
+    /// How urgent it is: higher goes first
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub(super) priority: Option<i64>,
+    /// Follow the build and succeed only if it does
+    #[arg(short, long)]
+    pub(super) wait: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// The request's number
+    #[arg(conflicts_with = "change")]
+    pub(super) request: Option<i64>,
+    /// Everything that waits of this change
+    #[arg(long, value_name = "N")]
+    pub(super) change: Option<i64>,
+    /// Only what waits for this builder
+    #[arg(long, value_name = "NAME", requires = "change")]
+    pub(super) builder: Option<String>,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    pub(super) reason: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopBuildArgs {
+    /// The build; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N", conflicts_with = "all")]
+    pub(super) build: Option<String>,
+    /// Every build that runs
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Only builds of this builder, as often as wanted
+    #[arg(long = "builder", value_name = "NAME", requires = "all")]
+    pub(super) builders: Vec<String>,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    pub(super) reason: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ConvertArgs {
     /// A file, or the directory of a master [default: $AUTOBOT_DIR or the current directory]
     #[arg(value_name = "FILE|DIR")]
@@ -537,6 +626,9 @@ pub(super) struct ForceArgs {
     /// The project to build
     #[arg(long)]
     pub(super) project: Option<String>,
+    /// How urgent it is: higher goes first
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub(super) priority: Option<i64>,
     /// Follow the build and succeed only if it does
     #[arg(short, long)]
     pub(super) wait: bool,

@@ -84,7 +84,7 @@ async fn a_build(args: &ExplainBuildArgs) -> Done {
 }
 
 /// A line each: when, and what.
-fn told(why: &Value) -> String {
+pub(super) fn told(why: &Value) -> String {
     let text = |it: &Value| it.as_str().unwrap_or("-").to_owned();
     let facts = why["facts"].as_array().into_iter().flatten();
     let rows: Vec<_> = facts

@@ -64,7 +64,7 @@ async fn refused(client: &Client, builder: &str, error: ClientError) -> Failure 
     }
 }
 
-async fn wait(client: &Client, forced: &Forced, json: bool) -> Done {
+pub(super) async fn wait(client: &Client, forced: &Forced, json: bool) -> Done {
     let mut builds = Vec::new();
     let outcome = follow::request(client, forced.request, |event| match event {
         Event::Finished(build) => {
@@ -117,14 +117,22 @@ fn fields(args: &ForceArgs, user: Option<&str>) -> Vec<(String, String)> {
             fields.push((name.to_owned(), value.clone()));
         }
     }
-    for (number, (name, value)) in (1..).zip(&args.properties) {
-        fields.push((format!("property{number}name"), name.clone()));
-        fields.push((format!("property{number}value"), value.clone()));
+    if let Some(priority) = args.priority {
+        fields.push(("priority".to_owned(), priority.to_string()));
     }
     for (name, value) in &args.params {
         fields.push((format!("param.{name}"), value.clone()));
     }
+    add_properties(&mut fields, &args.properties);
     fields
+}
+
+/// Numbers properties as the form does.
+pub(super) fn add_properties(fields: &mut Vec<(String, String)>, all: &[(String, String)]) {
+    for (number, (name, value)) in (1..).zip(all) {
+        fields.push((format!("property{number}name"), name.clone()));
+        fields.push((format!("property{number}value"), value.clone()));
+    }
 }
 
 /// The master that a command is about: `--master`, `--dir`, `$AUTOBOT_DIR`,

@@ -190,7 +190,7 @@ pub(super) async fn which(client: &Client, text: &str) -> Result<(String, i64), 
     }
 }
 
-fn builder_and_number(text: &str) -> Option<(String, i64)> {
+pub(super) fn builder_and_number(text: &str) -> Option<(String, i64)> {
     let (builder, number) = text.rsplit_once('/')?;
     let number = number.parse().ok()?;
     (!builder.is_empty()).then(|| (builder.to_owned(), number))

@@ -22,6 +22,7 @@ mod password;
 mod place;
 mod programs;
 mod prune;
+mod queue;
 mod reconfig;
 mod rollback;
 mod rooms;
@@ -39,6 +40,7 @@ mod tls;
 mod tryserver;
 mod user;
 mod verbs;
+mod why;
 
 use std::env;
 use std::ffi::OsString;

@@ -21,6 +21,7 @@ use super::help;
 use super::kinds;
 use super::log;
 use super::prune;
+use super::queue;
 use super::reconfig;
 use super::run as run_here;
 use super::schema;
@@ -33,6 +34,7 @@ use super::stop_clean;
 use super::tls;
 use super::tryserver;
 use super::user;
+use super::why;
 
 /// Does what was asked.
 pub(super) fn run(verb: Verb) -> Done {
@@ -63,6 +65,10 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Schema(args) => schema::run(&args),
         Verb::ParseAutobotConfig(args) => checkconfig::parse(&args.file),
         Verb::Tls(args) => tls::run(&args),
+        Verb::Why(args) => wait_for(why::run(&args)),
+        Verb::Rebuild(args) => wait_for(queue::rebuild(&args)),
+        Verb::Cancel(args) => wait_for(queue::cancel(&args)),
+        Verb::StopBuild(args) => wait_for(queue::stop_build(&args)),
         Verb::Factories(args) => kinds::factories(&args),
         Verb::Steps(args) => kinds::steps(&args),
         Verb::Schedulers(args) => kinds::schedulers(&args),

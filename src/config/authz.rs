@@ -88,13 +88,13 @@ impl Action {
             | Self::Reload
             | Self::PauseSlave
             | Self::GracefulShutdown
+            | Self::StopAllBuilds
+            | Self::StopChange
             | Self::CleanShutdown
             | Self::ShowUsersPage
             | Self::Prune
             | Self::ManageUsers => true,
-            Self::ForceAllBuilds | Self::PingBuilder | Self::StopAllBuilds | Self::StopChange => {
-                false
-            }
+            Self::ForceAllBuilds | Self::PingBuilder => false,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::Catalogue;
@@ -23,15 +24,19 @@ use crate::factories::Reading;
 use crate::locks::LockUses;
 use crate::model::Properties;
 use crate::model::Text;
+use crate::schedulers::CancelSuperseded;
 use crate::steps::SchedulerWord;
 use crate::syntax::Entry;
 use crate::syntax::Keys;
+use crate::syntax::Misread;
 use crate::syntax::Node;
 use crate::syntax::Op;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
 use crate::syntax::Referred;
 use crate::syntax::Section;
+use crate::syntax::Shape;
+use crate::syntax::Value;
 use crate::syntax::same;
 
 /// A factory with its parameters, and the rest of a builder.
@@ -52,6 +57,9 @@ pub(super) struct BuilderKeys {
     pub(super) tags: Vec<String>,
     pub(super) description: Option<String>,
     pub(super) merge_requests: Option<MergeRequests>,
+    pub(super) priority: i64,
+    pub(super) cancel_superseded: CancelSuperseded,
+    pub(super) max_pending: Option<NonZeroU32>,
     pub(super) next_build: RequestOrder,
     pub(super) next_slave: SlaveOrder,
     pub(super) locks: LockUses,
@@ -333,6 +341,9 @@ pub(super) fn read_keys(keys: &mut Keys<'_>) -> Option<BuilderKeys> {
     let tags = keys.or("tags", Vec::new());
     let description = keys.optional::<String>("description");
     let merge_requests = keys.optional("merge_requests");
+    let priority = keys.or("priority", 0);
+    let cancel_superseded = keys.or("cancel_superseded", CancelSuperseded::No);
+    let max_pending = keys.optional::<MaxPending>("max_pending");
     let next_build = keys.or("next_build", RequestOrder::default());
     let next_slave = keys.or("next_slave", SlaveOrder::default());
     let locks = keys.or("locks", LockUses::default());
@@ -347,6 +358,9 @@ pub(super) fn read_keys(keys: &mut Keys<'_>) -> Option<BuilderKeys> {
         tags: tags?,
         description: description?,
         merge_requests: merge_requests?,
+        priority: priority?,
+        cancel_superseded: cancel_superseded?,
+        max_pending: max_pending?.map(|it| it.0),
         next_build: next_build?,
         next_slave: next_slave?,
         locks: locks?,
@@ -357,6 +371,20 @@ pub(super) fn read_keys(keys: &mut Keys<'_>) -> Option<BuilderKeys> {
         builddir: builddir?,
         slavebuilddir: slavebuilddir?,
     })
+}
+
+/// How many requests may wait.
+struct MaxPending(NonZeroU32);
+
+impl Value for MaxPending {
+    const EXPECTED: &'static str = "a whole number from 1";
+    const SHAPE: Shape = Shape::Int;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        NonZeroU32::new(u32::read(node)?)
+            .map(Self)
+            .ok_or_else(Misread::default)
+    }
 }
 
 /// A directory of the builder's own: one name, or several with `/` between.

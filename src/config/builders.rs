@@ -521,6 +521,9 @@ pub(super) fn read(
             merge_requests: keys.merge_requests.unwrap_or_else(|| {
                 master.map_or_else(MergeRequests::default, |it| it.merge_requests.clone())
             }),
+            priority: keys.priority,
+            cancel_superseded: keys.cancel_superseded,
+            max_pending: keys.max_pending,
             next_build: keys.next_build,
             next_slave: keys.next_slave,
             locks: keys.locks,

@@ -26,6 +26,7 @@ use crate::model::Properties;
 use crate::model::SchedulerName;
 use crate::schedulers;
 use crate::schedulers::Branch;
+use crate::schedulers::QueueRules;
 use crate::secrets::Secrets;
 use crate::syntax::Problems;
 
@@ -112,6 +113,7 @@ pub(super) fn follow(master: Option<&Master>, builders: &[Built]) -> Followed {
                 name: SchedulerName::from(name),
                 builders: names.clone(),
                 properties: Properties::new(),
+                queue: QueueRules::default(),
                 settings: schedulers::following(branches(repository), master.tree_stable),
                 origin: origin.clone(),
             }));

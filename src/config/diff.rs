@@ -377,6 +377,9 @@ fn builder(old: &BuilderPlan, new: &BuilderPlan) -> Vec<&'static str> {
         properties,
         env,
         merge_requests,
+        priority,
+        cancel_superseded,
+        max_pending,
         next_build,
         next_slave,
         locks,
@@ -396,6 +399,12 @@ fn builder(old: &BuilderPlan, new: &BuilderPlan) -> Vec<&'static str> {
         ("properties", *properties != new.properties),
         ("env", *env != new.env),
         ("merge_requests", *merge_requests != new.merge_requests),
+        ("priority", *priority != new.priority),
+        (
+            "cancel_superseded",
+            *cancel_superseded != new.cancel_superseded,
+        ),
+        ("max_pending", *max_pending != new.max_pending),
         ("next_build", *next_build != new.next_build),
         ("next_slave", *next_slave != new.next_slave),
         ("locks", *locks != new.locks),
@@ -418,12 +427,18 @@ fn scheduler(old: &SchedulerPlan, new: &SchedulerPlan) -> Vec<&'static str> {
         name: _,
         builders,
         properties,
+        queue,
         settings,
         origin: _,
     } = old;
     named([
         ("builders", *builders != new.builders),
         ("properties", *properties != new.properties),
+        ("priority", queue.priority != new.queue.priority),
+        (
+            "cancel_superseded",
+            queue.cancel_superseded != new.queue.cancel_superseded,
+        ),
         ("settings", **settings != *new.settings),
     ])
 }

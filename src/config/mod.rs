@@ -50,6 +50,7 @@ mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ use crate::model::SlaveName;
 use crate::model::Text;
 use crate::reporters;
 use crate::schedulers;
+use crate::schedulers::CancelSuperseded;
+use crate::schedulers::QueueRules;
 use crate::secrets::SecretText;
 use crate::secrets::Secrets;
 use crate::syntax::Place;
@@ -253,6 +256,12 @@ pub(crate) struct BuilderPlan {
     pub(crate) env: BTreeMap<String, Option<Text>>,
     /// Whether requests that agree become one build.
     pub(crate) merge_requests: MergeRequests,
+    /// Of requests that have none of their own; higher goes first.
+    pub(crate) priority: i64,
+    /// For requests of whose scheduler nothing is said.
+    pub(crate) cancel_superseded: CancelSuperseded,
+    /// How many requests may wait.
+    pub(crate) max_pending: Option<NonZeroU32>,
     pub(crate) next_build: RequestOrder,
     pub(crate) next_slave: SlaveOrder,
     /// Held for all of a build.
@@ -294,6 +303,11 @@ impl Origin {
             how: format!("[{}]", section.name),
         }
     }
+
+    /// The place: `master.ini:35:2`.
+    pub(crate) fn at(&self) -> String {
+        show::at(&self.place)
+    }
 }
 
 /// Where a thing comes from is no part of what it is.
@@ -327,6 +341,7 @@ pub(crate) struct SchedulerPlan {
     pub(crate) builders: Vec<BuilderName>,
     /// Of its builds.
     pub(crate) properties: Properties,
+    pub(crate) queue: QueueRules,
     /// What kind it is, and when it builds.
     pub(crate) settings: Arc<dyn schedulers::Settings>,
     pub(crate) origin: Origin,
@@ -340,11 +355,19 @@ impl Plan {
     }
 }
 
+impl SchedulerPlan {
+    /// What its state is kept under: another kind of the same name is another scheduler.
+    pub(crate) fn object(&self) -> String {
+        format!("scheduler {} {}", self.settings.kind(), self.name)
+    }
+}
+
 impl PartialEq for SchedulerPlan {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
             && self.builders == other.builders
             && self.properties == other.properties
+            && self.queue == other.queue
             && *self.settings == *other.settings
     }
 }

@@ -96,6 +96,7 @@ pub(super) fn join(
                 .map(|it| choice.built[it].plan.name.clone())
                 .collect(),
             properties: read.properties.clone(),
+            queue: read.queue.clone(),
             settings: Arc::clone(&read.settings),
             origin: Origin {
                 place: section.place.clone(),

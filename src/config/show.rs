@@ -18,6 +18,7 @@ use crate::locks::LockKind;
 use crate::locks::LockUses;
 use crate::model::Platform;
 use crate::model::Properties;
+use crate::schedulers::CancelSuperseded;
 use crate::syntax::CommandText;
 use crate::syntax::Place;
 
@@ -73,6 +74,12 @@ impl Shown {
             item.key("type", it.settings.kind());
             let builders: Vec<_> = it.builders.iter().map(|it| it.as_str()).collect();
             item.list("builders", &builders);
+            if let Some(priority) = it.queue.priority {
+                item.key("priority", priority);
+            }
+            if let Some(rule) = it.queue.cancel_superseded {
+                item.key("cancel_superseded", rule.as_str());
+            }
             item.properties(&it.properties);
             let when = it.settings.describe();
             item.fact("builds", when.strip_prefix("builds ").unwrap_or(&when));
@@ -338,6 +345,15 @@ fn builder(plan: &Plan, it: &BuilderPlan) -> Item {
         MergeRequests::No => item.key("merge_requests", false),
         MergeRequests::If(rule) => item.key("merge_requests", rule.as_str()),
     }
+    if it.priority != 0 {
+        item.key("priority", it.priority);
+    }
+    if it.cancel_superseded != CancelSuperseded::No {
+        item.key("cancel_superseded", it.cancel_superseded.as_str());
+    }
+    if let Some(most) = it.max_pending {
+        item.key("max_pending", most.get());
+    }
     item.some(
         "next_build",
         it.next_build.0.as_ref().map(|it| it.as_str().to_owned()),
@@ -474,7 +490,7 @@ fn without_passwords(value: Json) -> Json {
     }
 }
 
-fn at(place: &Place) -> String {
+pub(super) fn at(place: &Place) -> String {
     let (line, column) = place.line_and_column();
     format!("{}:{line}:{column}", place.source.name)
 }
@@ -587,7 +603,7 @@ password = hunter6
         # default: lost_timeout = 10m
         # default: builders = slave
         # default: merge_requests = yes
-        # default: prioritize_builders = the oldest request first
+        # default: prioritize_builders = the most urgent, then who waits longest
         # default: build_horizon = none
         # default: log_horizon = none
         # default: build_age = none

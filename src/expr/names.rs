@@ -168,7 +168,7 @@ pub(crate) static REQUESTS: Context = Context::of(&Row {
 
 const REQUEST_NAMES: &[Known] = &[
     ID, OF_BUILDER, REASON, SUBMITTED, BRANCH, REVISION, REPOSITORY, PROJECT, CHANGES, HAS_PATCH,
-    OF_REQUEST,
+    URGENT, OF_REQUEST,
 ];
 
 const PAIR_NAMES: &[Known] = &[
@@ -182,6 +182,7 @@ const PAIR_NAMES: &[Known] = &[
     PROJECT,
     CHANGES,
     HAS_PATCH,
+    URGENT,
     OF_REQUEST,
     value(
         "agrees",
@@ -195,6 +196,10 @@ const REASON: Known = value("reason", "why it was made");
 const SUBMITTED: Known = value("submitted", "when it was made, in seconds since 1970");
 const CHANGES: Known = value("changes", "its changes, a list of their numbers");
 const HAS_PATCH: Known = value("has_patch", "whether it brings a patch");
+const URGENT: Known = value(
+    "priority",
+    "its own priority, or `none`: then that of its builder holds",
+);
 const OF_REQUEST: Known = with("properties", "its properties", Inside::Open(&[]));
 
 /// Which builder, which request, which slave comes first.
@@ -218,6 +223,7 @@ pub(crate) static PRIORITY: Context = Context::of(&Row {
             ),
             value("waiting", "how many requests wait for it"),
             value("running", "how many builds it has now"),
+            value("priority", "the priority of its most urgent request"),
         ]),
     )],
     further: Further::Nothing,
@@ -252,6 +258,10 @@ pub(crate) static NEXT_SLAVE: Context = Context::of(&Row {
             value(
                 "last_used",
                 "a number that grows with each build that begins: the greatest was used last",
+            ),
+            value(
+                "warm",
+                "`tree` if the builder's last good build was on it, `mirror` if it built the same repository lately and keeps mirrors, else `cold`",
             ),
             with("properties", "its properties", Inside::Open(&[])),
         ]),

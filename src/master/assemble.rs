@@ -162,6 +162,17 @@ pub(super) async fn stand(
         core.handle(Event::SlavePaused { slave, pause });
     }
 
+    let names: Vec<_> = plan.builders.iter().map(|it| it.name.clone()).collect();
+    let built = crew.store.read(move |verbs| {
+        let mut built = Vec::new();
+        for name in names {
+            let slave = verbs.last_good_slave(&name)?;
+            built.extend(slave.map(|it| (name, it)));
+        }
+        Ok(built)
+    });
+    core.handle(Event::BuiltBefore(built.await?));
+
     let mut resumed = Vec::new();
     // Before any slave can come: what they say about these builds finds its listener.
     for (number, was) in (1..).zip(unfinished) {

@@ -56,7 +56,8 @@ pub(crate) async fn run_new(crew: Arc<Crew>, assignment: Assignment) {
             Outcome::Retry
         }
     };
-    finish_ticket(&crew, ticket, outcome).await;
+    let requests = assignment.requests.iter().map(|it| it.id);
+    finish_ticket(&crew, ticket, outcome, requests.collect()).await;
 }
 
 /// Goes on with a build of an earlier run of this master.
@@ -73,15 +74,21 @@ pub(crate) async fn run_resumed(
     {
         build.break_off().await;
     }
-    finish_ticket(&crew, ticket, build.course.outcome()).await;
+    let requests = build.requests.clone();
+    finish_ticket(&crew, ticket, build.course.outcome(), requests).await;
 }
 
-async fn finish_ticket(crew: &Crew, ticket: Ticket, outcome: Outcome) {
-    crew.tell_core(Event::BuildEnded { ticket }).await;
+async fn finish_ticket(crew: &Crew, ticket: Ticket, outcome: Outcome, requests: Vec<RequestId>) {
+    crew.tell_core(Event::BuildEnded { ticket, outcome }).await;
     if outcome == Outcome::Retry {
-        // Requests that were given back wait again: the core reads them afresh.
-        match crew.store.read(|verbs| verbs.pending_requests()).await {
-            Ok(pending) => crew.tell_core(Event::Pending(pending)).await,
+        // Requests that were given back wait again.
+        let waiting = crew.store.read(move |verbs| {
+            let mut all = verbs.requests(&requests)?;
+            all.retain(|it| !it.claimed && it.outcome.is_none());
+            Ok(all)
+        });
+        match waiting.await {
+            Ok(waiting) => crew.tell_core(Event::RequestsAdded(waiting)).await,
             Err(error) => warn!(reason = %error, "failed to read what waits"),
         }
     }

@@ -102,6 +102,7 @@ impl PlayedMaster {
     /// There is no such builder, or the request is not kept.
     pub(crate) async fn force(&self, builder: &str) -> Result<RequestId, Denied> {
         let force = Force {
+            priority: None,
             builder: builder.into(),
             branch: None,
             revision: None,

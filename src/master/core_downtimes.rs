@@ -23,6 +23,9 @@ impl Core {
             self.downtimes.clear();
             self.zone = zone.clone();
         }
+        if is_set_back {
+            self.turns.set_back(now);
+        }
         self.clock = now;
         self.look_at_downtimes();
     }

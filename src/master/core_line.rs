@@ -1,8 +1,9 @@
 //! Who stands in line for what, for those who ask when it is their turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Core, Reason, Unable, choose_request, merged};
+use super::dispatch::merged;
+use super::{Core, Reason, Scope, Unable};
 use crate::estimate::Waiting;
 use crate::locks::Owner;
 use crate::model::BuildKey;
@@ -17,7 +18,7 @@ pub(crate) struct Lineup {
     pub(crate) slaves: Vec<Place>,
     /// What waits, in the order in which it is built.
     pub(crate) waiting: Vec<Waiting>,
-    /// For each request that waits, why.
+    /// For each request that was asked about and waits, why.
     pub(crate) why: BTreeMap<RequestId, Reason>,
     /// Builds that go on only when they get a lock.
     pub(crate) held: BTreeSet<BuildKey>,
@@ -34,10 +35,13 @@ pub(crate) struct Place {
 /// Those who stand further behind are not told when it is their turn.
 const FORESEEN: usize = 500;
 
+/// So many of a builder's requests are asked whether they become one build with another.
+const LOOKED_AT: usize = 200;
+
 impl Core {
     /// What is built and what waits. Left out is what nobody can foresee: what waits for a lock,
     /// for a slave that is started, or for somebody to change his mind.
-    pub(crate) fn lineup(&self) -> Lineup {
+    pub(crate) fn lineup(&self, scope: &Scope) -> Lineup {
         let places = self.plan.slaves.iter().filter_map(|it| {
             self.attached.get(&it.name)?;
             let tickets = self.load.get(&it.name).into_iter().flatten();
@@ -57,39 +61,48 @@ impl Core {
         });
         Lineup {
             slaves: places.collect(),
-            waiting: self.foreseen(),
-            why: self.reasons(),
+            waiting: match *scope == Scope::Nothing {
+                true => Vec::new(),
+                false => self.foreseen(),
+            },
+            why: self.reasons(scope),
             held: held.collect(),
         }
     }
 
     fn foreseen(&self) -> Vec<Waiting> {
         let mut untold = Vec::new();
-        let mut turns = self.turns(&mut untold);
-        let mut queues = self.queues.clone();
+        let mut turns = self.line(&mut untold);
+        // Of each builder: what is still to come, and what has become one with others.
+        let mut rest = HashMap::new();
+        let mut taken = HashSet::new();
         let mut foreseen = Vec::new();
-        while let Some((rank, _, builder)) = turns.pop_first() {
-            if foreseen.len() == FORESEEN {
+        // What nobody can foresee is passed over, and not for ever.
+        for _ in 0..2 * FORESEEN {
+            let Some(turn) = turns.pop_first().filter(|_| foreseen.len() < FORESEEN) else {
                 break;
-            }
+            };
+            let builder = turn.builder.clone();
             let (Some(known), Some(queue)) =
-                (self.builders.get(&builder), queues.get_mut(&builder))
+                (self.builders.get(&builder), self.queues.get(&builder))
             else {
                 continue;
             };
-            if let Some((open, _, _)) = self.held_back(queue) {
-                *queue = open;
-            }
-            let Some(head) = choose_request(&known.plan, queue, &mut untold) else {
+            let rest = rest
+                .entry(builder.clone())
+                .or_insert_with(|| queue.in_order());
+            let mut open = rest.filter(|it| !taken.contains(&it.id) && self.may_begin(it));
+            let Some(head) = open.next() else {
                 continue;
             };
-            let requests = merged(&known.plan, head, queue, &mut untold);
-            for request in &requests {
-                queue.remove(&(request.submitted, request.id));
-            }
-            if let Some(next) = queue.keys().next() {
-                turns.insert((rank, *next, builder.clone()));
-            }
+            let others = queue
+                .candidates(&known.plan.merge_requests, head)
+                .filter(|it| !taken.contains(&it.id) && self.may_begin(it))
+                .take(LOOKED_AT);
+            let requests = merged(&known.plan, head, others, &mut untold);
+            taken.extend(requests.iter().map(|it| it.id));
+            let ticket = self.last_ticket + 1 + foreseen.len() as u64;
+            turns.insert(turn.after(head, self.clock, ticket));
             let is_promised = requests
                 .iter()
                 .any(|it| self.waits_for.contains_key(&it.id));
@@ -161,7 +174,7 @@ mod tests {
             ask(7, "c"),
         ]));
 
-        let lineup = core.lineup();
+        let lineup = core.lineup(&Scope::Everything);
         let shown = lineup.waiting.iter().map(|it| {
             let slaves: Vec<_> = it.slaves.iter().map(SlaveName::as_str).collect();
             format!(

@@ -215,4 +215,4 @@ impl Core {
 
 #[cfg(test)]
 #[path = "core_locks_tests.rs"]
-mod tests;
+pub(super) mod tests;

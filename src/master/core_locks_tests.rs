@@ -64,7 +64,7 @@ fn a_request_that_waits_for_a_lock_holds_nobodys_place() {
     assert_eq!(wait(&mut core, &[(3, "c")]), ["c on s2: 3"]);
     assert_eq!(
         why(&core, 2),
-        "slave s2 has its 1 builds at once (max_builds)"
+        "slave s2 has its 1 builds at once (max_builds): a build of c"
     );
     assert_eq!(ended(&mut core, 1), none());
     assert_eq!(ended(&mut core, 2), ["b on s2: 2"]);
@@ -308,10 +308,10 @@ fn a_resumed_build_holds_the_lock_of_its_slave_again() {
 }
 
 /// Numbers that follow from a seed.
-struct Chance(u64);
+pub(in crate::master) struct Chance(pub(in crate::master) u64);
 
 impl Chance {
-    fn below(&mut self, below: usize) -> usize {
+    pub(in crate::master) fn below(&mut self, below: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -409,7 +409,8 @@ fn nobody_waits_for_ever_on_farms_of_slaves_and_locks() {
                     Next::Ends => {
                         over += 1;
                         let ticket = Ticket(ticket);
-                        given.extend(core.handle(Event::BuildEnded { ticket }));
+                        let outcome = crate::model::Outcome::Failure;
+                        given.extend(core.handle(Event::BuildEnded { ticket, outcome }));
                     }
                 }
             } else {

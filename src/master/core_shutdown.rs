@@ -1,7 +1,7 @@
 //! While the master shuts down cleanly: which requests are built all the same,
 //! and when it is done.
 
-use super::{Core, Queue};
+use super::Core;
 use crate::master::shutdown::CleanShutdown;
 use crate::model::RequestRecord;
 
@@ -18,7 +18,7 @@ impl Core {
 
     /// Whether the request may become a build: in a clean shutdown only if a running build
     /// waits for it, which would never end without.
-    fn may_begin(&self, request: &RequestRecord) -> bool {
+    pub(super) fn may_begin(&self, request: &RequestRecord) -> bool {
         self.shutdown.is_none()
             || self
                 .running
@@ -26,33 +26,9 @@ impl Core {
                 .any(|it| it.awaits.contains(&request.buildset))
     }
 
-    /// Takes those requests out of the queues that may not begin.
-    pub(super) fn hold_back(&mut self) -> Vec<RequestRecord> {
-        if self.shutdown.is_none() {
-            return Vec::new();
-        }
-        let mut held = Vec::new();
-        for (builder, queue) in std::mem::take(&mut self.queues) {
-            let (open, closed): (Queue, Queue) =
-                queue.into_iter().partition(|(_, it)| self.may_begin(it));
-            held.extend(closed.into_values());
-            if !open.is_empty() {
-                self.queues.insert(builder, open);
-            }
-        }
-        held
-    }
-
-    /// Those of the queue that may begin, and why the others may not.
-    pub(super) fn held_back<'a>(
-        &self,
-        queue: &'a Queue,
-    ) -> Option<(Queue, String, Vec<&'a RequestRecord>)> {
-        let why = self.shutdown.as_ref()?.to_string();
-        let (open, closed): (Vec<_>, Vec<_>) = queue.iter().partition(|(_, it)| self.may_begin(it));
-        let open = open.into_iter().map(|(at, it)| (*at, it.clone()));
-        let closed = closed.into_iter().map(|(_, it)| it);
-        Some((open.collect(), why, closed.collect()))
+    /// Whether no request may become a build.
+    pub(super) fn holds_everything(&self) -> bool {
+        self.shutdown.is_some() && self.running.values().all(|it| it.awaits.is_empty())
     }
 }
 

@@ -1,15 +1,15 @@
 //! What the core decides.
 
 use super::*;
-use crate::config::Rule;
 use crate::config::plan_of;
+use crate::config::{BuilderOrder, MergeRequests, RequestOrder, Rule, SlaveOrder};
 use crate::expr::names;
-use crate::model::{BuildsetId, ChangeId, Properties, SourceStamp, Timestamp};
+use crate::model::{BuildsetId, ChangeId, SourceStamp, Timestamp};
 
 impl Core {
     /// Why what waits does so, in words.
     pub(super) fn why_waiting(&self) -> BTreeMap<RequestId, String> {
-        let reasons = self.reasons().into_iter();
+        let reasons = self.reasons(&Scope::Everything).into_iter();
         reasons.map(|(id, it)| (id, it.text)).collect()
     }
 }
@@ -45,7 +45,10 @@ fn who_waits_for_a_build_is_told_which() {
     let (ticket, expected) = (Ticket(1), key.clone());
     core.handle(Event::BuildBegun { ticket, key });
     core.handle(Event::RequestsAdded(vec![request(2, "a", &[])]));
-    assert_eq!(core.reasons()[&RequestId(2)].builds, [expected]);
+    assert_eq!(
+        core.reasons(&Scope::Everything)[&RequestId(2)].builds,
+        [expected]
+    );
 }
 
 pub(in crate::master) fn request(id: i64, builder: &str, changes: &[i64]) -> RequestRecord {
@@ -55,14 +58,16 @@ pub(in crate::master) fn request(id: i64, builder: &str, changes: &[i64]) -> Req
         builder: builder.into(),
         submitted: Timestamp(id),
         reason: String::new(),
-        stamp: SourceStamp {
+        stamp: Arc::new(SourceStamp {
             changes: changes.iter().copied().map(ChangeId).collect(),
             // Forced requests differ in their revision, so that they do not merge.
             revision: changes.is_empty().then(|| id.to_string()),
             ..SourceStamp::default()
-        },
-        properties: Properties::new(),
+        }),
+        properties: Arc::default(),
+        priority: None,
         outcome: None,
+        cancelled: None,
         builds: vec![],
         claimed: false,
     }
@@ -89,9 +94,8 @@ pub(in crate::master) fn attached(core: &mut Core, slave: &str) -> Vec<String> {
 }
 
 pub(in crate::master) fn ended(core: &mut Core, ticket: u64) -> Vec<String> {
-    shown(&core.handle(Event::BuildEnded {
-        ticket: Ticket(ticket),
-    }))
+    let (ticket, outcome) = (Ticket(ticket), Outcome::Failure);
+    shown(&core.handle(Event::BuildEnded { ticket, outcome }))
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn it_says_why_each_request_waits() {
     );
     assert_eq!(
         why(&core, 4),
-        "slave s1 has its 1 builds at once (max_builds)"
+        "slave s1 has its 1 builds at once (max_builds): a/7"
     );
     assert_eq!(why(&core, 5), "waits behind request 3 of this builder");
 }
@@ -373,9 +377,9 @@ fn rules_that_cannot_be_computed_are_told_once_and_the_usual_is_done() {
     ]));
     assert_eq!(shown(&begun), ["b on s1: 1"]);
     insta::assert_snapshot!(core.troubles().join("\n"), @"
-    prioritize_builders cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder a)
-    next_slave of builder b cannot be computed, so the least busy is taken: a text and a number have no order; put a version in quotes, or read the text with `| int`
-    next_build of builder b cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`
+    prioritize_builders of [:master:] cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder a)
+    next_build of builder b (master.ini:10:2) cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`
+    next_slave of builder b (master.ini:10:2) cannot be computed, so the least busy is taken: a text and a number have no order; put a version in quotes, or read the text with `| int`
     ");
     assert_eq!(
         core.handle(Event::Pending(vec![request(3, "b", &[])]))

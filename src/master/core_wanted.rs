@@ -99,9 +99,7 @@ impl Core {
             self.waits_for.insert(request.id, slave.clone());
             let reserved = self.reserved.entry(slave.clone()).or_default();
             reserved.insert(request.builder.clone());
-            if let Some(queue) = self.queues.get_mut(&request.builder) {
-                queue.remove(&(request.submitted, request.id));
-            }
+            self.take_out(request.id);
         }
         requests
     }
@@ -132,8 +130,8 @@ mod tests {
 
     use super::*;
     use crate::config::plan_of;
+    use crate::master::core::Event;
     use crate::master::core::tests::{attached, ended, request, shown};
-    use crate::master::core::{Event, Ticket};
     use crate::master::pauses::Pause;
     use crate::model::RequestId;
     use crate::model::Timestamp;
@@ -215,7 +213,7 @@ mod tests {
         assert_eq!(wanted(&shared), ["d1"]);
 
         // A builder builds once at a time on a slave.
-        wait(&mut shared, &[(1, "a"), (2, "a")]);
+        wait(&mut shared, &[(1, "a"), (3, "a")]);
         assert_eq!(wanted(&shared), ["d1", "d2"]);
 
         let mut narrow = core("d1 d2", "max_builds = 1");
@@ -281,7 +279,7 @@ mod tests {
         );
         attached(&mut core, "d1");
         assert!(!core.retire(&d1, stopping.clone()), "a build runs on it");
-        core.handle(Event::BuildEnded { ticket: Ticket(1) });
+        ended(&mut core, 1);
         assert!(core.retire(&d1, stopping));
 
         // Its line may still be open.

@@ -16,8 +16,8 @@ use crate::changes::Yards;
 use crate::config::Plan;
 use crate::master::absences::Absences;
 use crate::master::core::Event;
-use crate::master::core::Lineup;
 use crate::master::core::Ticket;
+use crate::master::core::{Lineup, Reason, Scope};
 use crate::master::fleet::Fleet;
 use crate::master::holding::{Returns, Turn, line};
 use crate::master::lock_view::LockView;
@@ -30,6 +30,7 @@ use crate::master::source_view::SourceView;
 use crate::master::troubles::Troubles;
 use crate::model::BuildId;
 use crate::model::BuildKey;
+use crate::model::BuilderName;
 use crate::model::CommandId;
 use crate::model::ConfigId;
 use crate::model::LockUse;
@@ -41,13 +42,18 @@ use crate::model::Timestamp;
 use crate::store::StoreHandle;
 use crate::wire::CommandState;
 
+/// The slaves of a builder; those that cannot take its next build have a reason.
+pub(crate) type SlavesOf = Vec<(SlaveName, Option<Reason>)>;
+
 /// What is said to the core's loop.
 pub(crate) enum ToCore {
     Event(Event),
     /// Answers who has which lock.
     Locks(oneshot::Sender<Vec<LockView>>),
-    /// Answers why each waiting request waits, what is built, and what stands in line.
-    Lineup(oneshot::Sender<Lineup>),
+    /// Answers why requests of the scope wait, what is built, and what stands in line.
+    Lineup(Scope, oneshot::Sender<Lineup>),
+    /// Answers what each slave of a builder says to its next build.
+    SlavesOf(BuilderName, oneshot::Sender<SlavesOf>),
     /// Puts a build in line for locks.
     Lock {
         ticket: Ticket,
@@ -375,9 +381,16 @@ impl Crew {
     }
 
     /// Asks the core why requests wait, what is built, and what stands in line.
-    pub(super) async fn lineup(&self) -> Lineup {
+    pub(super) async fn lineup(&self, scope: Scope) -> Lineup {
         let (tell, told) = oneshot::channel();
-        drop(self.core.send(ToCore::Lineup(tell)).await);
+        drop(self.core.send(ToCore::Lineup(scope, tell)).await);
+        told.await.unwrap_or_default()
+    }
+
+    /// Asks the core what each slave of a builder says to its next build.
+    pub(super) async fn slaves_of(&self, builder: BuilderName) -> SlavesOf {
+        let (tell, told) = oneshot::channel();
+        drop(self.core.send(ToCore::SlavesOf(builder, tell)).await);
         told.await.unwrap_or_default()
     }
 

@@ -15,6 +15,7 @@ use crate::master::core::{Assignment, Core, Event};
 use crate::master::crew::{Crew, ToCore};
 use crate::master::holding::LockDesk;
 use crate::schedulers::Zone;
+use crate::store::Result;
 
 /// How often everything that waits is read afresh: what a lost hint costs at most.
 const TICK: Duration = Duration::from_secs(10);
@@ -43,8 +44,8 @@ pub(crate) async fn run(
                 let here = Event::SlavesPresent(crew.slaves.present());
                 carry_out(&crew, core.handle(here));
                 // Read outside the loop's turn would be no fresher: claims go through it.
-                match crew.store.read(|verbs| verbs.pending_requests()).await {
-                    Ok(pending) => carry_out(&crew, core.handle(Event::Pending(pending))),
+                match still_waiting(&crew, &core).await {
+                    Ok(event) => carry_out(&crew, core.handle(event)),
                     Err(error) => warn!(reason = %error, "failed to read what waits"),
                 }
             }
@@ -84,7 +85,8 @@ pub(crate) async fn run(
                     let _ = tell.send(core.shutdown().is_some() != was);
                 }
                 // Who asked may have gone away.
-                Some(ToCore::Lineup(tell)) => drop(tell.send(core.lineup())),
+                Some(ToCore::Lineup(scope, tell)) => drop(tell.send(core.lineup(&scope))),
+                Some(ToCore::SlavesOf(builder, tell)) => drop(tell.send(core.slaves_of(&builder))),
                 Some(ToCore::Locks(tell)) => drop(tell.send(core.lock_views())),
                 None => return,
             },
@@ -110,6 +112,25 @@ pub(crate) async fn run(
         let is_drained = core.is_drained();
         leave_at = is_drained.then(|| leave_at.unwrap_or_else(|| Instant::now() + LAST_LOOK));
     }
+}
+
+/// Reads what waits: whole only what the core does not know.
+async fn still_waiting(crew: &Crew, core: &Core) -> Result<Event> {
+    let ids = crew.store.read(|verbs| verbs.pending_ids()).await?;
+    let unknown = core.unknown(&ids);
+    let new = match unknown.as_slice() {
+        [] => Vec::new(),
+        _ => {
+            let mut new = crew
+                .store
+                .read(move |verbs| verbs.requests(&unknown))
+                .await?;
+            // Between the two looks a build may have taken one.
+            new.retain(|it| !it.claimed && it.outcome.is_none());
+            new
+        }
+    };
+    Ok(Event::StillWaiting { ids, new })
 }
 
 async fn until(at: Option<Instant>) {

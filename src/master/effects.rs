@@ -13,8 +13,8 @@ use crate::model::SlaveName;
 /// What was under way when a plan was put into force.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    /// The builder of each request that waited.
-    pub(super) waiting: Vec<BuilderName>,
+    /// How many requests waited for each builder.
+    pub(super) waiting: BTreeMap<BuilderName, usize>,
     pub(super) running: Vec<(BuildKey, SlaveName)>,
     /// The slaves that are let go of, and why.
     pub(super) leaving: BTreeMap<SlaveName, String>,
@@ -53,11 +53,8 @@ pub(super) fn effects(difference: &Difference, new: &Plan, work: &mut Work) -> V
             ));
         }
     }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for builder in &work.waiting {
-        *counts.entry(builder.as_str()).or_default() += 1;
-    }
-    for (name, count) in counts {
+    for (name, count) in work.waiting.iter().filter(|(_, count)| **count > 0) {
+        let name = name.as_str();
         let (requests, wait, are) = match count {
             1 => ("request", "waits", "is"),
             _ => ("requests", "wait", "are"),
@@ -89,9 +86,9 @@ mod tests {
             number,
         };
         let mut work = Work {
-            waiting: ["gone", "back", "gone", "elsewhere", "a"]
-                .map(Into::into)
-                .to_vec(),
+            waiting: [("gone", 2), ("back", 1), ("elsewhere", 1), ("a", 1)]
+                .map(|(name, count)| (name.into(), count))
+                .into(),
             running: vec![
                 (key("gone", 4), "s2".into()),
                 (key("gone", 3), "s1".into()),

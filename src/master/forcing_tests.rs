@@ -27,6 +27,7 @@ fn checked(lines: &str, form: Force) -> Result<Force, String> {
 
 fn form() -> Force {
     Force {
+        priority: None,
         builder: "a-s".into(),
         branch: None,
         revision: None,

@@ -12,14 +12,14 @@ use crate::config::Launch;
 use crate::config::Plan;
 use crate::config::SlavePlan;
 use crate::master::absences::Missing;
-use crate::master::core::Event;
-use crate::master::crew::Crew;
+use crate::master::crew::{Crew, SlavesOf};
 use crate::master::forcing::{self, FormErrors};
+use crate::master::intake::{Asker, Full, take_in};
 use crate::master::lock_view::LockView;
-use crate::master::outlook::{self, Outlook};
+use crate::master::outlook::{self, Outlook, Scope};
 use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
-use crate::master::ports::{add_requests, properties_of};
+use crate::master::ports::properties_of;
 use crate::master::prune;
 use crate::master::reload::Fixtures;
 use crate::master::shutdown::{CleanShutdown, Wish};
@@ -67,6 +67,8 @@ pub(crate) struct Force {
     pub(crate) properties: Properties,
     /// What was answered to the builder's questions, as it was typed.
     pub(crate) parameters: Vec<(String, String)>,
+    /// Over the one that the scheduler or the builder has.
+    pub(crate) priority: Option<i64>,
 }
 
 /// Why a wish is not granted. The text is for the person who asked.
@@ -84,6 +86,10 @@ pub(crate) enum Denied {
     BadForm(FormErrors),
     #[error("build {0} is finished")]
     Finished(BuildKey),
+    #[error("build {0} is not finished; only what is finished can be built again")]
+    Running(BuildKey),
+    #[error(transparent)]
+    Full(Full),
     #[error("request {0} is not waiting")]
     NotWaiting(RequestId),
     #[error("slave {0} is not connected")]
@@ -277,10 +283,10 @@ impl MasterHandle {
         views.collect()
     }
 
-    /// How long what runs still takes; for each request that waits, when it is built and why it
-    /// waits: `slave linux-1 is building hello/12`, `slave linux-1 is not connected`.
-    pub(crate) async fn outlook(&self) -> Result<Outlook, StoreError> {
-        let lineup = self.crew.lineup().await;
+    /// How long what runs still takes; for each request of the scope that waits, when it is built
+    /// and why it waits: `slave linux-1 is building hello/12`, `slave linux-1 is not connected`.
+    pub(crate) async fn outlook(&self, scope: Scope) -> Result<Outlook, StoreError> {
+        let lineup = self.crew.lineup(scope).await;
         let crew = Arc::clone(&self.crew);
         let read = move |verbs: &mut dyn Store| {
             outlook::read(
@@ -310,6 +316,11 @@ impl MasterHandle {
         }
     }
 
+    /// What each slave of a builder says to its next build; without a reason: that it takes it.
+    pub(crate) async fn slaves_of(&self, builder: &BuilderName) -> SlavesOf {
+        self.crew.slaves_of(builder.clone()).await
+    }
+
     /// Every lock, with who has it and who waits for it.
     pub(crate) async fn locks(&self) -> Vec<LockView> {
         self.crew.locks().await
@@ -325,7 +336,9 @@ impl MasterHandle {
             return Err(Denied::NoBuilder(force.builder.to_string()));
         }
         forcing::check(&mut force, &plan)?;
-        let properties = match plan.forcing(&force.builder) {
+        let scheduler = plan.forcing(&force.builder);
+        let usual_priority = scheduler.and_then(|it| it.queue.priority);
+        let properties = match scheduler {
             Some(scheduler) => {
                 let mut properties = scheduler.properties.clone();
                 properties.overlay(&force.properties);
@@ -344,19 +357,17 @@ impl MasterHandle {
                 changes: Vec::new(),
             },
             properties,
+            priority: force.priority.or(usual_priority),
             builders: vec![force.builder],
         };
         let made = self
             .crew
             .store
-            .write(move |verbs| add_requests(verbs, &wanted));
-        let (buildset, requests) = made.await?;
-        let request = requests
-            .first()
-            .map(|it| it.id)
-            .expect("one builder, one request");
-        self.crew.requests_added(requests).await;
-        Ok((buildset, request))
+            .write(move |verbs| take_in(verbs, &plan, &wanted, Asker::Person));
+        let intake = made.await??;
+        let made = intake.made();
+        self.crew.taken_in(intake).await;
+        Ok(made?)
     }
 
     /// Stops a running build: it ends with an exception, and the reason stands in
@@ -383,9 +394,7 @@ impl MasterHandle {
             .store
             .write(move |verbs| verbs.request_stop(id, &why))
             .await?;
-        if let Some(live) = self.crew.live().get(build) {
-            live.stop.send_replace(Some(reason.to_owned()));
-        }
+        self.crew.stop_live(build, reason);
         Ok(())
     }
 
@@ -393,19 +402,19 @@ impl MasterHandle {
     ///
     /// # Errors
     /// It is not waiting.
-    pub(crate) async fn cancel_request(&self, request: RequestId) -> Result<(), Denied> {
+    pub(crate) async fn cancel_request(&self, request: RequestId, why: &str) -> Result<(), Denied> {
+        let why = why.to_owned();
         let cancelled = self.crew.store.write(move |verbs| {
             let builder = verbs.request(request)?.map(|it| it.builder);
             Ok(verbs
-                .cancel_request(request, clock::now())?
+                .cancel_request(request, &why, clock::now())?
                 .then_some(builder)
                 .flatten())
         });
         let Some(builder) = cancelled.await? else {
             return Err(Denied::NotWaiting(request));
         };
-        self.crew.tell_core(Event::RequestGone(request)).await;
-        self.crew.tell(Status::RequestFinished { request, builder });
+        self.crew.request_gone(request, builder).await;
         Ok(())
     }
 

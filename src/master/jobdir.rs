@@ -27,9 +27,9 @@ use tracing::{info, warn};
 
 use crate::config::SchedulerPlan;
 use crate::master::crew::Crew;
-use crate::master::ports::{add_requests, properties_of};
+use crate::master::intake::{Asker, take_in};
+use crate::master::ports::properties_of;
 use crate::model::NewBuildset;
-use crate::model::RequestRecord;
 use crate::schedulers::{BadJob, Job};
 use crate::store::StoreError;
 
@@ -238,6 +238,7 @@ impl Jobdir {
                 builders: job.choose(&plan.builders)?,
                 properties: properties_of(&plan.name, plan.properties.clone()),
                 stamp: job.stamp,
+                priority: plan.queue.priority,
             };
             Ok((wanted, job.id))
         })
@@ -252,18 +253,22 @@ impl Jobdir {
     ) -> Result<(), StoreError> {
         let left = self.without(name);
         let (object, state) = (self.object(), self.state(&left));
+        let (rules, plan) = (self.plan.queue.clone(), self.crew.plan());
         let made = self.crew.store.write(move |verbs| {
-            let (buildset, requests) = add_requests(verbs, &wanted)?;
-            if let Some(id) = &id {
+            let intake = take_in(verbs, &plan, &wanted, Asker::Scheduler(&rules))?;
+            // A scheduler is never refused.
+            let intake = intake.unwrap_or_default();
+            if let (Some(buildset), Some(id)) = (intake.buildset, &id) {
                 verbs.put_external_id(buildset, id)?;
             }
             verbs.save_state(&object, &state)?;
-            Ok((buildset, requests))
+            Ok(intake)
         });
-        let (buildset, requests): (_, Vec<RequestRecord>) = made.await?;
+        let intake = made.await?;
         self.in_hand = Some(left);
-        info!(scheduler = %self.plan.name, job = %name.escape_debug(), %buildset, "a try job came");
-        self.crew.requests_added(requests).await;
+        let buildset = intake.buildset.map(|it| it.0);
+        info!(scheduler = %self.plan.name, job = %name.escape_debug(), buildset, "a try job came");
+        self.crew.taken_in(intake).await;
         Ok(())
     }
 

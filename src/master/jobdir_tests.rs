@@ -156,7 +156,7 @@ async fn a_job_is_moved_to_cur_and_becomes_a_buildset_with_its_patch_its_id_and_
         patch: Some(patch),
         ..SourceStamp::default()
     };
-    assert_eq!(request.stamp, stamp);
+    assert_eq!(*request.stamp, stamp);
     let properties: Vec<_> = request
         .properties
         .iter()

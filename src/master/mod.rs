@@ -4,6 +4,7 @@
 //! [`assemble`] puts it together.
 
 pub(crate) mod absences;
+pub(crate) mod again;
 mod asking;
 mod assemble;
 mod begin;
@@ -25,6 +26,7 @@ mod growth;
 pub(crate) mod handle;
 mod holding;
 pub(crate) mod hooks;
+mod intake;
 mod jobdir;
 mod keeper;
 mod launch;
@@ -45,6 +47,7 @@ pub(crate) mod phase;
 mod ports;
 mod properties;
 pub(crate) mod prune;
+mod queue_bench;
 mod reader;
 mod receive;
 mod recording;
@@ -70,3 +73,4 @@ mod watch;
 pub(crate) use assemble::run;
 pub(crate) use handle::MasterHandle;
 pub(crate) use pages::{Access, Door, Pages};
+pub use queue_bench::QueueBench;

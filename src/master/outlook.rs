@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::estimate::{Expected, History, Interval, Left, Seat, StepNow, line_up};
 #[cfg(test)]
 pub(crate) use crate::master::core::Place;
-pub(crate) use crate::master::core::{Lineup, Reason};
+pub(crate) use crate::master::core::{Lineup, Reason, Scope};
+pub(crate) use crate::master::crew::SlavesOf;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
@@ -30,7 +31,7 @@ const NAMED: usize = 3;
 pub(crate) struct Outlook {
     pub(crate) running: BTreeMap<BuildKey, BuildLeft>,
     pub(crate) waiting: BTreeMap<RequestId, Expected>,
-    /// For each request that waits, why.
+    /// For each request that was asked about and waits, why.
     pub(crate) why: BTreeMap<RequestId, Reason>,
 }
 
@@ -322,6 +323,7 @@ mod tests {
             reason: String::new(),
             stamp: SourceStamp::default(),
             properties: Properties::new(),
+            priority: None,
             builders: vec!["a".into()],
         };
         let (_, requests) = verbs.add_buildset(&wanted, now)?;

@@ -11,14 +11,13 @@ use crate::clock;
 use crate::config::SchedulerPlan;
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::intake::{Asker, take_in};
 use crate::master::source_view::SourceView;
-use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Properties;
-use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SchedulerName;
 use crate::model::SourceStamp;
@@ -83,20 +82,13 @@ pub(crate) struct SchedulerDesk {
     pub(crate) plan: Arc<SchedulerPlan>,
 }
 
-impl SchedulerDesk {
-    /// What its state is kept under: another kind of the same name is another scheduler.
-    fn object(&self) -> String {
-        object_of(&self.plan)
-    }
-}
-
 impl Desk for SchedulerDesk {
     fn wall(&self) -> Timestamp {
         clock::now()
     }
 
     fn state(&self) -> Answer<'_, Value> {
-        let object = self.object();
+        let object = self.plan.object();
         Box::pin(async move {
             let state = self
                 .crew
@@ -155,7 +147,7 @@ impl Desk for SchedulerDesk {
     }
 
     fn save(&self, state: Value) -> Answer<'_, ()> {
-        let object = self.object();
+        let object = self.plan.object();
         Box::pin(async move {
             let saved = self
                 .crew
@@ -166,9 +158,10 @@ impl Desk for SchedulerDesk {
     }
 
     fn request(&self, wish: Wish, state: Value) -> Answer<'_, ()> {
-        let object = self.object();
+        let object = self.plan.object();
         let properties = properties_of(&self.plan.name, self.plan.properties.clone());
         let builders = self.plan.builders.clone();
+        let (rules, plan) = (self.plan.queue.clone(), self.crew.plan());
         Box::pin(async move {
             let made = self.crew.store.write(move |verbs| {
                 let stamp = match wish.what {
@@ -179,22 +172,19 @@ impl Desk for SchedulerDesk {
                     reason: wish.reason,
                     stamp,
                     properties,
+                    priority: rules.priority,
                     builders,
                 };
-                let (_, requests) = add_requests(verbs, &wanted)?;
+                let intake = take_in(verbs, &plan, &wanted, Asker::Scheduler(&rules))?;
                 verbs.save_state(&object, &state)?;
-                Ok(requests)
+                // A scheduler is never refused.
+                Ok(intake.unwrap_or_default())
             });
-            let requests = made.await.map_err(refused)?;
-            self.crew.requests_added(requests).await;
+            let intake = made.await.map_err(refused)?;
+            self.crew.taken_in(intake).await;
             Ok(())
         })
     }
-}
-
-/// What the state of a scheduler is kept under.
-pub(crate) fn object_of(plan: &SchedulerPlan) -> String {
-    format!("scheduler {} {}", plan.settings.kind(), plan.name)
 }
 
 /// The properties of a scheduler's buildset: which scheduler it is says nobody else.
@@ -224,20 +214,6 @@ impl Crew {
         }
         self.tell_core(Event::RequestsAdded(requests)).await;
     }
-}
-
-/// Makes a buildset and reads its requests back.
-pub(crate) fn add_requests(
-    verbs: &mut dyn Store,
-    wanted: &NewBuildset,
-) -> Result<(BuildsetId, Vec<RequestRecord>)> {
-    let (id, requests) = verbs.add_buildset(wanted, clock::now())?;
-    let read = |id: &RequestId| {
-        verbs
-            .request(*id)?
-            .ok_or_else(|| StoreError::new("a new request is not there"))
-    };
-    Ok((id, requests.iter().map(read).collect::<Result<_>>()?))
 }
 
 /// The stamp of some changes: the newest of them says what is built.

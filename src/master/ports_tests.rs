@@ -104,7 +104,7 @@ async fn the_latest_source_names_a_branch_and_nothing_else() {
         branch: Some("main".into()),
         ..SourceStamp::default()
     };
-    assert_eq!(stamp, latest);
+    assert_eq!(*stamp, latest);
 }
 
 #[tokio::test]

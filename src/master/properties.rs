@@ -14,7 +14,7 @@ use crate::model::SourceStamp;
 pub(crate) fn merged_stamp(requests: &[RequestRecord]) -> (SourceStamp, String) {
     let mut stamp = requests
         .first()
-        .map(|it| it.stamp.clone())
+        .map(|it| SourceStamp::clone(&it.stamp))
         .unwrap_or_default();
     for other in requests.iter().skip(1) {
         stamp.changes.extend_from_slice(&other.stamp.changes);
@@ -93,6 +93,8 @@ pub(crate) fn at_beginning(it: &Beginning<'_>) -> Properties {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::plan_of;
     use crate::model::{BuildsetId, ChangeId, RequestId, Timestamp};
@@ -104,13 +106,15 @@ mod tests {
             builder: "a".into(),
             submitted: Timestamp(0),
             reason: reason.into(),
-            stamp: SourceStamp {
+            stamp: Arc::new(SourceStamp {
                 revision: Some(revision.into()),
                 changes: changes.iter().copied().map(ChangeId).collect(),
                 ..SourceStamp::default()
-            },
-            properties: Properties::new(),
+            }),
+            properties: Arc::default(),
+            priority: None,
             outcome: None,
+            cancelled: None,
             builds: vec![],
             claimed: false,
         }
@@ -176,7 +180,7 @@ mod tests {
         let mut request = request("because", &[], "r1");
         request.id = RequestId(id);
         for (name, value) in properties {
-            request.properties.set(*name, *value, "Scheduler");
+            Arc::make_mut(&mut request.properties).set(*name, *value, "Scheduler");
         }
         request
     }

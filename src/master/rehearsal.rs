@@ -11,12 +11,12 @@ use tokio::sync::broadcast;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::Plan;
 use crate::master::assemble::{StartError, stand};
 use crate::master::crew::Files;
 use crate::master::handle::MasterHandle;
 use crate::master::pages::{Access, Door, Pages};
-use crate::master::ports::add_requests;
 use crate::master::slaves;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
@@ -96,11 +96,15 @@ impl Rehearsal {
             reason: "autobot run".into(),
             stamp: SourceStamp::default(),
             properties: Properties::new(),
+            priority: None,
             builders: vec![piece.builder.clone()],
         };
         let store = &handle.crew().store;
-        let (_, requests) = store
-            .write(move |verbs| add_requests(verbs, &wanted))
+        let requests = store
+            .write(move |verbs| {
+                let (id, _) = verbs.add_buildset(&wanted, clock::now())?;
+                verbs.requests_of(id)
+            })
             .await?;
         handle.crew().requests_added(requests).await;
         Ok(Self {

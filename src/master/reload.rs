@@ -257,7 +257,7 @@ async fn work(crew: &Crew, difference: &Difference, old: &Plan, new: &Plan) -> W
     let waiting = if difference.builders.is_empty() {
         Vec::new()
     } else {
-        let waiting = crew.store.read(|verbs| verbs.pending_requests()).await;
+        let waiting = crew.store.read(|verbs| verbs.count_pending()).await;
         waiting.unwrap_or_else(|error| {
             warn!(reason = %error, "failed to read what waits");
             Vec::new()
@@ -265,7 +265,7 @@ async fn work(crew: &Crew, difference: &Difference, old: &Plan, new: &Plan) -> W
     };
     let leaving = leaving(old, new);
     Work {
-        waiting: waiting.into_iter().map(|it| it.builder).collect(),
+        waiting: waiting.into_iter().collect(),
         running: crew
             .live()
             .iter()

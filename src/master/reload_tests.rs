@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::master::bench::PlayedMaster;
 use crate::master::handle::Force;
+use crate::master::outlook::Scope;
 use crate::master::pages::{Access, Door};
 use crate::master::slaves;
 use crate::model::BuildRecord;
@@ -30,6 +31,8 @@ use crate::wire::login::{LoginError, slave_login};
 use crate::wire::native::{FrameReader, FrameWriter};
 use crate::wire::{FromMaster, FromSlave, SlaveFacts, WireCommand, WireLine};
 
+#[path = "again_tests.rs"]
+mod again;
 #[path = "keeper_tests.rs"]
 mod keeper;
 #[path = "line_tests.rs"]
@@ -137,7 +140,8 @@ impl Bench {
     }
 
     async fn why(&self, request: RequestId) -> Option<String> {
-        let outlook = self.handle.outlook().await.expect("readable");
+        let scope = Scope::Request(request);
+        let outlook = self.handle.outlook(scope).await.expect("readable");
         outlook.why(request).map(str::to_owned)
     }
 
@@ -506,7 +510,7 @@ async fn a_lower_limit_of_builds_ends_none_and_begins_none() {
     let third = bench.force("a-s1").await;
     slave.finish(first).await;
     bench.ended("a-s1", 0).await;
-    let full = "slave s1 has its 1 builds at once (max_builds)";
+    let full = "slave s1 has its 1 builds at once (max_builds): b-s1/0";
     wait("the limit", async || {
         (bench.why(third).await.as_deref() == Some(full)).then_some(())
     })

@@ -21,6 +21,7 @@ pub(super) fn request(it: &RequestRecord) -> Map<String, Value> {
         "project": stamp.project,
         "changes": changes,
         "has_patch": stamp.patch.is_some(),
+        "priority": it.priority,
         "properties": properties(&it.properties),
     }) else {
         unreachable!("an object was written");
@@ -39,13 +40,16 @@ pub(super) fn pair(head: &RequestRecord, other: &RequestRecord) -> (Value, Value
     (side(head), side(other))
 }
 
+/// What a builder has to do.
+pub(super) struct BuilderLoad {
+    pub(super) waiting: usize,
+    pub(super) running: usize,
+    /// Of its most urgent request.
+    pub(super) priority: i64,
+}
+
 /// A builder with what it has to do.
-pub(super) fn builder(
-    it: &BuilderPlan,
-    oldest: &RequestRecord,
-    waiting: usize,
-    running: usize,
-) -> Value {
+pub(super) fn builder(it: &BuilderPlan, oldest: &RequestRecord, load: &BuilderLoad) -> Value {
     let slaves: Vec<&str> = it.slaves.iter().map(|it| it.as_str()).collect();
     json!({
         "name": it.name.as_str(),
@@ -55,13 +59,14 @@ pub(super) fn builder(
         "slaves": slaves,
         "properties": properties(&it.properties),
         "oldest": oldest.submitted.as_secs_f64(),
-        "waiting": waiting,
-        "running": running,
+        "waiting": load.waiting,
+        "running": load.running,
+        "priority": load.priority,
     })
 }
 
 /// A slave that could take a build.
-pub(super) fn slave(it: &SlavePlan, running: usize, last_used: u64) -> Value {
+pub(super) fn slave(it: &SlavePlan, running: usize, last_used: u64, warm: &str) -> Value {
     json!({
         "name": it.name.as_str(),
         "os": it.os,
@@ -72,6 +77,7 @@ pub(super) fn slave(it: &SlavePlan, running: usize, last_used: u64) -> Value {
         "properties": properties(&it.properties),
         "running": running,
         "last_used": last_used,
+        "warm": warm,
     })
 }
 

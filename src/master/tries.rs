@@ -8,7 +8,8 @@ use tracing::{info, warn};
 use crate::config::{Plan, SchedulerPlan};
 use crate::master::Access;
 use crate::master::handle::MasterHandle;
-use crate::master::ports::{add_requests, properties_of};
+use crate::master::intake::{Asker, Full, take_in};
+use crate::master::ports::properties_of;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
 use crate::model::NewBuildset;
@@ -57,6 +58,8 @@ pub(crate) enum TryError {
     NoSecret,
     #[error("the job is not built: {0}")]
     Job(#[from] BadJob),
+    #[error("the job is not built: {0}")]
+    Full(#[from] Full),
     #[error("the job cannot be kept: {0}")]
     Store(#[from] StoreError),
 }
@@ -129,23 +132,32 @@ impl MasterHandle {
             builders: job.choose(&scheduler.builders)?,
             properties: properties_of(&scheduler.name, properties),
             stamp: job.stamp,
+            priority: scheduler.queue.priority,
         };
-        let builders = wanted.builders.clone();
         let id = job.id;
+        let in_force = Arc::clone(&plan);
         let made = self.store().write(move |verbs| {
-            let made = add_requests(verbs, &wanted)?;
-            if let Some(id) = &id {
-                verbs.put_external_id(made.0, id)?;
+            let intake = match take_in(verbs, &in_force, &wanted, Asker::Person)? {
+                Ok(intake) => intake,
+                Err(full) => return Ok(Err(full)),
+            };
+            if let (Some(buildset), Some(id)) = (intake.buildset, &id) {
+                verbs.put_external_id(buildset, id)?;
             }
-            Ok(made)
+            Ok(Ok(intake))
         });
-        let (buildset, requests) = made.await?;
+        let intake = made.await??;
+        let (buildset, _) = intake.made()?;
         info!(scheduler = %scheduler.name, user = %pass.user.escape_debug(), %buildset, "a try job came");
         let tried = Tried {
             buildset,
-            requests: requests.iter().map(|it| it.id).zip(builders).collect(),
+            requests: intake
+                .requests
+                .iter()
+                .map(|it| (it.id, it.builder.clone()))
+                .collect(),
         };
-        self.crew().requests_added(requests).await;
+        self.crew().taken_in(intake).await;
         Ok(tried)
     }
 }

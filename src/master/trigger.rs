@@ -14,7 +14,8 @@ use crate::logs::disk;
 use crate::master::build::Build;
 use crate::master::command::stopped;
 use crate::master::core::Event;
-use crate::master::ports::{add_requests, properties_of};
+use crate::master::intake::{Asker, take_in};
+use crate::master::ports::properties_of;
 use crate::master::troubles::{Patience, Place};
 use crate::model::BuildsetId;
 use crate::model::Exit;
@@ -108,20 +109,25 @@ impl Build {
                 reason: format!("Triggerable({})", it.name),
                 stamp: order.stamp.clone(),
                 properties: properties_of(&it.name, properties),
+                priority: it.queue.priority,
                 builders: it.builders.clone(),
             };
-            (it.name.clone(), buildset)
+            (it.name.clone(), it.queue.clone(), buildset)
         });
         let wanted: Vec<_> = wanted.collect();
         let made = Arc::new(Mutex::new(Vec::new()));
-        let (build, tell) = (self.id, Arc::clone(&made));
+        let (build, tell, plan) = (self.id, Arc::clone(&made), self.crew.plan());
         self.due(move |verbs| {
             let mut all = Vec::new();
             if verbs.triggered(build, step)?.is_empty() {
-                for (name, buildset) in &wanted {
-                    let (id, requests) = add_requests(verbs, buildset)?;
-                    verbs.put_triggered(build, step, name, id)?;
-                    all.push((name.clone(), id, requests));
+                for (name, rules, buildset) in &wanted {
+                    let intake = take_in(verbs, &plan, buildset, Asker::Scheduler(rules))?;
+                    // A scheduler is never refused.
+                    let intake = intake.unwrap_or_default();
+                    if let Some(id) = intake.buildset {
+                        verbs.put_triggered(build, step, name, id)?;
+                        all.push((name.clone(), id, intake));
+                    }
                 }
             }
             *tell.lock().unwrap_or_else(PoisonError::into_inner) = all;
@@ -130,12 +136,16 @@ impl Build {
         self.flush().await;
         let made = std::mem::take(&mut *made.lock().unwrap_or_else(PoisonError::into_inner));
         let mut text = String::new();
-        for (name, id, requests) in made {
-            let builders: Vec<_> = requests.iter().map(|it| it.builder.as_str()).collect();
+        for (name, id, intake) in made {
+            let builders: Vec<_> = intake
+                .requests
+                .iter()
+                .map(|it| it.builder.as_str())
+                .collect();
             let builders = builders.join(", ");
             // Writing to a string does not fail.
             let _ = writeln!(text, "triggered `{name}`: buildset {id} for {builders}");
-            self.crew.requests_added(requests).await;
+            self.crew.taken_in(intake).await;
         }
         text
     }

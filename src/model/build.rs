@@ -1,6 +1,7 @@
 //! Requests, builds, steps and logs as they stand in the store.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -31,11 +32,16 @@ pub(crate) struct RequestRecord {
     pub(crate) builder: BuilderName,
     pub(crate) submitted: Timestamp,
     pub(crate) reason: String,
-    pub(crate) stamp: SourceStamp,
+    /// Shared by the requests of a buildset that were read together, as its properties are.
+    pub(crate) stamp: Arc<SourceStamp>,
     /// The buildset's properties.
-    pub(crate) properties: Properties,
+    pub(crate) properties: Arc<Properties>,
+    /// How urgent it is; `None`: as its builder is.
+    pub(crate) priority: Option<i64>,
     /// Set when the request is complete.
     pub(crate) outcome: Option<Outcome>,
+    /// Why it was completed without a build.
+    pub(crate) cancelled: Option<String>,
     /// Builds that were started for it, oldest first.
     pub(crate) builds: Vec<BuildKey>,
     /// Whether a build is running for it.

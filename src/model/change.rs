@@ -28,7 +28,6 @@ pub(crate) struct NewChange {
 
 impl NewChange {
     /// A change by `author` with everything else empty.
-    #[cfg(test)]
     pub(crate) fn by(author: impl Into<String>) -> Self {
         Self {
             author: author.into(),

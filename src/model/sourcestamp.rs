@@ -53,6 +53,8 @@ pub(crate) struct NewBuildset {
     pub(crate) reason: String,
     pub(crate) stamp: SourceStamp,
     pub(crate) properties: Properties,
+    /// How urgent its requests are; `None`: as each one's builder is.
+    pub(crate) priority: Option<i64>,
     pub(crate) builders: Vec<BuilderName>,
 }
 

@@ -16,8 +16,10 @@ use crate::syntax::Value;
 use crate::syntax::plain;
 
 use super::KINDS;
+use super::QueueRules;
 use super::SchedulerKind;
 use super::Settings;
+use super::queue_rules;
 
 /// A section that was read. Names of builders and schedulers are only words
 /// yet: who knows all sections looks them up.
@@ -30,6 +32,7 @@ pub(crate) struct Read {
     pub(crate) tags: Option<(String, Place)>,
     /// Of its builds.
     pub(crate) properties: Properties,
+    pub(crate) queue: QueueRules,
     /// The scheduler that it waits for, and where that is said.
     pub(crate) upstream: Option<(SchedulerName, Place)>,
 }
@@ -40,6 +43,7 @@ pub(crate) fn read(keys: &mut Keys<'_>) -> Option<Read> {
     let builders = keys.optional::<Vec<(String, Place)>>("builders");
     let tags = keys.optional::<Tags>("tags");
     let properties = properties(keys);
+    let queue = queue_rules::read(keys);
     // A type that nobody knows makes every other key unknown, which would say nothing.
     let Some(kind) = kind else {
         keys.rest();
@@ -62,6 +66,7 @@ pub(crate) fn read(keys: &mut Keys<'_>) -> Option<Read> {
         builders: builders.unwrap_or_default(),
         tags,
         properties: properties?,
+        queue: queue?,
         upstream: upstream.map(|it| (it, keys.place("upstream"))),
         settings,
     })

@@ -122,8 +122,20 @@ pub(crate) trait Store {
         buildset: &NewBuildset,
         now: Timestamp,
     ) -> Result<(BuildsetId, Vec<RequestId>)>;
-    /// Requests that are neither claimed nor complete, oldest first.
+    /// Requests that are neither claimed nor complete, oldest first: all of them whole is for
+    /// tests, who knows some reads what it does not know.
+    #[cfg(test)]
     fn pending_requests(&mut self) -> Result<Vec<RequestRecord>>;
+    /// The numbers of requests that are neither claimed nor complete, ascending.
+    fn pending_ids(&mut self) -> Result<Vec<RequestId>>;
+    /// How many of them each builder has, if it has an incomplete one at all.
+    fn count_pending(&mut self) -> Result<Vec<(BuilderName, usize)>>;
+    /// Requests of the builder that are not complete, claimed or not, oldest first.
+    fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>>;
+    /// Those of these requests that there are.
+    fn requests(&mut self, ids: &[RequestId]) -> Result<Vec<RequestRecord>>;
+    /// The requests of a buildset, in the order of its builders.
+    fn requests_of(&mut self, buildset: BuildsetId) -> Result<Vec<RequestRecord>>;
     fn request(&mut self, id: RequestId) -> Result<Option<RequestRecord>>;
     /// Requests whose stamp holds the change, oldest first.
     fn requests_of_change(&mut self, id: ChangeId) -> Result<Vec<RequestRecord>>;
@@ -150,11 +162,13 @@ pub(crate) trait Store {
     ) -> Result<()>;
     /// What a step of a build has triggered.
     fn triggered(&mut self, build: BuildId, step: u32) -> Result<Vec<(SchedulerName, BuildsetId)>>;
-    /// Completes a request that nobody claimed; `false` if somebody did.
-    fn cancel_request(&mut self, id: RequestId, now: Timestamp) -> Result<bool>;
+    /// Completes a request that nobody claimed, and writes down why; `false` if somebody did.
+    fn cancel_request(&mut self, id: RequestId, why: &str, now: Timestamp) -> Result<bool>;
 
     // --- builds -------------------------------------------------------------
 
+    /// Where the builder's last good build ran, if it is not too long ago.
+    fn last_good_slave(&mut self, builder: &BuilderName) -> Result<Option<SlaveName>>;
     /// Claims the requests and begins their build: gives it the builder's next
     /// number. `None` if one of the requests is claimed or complete.
     fn start_build(&mut self, new: &NewBuild, now: Timestamp) -> Result<Option<BegunBuild>>;

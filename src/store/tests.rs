@@ -32,6 +32,9 @@ use super::{
     StoreHandle,
 };
 
+#[path = "queue_tests.rs"]
+mod queue;
+
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 
 pub(super) fn open() -> (tempfile::TempDir, StoreHandle) {
@@ -52,6 +55,7 @@ pub(super) fn wanted(builders: &[&str]) -> NewBuildset {
         reason: "because".into(),
         stamp: SourceStamp::default(),
         properties: Properties::new(),
+        priority: None,
         builders: builders.iter().map(|it| BuilderName::from(*it)).collect(),
     }
 }
@@ -552,9 +556,21 @@ async fn a_cancelled_request_completes_as_a_failure() {
     let (_dir, store) = open();
     let (_, requests) = write(&store, |verbs| verbs.add_buildset(&wanted(&["a"]), NOW)).await;
     let request = requests[0];
-    assert!(write(&store, move |verbs| verbs.cancel_request(request, NOW)).await);
     assert!(
-        !write(&store, move |verbs| verbs.cancel_request(request, NOW)).await,
+        write(&store, move |verbs| verbs.cancel_request(
+            request,
+            "cancelled",
+            NOW
+        ))
+        .await
+    );
+    assert!(
+        !write(&store, move |verbs| verbs.cancel_request(
+            request,
+            "cancelled",
+            NOW
+        ))
+        .await,
         "only once"
     );
     let record = store
@@ -617,7 +633,10 @@ async fn buildsets_are_found_by_their_scheduler_and_tell_how_they_ended() {
     })
     .await;
     let cancelled = second.1[0];
-    write(&store, move |verbs| verbs.cancel_request(cancelled, NOW)).await;
+    write(&store, move |verbs| {
+        verbs.cancel_request(cancelled, "cancelled", NOW)
+    })
+    .await;
 
     let (all, newer, other, newest) = store
         .read(move |verbs| {
@@ -758,6 +777,6 @@ async fn a_patch_is_kept_as_it_came() {
             .await
             .expect("readable")
             .expect("kept");
-        assert_eq!(kept.stamp, stamp);
+        assert_eq!(*kept.stamp, stamp);
     }
 }

@@ -32,8 +32,8 @@ use super::failure;
 use super::failure::Failure;
 use super::links;
 
-type Fields = Vec<(String, String)>;
-type Posted = Result<Form<Fields>, FormRejection>;
+pub(super) type Fields = Vec<(String, String)>;
+pub(super) type Posted = Result<Form<Fields>, FormRejection>;
 
 /// The source of properties that were typed into the form.
 const FORM_SOURCE: &str = "Force Build Form";
@@ -50,7 +50,8 @@ pub(super) async fn force(
     let plan = app.desk.plan();
     let forcing = plan.forcing(&BuilderName::from(builder.as_str()));
     let usual = forcing.and_then(|it| it.settings.as_force()?.reason.as_deref());
-    let wish = wish(&builder, &fields, usual);
+    let mut wish = wish(&builder, &fields, usual);
+    wish.priority = priority(&fields)?;
     let (buildset, request) = match app.desk.force(wish).await {
         // A person sees what is wrong beside what was typed.
         Err(Denied::BadForm(wrong)) if !failure::wants_json(&headers) => {
@@ -82,10 +83,11 @@ pub(super) async fn cancel(
         })?),
     };
     let name = BuilderName::from(builder.as_str());
-    let waiting = app.read(|store| store.pending_requests()).await?;
-    let ids: Vec<RequestId> = waiting
+    let why = reason("cancel", &fields, None);
+    let open = app.read(move |store| store.open_requests(&name)).await?;
+    let ids: Vec<RequestId> = open
         .iter()
-        .filter(|it| it.builder == name && wanted.is_none_or(|id| it.id.0 == id))
+        .filter(|it| !it.claimed && wanted.is_none_or(|id| it.id.0 == id))
         .map(|it| it.id)
         .collect();
     if let (Some(id), []) = (wanted, ids.as_slice()) {
@@ -94,7 +96,7 @@ pub(super) async fn cancel(
     }
     let mut cancelled = Vec::new();
     for id in ids {
-        match app.desk.cancel_request(id).await {
+        match app.desk.cancel_request(id, &why).await {
             Ok(()) => cancelled.push(id.0),
             // With `all`, one that began in the meantime is not in the way of the others.
             Err(Denied::NotWaiting(_)) if wanted.is_none() => {}
@@ -200,7 +202,7 @@ pub(super) fn shutdown(app: &App) -> Value {
     json!({ "shutdown": it.wish.to_string(), "builds": builds })
 }
 
-fn read(posted: Posted) -> Result<Fields, Failure> {
+pub(super) fn read(posted: Posted) -> Result<Fields, Failure> {
     match posted {
         Ok(Form(fields)) => Ok(fields),
         Err(rejection) if rejection.status().as_u16() == 413 => {
@@ -210,7 +212,7 @@ fn read(posted: Posted) -> Result<Fields, Failure> {
     }
 }
 
-fn answer(headers: &HeaderMap, done: &Value, page: impl FnOnce() -> String) -> Response {
+pub(super) fn answer(headers: &HeaderMap, done: &Value, page: impl FnOnce() -> String) -> Response {
     if failure::wants_json(headers) {
         Json(done).into_response()
     } else {
@@ -219,7 +221,7 @@ fn answer(headers: &HeaderMap, done: &Value, page: impl FnOnce() -> String) -> R
 }
 
 /// A field that was filled in.
-fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+pub(super) fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
     fields
         .iter()
         .find(|(it, _)| it == name)
@@ -229,7 +231,7 @@ fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
 
 /// Why something is done: which button, who, and what that person says.
 /// `usual` stands for what that person does not say.
-fn reason(button: &str, fields: &Fields, usual: Option<&str>) -> String {
+pub(super) fn reason(button: &str, fields: &Fields, usual: Option<&str>) -> String {
     let user = field(fields, "username").unwrap_or("<unknown>");
     let comment = field(fields, "comments")
         .or_else(|| field(fields, "reason"))
@@ -238,11 +240,20 @@ fn reason(button: &str, fields: &Fields, usual: Option<&str>) -> String {
     format!("The '{button}' button was pressed by '{user}': {comment}")
 }
 
-/// What the force form asks for.
-fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
-    let text = |name| field(fields, name).map(str::to_owned);
+/// How urgent it is, if that is said.
+pub(super) fn priority(fields: &Fields) -> Result<Option<i64>, Failure> {
+    let Some(text) = field(fields, "priority") else {
+        return Ok(None);
+    };
+    text.parse().map(Some).map_err(|_| {
+        Failure::BadRequest(format!("`priority` should be a whole number, not `{text}`"))
+    })
+}
+
+/// The properties that were typed in: as many as the sender likes.
+pub(super) fn properties(fields: &Fields) -> Properties {
     let mut properties = Properties::new();
-    // As many as the sender likes; who filled in the third pair only means it too.
+    // Who filled in the third pair only means it too.
     for (key, _) in fields {
         let number = key.strip_prefix("property");
         let number = number.and_then(|it| it.strip_suffix("name"));
@@ -253,6 +264,12 @@ fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
             properties.set(name, value, FORM_SOURCE);
         }
     }
+    properties
+}
+
+/// What the force form asks for.
+fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
+    let text = |name| field(fields, name).map(str::to_owned);
     Force {
         builder: BuilderName::from(builder),
         branch: text("branch"),
@@ -260,13 +277,14 @@ fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
         repository: text("repository").unwrap_or_default(),
         project: text("project").unwrap_or_default(),
         reason: reason("force build", fields, usual),
-        properties,
+        properties: properties(fields),
         parameters: fields
             .iter()
             .filter_map(|(name, value)| {
                 Some((name.strip_prefix("param.")?.to_owned(), value.clone()))
             })
             .collect(),
+        priority: None,
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
 //! | `GET /api/jobs/ID` | the requests of the try job with this id, as above |
 //! | `GET /api/schedulers` | all schedulers: `name`, `kind`, when it `builds`, its `builders`, the `next` time of its plan |
+//! | `GET /api/why/requests/ID`, `/builders/NAME`, `/builds/NAME/N`, `/changes/ID` | `about` and its `facts`, as above |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
 //! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`; bytes of logs that are `left` |
 //! | `POST /api/prune` | forgets it, for a while; `more` if there is more |
@@ -40,7 +41,7 @@ use serde_json::json;
 
 use crate::clock;
 use crate::config::Action;
-use crate::master::outlook::Outlook;
+use crate::master::outlook::{Outlook, Scope};
 use crate::master::prune::Report;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
@@ -67,6 +68,7 @@ use super::test_list;
 use super::test_page;
 use super::users;
 use super::why;
+use super::why_waiting;
 
 const BUILDS: i64 = 20;
 const MOST_BUILDS: i64 = 1000;
@@ -91,6 +93,10 @@ pub(super) fn routes() -> Router<Shared> {
         )
         .route("/requests/{id}", get(request))
         .route("/jobs/{id}", get(job))
+        .route("/why/requests/{id}", get(why_waiting::request))
+        .route("/why/builders/{builder}", get(why_waiting::builder))
+        .route("/why/builds/{builder}/{number}", get(why::document))
+        .route("/why/changes/{id}", get(why_waiting::change))
         .route("/changes", get(changes))
         .route("/locks", get(locks::document))
         .route("/users", get(users::documents).post(users::order))
@@ -152,6 +158,10 @@ struct RequestDocument {
     submitted: String,
     reason: String,
     builds: Vec<i64>,
+    /// Its own; `null`: that of its builder.
+    priority: Option<i64>,
+    /// Why it was completed without a build.
+    cancelled: Option<String>,
     why: Option<String>,
     /// When it is built, in words, as far as anybody knows.
     expected: Option<String>,
@@ -224,6 +234,8 @@ impl RequestDocument {
             submitted: clock::iso(request.submitted),
             reason: request.reason.clone(),
             builds: request.builds.iter().map(|it| it.number).collect(),
+            priority: request.priority,
+            cancelled: request.cancelled.clone(),
             why: outlook.why(request.id).map(str::to_owned),
             expected: outlook.expected(request.id),
         }
@@ -259,7 +271,7 @@ async fn outlook(
 ) -> Result<Outlook, Failure> {
     let is_running = builds.into_iter().any(|it| it.finished.is_none());
     Ok(match is_running {
-        true => app.desk.outlook().await?,
+        true => app.desk.outlook(Scope::Nothing).await?,
         false => Outlook::default(),
     })
 }
@@ -419,7 +431,7 @@ async fn request(
         .ok_or(missing)?;
     let waits = request.outcome.is_none() && !request.claimed;
     let outlook = match waits {
-        true => app.desk.outlook().await?,
+        true => app.desk.outlook(Scope::Request(id)).await?,
         false => Outlook::default(),
     };
     Ok(Json(RequestDocument::new(&request, &outlook)))
@@ -450,7 +462,8 @@ async fn job(
     if requests.is_empty() {
         return Err(missing);
     }
-    let outlook = app.desk.outlook().await?;
+    let ids = requests.iter().map(|it| it.id).collect();
+    let outlook = app.desk.outlook(Scope::Requests(ids)).await?;
     let requests = requests.iter();
     Ok(Json(
         requests

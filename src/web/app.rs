@@ -59,6 +59,7 @@ use super::json;
 use super::locks;
 use super::log;
 use super::log_text;
+use super::queue_actions;
 use super::slaves;
 use super::sources;
 use super::step;
@@ -205,6 +206,24 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
             "/builders/{builder}/builds/{number}/stop",
             post(actions::stop),
         )
+        .route(
+            "/builders/{builder}/builds/{number}/rebuild",
+            post(queue_actions::rebuild),
+        )
+        .route(
+            "/builders/{builder}/stopchange",
+            post(queue_actions::stop_change),
+        )
+        .route(
+            "/builders/_all/stopchangeall",
+            post(queue_actions::stop_change_everywhere),
+        )
+        .route("/builders/_all/stopall", post(queue_actions::stop_all))
+        .route(
+            "/builders/_selected/stopselected",
+            post(queue_actions::stop_selected),
+        )
+        .route("/requests/{id}/cancel", post(queue_actions::cancel_request))
         .route(STEP, get(step::page))
         .route(&format!("{STEP}/logs/{{log}}"), get(log::page))
         .route(&format!("{STEP}/logs/{{log}}/chunk"), get(log::chunk))

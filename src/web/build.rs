@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::WebPlan;
 use crate::estimate::Left;
-use crate::master::outlook::BuildLeft;
+use crate::master::outlook::{BuildLeft, Scope};
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::Change;
@@ -64,6 +64,8 @@ pub(super) struct BuildView {
     pub(super) build: BuildLine,
     pub(super) stamp: StampView,
     pub(super) got_revision: Option<String>,
+    /// Whether a rebuild has the same source: its revision or its changes are known.
+    pub(super) is_exact: bool,
     pub(super) got_revision_url: Option<String>,
     pub(super) changes: Vec<ChangeView>,
     pub(super) steps: Vec<StepLine>,
@@ -111,6 +113,9 @@ pub(super) fn view(
         key: build.key.to_string(),
         build: BuildLine::new(build, now),
         stamp: StampView::new(&build.stamp, web),
+        is_exact: got_revision.is_some()
+            || build.stamp.revision.is_some()
+            || !build.stamp.changes.is_empty(),
         got_revision_url: rows::revision_url(web, &build.stamp.repository, got_revision),
         got_revision: got_revision
             .filter(|it| Some(*it) != build.stamp.revision.as_deref())
@@ -196,7 +201,7 @@ pub(super) async fn left(app: &App, build: &BuildRecord) -> Result<Option<BuildL
     if build.finished.is_some() {
         return Ok(None);
     }
-    let mut outlook = app.desk.outlook().await?;
+    let mut outlook = app.desk.outlook(Scope::Nothing).await?;
     Ok(outlook.running.remove(&build.key))
 }
 

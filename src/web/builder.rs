@@ -12,7 +12,7 @@ use crate::clock;
 use crate::config::WebPlan;
 use crate::master::forcing::FormErrors;
 use crate::master::handle::SlaveView;
-use crate::master::outlook::Outlook;
+use crate::master::outlook::{Outlook, Scope};
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::Failing;
@@ -191,14 +191,14 @@ pub(super) async fn draw(
         });
     let mut slaves = app.desk.slaves();
     slaves.retain(|it| it.builders.contains(&name));
-    let outlook = app.desk.outlook().await?;
+    let outlook = app.desk.outlook(Scope::Builder(name.clone())).await?;
     let facts = app
         .read(move |store| {
             if planned.is_none() && !store.known_builders()?.contains(&name) {
                 return Ok(None);
             }
-            let mut waiting = store.pending_requests()?;
-            waiting.retain(|it| it.builder == name);
+            let mut waiting = store.open_requests(&name)?;
+            waiting.retain(|it| !it.claimed);
             let running = read_running(store, Some(&name))?;
             let builds = store.recent_builds(Some(&name), None, limit + running.len())?;
             Ok(Some(Facts {

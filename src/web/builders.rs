@@ -1,5 +1,7 @@
 //! All builders, each with its state and its last builds.
 
+use std::collections::HashMap;
+
 use axum::extract::Query;
 use axum::extract::State;
 use axum::http::Uri;
@@ -120,7 +122,7 @@ pub(super) async fn gather(app: &App) -> Result<Vec<BuilderFacts>, Failure> {
     let plan = app.desk.plan();
     let slaves = app.desk.slaves();
     app.read(move |store| {
-        let pending = store.pending_requests()?;
+        let pending: HashMap<_, _> = store.count_pending()?.into_iter().collect();
         plan.builders
             .iter()
             .map(|builder| {
@@ -129,10 +131,7 @@ pub(super) async fn gather(app: &App) -> Result<Vec<BuilderFacts>, Failure> {
                     category: builder.category.clone(),
                     slaves: builder.slaves.len(),
                     connected: connected(&builder.name, &slaves),
-                    pending: pending
-                        .iter()
-                        .filter(|it| it.builder == builder.name)
-                        .count(),
+                    pending: pending.get(&builder.name).copied().unwrap_or(0),
                     builds: store.recent_builds(Some(&builder.name), None, GLANCE)?,
                     failing: store.failing(&builder.name)?,
                 })

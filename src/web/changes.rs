@@ -23,6 +23,9 @@ use super::failure::Failure;
 use super::rows::ChangeView;
 use super::rows::Link;
 use super::users;
+use super::why::Fact;
+use super::why::WhyLine;
+use super::why_waiting;
 use super::words::Badge;
 use super::words::Moment;
 
@@ -53,6 +56,9 @@ pub(super) struct ChangePage {
     pub(super) requests: Vec<RequestOfChange>,
     /// Who made it, where users are shown.
     pub(super) user: Option<Link>,
+    /// Whether one of them waits.
+    pub(super) waits: bool,
+    pub(super) why: Vec<WhyLine>,
 }
 
 #[derive(Serialize)]
@@ -61,6 +67,7 @@ pub(super) struct RequestOfChange {
     pub(super) builder: Link,
     pub(super) badge: Option<Badge>,
     pub(super) state: &'static str,
+    pub(super) cancelled: Option<String>,
     pub(super) builds: Vec<Link>,
 }
 
@@ -94,12 +101,17 @@ pub(super) fn change_view(
     change: &Change,
     requests: &[RequestRecord],
     user: Option<&User>,
+    why: Vec<Fact>,
     web: &WebPlan,
     now: Timestamp,
 ) -> ChangePage {
     ChangePage {
         change: ChangeView::new(change, web, now),
         user: user.map(users::link),
+        waits: requests
+            .iter()
+            .any(|it| it.outcome.is_none() && !it.claimed),
+        why: WhyLine::all(why, now),
         requests: requests
             .iter()
             .map(|request| RequestOfChange {
@@ -107,6 +119,7 @@ pub(super) fn change_view(
                 builder: Link::builder(request.builder.as_str()),
                 badge: request.outcome.map(|it| Badge::of(Some(it))),
                 state: request_state(request),
+                cancelled: request.cancelled.clone(),
                 builds: request.builds.iter().map(Link::build).collect(),
             })
             .collect(),
@@ -159,15 +172,8 @@ pub(super) async fn page(
         .await?;
     let (change, requests, user) = found.ok_or(missing)?;
     let user = user.filter(|_| app.permit(Action::ShowUsersPage).is_ok());
-    app.draw(
-        "change.html",
-        &uri,
-        change_view(
-            &change,
-            &requests,
-            user.as_ref(),
-            &app.desk.plan().web,
-            clock::now(),
-        ),
-    )
+    let why = why_waiting::change_facts(&app, &change, &requests).await?;
+    let (plan, now) = (app.desk.plan(), clock::now());
+    let view = change_view(&change, &requests, user.as_ref(), why, &plan.web, now);
+    app.draw("change.html", &uri, view)
 }

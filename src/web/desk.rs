@@ -11,13 +11,14 @@ use crate::changes::hooks::Knock;
 use crate::config::Plan;
 use crate::master::Access;
 use crate::master::MasterHandle;
+use crate::master::again::Rebuild;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
 use crate::master::handle::SlaveView;
 use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockView;
-use crate::master::outlook::Outlook;
+use crate::master::outlook::{Outlook, Scope, SlavesOf};
 use crate::master::pauses::Pause;
 use crate::master::prune::Report;
 use crate::master::source_view::SourceView;
@@ -30,6 +31,7 @@ use crate::master::users::UserReply;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
+use crate::model::ChangeId;
 use crate::model::ConfigId;
 use crate::model::RequestId;
 use crate::model::SchedulerName;
@@ -67,14 +69,33 @@ pub(super) trait Desk: Send + Sync {
     /// See [`MasterHandle::prune`].
     fn prune(&self, dry_run: bool) -> Answer<'_, Result<Report, StoreError>>;
     /// How long what runs still takes, and when and why what waits does.
-    fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>>;
+    fn outlook(&self, scope: Scope) -> Answer<'_, Result<Outlook, StoreError>>;
+    /// What each slave of a builder says to its next build.
+    fn slaves_of<'a>(&'a self, builder: &'a BuilderName) -> Answer<'a, SlavesOf>;
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
     fn stop_build<'a>(
         &'a self,
         build: &'a BuildKey,
         reason: &'a str,
     ) -> Answer<'a, Result<(), Denied>>;
-    fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>>;
+    fn stop_builds<'a>(
+        &'a self,
+        of: Option<&'a [BuilderName]>,
+        reason: &'a str,
+    ) -> Answer<'a, Result<Vec<BuildKey>, Denied>>;
+    fn rebuild(&self, rebuild: Rebuild) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
+    fn cancel_request<'a>(
+        &'a self,
+        request: RequestId,
+        why: &'a str,
+    ) -> Answer<'a, Result<(), Denied>>;
+    /// Cancels what waits of a change.
+    fn cancel_change<'a>(
+        &'a self,
+        change: ChangeId,
+        builder: Option<&'a BuilderName>,
+        why: &'a str,
+    ) -> Answer<'a, Result<Vec<RequestId>, Denied>>;
     fn pause<'a>(
         &'a self,
         slave: &'a SlaveName,
@@ -152,8 +173,12 @@ impl Desk for MasterHandle {
         MasterHandle::next_of(self, scheduler)
     }
 
-    fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>> {
-        Box::pin(MasterHandle::outlook(self))
+    fn outlook(&self, scope: Scope) -> Answer<'_, Result<Outlook, StoreError>> {
+        Box::pin(MasterHandle::outlook(self, scope))
+    }
+
+    fn slaves_of<'a>(&'a self, builder: &'a BuilderName) -> Answer<'a, SlavesOf> {
+        Box::pin(MasterHandle::slaves_of(self, builder))
     }
 
     fn locks(&self) -> Answer<'_, Vec<LockView>> {
@@ -180,8 +205,33 @@ impl Desk for MasterHandle {
         Box::pin(MasterHandle::stop_build(self, build, reason))
     }
 
-    fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>> {
-        Box::pin(MasterHandle::cancel_request(self, request))
+    fn stop_builds<'a>(
+        &'a self,
+        of: Option<&'a [BuilderName]>,
+        reason: &'a str,
+    ) -> Answer<'a, Result<Vec<BuildKey>, Denied>> {
+        Box::pin(MasterHandle::stop_builds(self, of, reason))
+    }
+
+    fn rebuild(&self, rebuild: Rebuild) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
+        Box::pin(MasterHandle::rebuild(self, rebuild))
+    }
+
+    fn cancel_request<'a>(
+        &'a self,
+        request: RequestId,
+        why: &'a str,
+    ) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(MasterHandle::cancel_request(self, request, why))
+    }
+
+    fn cancel_change<'a>(
+        &'a self,
+        change: ChangeId,
+        builder: Option<&'a BuilderName>,
+        why: &'a str,
+    ) -> Answer<'a, Result<Vec<RequestId>, Denied>> {
+        Box::pin(MasterHandle::cancel_change(self, change, builder, why))
     }
 
     fn pause<'a>(

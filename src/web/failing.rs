@@ -145,6 +145,7 @@ mod tests {
                     ..SourceStamp::default()
                 };
                 let wanted = NewBuildset {
+                    priority: None,
                     reason: String::new(),
                     stamp: stamp.clone(),
                     properties: Properties::new(),

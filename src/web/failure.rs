@@ -93,6 +93,8 @@ impl From<Denied> for Failure {
             Denied::BadForm(wrong) => Self::BadForm(wrong),
             Denied::Finished(_)
             | Denied::NotWaiting(_)
+            | Denied::Running(_)
+            | Denied::Full(..)
             | Denied::NotPaused(_)
             | Denied::NotConnected(_)
             | Denied::NotForUsers(_)

@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
-use crate::master::outlook::Outlook;
+use crate::master::outlook::{Outlook, Scope};
 use crate::model::BuildRecord;
 use crate::model::Timestamp;
 
@@ -68,7 +68,7 @@ pub(super) async fn page(State(app): State<Shared>, uri: Uri) -> Result<Response
         .await?;
     let outlook = match running.is_empty() {
         true => Outlook::default(),
-        false => app.desk.outlook().await?,
+        false => app.desk.outlook(Scope::Nothing).await?,
     };
     app.draw(
         "home.html",

@@ -16,6 +16,7 @@ mod failure;
 mod force_form;
 mod frame;
 mod links;
+mod queue_actions;
 mod rows;
 mod serve;
 mod templates;
@@ -38,6 +39,7 @@ mod test_page;
 mod users;
 mod waterfall;
 mod why;
+mod why_waiting;
 
 mod ansi;
 mod log_file;

@@ -110,6 +110,8 @@ pub(super) struct RequestLine {
     pub(super) builder: Link,
     pub(super) submitted: Moment,
     pub(super) reason: String,
+    /// Its own.
+    pub(super) priority: Option<i64>,
     pub(super) stamp: StampView,
     /// Why it waits, as the dispatcher says.
     pub(super) why: Option<String>,
@@ -129,6 +131,7 @@ impl RequestLine {
             builder: Link::builder(request.builder.as_str()),
             submitted: Moment::new(request.submitted, now),
             reason: request.reason.trim().to_owned(),
+            priority: request.priority,
             stamp: StampView::new(&request.stamp, web),
             why: outlook.why(request.id).map(str::to_owned),
             expected: outlook.expected(request.id),

@@ -25,6 +25,7 @@ use crate::estimate::Waiting;
 use crate::logs::record;
 use crate::master::absences::Missing;
 use crate::master::absences::Unsent;
+use crate::master::again::Rebuild;
 use crate::master::forcing;
 use crate::master::forcing::FormErrors;
 use crate::master::forcing::WrongAnswer;
@@ -40,6 +41,7 @@ use crate::master::outlook::Histories;
 use crate::master::outlook::Lineup;
 use crate::master::outlook::Outlook;
 use crate::master::outlook::Place;
+use crate::master::outlook::{Scope, SlavesOf};
 use crate::master::pauses::Pause;
 use crate::master::prune::Report;
 use crate::master::shutdown::CleanShutdown;
@@ -420,6 +422,7 @@ fn tell(
         reason: build.reason.clone(),
         stamp: build.stamp.clone(),
         properties: Properties::new(),
+        priority: None,
         builders: vec![builder.into()],
     };
     for number in 1..=3 {
@@ -674,7 +677,7 @@ impl Desk for SampleDesk {
         Box::pin(self.store.read(verbs))
     }
 
-    fn outlook(&self) -> Answer<'_, Result<Outlook, StoreError>> {
+    fn outlook(&self, _: Scope) -> Answer<'_, Result<Outlook, StoreError>> {
         let why = "waiting for slave otter, which is building hello/6 <now>".to_owned();
         Box::pin(async move {
             let key = BuildKey {
@@ -805,10 +808,52 @@ impl Desk for SampleDesk {
         })
     }
 
-    fn cancel_request(&self, request: RequestId) -> Answer<'_, Result<(), Denied>> {
+    fn slaves_of<'a>(&'a self, _: &'a BuilderName) -> Answer<'a, SlavesOf> {
+        let busy = "slave otter is building hello/6".to_owned();
+        Box::pin(async move { vec![("otter".into(), Some(busy.into())), ("newt".into(), None)] })
+    }
+
+    fn stop_builds<'a>(
+        &'a self,
+        of: Option<&'a [BuilderName]>,
+        reason: &'a str,
+    ) -> Answer<'a, Result<Vec<BuildKey>, Denied>> {
         Box::pin(async move {
-            self.ask(format!("cancel {request}"));
+            self.ask(format!("stop builds of {of:?} {reason}"));
+            Ok(Vec::new())
+        })
+    }
+
+    fn rebuild(&self, rebuild: Rebuild) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
+        Box::pin(async move {
+            if rebuild.build.number == 6 {
+                return Err(Denied::Running(rebuild.build));
+            }
+            self.ask(format!("{rebuild:?}"));
+            Ok((BuildsetId(8), RequestId(9)))
+        })
+    }
+
+    fn cancel_request<'a>(
+        &'a self,
+        request: RequestId,
+        why: &'a str,
+    ) -> Answer<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            self.ask(format!("cancel {request} {why}"));
             Ok(())
+        })
+    }
+
+    fn cancel_change<'a>(
+        &'a self,
+        change: ChangeId,
+        builder: Option<&'a BuilderName>,
+        why: &'a str,
+    ) -> Answer<'a, Result<Vec<RequestId>, Denied>> {
+        Box::pin(async move {
+            self.ask(format!("cancel change {change} of {builder:?} {why}"));
+            Ok(vec![self.waiting[0]])
         })
     }
 

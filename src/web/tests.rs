@@ -491,9 +491,200 @@ async fn builds_are_stopped_and_requests_cancelled() {
         asked,
         [
             "stop hello/6 The 'stop build' button was pressed by '<unknown>': enough",
-            &format!("cancel {own}")
+            &format!(
+                "cancel {own} The 'cancel' button was pressed by '<unknown>': <no reason \
+                 specified>"
+            )
         ]
     );
+}
+
+#[tokio::test]
+async fn finished_builds_are_built_again_with_the_properties_of_the_form() {
+    let (desk, router) = full().await;
+    let form = "username=ann&comments=once+more&priority=5&property1name=colour&property1value=red";
+    let answer = post(&router, "/builders/hello/builds/0/rebuild", &[], form).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "../../../hello")
+    );
+    let answer = post(&router, "/builders/hello/builds/0/rebuild", &[JSON], "").await;
+    let known = r#"{"builder":"hello","rebuilt":0,"buildset":8,"request":9}"#;
+    assert_eq!(json_of(&answer.body), json_of(known));
+    let answer = post(&router, "/builders/hello/builds/6/rebuild", &[JSON], "").await;
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    let answer = post(
+        &router,
+        "/builders/hello/builds/0/rebuild",
+        &[],
+        "priority=soon",
+    )
+    .await;
+    assert_eq!(answer.status, 400);
+    let asked = desk.asked.lock().expect("not poisoned").clone();
+    assert!(
+        asked[0].contains("The 'rebuild' button was pressed by 'ann': once more")
+            && asked[0].contains("colour")
+            && asked[0].contains("priority: Some(5)"),
+        "{asked:?}"
+    );
+    let page = get(&router, "/builders/hello/builds/0").await.body;
+    assert!(page.contains("builds/0/rebuild\""), "a button");
+    let page = get(&router, "/builders/hello/builds/6").await.body;
+    assert!(!page.contains("/rebuild\""), "not while it runs");
+}
+
+fn json_of(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[tokio::test]
+async fn what_waits_of_a_change_is_cancelled_for_one_builder_or_for_all() {
+    let (desk, router) = full().await;
+    let answer = post(&router, "/builders/hello/stopchange", &[], "change=1").await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "../hello")
+    );
+    let answer = post(&router, "/builders/_all/stopchangeall", &[], "change=1").await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "../../changes/1")
+    );
+    for (form, status) in [("", 400), ("change=x", 400), ("change=999", 404)] {
+        let answer = post(&router, "/builders/_all/stopchangeall", &[], form).await;
+        assert_eq!(answer.status, status, "{form}");
+    }
+    let asked = desk.asked.lock().expect("not poisoned").clone();
+    let why = "The 'stop change' button was pressed by '<unknown>': <no reason specified>";
+    assert_eq!(
+        asked,
+        [
+            format!("cancel change 1 of Some(BuilderName(\"hello\")) {why}"),
+            format!("cancel change 1 of None {why}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_request_is_cancelled_by_its_number_and_all_or_some_builds_are_stopped() {
+    let (desk, router) = full().await;
+    let id = desk.waiting[0];
+    let path = format!("/requests/{id}/cancel");
+    let answer = post(&router, &path, &[JSON], "comments=not+now").await;
+    assert_eq!(
+        json_of(&answer.body),
+        serde_json::json!({"builder": "hello", "cancelled": [id]})
+    );
+    assert_eq!(
+        post(&router, "/requests/999/cancel", &[], "").await.status,
+        404
+    );
+    let answer = post(&router, "/builders/_all/stopall", &[], "").await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "../../builders")
+    );
+    let form = "selected=hello&selected=docs&comments=enough";
+    post(&router, "/builders/_selected/stopselected", &[], form).await;
+    let asked = desk.asked.lock().expect("not poisoned").clone();
+    let said = |button: &str, why: &str| {
+        format!("The '{button}' button was pressed by '<unknown>': {why}")
+    };
+    assert_eq!(
+        asked,
+        [
+            format!("cancel {id} {}", said("cancel", "not now")),
+            format!(
+                "stop builds of None {}",
+                said("stop build", "<no reason specified>")
+            ),
+            format!(
+                "stop builds of Some([BuilderName(\"hello\"), BuilderName(\"docs\")]) {}",
+                said("stop build", "enough")
+            ),
+        ]
+    );
+    let page = get(&router, "/builders").await.body;
+    assert!(
+        page.contains("stopall\"") && page.contains("form=\"stop-selected\""),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn why_it_waits_is_told_of_requests_builders_builds_and_changes() {
+    let (desk, router) = full().await;
+    let facts = async |path: &str| {
+        let answer = get(&router, &format!("/api/why/{path}")).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let why = json_of(&answer.body);
+        let facts = why["facts"].as_array().expect("facts").iter();
+        let facts = facts.map(|it| {
+            let text = |key: &str| it[key].as_str().unwrap_or("-").to_owned();
+            format!("{}: {}", text("about"), text("what"))
+        });
+        let about = why["about"].as_str().unwrap_or("-").to_owned();
+        (about, facts.collect::<Vec<_>>())
+    };
+    let id = desk.waiting[0];
+    let (about, told) = facts(&format!("requests/{id}")).await;
+    assert_eq!(about, format!("request {id}"));
+    let waits = "it waits: waiting for slave otter, which is building hello/6 <now>";
+    assert!(told.contains(&format!("state: {waits}")), "{told:?}");
+    let (about, told) = facts("builders/hello").await;
+    assert_eq!(about, "builder hello");
+    assert_eq!(
+        told[..2],
+        [
+            "slave: slave otter is building hello/6",
+            "slave: slave newt can take its next build"
+        ]
+    );
+    assert!(
+        told.iter()
+            .any(|it| it.starts_with("running: hello/6 on slave")),
+        "{told:?}"
+    );
+    let waits = format!("waiting: request {id}: {waits}; begins in about ");
+    assert!(told.iter().any(|it| it.starts_with(&waits)), "{told:?}");
+    let (about, told) = facts("builds/hello/0").await;
+    assert_eq!(about, "build hello/0");
+    assert!(
+        told.iter().any(|it| it.starts_with("finished: ")),
+        "{told:?}"
+    );
+    let (about, told) = facts("changes/1").await;
+    assert_eq!(about, "change 1");
+    assert!(told[0].starts_with("change: 1 by "), "{told:?}");
+    for missing in ["requests/999", "requests/x", "builders/gone", "changes/999"] {
+        let answer = get(&router, &format!("/api/why/{missing}")).await;
+        assert_eq!(answer.status, 404, "{missing}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_act_sees_no_buttons_for_it() {
+    let desk = SampleDesk::new().await;
+    let router = router(desk as Arc<_>, Access::ReadOnly);
+    for (path, form) in [
+        ("/builders", "stopall"),
+        ("/builders/hello/builds/0", "/rebuild"),
+        ("/changes/1", "stopchangeall"),
+    ] {
+        let page = get(&router, path).await.body;
+        assert!(!page.contains(form), "{path}");
+    }
+    for path in [
+        "/builders/hello/builds/0/rebuild",
+        "/builders/hello/stopchange",
+        "/builders/_all/stopchangeall",
+        "/builders/_all/stopall",
+        "/builders/_selected/stopselected",
+        "/requests/1/cancel",
+    ] {
+        assert_eq!(post(&router, path, &[], "").await.status, 403, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ fn refusal(error: &TryError) -> Response {
         TryError::ReadOnly => StatusCode::FORBIDDEN,
         TryError::Login => StatusCode::UNAUTHORIZED,
         TryError::Job(_) => StatusCode::BAD_REQUEST,
+        TryError::Full(_) => StatusCode::CONFLICT,
         TryError::NoSecret | TryError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut response = line(status, &error.to_string());

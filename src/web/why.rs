@@ -13,7 +13,9 @@ use crate::config::BuilderPlan;
 use crate::config::Plan;
 use crate::config::SchedulerPlan;
 use crate::config::explain;
+use crate::master::lock_view::LockView;
 use crate::model::BuildId;
+use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::Change;
 use crate::model::ConfigId;
@@ -105,7 +107,7 @@ pub(super) fn facts(records: &Records<'_>, in_force: &InForce<'_>) -> Vec<Fact> 
     facts
 }
 
-fn fact(at: Timestamp, about: &'static str, what: String) -> Fact {
+pub(super) fn fact(at: Timestamp, about: &'static str, what: String) -> Fact {
     Fact {
         at: Some(at),
         about,
@@ -362,7 +364,30 @@ pub(super) async fn of(app: &App, found: &build::Facts) -> Result<Vec<Fact>, Fai
         plan: &plan,
         config: app.desk.config(),
     };
-    Ok(facts(&records, &in_force))
+    let mut facts = facts(&records, &in_force);
+    if found.build.finished.is_none() {
+        facts.extend(of_waiting_locks(&app.desk.locks().await, &found.build.key));
+    }
+    Ok(facts)
+}
+
+/// The locks that a running build waits for, and who has them.
+fn of_waiting_locks(locks: &[LockView], build: &BuildKey) -> Vec<Fact> {
+    let waits = |it: &&LockView| it.waiting.iter().any(|it| it.build.as_ref() == Some(build));
+    let waited = locks.iter().filter(waits).map(|it| {
+        let holders = it.holders.iter().filter_map(|it| it.build.as_ref());
+        let holders: Vec<_> = holders.map(ToString::to_string).collect();
+        let who = match holders.as_slice() {
+            [] => "others were earlier".to_owned(),
+            holders => format!("{} has it", holders.join(", ")),
+        };
+        Fact {
+            at: None,
+            about: "locks",
+            what: format!("it waits for {}: {who}", it.name),
+        }
+    });
+    waited.collect()
 }
 
 pub(super) async fn document(
@@ -376,6 +401,7 @@ pub(super) async fn document(
         .map(|it| json!({ "time": it.at.map(clock::iso), "about": it.about, "what": it.what }))
         .collect();
     Ok(Json(json!({
+        "about": format!("build {}", found.build.key),
         "builder": found.build.key.builder,
         "number": found.build.key.number,
         "facts": facts,
@@ -384,9 +410,12 @@ pub(super) async fn document(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::plan_of;
-    use crate::model::BuildKey;
+    use crate::master::lock_view::LockUserView;
+    use crate::model::Access;
     use crate::model::BuildsetId;
     use crate::model::ChangeId;
     use crate::model::Outcome;
@@ -434,8 +463,10 @@ mod tests {
             builder: "words".into(),
             submitted: secs(submitted),
             reason: "scheduler".into(),
-            stamp: SourceStamp::default(),
-            properties,
+            stamp: Arc::default(),
+            properties: Arc::new(properties),
+            priority: None,
+            cancelled: None,
             outcome: None,
             builds: Vec::new(),
             claimed: true,
@@ -507,6 +538,30 @@ mod tests {
         100 locks: db exclusive: taken when it began; how long they were waited for is not recorded
         160 finished: success
         ");
+    }
+
+    #[test]
+    fn a_running_build_that_waits_for_a_lock_says_who_has_it() {
+        let user = |number| LockUserView {
+            build: Some(build("words", "one", number, None).key),
+            builder: Some("words".into()),
+            access: Access::Exclusive,
+        };
+        let lock = LockView {
+            name: "database".into(),
+            is_of_slaves: false,
+            slave: None,
+            max_count: 1,
+            holders: vec![user(812)],
+            waiting: vec![user(813)],
+        };
+        let locks = [lock];
+        let told = of_waiting_locks(&locks, &build("words", "one", 813, None).key);
+        assert_eq!(told[0].what, "it waits for database: words/812 has it");
+        assert_eq!(
+            of_waiting_locks(&locks, &build("words", "one", 812, None).key),
+            []
+        );
     }
 
     #[test]

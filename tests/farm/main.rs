@@ -31,6 +31,7 @@ mod missing;
 mod pages;
 mod pauses;
 mod proxy;
+mod queue;
 mod recorded;
 mod reload;
 mod run;

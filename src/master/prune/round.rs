@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use crate::config::BuilderPlan;
 use crate::config::Plan;
-use crate::master::ports::object_of;
+
 use crate::model::BuildId;
 use crate::model::BuilderName;
 use crate::model::Timestamp;
@@ -292,7 +292,7 @@ impl Round {
     /// Whose states say which changes and buildsets are still waited for.
     pub(super) fn holders(&self) -> Holders {
         let schedulers = self.plan.schedulers.iter();
-        Holders(schedulers.map(|it| object_of(it)).collect())
+        Holders(schedulers.map(|it| it.object()).collect())
     }
 
     /// Removes log files away from the threads that serve everybody; gives back whose they were.

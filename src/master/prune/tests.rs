@@ -78,6 +78,7 @@ async fn make(crew: &Crew, past: Past) {
         for number in 0..past.count {
             let (_, requests) = verbs.add_buildset(
                 &NewBuildset {
+                    priority: None,
                     reason: String::new(),
                     stamp: SourceStamp::default(),
                     properties: Properties::new(),
@@ -234,7 +235,7 @@ async fn what_runs_or_is_still_needed_is_kept_until_it_is_not() {
             text: vec![],
             properties: Properties::new(),
         };
-        verbs.cancel_request(retried, NOW)?;
+        verbs.cancel_request(retried, "", NOW)?;
         verbs.finish_build(running, &end, NOW).map(drop)
     });
     ended.await.expect("ended");
@@ -252,6 +253,7 @@ async fn old_changes_go_unless_somebody_needs_them() {
             verbs.add_change(&NewChange::by("Ann"), NOW)?;
         }
         let buildset = |change| NewBuildset {
+            priority: None,
             reason: String::new(),
             stamp: SourceStamp {
                 changes: vec![ChangeId(change)],
@@ -261,7 +263,7 @@ async fn old_changes_go_unless_somebody_needs_them() {
             builders: vec!["a-s".into()],
         };
         let (_, done) = verbs.add_buildset(&buildset(1), NOW)?;
-        verbs.cancel_request(done[0], NOW)?;
+        verbs.cancel_request(done[0], "", NOW)?;
         let (_, open) = verbs.add_buildset(&buildset(4), NOW)?;
         Ok(open[0])
     });
@@ -277,7 +279,7 @@ async fn old_changes_go_unless_somebody_needs_them() {
     assert_eq!(left().await, [4, 8, 9, 10]);
     let cancelled = crew
         .store
-        .write(move |verbs| verbs.cancel_request(open, NOW));
+        .write(move |verbs| verbs.cancel_request(open, "", NOW));
     assert!(cancelled.await.expect("cancelled"));
     assert_eq!(left().await, [8, 9, 10]);
 }
@@ -369,6 +371,7 @@ async fn the_build_that_began_a_run_of_failures_stays_while_the_run_lasts() {
     assert_eq!(kept(&crew).await, (vec![4, 7, 8, 9], vec![4, 9]));
     let good = crew.store.write(|verbs| {
         let wanted = NewBuildset {
+            priority: None,
             reason: String::new(),
             stamp: SourceStamp::default(),
             properties: Properties::new(),

@@ -469,6 +469,24 @@ impl Sqlite {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    pub(super) fn select_last_good_slave(
+        &self,
+        builder: &BuilderName,
+    ) -> Result<Option<SlaveName>> {
+        // The newest fifty are looked at: what is older than that has no warm tree any more.
+        let mut select = self.db.prepare_cached(
+            "SELECT slave FROM (SELECT slave, number, outcome FROM builds WHERE builder = ?1 \
+             ORDER BY number DESC LIMIT 50) WHERE outcome IN (?2, ?3) ORDER BY number DESC LIMIT 1",
+        )?;
+        let good = [Outcome::Success, Outcome::Warnings].map(Outcome::code);
+        let found = select
+            .query_row(params![builder.as_str(), good[0], good[1]], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()?;
+        Ok(found.map(Into::into))
+    }
+
     pub(super) fn select_known_builders(&self) -> Result<Vec<BuilderName>> {
         let mut select = self
             .db

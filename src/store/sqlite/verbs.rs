@@ -100,8 +100,24 @@ impl Store for Sqlite {
     ) -> Result<(BuildsetId, Vec<RequestId>)> {
         self.insert_buildset(buildset, now)
     }
+    #[cfg(test)]
     fn pending_requests(&mut self) -> Result<Vec<RequestRecord>> {
         self.select_pending_requests()
+    }
+    fn pending_ids(&mut self) -> Result<Vec<RequestId>> {
+        self.select_pending_ids()
+    }
+    fn count_pending(&mut self) -> Result<Vec<(BuilderName, usize)>> {
+        self.count_pending_requests()
+    }
+    fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>> {
+        self.select_open_requests(builder)
+    }
+    fn requests(&mut self, ids: &[RequestId]) -> Result<Vec<RequestRecord>> {
+        self.select_requests_by_id(ids)
+    }
+    fn requests_of(&mut self, buildset: BuildsetId) -> Result<Vec<RequestRecord>> {
+        self.select_requests_of_buildset(buildset)
     }
     fn request(&mut self, id: RequestId) -> Result<Option<RequestRecord>> {
         self.select_request(id)
@@ -140,8 +156,11 @@ impl Store for Sqlite {
     fn triggered(&mut self, build: BuildId, step: u32) -> Result<Vec<(SchedulerName, BuildsetId)>> {
         self.select_triggered(build, step)
     }
-    fn cancel_request(&mut self, id: RequestId, now: Timestamp) -> Result<bool> {
-        self.cancel_waiting_request(id, now)
+    fn cancel_request(&mut self, id: RequestId, why: &str, now: Timestamp) -> Result<bool> {
+        self.cancel_waiting_request(id, why, now)
+    }
+    fn last_good_slave(&mut self, builder: &BuilderName) -> Result<Option<SlaveName>> {
+        self.select_last_good_slave(builder)
     }
     fn start_build(&mut self, new: &NewBuild, now: Timestamp) -> Result<Option<BegunBuild>> {
         self.insert_build(new, now)

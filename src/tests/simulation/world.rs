@@ -19,6 +19,7 @@ use super::line::Line;
 use super::script;
 use crate::clock;
 use crate::master::bench::PlayedMaster;
+use crate::master::outlook::Scope;
 use crate::model::ChangeId;
 use crate::model::NewChange;
 use crate::model::RequestId;
@@ -203,7 +204,11 @@ impl World {
             return vec!["there is no master".to_owned()];
         };
         let mut lines: Vec<String> = Vec::new();
-        let outlook = master.handle().outlook().await.expect("readable");
+        let outlook = master
+            .handle()
+            .outlook(Scope::Everything)
+            .await
+            .expect("readable");
         for (request, why) in outlook.why {
             let why = why.text;
             lines.push(format!("request {request}: {why}"));

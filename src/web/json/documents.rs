@@ -78,16 +78,9 @@ impl World {
             "state": builders::state(!running.is_empty(), connected),
             "currentBuilds": running,
             "cachedBuilds": cached,
-            "pendingBuilds": self.pending_of(&builder.name).count(),
+            "pendingBuilds": self.pending.get(&builder.name).copied().unwrap_or(0),
             "failing": failing::documents(store, &builder.name)?,
         }))
-    }
-
-    pub(super) fn pending_of(
-        &self,
-        builder: &crate::model::BuilderName,
-    ) -> impl Iterator<Item = &RequestRecord> {
-        self.pending.iter().filter(move |it| it.builder == *builder)
     }
 
     pub(super) fn slave(&self, store: &mut dyn Store, slave: &SlaveView) -> Found {

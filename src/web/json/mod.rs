@@ -5,6 +5,7 @@
 mod documents;
 mod shape;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +25,11 @@ use crate::clock;
 use crate::config::BuilderPlan;
 use crate::config::Plan;
 use crate::master::handle::SlaveView;
-use crate::master::outlook::Outlook;
+use crate::master::outlook::{Outlook, Scope};
 use crate::master::source_view::SourceView;
 use crate::model::BuildRecord;
+use crate::model::BuilderName;
 use crate::model::Change;
-use crate::model::RequestRecord;
 use crate::model::Timestamp;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -52,7 +53,8 @@ pub(super) struct World {
     plan: Arc<Plan>,
     slaves: Vec<SlaveView>,
     sources: Vec<SourceView>,
-    pending: Vec<RequestRecord>,
+    /// How many requests wait for each builder.
+    pending: HashMap<BuilderName, usize>,
     running: Vec<BuildRecord>,
     outlook: Outlook,
     /// For `builds/_all`.
@@ -107,7 +109,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
     // What shows no build needs no estimate.
     let shows_builds = |it: &String| matches!(it.as_str(), "builds" | "slaves");
     let outlook = match at.is_empty() || !select.is_empty() || at.iter().any(shows_builds) {
-        true => app.desk.outlook().await?,
+        true => app.desk.outlook(Scope::Nothing).await?,
         false => Outlook::default(),
     };
     let document = app
@@ -116,7 +118,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
                 plan,
                 slaves,
                 sources,
-                pending: store.pending_requests()?,
+                pending: store.count_pending()?.into_iter().collect(),
                 running: store.running_builds()?,
                 outlook,
                 max: max.min(MOST_BUILDS),
@@ -280,7 +282,8 @@ impl World {
             }
             ["pendingBuilds"] => {
                 let mut all = Vec::new();
-                for request in self.pending_of(&builder.name) {
+                let open = store.open_requests(&builder.name)?;
+                for request in open.iter().filter(|it| !it.claimed) {
                     all.push(self.request(store, request)?);
                 }
                 Value::Array(all)

@@ -1,0 +1,163 @@
+//! `autobot rebuild`, `cancel` and `stop-build`: what is to be built once
+//! more, and what is not to be built, or no longer.
+
+use std::env;
+
+use anstream::println;
+use serde_json::Value;
+use serde_json::json;
+
+use super::args::CancelArgs;
+use super::args::RebuildArgs;
+use super::args::StopBuildArgs;
+use super::exit::Done;
+use super::exit::Failure;
+use super::force;
+use super::log;
+use crate::client::Client;
+use crate::client::Forced;
+use crate::client::encode;
+
+/// Fields of a form.
+type Fields = Vec<(String, String)>;
+
+pub(super) async fn rebuild(args: &RebuildArgs) -> Done {
+    let client = force::client(&args.master)?;
+    let (builder, number) = log::which(&client, &args.build).await?;
+    let path = format!("/builders/{}/builds/{number}/rebuild", encode(&builder));
+    let mut fields = who_and_why(&args.reason);
+    if let Some(priority) = args.priority {
+        fields.push(("priority".to_owned(), priority.to_string()));
+    }
+    force::add_properties(&mut fields, &args.properties);
+    let forced: Forced = post(&client, &path, &fields).await?;
+    if args.wait {
+        return force::wait(&client, &forced, args.json).await;
+    }
+    if args.json {
+        println!(
+            "{}",
+            json!({ "buildset": forced.buildset, "request": forced.request })
+        );
+    } else {
+        println!(
+            "request {} for {builder}, as build {number}",
+            forced.request
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn cancel(args: &CancelArgs) -> Done {
+    let mut fields = who_and_why(&args.reason);
+    let path = match (args.request, args.change, &args.builder) {
+        (Some(request), _, _) => format!("/requests/{request}/cancel"),
+        (None, Some(change), builder) => {
+            fields.push(("change".to_owned(), change.to_string()));
+            match builder {
+                Some(builder) => format!("/builders/{}/stopchange", encode(builder)),
+                None => "/builders/_all/stopchangeall".to_owned(),
+            }
+        }
+        (None, None, _) => {
+            return Err(Failure::usage("what is to be cancelled is not said")
+                .hint("a request's number, or `--change N` for all that waits of a change")
+                .hint("`autobot stop-build BUILDER/N` stops what is being built"));
+        }
+    };
+    let client = force::client(&args.master)?;
+    let done: Value = post(&client, &path, &fields).await?;
+    if args.json {
+        println!("{done}");
+        return Ok(());
+    }
+    println!(
+        "{}",
+        listed(
+            &done["cancelled"],
+            "request",
+            "was cancelled",
+            "were cancelled"
+        )
+    );
+    Ok(())
+}
+
+pub(super) async fn stop_build(args: &StopBuildArgs) -> Done {
+    let mut fields = who_and_why(&args.reason);
+    let client = force::client(&args.master)?;
+    let path = match (&args.build, args.all) {
+        (Some(build), false) => {
+            let (builder, number) = log::which(&client, build).await?;
+            format!("/builders/{}/builds/{number}/stop", encode(&builder))
+        }
+        (None, true) if args.builders.is_empty() => "/builders/_all/stopall".to_owned(),
+        (None, true) => {
+            let chosen = args.builders.iter();
+            fields.extend(chosen.map(|it| ("selected".to_owned(), it.clone())));
+            "/builders/_selected/stopselected".to_owned()
+        }
+        _ => {
+            return Err(Failure::usage("which build is to stop is not said")
+                .hint("BUILDER/N, or `--all` for all that run"));
+        }
+    };
+    let done: Value = post(&client, &path, &fields).await?;
+    if args.json {
+        println!("{done}");
+        return Ok(());
+    }
+    println!(
+        "{}",
+        listed(&done["stopped"], "build", "is stopped", "are stopped")
+    );
+    Ok(())
+}
+
+async fn post<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    fields: &Fields,
+) -> Result<T, Failure> {
+    let borrowed: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    Ok(client.post(path, &borrowed).await?)
+}
+
+fn who_and_why(reason: &str) -> Fields {
+    let user = env::var("USER").ok();
+    let user = user.map(|it| ("username".to_owned(), it));
+    let reason = ("comments".to_owned(), reason.to_owned());
+    user.into_iter().chain([reason]).collect()
+}
+
+/// One thing or several, in a sentence.
+fn listed(done: &Value, noun: &str, is: &str, are: &str) -> String {
+    let word = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    let all: Vec<String> = match done {
+        Value::Array(all) => all.iter().map(word).collect(),
+        single => vec![word(single)],
+    };
+    match all.as_slice() {
+        [] => format!("no {noun} {is}: there is none"),
+        [one] => format!("{noun} {one} {is}"),
+        all => format!("{noun}s {} {are}", all.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_a_sentence() {
+        let told = |done: Value| listed(&done, "build", "is stopped", "are stopped");
+        assert_eq!(told(json!("a/1")), "build a/1 is stopped");
+        assert_eq!(told(json!(["a/1", "b/2"])), "builds a/1, b/2 are stopped");
+        assert_eq!(told(json!([])), "no build is stopped: there is none");
+        let told = listed(&json!([7]), "request", "was cancelled", "were cancelled");
+        assert_eq!(told, "request 7 was cancelled");
+    }
+}
