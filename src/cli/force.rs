@@ -120,10 +120,10 @@ fn fields(args: &ForceArgs, user: Option<&str>) -> Vec<(String, String)> {
     if let Some(priority) = args.priority {
         fields.push(("priority".to_owned(), priority.to_string()));
     }
+    add_properties(&mut fields, &args.properties);
     for (name, value) in &args.params {
         fields.push((format!("param.{name}"), value.clone()));
     }
-    add_properties(&mut fields, &args.properties);
     fields
 }
 

@@ -387,7 +387,7 @@ fn rules_that_cannot_be_computed_are_told_once_and_the_usual_is_done() {
         0
     );
     assert_eq!(core.troubles(), Vec::<String>::new());
-    insta::assert_snapshot!(why(&core, 3), @"slave s1 is starting a build of b; prioritize_builders cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder b); next_build of builder b cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`");
+    insta::assert_snapshot!(why(&core, 3), @"slave s1 is starting a build of b; prioritize_builders of [:master:] cannot be computed, so the oldest request is first: a text and a number have no order; put a version in quotes, or read the text with `| int` (of builder b); next_build of builder b (master.ini:10:2) cannot be computed, so the oldest request is built: a text and a number have no order; put a version in quotes, or read the text with `| int`");
 }
 
 /// A debug build takes about a second.

@@ -17,6 +17,7 @@ const PAIRS: u32 = 3;
 pub(super) struct ForceForm {
     pub(super) username: String,
     pub(super) comments: String,
+    pub(super) priority: String,
     /// Stands for a reason that nobody gives.
     pub(super) usual_reason: Option<String>,
     pub(super) fields: Vec<FieldView>,
@@ -162,6 +163,7 @@ impl ForceForm {
         Self {
             username: last("username"),
             comments: last("comments"),
+            priority: last("priority"),
             usual_reason: rules.and_then(|it| it.reason.clone()),
             fields,
             parameters,

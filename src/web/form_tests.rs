@@ -51,6 +51,7 @@ async fn the_force_form_asks_the_questions_of_its_scheduler_without_a_script() {
     <div class="question"><label>Which &lt;branch&gt;? <input name="branch" value="" placeholder="the default branch" spellcheck="false" autocapitalize="off"></label></div>
     <div class="question"><label>Repository <input name="repository" value="" placeholder="the builder&#39;s own" spellcheck="false" autocapitalize="off"></label></div>
     <div class="question"><label>Project <input name="project" value="" spellcheck="false" autocapitalize="off"></label></div>
+    <label>Priority <input name="priority" value="" placeholder="the usual" inputmode="numeric"></label>
 
     <fieldset id="parameters">
     <legend>Parameters</legend>
@@ -72,7 +73,7 @@ async fn the_force_form_asks_the_questions_of_its_scheduler_without_a_script() {
 #[tokio::test]
 async fn a_wrong_answer_is_told_beside_its_field_and_what_was_typed_stays() {
     let (desk, router) = asking(QUESTIONS).await;
-    let form = "username=ann&comments=x%22y&branch=dev&param.channel=%3Cb%3E&param.os=mac&param.jobs=0&\
+    let form = "username=ann&priority=7&comments=x%22y&branch=dev&param.channel=%3Cb%3E&param.os=mac&param.jobs=0&\
                 param.sanitize=&param.note=a%0Ab&property1name=x&property1value=1";
     let answer = post(&router, "/builders/hello/force", &[], form).await;
     assert_eq!(answer.status, 400);
@@ -87,6 +88,7 @@ async fn a_wrong_answer_is_told_beside_its_field_and_what_was_typed_stays() {
     <div class="question"><label>Which &lt;branch&gt;? <input name="branch" value="dev" placeholder="the default branch" spellcheck="false" autocapitalize="off" aria-invalid="true" aria-describedby="wrong-branch"></label><strong class="wrong" id="wrong-branch">expected what fits `main|next` from start to end</strong></div>
     <div class="question"><label>Repository <input name="repository" value="" placeholder="the builder&#39;s own" spellcheck="false" autocapitalize="off"></label></div>
     <div class="question"><label>Project <input name="project" value="" spellcheck="false" autocapitalize="off"></label></div>
+    <label>Priority <input name="priority" value="7" placeholder="the usual" inputmode="numeric"></label>
 
     <fieldset id="parameters">
     <legend>Parameters</legend>
