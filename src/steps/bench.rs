@@ -48,6 +48,8 @@ pub(crate) struct Bench {
     pub(crate) logfiles: Vec<String>,
     /// Why trees were removed, where the step said that.
     pub(crate) whys: Vec<String>,
+    /// The programs that ran.
+    pub(crate) shells: Vec<Shell>,
     name: String,
     flags: Flags,
     run: Box<dyn Run>,
@@ -114,6 +116,7 @@ impl Bench {
             seen: Values::new(),
             logfiles: Vec::new(),
             whys: Vec::new(),
+            shells: Vec::new(),
             name: kind.step_name.to_owned(),
             flags: kind.flags,
             run,
@@ -132,6 +135,7 @@ impl Bench {
             seen: Values::new(),
             logfiles: Vec::new(),
             whys: Vec::new(),
+            shells: Vec::new(),
             name: plan.name.clone(),
             flags: plan.flags,
             run: plan.body.begin(),
@@ -245,8 +249,10 @@ impl Bench {
             self.whys.extend(why.clone());
         }
         let told = told_of(&next);
-        if let Ok(Move::Done(verdict)) = next {
-            self.verdict = Some(verdict);
+        match next {
+            Ok(Move::Done(verdict)) => self.verdict = Some(verdict),
+            Ok(Move::Run(Command::Shell(shell))) => self.shells.push(shell),
+            _ => {}
         }
         told
     }

@@ -312,6 +312,20 @@ mod tests {
     }
 
     #[test]
+    fn its_text_names_another_branch_than_the_usual_one() {
+        let lines = "base_url = \"https://x/\"\ndefault_branch = \"trunk\"";
+        let step = read_kind(&KIND, lines);
+        let told = |branch: Option<&str>| {
+            let mut bench = Bench::new(step.as_ref(), &KIND);
+            bench.stamp.branch = branch.map(str::to_owned);
+            bench.running_text()
+        };
+        assert_eq!(told(None), ["updating"]);
+        assert_eq!(told(Some("trunk")), ["updating"]);
+        assert_eq!(told(Some("side")), ["updating", "[side]"]);
+    }
+
+    #[test]
     fn where_only_breezy_is_it_is_taken() {
         let mark = format!("write hello/build/{MARK}: ");
         let script: &[(&str, i32, &[_])] = &[

@@ -532,6 +532,19 @@ extra_options = ["-N"]"#;
     }
 
     #[test]
+    fn the_head_at_a_time_is_no_branch() {
+        for (branch, at) in [("", ""), ("HEAD", ""), ("b", "-r b ")] {
+            let mut bench = bench("mode = \"update\"");
+            bench.stamp.branch = Some(branch.into());
+            bench.stamp.revision = Some(DATE.into());
+            begin(&mut bench);
+            bench.ends(0, &[]);
+            let update = format!("hello/build: cvs -z3 update -dP {at}-D {DATE}");
+            assert_eq!(bench.ends(0, &[]), update);
+        }
+    }
+
+    #[test]
     fn a_password_is_typed_and_not_shown() {
         let mut empty = bench("login = \"\"");
         begin(&mut empty);

@@ -210,15 +210,7 @@ impl Source for Git {
                 .chain(argv)
                 .map(|&word| word.to_owned())
                 .collect();
-            let mut command = self.checkout.command(cx, &work, argv, &begun.wanted)?;
-            if let Command::Shell(shell) = &mut command {
-                // What git complains about is read below.
-                shell
-                    .env
-                    .entry("LC_MESSAGES".into())
-                    .or_insert_with(|| Some("C".into()));
-            }
-            Ok(command)
+            self.checkout.command(cx, &work, argv, &begun.wanted)
         };
         let mirrored = |argv: &[&str]| {
             let mut command = git(argv)?;

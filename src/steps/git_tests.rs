@@ -548,3 +548,37 @@ fn cleaning_removes_what_the_method_says() {
     assert_eq!(left_by(Mode::Clean), [true, false]);
     assert_eq!(left_by(Mode::Fresh), [false, false]);
 }
+
+#[test]
+fn a_shallow_clone_would_lack_a_wanted_revision() {
+    let lines = format!("repourl = '{URL}'\nmode = 'clobber'\nbranch = 'b'\nshallow = true");
+    let step = read_kind(&KIND, &lines);
+    for (revision, options) in [(None, "--depth 1 "), (Some(COMMIT), "")] {
+        let mut bench = Bench::new(step.as_ref(), &KIND);
+        bench.stamp.revision = revision.map(str::to_owned);
+        bench.begin();
+        bench.ends(0, &[]);
+        let clone = format!("hello/build: git clone {options}--branch b {URL} .");
+        assert_eq!(bench.ends(0, &[]), clone);
+    }
+}
+
+#[test]
+fn what_git_ignores_is_cleaned_too_where_that_is_said() {
+    let cleans = |more: &str, is_patched: bool| {
+        let step = read_kind(&KIND, &format!("repourl = '{URL}'\n{more}"));
+        let mut bench = Bench::new(step.as_ref(), &KIND);
+        bench.begin();
+        bench.ends(0, &[]);
+        let told = bench.ends(0, &[]);
+        if is_patched { bench.ends(0, &[]) } else { told }
+    };
+    let clean = "mode = 'full'\nmethod = 'clean'";
+    let spared = "hello/build: git clean -f -d";
+    assert_eq!(cleans(clean, false), spared);
+    assert_eq!(cleans("", true), spared);
+    let ignored = format!("{spared} -x");
+    let said = "ignore_ignores = true";
+    assert_eq!(cleans(said, true), ignored);
+    assert_eq!(cleans(&format!("{clean}\n{said}"), false), ignored);
+}

@@ -629,6 +629,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_that_cannot_be_cleaned_is_cloned_anew() {
+        let script: &[(&str, i32, &[_])] = &[
+            ("hello/build: hg --verbose --version", 0, &[]),
+            ("stat hello/build/.hg", 0, &[]),
+            (
+                "hello/build: hg --verbose --config extensions.purge= purge",
+                255,
+                &[],
+            ),
+            ("rmdir hello/build", 0, &[]),
+        ];
+        let mut bench = Bench::new(&hg(URL, Mode::Clean), &KIND);
+        let clone = "hello/build: hg --verbose clone --noupdate https://example.org/hello .";
+        bench.plays(script, clone);
+    }
+
+    #[test]
     fn a_branch_leads_out_of_no_directory_of_branches() {
         let lines = "base_url = \"https://x/%s/\"\nbranch = \"../y\"";
         let step = read_kind(&KIND, lines);

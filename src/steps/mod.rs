@@ -41,6 +41,8 @@ mod monotone;
 mod mtr;
 mod one_command;
 #[cfg(test)]
+mod original_checkout_tests;
+#[cfg(test)]
 mod original_tests;
 mod outcomes;
 mod p4;

@@ -597,6 +597,16 @@ mode = "full""#;
     }
 
     #[test]
+    fn a_client_is_of_a_slave_and_a_builder_and_of_no_build() {
+        let mut bench = bench("p4client = \"x_%(build)s\"");
+        let told = begin(&mut bench);
+        assert!(
+            told.starts_with("error: property `build` is not set"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn a_password_may_be_a_secret() {
         let mut bench = bench("p4user = \"ann\"\np4passwd = \"${secret:p4}\"");
         begin(&mut bench);

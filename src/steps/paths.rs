@@ -15,13 +15,17 @@ pub(super) fn of_builder(builder_dir: &str, dir: &str) -> String {
     }
 }
 
+/// Whether `dir` is, or may be, outside of the builder's directory.
+pub(super) fn leaves(dir: &str) -> bool {
+    is_absolute(dir) || dir.split(['/', '\\']).any(|part| part == "..")
+}
+
 /// Like [`of_builder`], for what is made or removed: it must lie in the builder's directory.
 pub(super) fn inside_builder(builder_dir: &str, dir: &str) -> Result<String, StepError> {
-    let leaves = is_absolute(dir) || dir.split(['/', '\\']).any(|part| part == "..");
     let is_all = dir
         .split(['/', '\\'])
         .all(|part| part.is_empty() || part == ".");
-    if leaves || is_all || dir.contains('\0') {
+    if leaves(dir) || is_all || dir.contains('\0') {
         let what = format!("`{dir}` is not a directory below the builder's own");
         return Err(StepError::Other(what));
     }

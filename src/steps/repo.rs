@@ -105,6 +105,8 @@ impl Repo {
             }
             None => None,
         };
+        // It is told all the same what the build is of.
+        let _ = vcs::revision(&self.checkout, cx, vcs::last);
         let downloads = repo_downloads::of(cx.properties, cx.changes)?;
         if !downloads.is_empty() {
             let all: Vec<_> = downloads.iter().map(Download::to_string).collect();

@@ -401,3 +401,27 @@ fn real_checkouts_reach_branches_and_revisions_in_every_mode() {
     fs::write(at("hello/build/.svn/wc.db"), "garbage").expect("a file");
     assert_eq!(build(Mode::Incremental, "trunk", None), "3 three");
 }
+
+#[test]
+fn what_is_ignored_is_purged_unless_that_is_said_and_where_the_checkout_is() {
+    let same = info(URL);
+    let stray = "<status><entry path='x'><wc-status item='ignored'/></entry></status>";
+    let purges = |more: &str, looks: usize| {
+        let lines = format!("svnurl = '{URL}'\nalways_purge = true\n{more}");
+        let mut bench = Bench::new(read_kind(&KIND, &lines).as_ref(), &KIND);
+        bench.begin();
+        for _ in 0..looks {
+            bench.ends(0, &[]);
+        }
+        let status = bench.ends(0, &[out(&same)]);
+        (status, bench.ends(0, &[out(stray)]))
+    };
+    let (status, purge) = purges("", 2);
+    assert_eq!(status, "hello/build: svn status --xml --no-ignore");
+    assert_eq!(purge, "rmdir hello/build/x");
+    let (status, _) = purges("ignore_ignores = false", 2);
+    assert_eq!(status, "hello/build: svn status --xml");
+    let (status, purge) = purges("mode = 'copy'", 3);
+    assert_eq!(status, "hello/source: svn status --xml --no-ignore");
+    assert_eq!(purge, "rmdir hello/source/x");
+}

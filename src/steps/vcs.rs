@@ -135,14 +135,7 @@ impl Site<'_> {
     fn run<S: AsRef<str>>(&self, dir: &str, argv: &[S]) -> Result<Shell, StepError> {
         let argv = argv.iter().map(|it| it.as_ref().to_owned()).collect();
         match self.checkout.command(self.cx, dir, argv, self.wanted)? {
-            Command::Shell(mut shell) => {
-                // What the programs say is read.
-                shell
-                    .env
-                    .entry("LC_MESSAGES".into())
-                    .or_insert_with(|| Some("C".into()));
-                Ok(shell)
-            }
+            Command::Shell(shell) => Ok(shell),
             Command::File(_) => unreachable!("a program is no file command"),
         }
     }

