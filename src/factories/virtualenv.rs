@@ -149,12 +149,7 @@ impl Factory for Virtualenv {
 }
 
 fn property(name: &str, line: Line, settings: Settings) -> StepPlan {
-    plan::set_property(SetProperty {
-        property: Text::literal(name),
-        line,
-        strip: true,
-        settings,
-    })
+    plan::set_property(SetProperty::of_all(name, line, settings))
 }
 
 /// Sets the property `name` to the path of the environment's program of that name.

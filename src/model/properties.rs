@@ -257,6 +257,23 @@ impl Text {
         Ok(self.render_with_holes(properties)?.0)
     }
 
+    /// As [`Text::render`]; but what is one reference and nothing else gives the property's own
+    /// value, of whatever type.
+    pub(crate) fn value(&self, properties: &Properties) -> Result<Value, RenderError> {
+        let own = match self.parts.as_slice() {
+            [Part::Reference { name, form }] => properties.get(name).filter(|it| match form {
+                Form::Plain | Form::IfUnset(_) => true,
+                Form::IfFalse(_) => is_true(it),
+                Form::IfSet(_) => false,
+            }),
+            _ => None,
+        };
+        match own {
+            Some(value) => Ok(value.clone()),
+            None => Ok(Value::String(self.render(properties)?)),
+        }
+    }
+
     /// As [`Text::render`], and where each secret's value goes.
     pub(crate) fn render_with_holes(
         &self,
@@ -455,6 +472,57 @@ mod tests {
             "%(unset)s",
             "error: property `unset` is not set; `%(unset:-…)s` gives a value for that case",
         );
+    }
+
+    #[test]
+    fn a_text_has_several_references_and_an_operator_is_the_last_one() {
+        check("build-%(null)s-%(word)s.tar.gz", "build--foo.tar.gz");
+        check("build-%(word:-x)s-%(b:-x)s", "build-foo-x");
+        check("%(unset:-a:~b)s|%(unset:~a b/c)s", "a:~b|a b/c");
+    }
+
+    #[test]
+    fn a_text_that_is_one_reference_has_the_propertys_own_value() {
+        let mut properties = Properties::new();
+        properties.set("list", json!(["a", 1]), "test");
+        properties.set("zero", 0, "test");
+        let check = |text: &str, expected: Value| {
+            let read = Text::parse(text).expect(text);
+            assert_eq!(read.value(&properties), Ok(expected), "{text}");
+        };
+        check("%(list)s", json!(["a", 1]));
+        check("%(list:-x)s", json!(["a", 1]));
+        check("%(list:~x)s", json!(["a", 1]));
+        check("%(list:+x)s", json!("x"));
+        check("%(list)s!", json!("[\"a\",1]!"));
+        check("%(zero)s", json!(0));
+        check("%(zero:~x)s", json!("x"));
+        check("%(unset:-x)s", json!("x"));
+        check("plain", json!("plain"));
+        let unset = Text::parse("%(unset)s").expect("a text").value(&properties);
+        assert_eq!(
+            unset,
+            Err(RenderError {
+                name: "unset".into()
+            })
+        );
+    }
+
+    #[test]
+    fn a_property_that_is_set_again_has_its_new_origin_and_all_are_listed_by_name() {
+        let mut properties = Properties::new();
+        properties.set("b", 1, "Change");
+        properties.set("a", Value::Null, "Build");
+        properties.set_runtime("b", "two", "Trigger");
+        let listed = properties.iter();
+        let listed: Vec<_> = listed
+            .map(|(name, it)| (name, it.value.clone(), it.source.as_str(), it.runtime))
+            .collect();
+        let expected = [
+            ("a", Value::Null, "Build", false),
+            ("b", json!("two"), "Trigger", true),
+        ];
+        assert_eq!(listed, expected);
     }
 
     #[test]

@@ -247,7 +247,7 @@ fn check_texts(value: &Json) -> Result<(), String> {
 fn filled(value: &Json, properties: &Properties) -> Result<Json, RenderError> {
     Ok(match value {
         Json::String(text) => match Text::parse(text) {
-            Ok(text) => Json::String(text.render(properties)?),
+            Ok(text) => text.value(properties)?,
             Err(_) => value.clone(),
         },
         Json::Array(all) => {
@@ -604,6 +604,10 @@ mod tests {
         let mut filled = bench(&JSON, &format!("{text}interpolate = true\n"));
         filled.properties.set("b", "c", "test");
         assert_eq!(filled.begin(), told.replace("%(b)s", "c"));
+        let typed = "o = ['%(n)s', 'n%(n)s']\ninterpolate = true\nslavedest = 'x'\n";
+        let mut typed = bench(&JSON, typed);
+        typed.properties.set("n", 7, "test");
+        assert_eq!(typed.begin(), "write hello/build/x: [7,\"n7\"]");
         let wrong = try_read(&JSON, "o = ['%']\ninterpolate = true\nslavedest = 'x'\n");
         assert!(wrong.is_err());
     }

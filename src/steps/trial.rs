@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value as Json;
 
 use crate::model::Command;
 use crate::model::HoleIn;
 use crate::model::Outcome;
+use crate::model::Properties;
 use crate::model::SecretHole;
 use crate::model::Shell;
 use crate::model::Text;
@@ -133,7 +135,9 @@ impl Trial {
     fn line(&self, cx: &Cx<'_>) -> Line {
         let mut words = self.words.clone();
         match &self.tests {
-            Tests::Named(tests) => words.extend(tests.iter().cloned()),
+            Tests::Named(tests) => {
+                words.extend(tests.iter().flat_map(|it| each_of(it, cx.properties)));
+            }
             Tests::OfChanges => {
                 let files = cx.changes.iter().flat_map(|it| &it.files);
                 let modules = files.filter(|it| it.ends_with(".py"));
@@ -156,6 +160,17 @@ impl Trial {
     fn shown_reactor(&self, cx: &Cx<'_>) -> Option<String> {
         let reactor = self.reactor.as_ref()?.render(cx.properties).ok()?;
         Some(format!("({})", reactor.replacen("reactor", "", 1)))
+    }
+}
+
+/// A property that has a list of tests stands for each of them.
+fn each_of(tests: &Text, properties: &Properties) -> Vec<Text> {
+    match tests.value(properties) {
+        Ok(Json::Array(all)) if all.iter().all(Json::is_string) => {
+            let all = all.iter().filter_map(Json::as_str);
+            all.map(Text::literal).collect()
+        }
+        _ => vec![tests.clone()],
     }
 }
 
@@ -466,6 +481,21 @@ mod tests {
         let files = "--testmodule=b.py --testmodule=a.py --testmodule=%(x)s.py --testmodule=b.py";
         let expected = format!("hello/build: trial --reporter=bwverbose {files}");
         assert_eq!(it.begin(), expected);
+    }
+
+    #[test]
+    fn a_property_that_has_a_list_of_tests_stands_for_each() {
+        let mut it = bench("tests = \"%(tests)s\"");
+        it.properties
+            .set("tests", serde_json::json!(["a.test", "b %(x)s"]), "Force");
+        let told = "hello/build: trial --reporter=bwverbose a.test b %(x)s";
+        assert_eq!(it.begin(), told);
+        let mut it = bench("tests = [\"%(tests)s\", \"c\"]");
+        it.properties.set("tests", "a.test", "Force");
+        assert_eq!(
+            it.begin(),
+            "hello/build: trial --reporter=bwverbose a.test c"
+        );
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Trigger {
     fn order(&self, cx: &Cx<'_>) -> Result<TriggerOrder, StepError> {
         let mut properties = Properties::new();
         for (name, value) in &self.set {
-            let value = value.render(cx.properties)?;
+            let value = value.value(cx.properties)?;
             properties.set(name.as_str(), value, "Trigger");
         }
         for (name, property) in cx.properties.iter() {
@@ -422,6 +422,22 @@ mod tests {
             "which=\"packages\" Build (in triggering build)",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_property_that_is_all_of_a_value_keeps_its_type() {
+        let step = trigger(
+            "scheduler_names = ['a']\nset_properties = { n = '%(n)s', all = '%(all)s', t = '0%(n)s' }",
+        );
+        let mut bench = Bench::new(&step, &KIND);
+        bench.properties.set("n", 7, "Build");
+        bench
+            .properties
+            .set("all", serde_json::json!(["x"]), "Build");
+        let asked = bench.begin_trigger().properties;
+        assert_eq!(asked.get("n"), Some(&7.into()));
+        assert_eq!(asked.get("all"), Some(&serde_json::json!(["x"])));
+        assert_eq!(asked.get("t"), Some(&"07".into()));
     }
 
     #[test]
