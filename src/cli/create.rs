@@ -485,6 +485,8 @@ fn port(text: &str) -> Result<u16, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::ExitCode;
+
     use clap::Parser;
 
     use super::*;
@@ -620,5 +622,57 @@ mod tests {
             project_file("a", Some(root)),
             root.join("master/factories/a.toml")
         );
+    }
+
+    #[derive(Debug, Parser)]
+    struct ProjectLine {
+        #[command(flatten)]
+        args: CreateProject,
+    }
+
+    #[test]
+    fn a_call_that_makes_no_sense_ends_with_2_and_what_cannot_be_done_with_1() {
+        let wrong = choose(&["helo".to_owned()], &known()).expect_err("no such factory");
+        assert_eq!(wrong.code(), ExitCode::from(2));
+        assert_eq!(
+            choose(&[], &known()).expect_err("none").code(),
+            ExitCode::from(2)
+        );
+        let line = ["create-autobot-project", "a", "b", "c"];
+        let told = ProjectLine::try_parse_from(line).expect_err("one too many");
+        assert_eq!(told.exit_code(), 2);
+
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("new.toml");
+        let project_of = |name: &str| {
+            let line = ["create-autobot-project", name, file.to_str().unwrap()];
+            let args = ProjectLine::try_parse_from(line).unwrap().args;
+            project(&args).expect_err(name)
+        };
+        let nameless = project_of("2-3");
+        assert_eq!(
+            nameless.text(),
+            "`2-3` has no letter in it, so it names nothing"
+        );
+        assert_eq!(nameless.code(), ExitCode::from(2));
+        fs::write(&file, "mine").unwrap();
+        let there = project_of("Hello-2");
+        assert_eq!(
+            there.text(),
+            format!("`{}` is there already", file.display())
+        );
+        assert_eq!(there.code(), ExitCode::from(1));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
+
+    #[test]
+    fn what_is_not_said_is_an_error_where_nobody_can_be_asked() {
+        assert_eq!(answer(Some("x"), "repo", "?").expect("said"), "x");
+        if terminal::somebody_is_there() {
+            return;
+        }
+        let missing = answer(None, "repo", "?").expect_err("nobody is there");
+        assert_eq!(missing.text(), "`--repo` is missing");
+        assert_eq!(missing.code(), ExitCode::from(2));
     }
 }

@@ -249,4 +249,14 @@ mod tests {
         let there = beginning(&[asking(1, &[])], &[], true);
         assert_eq!(there.text("workdir"), Some("C:\\bot\\words"));
     }
+
+    #[test]
+    fn a_scheduler_says_its_own_name_whatever_its_properties_say() {
+        let mut own = Properties::new();
+        own.set("scheduler", "another", "Trigger");
+        own.set("who", "ann", "Trigger");
+        let all = crate::master::ports::properties_of(&"nightly".into(), own);
+        assert_eq!(shown(&all, "scheduler"), "\"nightly\" from Scheduler");
+        assert_eq!(shown(&all, "who"), "\"ann\" from Trigger");
+    }
 }

@@ -91,6 +91,20 @@ mod tests {
     }
 
     #[test]
+    fn outcomes_are_numbered_and_called_as_they_always_were() {
+        let told = Outcome::ALL.map(|it| (it.code(), it.as_str()));
+        let expected = [
+            (0, "success"),
+            (1, "warnings"),
+            (2, "failure"),
+            (3, "skipped"),
+            (4, "exception"),
+            (5, "retry"),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn codes_read_back() {
         for outcome in Outcome::ALL {
             assert_eq!(Outcome::from_code(outcome.code()), Some(outcome));

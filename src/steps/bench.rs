@@ -147,6 +147,15 @@ impl Bench {
         self.with(|run, cx| run.running_text(cx))
     }
 
+    /// A build of another step, which knows the same.
+    pub(crate) fn begin_again(&mut self, step: &dyn Step) {
+        self.run = step.begin();
+    }
+
+    pub(crate) fn done_text(&mut self) -> Vec<String> {
+        self.with(|run, cx| run.done_text(cx))
+    }
+
     /// The first move, in a line.
     pub(crate) fn begin(&mut self) -> String {
         self.advance(None)

@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_is_gone_leaves_the_name_of_the_step() {
+        let mut bench = Bench::new(&directory(Act::Remove, "%(dir)s"), &REMOVE);
+        bench.properties.set("dir", "build", "test");
+        assert_eq!(bench.running_text(), ["RemoveDirectory"]);
+        assert_eq!(bench.begin(), "rmdir hello/build");
+        assert_eq!(bench.ends(0, &[]), "success: RemoveDirectory");
+    }
+
+    #[test]
     fn a_directory_that_stays_is_a_failure() {
         let mut bench = Bench::new(&directory(Act::Remove, "build"), &REMOVE);
         assert_eq!(bench.begin(), "rmdir hello/build");

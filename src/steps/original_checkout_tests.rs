@@ -439,3 +439,20 @@ fn what_is_no_checkout_of_just_this_is_made_anew() {
         assert_eq!(different.len(), all.len(), "{name}: {all:#?}");
     }
 }
+
+#[test]
+fn every_build_begins_a_checkout_afresh() {
+    for kind in kinds() {
+        let lines = lines(kind, "retry = 2");
+        let step = read_kind(kind, &lines);
+        let begun = || {
+            let mut bench = bench(kind, &lines);
+            bench.begin_again(step.as_ref());
+            bench
+        };
+        let failed = played(&mut begun(), |it| !it.ends_with(".buildbot-patched"));
+        let first = played_well(&mut begun());
+        assert_ne!(failed, first, "{}", kind.name);
+        assert_eq!(played_well(&mut begun()), first, "{}", kind.name);
+    }
+}

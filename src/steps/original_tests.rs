@@ -4,7 +4,18 @@ use super::Flags;
 use super::KINDS;
 use super::StepKind;
 use super::bench::Bench;
+use super::bench::out;
+use super::compile;
+use super::hlint;
+use super::pyflakes;
+use super::pylint;
+use super::read::tests::problems_of;
 use super::read::tests::read_kind;
+use super::set_properties_from_env;
+use super::set_property;
+use super::shell;
+use super::test;
+use super::tree_size;
 
 /// Keys without which a type cannot be.
 fn needed(kind: &StepKind) -> &'static str {
@@ -102,6 +113,202 @@ fn every_type_has_the_name_the_flags_the_text_and_the_command_that_it_had() {
     directory_upload: upload [H F] uploading|b: receive c/d from hello/build/a/b
     file_exists: FileExists [H F] FileExists: stat hello/f
     "#);
+}
+
+#[test]
+fn every_type_has_the_text_of_its_good_end_that_it_had() {
+    let line = |kind: &StepKind| {
+        let mut bench = Bench::new(read_kind(kind, needed(kind)).as_ref(), kind);
+        format!("{}: {}", kind.name, bench.done_text().join("|"))
+    };
+    let table: Vec<_> = kinds().map(line).collect();
+    insta::assert_snapshot!(table.join("\n"), @"
+    shell: 'this|is|...'
+    configure: configure
+    warning_counting_shell_command: 'this|is|...'
+    compile: compile
+    vc6: compile
+    vc7: compile
+    vc8: compile
+    vc9: compile
+    vc10: compile
+    vcexpress9: compile
+    test: test
+    pyflakes: pyflakes
+    pylint: pylint
+    sphinx: sphinx
+    epydoc: epydoc
+    trial: tests
+    perl_module_test: test
+    subunit: 'this|is|...'
+    mtr: test
+    maxq: 'run_maxq.py|t'
+    tree_size: treesize
+    remove_pycs: remove|.pycs
+    set_property: 'uname|-a'
+    set_properties_from_env: SetPropertiesFromEnv
+    master_shell_command: Ran
+    remove_directory: RemoveDirectory
+    trigger: triggered|s
+    file_download: downloading|to|d
+    string_download: downloading|to|d
+    json_string_download: downloading|to|d
+    json_properties_download: downloading|to|d
+    file_upload: uploading|b
+    directory_upload: uploading|b
+    file_exists: FileExists
+    ");
+}
+
+#[test]
+fn hlint_flunks_on_failure_and_warns_on_either() {
+    assert_eq!(
+        (hlint::KIND.step_name, letters(hlint::KIND.flags)),
+        ("hlint", "F wF wW".into())
+    );
+}
+
+#[test]
+fn a_description_is_for_the_running_text_alone_where_the_type_has_words_of_its_own() {
+    let texts = |kind: &StepKind, lines: &str| {
+        let mut bench = Bench::new(read_kind(kind, lines).as_ref(), kind);
+        (bench.running_text().join("|"), bench.done_text().join("|"))
+    };
+    let told = |running: &str, done: &str| (running.to_owned(), done.to_owned());
+    let one = "description = 'making it'";
+    assert_eq!(texts(&compile::KIND, one), told("making it", "compile"));
+    let both = "description = ['making', 'it']\ndescriptionDone = ['made', 'it']";
+    assert_eq!(texts(&compile::KIND, both), told("making|it", "made|it"));
+    let done = "command = 'make'\ndescription_done = 'made'";
+    assert_eq!(texts(&shell::KIND, done), told("'make'", "made"));
+}
+
+#[test]
+fn a_type_that_has_no_command_of_its_own_needs_one() {
+    for kind in KINDS.iter().filter(|it| needed(it).contains("command = ")) {
+        let without = needed(kind).lines().filter(|it| !it.starts_with("command"));
+        let told = problems_of(kind, &without.collect::<Vec<_>>().join("\n"));
+        assert_eq!(
+            told, "factories/x.toml:1:1: `command` is missing in [[steps]]",
+            "{}",
+            kind.name
+        );
+    }
+    assert_eq!(
+        KINDS
+            .iter()
+            .filter(|it| needed(it).contains("command = "))
+            .count(),
+        6
+    );
+}
+
+#[test]
+fn a_property_says_which_step_has_set_it() {
+    let set = |kind: &StepKind, line: &str, name: &str| {
+        let mut bench = Bench::new(read_kind(kind, needed(kind)).as_ref(), kind);
+        bench.begin();
+        bench.ends(0, &[out(line)]);
+        let found = bench.properties.iter().find(|it| it.0 == name);
+        let (_, found) = found.unwrap_or_else(|| panic!("{name} is not set"));
+        assert!(found.runtime, "a rebuild finds out anew: {name}");
+        found.source.clone()
+    };
+    let warned = "a.c: warning: x";
+    assert_eq!(
+        set(&compile::KIND, warned, "warnings-count"),
+        "WarningCountingShellCommand"
+    );
+    assert_eq!(
+        set(&test::KIND, warned, "warnings-count"),
+        "WarningCountingShellCommand"
+    );
+    assert_eq!(set(&tree_size::KIND, "7", "tree-size-KiB"), "treesize");
+    assert_eq!(set(&pyflakes::KIND, "", "pyflakes-total"), "pyflakes");
+    assert_eq!(set(&pylint::KIND, "", "pylint-total"), "Unknown");
+    assert_eq!(set(&set_property::KIND, "x", "p"), "SetProperty Step");
+    let variable = set(&set_properties_from_env::KIND, "C", "LANG");
+    assert_eq!(variable, "SlaveEnvironment");
+}
+
+/// Keys that could hold a reference to a property in Buildbot, type by type.
+const REFERRING: [(&str, &str); 21] = [
+    (
+        "shell",
+        "command workdir description description_done initial_stdin",
+    ),
+    ("compile", "suppression_file"),
+    ("mtr", "mtr_subdir"),
+    ("trial", "tests testpath"),
+    ("vc8", "projectfile config project installdir"),
+    ("set_property", "property"),
+    ("file_exists", "file"),
+    ("remove_directory", "dir"),
+    ("file_upload", "slavesrc masterdest workdir"),
+    ("directory_upload", "slavesrc masterdest workdir"),
+    ("file_download", "mastersrc slavedest workdir"),
+    ("string_download", "slavedest workdir"),
+    ("master_shell_command", "command path"),
+    ("sphinx", "sphinx_builddir sphinx_sourcedir tags"),
+    ("trigger", "scheduler_names"),
+    ("git", "repourl workdir description description_done branch"),
+    ("mercurial", "base_url"),
+    ("svn", "svnurl username"),
+    ("cvs", "cvsroot cvsmodule"),
+    ("p4", "p4base p4port"),
+    ("repo", "manifest_url manifest_branch"),
+];
+
+#[test]
+fn what_could_refer_to_properties_there_can_do_so_here() {
+    for (name, all) in REFERRING {
+        let kind = KINDS.iter().find(|it| it.name == name).expect(name);
+        for key in all.split(' ') {
+            let own = needed(kind);
+            let others = own
+                .lines()
+                .filter(|it| !it.starts_with(&format!("{key} =")));
+            let others = others.collect::<Vec<_>>().join("\n");
+            let head = if key.starts_with("master") {
+                "dir/"
+            } else {
+                ""
+            };
+            let lines = format!("{key} = \"{head}%(own)s\"\n{others}");
+            let step = read_kind(kind, &lines);
+            // What says so in its settings knows its parts.
+            let settings = format!("{step:?}");
+            assert!(
+                settings.contains("Reference { name: \"own\""),
+                "{name} {key}: {settings}"
+            );
+        }
+    }
+    for (name, lines) in [
+        ("shell", "command = 'x'\nenv.A = '%(own)s'"),
+        ("shell", "command = 'x'\nlogfiles.a = '%(own)s'"),
+        ("git", "env.A = '%(own)s'"),
+        (
+            "trigger",
+            "scheduler_names = 's'\nset_properties.a = '%(own)s'",
+        ),
+        (
+            "trigger",
+            "scheduler_names = 's'\nsource_stamp.branch = '%(own)s'",
+        ),
+        (
+            "string_download",
+            "s = '%(own)s'\ninterpolate = true\nslavedest = 'x'",
+        ),
+        ("sphinx", "sphinx_builddir = 'x'\ndefines.a = '%(own)s'"),
+    ] {
+        let kind = KINDS.iter().find(|it| it.name == name).expect(name);
+        let settings = format!("{:?}", read_kind(kind, lines));
+        assert!(
+            settings.contains("Reference { name: \"own\""),
+            "{name}: {settings}"
+        );
+    }
 }
 
 #[test]

@@ -425,6 +425,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn types_have_the_names_of_buildbots_manual_and_of_its_code() {
+        for (word, name) in [
+            ("ShellCommand", "shell"),
+            ("VC2003", "vc7"),
+            ("VS2003", "vc7"),
+            ("VC2005", "vc8"),
+            ("VS2005", "vc8"),
+            ("VC2008", "vc9"),
+            ("VS2008", "vc9"),
+            ("VS2010", "vc10"),
+            ("VCExpress9", "vcexpress9"),
+            ("SubunitShellCommand", "subunit"),
+            ("BuildEPYDoc", "epydoc"),
+            ("JSONStringDownload", "json_string_download"),
+            ("Hg", "mercurial"),
+            ("BK", "bitkeeper"),
+        ] {
+            assert_eq!(kind(word).map(|it| it.name), Some(name), "{word}");
+        }
+    }
+
+    #[test]
+    fn no_type_takes_a_key_that_it_does_not_know() {
+        for kind in KINDS {
+            let told = problems_of(kind, &format!("nonsense = 1\n{}", kind.example));
+            let expected = "factories/x.toml:2:1: unknown key `nonsense` in [[steps]]";
+            assert_eq!(told, expected, "{}", kind.name);
+        }
+    }
+
+    #[test]
     fn every_type_that_checks_out_is_known_as_one() {
         for kind in KINDS {
             let step = read_kind(kind, kind.example);

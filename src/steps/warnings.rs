@@ -323,7 +323,40 @@ impl Counted {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bench::Bench;
+    use super::super::bench::out;
+    use super::super::compile;
+    use super::super::read::tests::read_kind;
     use super::*;
+
+    #[test]
+    fn a_directory_stands_between_any_quotes_and_may_be_said_otherwise() {
+        let usual = Warnings::default();
+        for line in [
+            "make[2]: Entering directory 'a b'",
+            "make: Entering directory `a b'",
+            "gmake: Entering directory \"a b\"",
+            "make: Entering directory \u{2019}a b\u{2019}",
+        ] {
+            let found = usual.directory_enter.captures(line).expect(line);
+            assert_eq!(&found[1], "a b");
+        }
+        assert!(
+            usual
+                .directory_leave
+                .is_match("make[2]: Leaving directory 'a'")
+        );
+
+        let lines = "warning_pattern = '(\\S+):(\\d+): warning: (.*)'\n\
+                     warning_extractor = 'groups'\nsuppressions = [['^lib/', '']]\n\
+                     directory_enter_pattern = '^> (.*)'\ndirectory_leave_pattern = '^<'";
+        let step = read_kind(&compile::KIND, lines);
+        let mut bench = Bench::new(step.as_ref(), &compile::KIND);
+        bench.begin();
+        let lines = ["> lib", "x.c:1: warning: a", "<", "x.c:1: warning: b"].map(out);
+        assert_eq!(bench.ends(0, &lines), "warnings: compile warnings");
+        assert_eq!(bench.verdict().logs[0].1, "x.c:1: warning: b\n");
+    }
 
     #[test]
     fn a_pattern_fits_from_the_start_of_the_line_only() {

@@ -326,7 +326,15 @@ mod tests {
         );
         let names: Vec<_> = wish.properties.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["four", "one", "two"]);
-        assert_eq!(wish.properties.text("one"), Some("1"));
+        let (_, one) = wish
+            .properties
+            .iter()
+            .find(|it| it.0 == "one")
+            .expect("set");
+        assert_eq!(
+            (one.value.as_str(), one.source.as_str()),
+            (Some("1"), "Force Build Form")
+        );
         assert!(wish.reason.ends_with("by '<ann>': try"));
     }
 }

@@ -718,3 +718,30 @@ fn a_mistake_of_a_matrix_makes_no_other_mistakes() {
       = help: a name of other signs than letters, digits, `_` and `-` stands in quotes: `[builder."{a}-{b}"]`
     "#);
 }
+
+#[test]
+fn locks_of_steps_are_looked_through_with_those_of_builders() {
+    let master = "[slave:a]\npassword = x\nfactories = words\n[lock:db]\n[words]\nlocks = db\n";
+    let recipe = "[[steps]]\ntype = \"shell\"\ncommand = \"x\"\nlocks = \"db\"\n\
+                  [[steps]]\ntype = \"shell\"\ncommand = \"y\"\nlocks = [\"bd\"]\n";
+    let all = [("master.ini", master), ("factories/words.toml", recipe)];
+    let told = files(&all).expect_err("mistakes");
+    insta::assert_snapshot!(told, @r#"
+    error[lock-use]: step `shell` of builder `words-a` would wait for lock `db` for ever
+     --> DIR/factories/words.toml:4:10
+      |
+    4 | locks = "db"
+      |          ^^ cannot be had here
+      |
+     ::: master.ini:6:9
+      |
+    6 | locks = db
+      |         ^^ the builder holds it already
+
+    error[unknown-lock]: unknown lock `bd`
+     --> DIR/factories/words.toml:8:10
+      |
+    8 | locks = ["bd"]
+      |          ^^^^ did you mean `db`?
+    "#);
+}

@@ -30,6 +30,25 @@ async fn a_command_runs_and_everything_it_says_comes() {
 }
 
 #[tokio::test]
+async fn a_stream_that_nobody_wants_is_not_kept() {
+    let bench = Bench::new();
+    let mut master = bench.attach().await;
+    for (number, channel) in [(0, Channel::Stdout), (1, Channel::Stderr)] {
+        let mut shell = Bench::script("echo out; echo err >&2");
+        shell.want_stdout = channel != Channel::Stdout;
+        shell.want_stderr = channel != Channel::Stderr;
+        let exit = master.run(id(number), &Command::Shell(shell)).await;
+        assert_eq!(exited(&exit), (0, ExitCause::Exited));
+        let said = [Channel::Stdout, Channel::Stderr].map(|it| master.said(id(number), it));
+        let expected = match channel {
+            Channel::Stdout => [&b""[..], b"err\n"],
+            _ => [&b"out\n"[..], b""],
+        };
+        assert_eq!(said, expected);
+    }
+}
+
+#[tokio::test]
 async fn what_a_command_and_its_children_took_is_told() {
     let bench = Bench::new();
     let mut master = bench.attach().await;
