@@ -195,6 +195,32 @@ async fn a_step_that_cannot_do_its_work_is_an_exception_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_build_whose_steps_cannot_be_made_is_an_exception_and_answers_its_request() {
+    let farm = "[slave:s1]\nfactories = a\n[a]\ntype = shell\ncommands = x\nworkdir = %(branch)s\n";
+    let bench = Bench::new(farm).await;
+    let _slave = bench.attach("s1").await;
+    let force = Force {
+        builder: "a-s1".into(),
+        branch: Some("../out".into()),
+        revision: None,
+        repository: String::new(),
+        project: String::new(),
+        reason: String::new(),
+        properties: Properties::new(),
+        priority: None,
+        parameters: Vec::new(),
+    };
+    let (_, request) = bench.handle.force(force).await.expect("a request");
+    let build = bench.ended("a-s1", 0).await;
+    assert_eq!(build.outcome, Some(Outcome::Exception));
+    assert_eq!(build.text[..2], ["exception", "setupBuild"]);
+    assert!(build.text[2].contains("`../out`"), "{:?}", build.text);
+    let answered = bench.crew().store.read(move |verbs| verbs.request(request));
+    let answered = answered.await.expect("readable").expect("a request");
+    assert_eq!(answered.outcome, Some(Outcome::Exception));
+}
+
+#[tokio::test]
 async fn a_stop_interrupts_the_step_says_why_and_spares_what_always_runs() {
     let (bench, mut slave) = begun(HALTS).await;
     let (id, _) = slave.begin().await;

@@ -758,6 +758,31 @@ async fn a_store_of_the_first_version_goes_on() {
 }
 
 #[tokio::test]
+async fn a_build_is_of_everybody_who_changed_it_or_wrote_its_patch_once() {
+    let (_dir, store) = open();
+    let build = write(&store, |verbs| {
+        let mut changes = Vec::new();
+        for author in ["cy", "ann", "cy"] {
+            changes.extend(verbs.add_change(&NewChange::by(author), NOW)?);
+        }
+        let (_, requests) = verbs.add_buildset(&wanted(&["a"]), NOW)?;
+        let mut new = start("a", &requests);
+        new.stamp.changes = changes;
+        new.stamp.patch = Some(Patch {
+            level: 1,
+            diff: b"x".to_vec(),
+            subdir: None,
+            author: Some("bo".into()),
+            comment: None,
+        });
+        verbs.start_build(&new, NOW)?;
+        verbs.build(&"a".into(), 0)
+    });
+    let build = build.await.expect("begun");
+    assert_eq!(build.blame, ["ann", "bo", "cy"]);
+}
+
+#[tokio::test]
 async fn a_patch_is_kept_as_it_came() {
     let (_dir, store) = open();
     for comment in [None, Some("try this")] {
