@@ -74,6 +74,15 @@ fn steps_run_in_the_order_in_which_they_stand() {
 }
 
 #[test]
+fn a_definition_of_sphinx_may_be_a_name_alone() {
+    let steps =
+        r#"[{"type": "sphinx", "sphinx_builddir": "o", "defines": {"b": true, "a": null}}]"#;
+    let plans = plans(&format!("[x]\ngit = /srv/x\nsteps = {steps}\n"));
+    let told = bench(&plans[1]).begin();
+    assert_eq!(told, "hello/build: sphinx-build -D a -D b=1 . o");
+}
+
+#[test]
 fn what_is_no_step_is_a_mistake_of_the_file() {
     let told = problems("[x]\ngit = /srv/x\nsteps = [3]\n");
     assert!(told.contains("`steps` is a list of tables"), "{told}");

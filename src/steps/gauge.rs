@@ -32,6 +32,9 @@ pub(super) fn reached(name: &str, value: u64) -> Reached {
 pub(super) struct Fits {
     metric: &'static str,
     pattern: &'static Regex,
+    /// A line that begins so is behind all of them.
+    end: Option<&'static str>,
+    is_over: bool,
     count: u64,
 }
 
@@ -40,14 +43,28 @@ impl Fits {
         Self {
             metric,
             pattern,
+            end: None,
+            is_over: false,
             count: 0,
+        }
+    }
+
+    /// Counts nothing from the first line on that begins with `end`.
+    pub(super) const fn until(self, end: &'static str) -> Self {
+        Self {
+            end: Some(end),
+            ..self
         }
     }
 }
 
 impl Gauge for Fits {
     fn see(&mut self, channel: Channel, line: &str) {
-        if channel != Channel::Header && self.pattern.is_match(line) {
+        if self.is_over || channel == Channel::Header {
+            return;
+        }
+        self.is_over = self.end.is_some_and(|it| line.starts_with(it));
+        if !self.is_over && self.pattern.is_match(line) {
             self.count += 1;
         }
     }

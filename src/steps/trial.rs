@@ -180,7 +180,7 @@ impl Step for Trial {
     }
 
     fn gauge(&self) -> Option<Box<dyn Gauge>> {
-        Some(Box::new(Fits::new("tests", &ENDED)))
+        Some(Box::new(Fits::new("tests", &ENDED).until(RULE)))
     }
 
     fn metrics(&self) -> Vec<String> {
@@ -374,6 +374,9 @@ struct Counts {
 }
 
 /// A test that has ended: `test_add ...        [OK]`.
+/// Behind it the problems are told, with what the tests printed.
+const RULE: &str = "========================================";
+
 static ENDED: LazyLock<Regex> = LazyLock::new(|| built_in(r" \.\.\. .*\[[^\]]+\]$"));
 static RAN: LazyLock<Regex> = LazyLock::new(|| built_in(r"Ran (\d+) tests"));
 static COUNT: LazyLock<Regex> = LazyLock::new(|| built_in(r"(\w+)=(\d+)"));
@@ -649,6 +652,17 @@ FAILED (failures=1)
         ];
         let tests = |count| [("tests".to_owned(), count, None)];
         assert_eq!(counted(step.as_ref(), &lines), tests(3));
+        let rule = "=".repeat(79);
+        let told = [
+            out("Doctest: words.spell ... [OK]"),
+            out(&rule),
+            out("  test_add ... [OK]"),
+        ];
+        assert_eq!(
+            counted(step.as_ref(), &told),
+            tests(1),
+            "the rest tells of problems"
+        );
         assert_eq!(step.metrics(), ["output", "tests", "test.log"]);
     }
 }
