@@ -226,7 +226,8 @@ async fn held_for(app: &App, builder: &BuilderName) -> Result<Vec<Fact>, Failure
             let kept = state["changes"].as_array().map_or(0, Vec::len);
             if kept > 0 {
                 let (name, rule) = (&it.name, explain::builds(&it));
-                let what = format!("`{name}` waits with {kept} changes: it {rule}");
+                let changes = if kept == 1 { "change" } else { "changes" };
+                let what = format!("`{name}` waits with {kept} {changes}: it {rule}");
                 facts.push(timeless("scheduler", what));
             }
         }
