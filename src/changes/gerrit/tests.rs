@@ -326,7 +326,7 @@ impl Server {
             "sshd_config",
             &format!(
                 "HostKey {at}/host\nPidFile none\nAuthorizedKeysFile {at}/authorized\nStrictModes no\n\
-                 UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nSetEnv HOME={at}\n\
                  ForceCommand {at}/play\n"
             ),
         );
@@ -401,6 +401,17 @@ impl Server {
             "{wanted} is not heard; only {all:?}; {}",
             self.log()
         );
+    }
+
+    /// Waits until the server streams, and says which process does.
+    async fn streaming(&self) -> String {
+        let wait = "until [ -e pid ]; do sleep 0.01; done; cat pid";
+        sh(self.dir.path(), wait).await
+    }
+
+    /// Ends that process, and with it the line.
+    async fn breaks(&self, stream: &str) {
+        sh(self.dir.path(), &format!("rm pid; kill -9 {stream}")).await;
     }
 
     fn log(&self) -> String {
@@ -509,8 +520,7 @@ async fn what_was_uploaded_while_nobody_listened_is_asked_for_and_told_once() {
         &answered(&[("bbb1", 1100), ("bbb2", 1105), ("old", 900), ("bbb3", 1103)]),
     );
     server.write("stream", "");
-    let pid = std::fs::read_to_string(server.dir.path().join("pid")).unwrap();
-    sh(server.dir.path(), &format!("kill -9 {pid}")).await;
+    server.breaks(&server.streaming().await).await;
     server.hears("! the stream of events ended").await;
     server.hears("bbb3").await;
     server.hears("bbb2").await;
@@ -540,9 +550,9 @@ async fn what_was_uploaded_while_nobody_listened_is_asked_for_and_told_once() {
 async fn a_gerrit_that_refuses_says_why_and_is_asked_again() {
     let mut server = Server::start().await;
     server.hears("well").await;
+    let stream = server.streaming().await;
     std::fs::remove_file(server.dir.path().join("stream")).unwrap();
-    let pid = std::fs::read_to_string(server.dir.path().join("pid")).unwrap();
-    sh(server.dir.path(), &format!("kill -9 {pid}")).await;
+    server.breaks(&stream).await;
     server
         .hears("! the stream of events ended (exit status: 1): fatal: not capable")
         .await;

@@ -96,7 +96,7 @@ async fn a_repository_is_followed_over_ssh_with_a_real_sshd() {
         "sshd_config",
         format!(
             "HostKey {at}/host\nPidFile none\nAuthorizedKeysFile {at}/user.pub\nStrictModes no\n\
-             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nSetEnv HOME={at}\n"
         ),
     );
     // No port is needed: what ssh speaks to is the input of an sshd.
