@@ -50,9 +50,11 @@ use super::events;
 use super::failure;
 use super::failure::ErrorView;
 use super::failure::Failure;
+use super::frame;
 use super::frame::Frame;
 use super::frame::ShutdownLine;
 use super::frame::TroubleLine;
+use super::grid;
 use super::home;
 use super::hooks;
 use super::json;
@@ -114,7 +116,10 @@ impl App {
         uri: &Uri,
         view: impl Serialize,
     ) -> Result<Response, Failure> {
-        let mut frame = self.frame(uri.path());
+        let mut frame = Frame {
+            reload: frame::reload(uri.query()),
+            ..self.frame(uri.path())
+        };
         let page = match self.templates.draw(template, &frame, &view) {
             Err(error) if self.templates.has_own() => {
                 let problem = error.to_string();
@@ -234,6 +239,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/builders/{builder}/builds/{number}/steps", get(parent))
         .route(&format!("{STEP}/logs"), get(parent))
         .route("/waterfall", get(waterfall::page))
+        .route("/grid", get(grid::page))
+        .route("/tgrid", get(grid::transposed))
         .route("/changes", get(changes::list))
         .route("/changes/{id}", get(changes::page))
         .route("/buildslaves", get(slaves::list))
@@ -363,7 +370,7 @@ async fn harden(mut response: Response) -> Response {
 }
 
 /// A crawler that follows every build and log would be the busiest visitor.
-const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /changes\n\
+const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /grid\nDisallow: /tgrid\nDisallow: /changes\n\
     Disallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\nDisallow: /events\n";
 
 const CSS: &str = include_str!("../../share/static/autobot.css");

@@ -11,11 +11,13 @@
 //! [`templates`] and a route in [`mod@app`].
 
 mod app;
+mod choice;
 mod desk;
 mod failure;
 mod force_form;
 mod frame;
 mod links;
+mod past;
 mod queue_actions;
 mod rows;
 mod serve;
@@ -28,6 +30,7 @@ mod build;
 mod builder;
 mod builders;
 mod changes;
+mod grid;
 mod home;
 mod locks;
 mod log;
@@ -52,6 +55,8 @@ mod failing;
 mod hooks;
 mod json;
 
+#[cfg(test)]
+mod overview_tests;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
