@@ -33,6 +33,10 @@ pub(crate) struct WebPlan {
     pub(crate) num_events: Option<u32>,
     /// Most strips that an address may ask for.
     pub(crate) num_events_max: Option<u32>,
+    /// Lines of `/one_line_per_build` where the address says nothing.
+    pub(crate) num_builds: Option<u32>,
+    /// Whether the console goes by times, not by revisions.
+    pub(crate) order_console_by_time: bool,
     /// `no` refuses every action on the ports; `[:authz:]` says more.
     pub(crate) allow_force: Option<bool>,
 }
@@ -62,6 +66,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
     let repositories = keys.map::<FixedLink>("repositories");
     let num_events = keys.optional::<Count>("num_events");
     let num_events_max = keys.optional::<Count>("num_events_max");
+    let num_builds = keys.optional::<Count>("num_builds");
+    let order_console_by_time = keys.optional::<bool>("order_console_by_time");
     let allow_force = keys.optional::<bool>("allow_force");
     let is_good = without_effect(keys);
     for key in ["auth", "authz"] {
@@ -102,6 +108,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
         repositories,
         num_events,
         num_events_max,
+        num_builds: num_builds?.map(|it| it.0),
+        order_console_by_time: order_console_by_time?.unwrap_or(false),
         allow_force,
     })
 }
@@ -114,8 +122,6 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
     ];
     let others = [
         keys.optional::<PathBuf>("public_html").is_some(),
-        keys.optional::<Count>("num_builds").is_some(),
-        keys.optional::<bool>("order_console_by_time").is_some(),
         keys.optional_as::<u64>(&["log_rotate_length", "rotate_length"])
             .is_some(),
         keys.optional::<u32>("max_rotated_files").is_some(),
@@ -133,8 +139,6 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
     );
     for key in [
         "public_html",
-        "num_builds",
-        "order_console_by_time",
         "log_rotate_length",
         "rotate_length",
         "max_rotated_files",

@@ -45,6 +45,7 @@ use super::build;
 use super::builder;
 use super::builders;
 use super::changes;
+use super::console;
 use super::desk::Desk;
 use super::events;
 use super::failure;
@@ -58,6 +59,7 @@ use super::grid;
 use super::home;
 use super::hooks;
 use super::json;
+use super::lines;
 use super::locks;
 use super::log;
 use super::log_text;
@@ -239,6 +241,10 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/builders/{builder}/builds/{number}/steps", get(parent))
         .route(&format!("{STEP}/logs"), get(parent))
         .route("/waterfall", get(waterfall::page))
+        .route("/console", get(console::page))
+        .route("/one_line_per_build", get(lines::page))
+        .route("/one_line_per_build/{builder}", get(lines::of_builder))
+        .route("/one_box_per_builder", get(lines::boxes))
         .route("/grid", get(grid::page))
         .route("/tgrid", get(grid::transposed))
         .route("/changes", get(changes::list))
@@ -370,7 +376,7 @@ async fn harden(mut response: Response) -> Response {
 }
 
 /// A crawler that follows every build and log would be the busiest visitor.
-const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /grid\nDisallow: /tgrid\nDisallow: /changes\n\
+const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /grid\nDisallow: /tgrid\nDisallow: /console\nDisallow: /one_line_per_build\nDisallow: /changes\n\
     Disallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\nDisallow: /events\n";
 
 const CSS: &str = include_str!("../../share/static/autobot.css");
