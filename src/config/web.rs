@@ -37,6 +37,8 @@ pub(crate) struct WebPlan {
     pub(crate) num_builds: Option<u32>,
     /// Whether the console goes by times, not by revisions.
     pub(crate) order_console_by_time: bool,
+    /// Feeds that there are; `None` means all.
+    pub(crate) feeds: Option<Vec<Feed>>,
     /// `no` refuses every action on the ports; `[:authz:]` says more.
     pub(crate) allow_force: Option<bool>,
 }
@@ -67,6 +69,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
     let num_events = keys.optional::<Count>("num_events");
     let num_events_max = keys.optional::<Count>("num_events_max");
     let num_builds = keys.optional::<Count>("num_builds");
+    let feeds = keys.optional::<Feeds>("provide_feeds");
     let order_console_by_time = keys.optional::<bool>("order_console_by_time");
     let allow_force = keys.optional::<bool>("allow_force");
     let is_good = without_effect(keys);
@@ -109,6 +112,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
         num_events,
         num_events_max,
         num_builds: num_builds?.map(|it| it.0),
+        feeds: feeds?.map(|it| it.0),
         order_console_by_time: order_console_by_time?.unwrap_or(false),
         allow_force,
     })
@@ -125,7 +129,6 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
         keys.optional_as::<u64>(&["log_rotate_length", "rotate_length"])
             .is_some(),
         keys.optional::<u32>("max_rotated_files").is_some(),
-        keys.optional::<Feeds>("provide_feeds").is_some(),
         keys.map::<serde_json::Value>("change_hook_dialects")
             .is_some(),
     ];
@@ -142,7 +145,6 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
         "log_rotate_length",
         "rotate_length",
         "max_rotated_files",
-        "provide_feeds",
         "change_hook_dialects",
     ] {
         keys.without_effect(key, NOT_HERE);
@@ -150,23 +152,33 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
     ports.into_iter().chain(others).all(|it| it)
 }
 
-struct Feeds;
+/// What programs read instead of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feed {
+    Atom,
+    Json,
+    Rss,
+}
+
+struct Feeds(Vec<Feed>);
 
 impl Value for Feeds {
     const EXPECTED: &'static str = "some of `atom`, `json`, `rss`";
     const SHAPE: Shape = Shape::List(&Shape::Text);
 
     fn read(node: &Node) -> Result<Self, Misread> {
-        for (word, place) in Vec::<(String, Place)>::read(node)? {
-            if !["atom", "json", "rss"].contains(&word.as_str()) {
-                return Err(Misread {
-                    what: Some(format!("expected {}", Self::EXPECTED)),
-                    place: Some(place),
-                    ..Misread::default()
-                });
-            }
-        }
-        Ok(Self)
+        let words = Vec::<(String, Place)>::read(node)?.into_iter();
+        let feeds = words.map(|(word, place)| match word.as_str() {
+            "atom" => Ok(Feed::Atom),
+            "json" => Ok(Feed::Json),
+            "rss" => Ok(Feed::Rss),
+            _ => Err(Misread {
+                what: Some(format!("expected {}", Self::EXPECTED)),
+                place: Some(place),
+                ..Misread::default()
+            }),
+        });
+        feeds.collect::<Result<_, _>>().map(Self)
     }
 }
 

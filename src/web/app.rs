@@ -41,6 +41,7 @@ use crate::store::StoreError;
 use super::about;
 use super::actions;
 use super::api;
+use super::badge;
 use super::build;
 use super::builder;
 use super::builders;
@@ -51,6 +52,7 @@ use super::events;
 use super::failure;
 use super::failure::ErrorView;
 use super::failure::Failure;
+use super::feeds;
 use super::frame;
 use super::frame::Frame;
 use super::frame::ShutdownLine;
@@ -118,6 +120,17 @@ impl App {
         uri: &Uri,
         view: impl Serialize,
     ) -> Result<Response, Failure> {
+        let page = self.draw_text(template, uri, view)?;
+        Ok(Html(page).into_response())
+    }
+
+    /// Draws what is no page: a feed, or what stands in one.
+    pub(super) fn draw_text(
+        &self,
+        template: &str,
+        uri: &Uri,
+        view: impl Serialize,
+    ) -> Result<String, Failure> {
         let mut frame = Frame {
             reload: frame::reload(uri.query()),
             ..self.frame(uri.path())
@@ -131,7 +144,7 @@ impl App {
             }
             drawn => drawn?,
         };
-        Ok(Html(page).into_response())
+        Ok(page)
     }
 
     /// Puts a mistake in a template into the log, once and not for every page.
@@ -263,8 +276,18 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/sources", get(sources::page))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
-        .route("/json", get(json::root))
-        .route("/json/{*path}", get(json::at))
+        .merge(
+            Router::new()
+                .route("/json", get(json::root))
+                .route("/json/{*path}", get(json::at))
+                .route_layer(middleware::from_fn_with_state(
+                    Arc::clone(&app),
+                    feeds::json,
+                )),
+        )
+        .route("/rss", get(feeds::rss))
+        .route("/atom", get(feeds::atom))
+        .route("/badges/{file}", get(badge::picture))
         .nest("/api", api::routes())
         .route("/robots.txt", get(|| async { ROBOTS }))
         .route(
@@ -376,8 +399,10 @@ async fn harden(mut response: Response) -> Response {
 }
 
 /// A crawler that follows every build and log would be the busiest visitor.
-const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /grid\nDisallow: /tgrid\nDisallow: /console\nDisallow: /one_line_per_build\nDisallow: /changes\n\
-    Disallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\nDisallow: /events\n";
+const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /grid\n\
+    Disallow: /tgrid\nDisallow: /console\nDisallow: /one_line_per_build\nDisallow: /rss\nDisallow: /atom\n\
+    Disallow: /changes\nDisallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\n\
+    Disallow: /events\n";
 
 const CSS: &str = include_str!("../../share/static/autobot.css");
 const JS: &str = include_str!("../../share/static/autobot.js");

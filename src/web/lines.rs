@@ -12,6 +12,7 @@ use crate::config::WebPlan;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 
+use super::app::App;
 use super::app::Shared;
 use super::app::redirect;
 use super::builder;
@@ -86,11 +87,25 @@ pub(super) async fn of_builder(
     Query(query): Query<choice::Query>,
 ) -> Result<Response, Failure> {
     let count = count(&query, &app.desk.plan().web)?;
-    let builder = BuilderName::from(name.as_str());
+    let view = LinesView {
+        builder: Some(Link::builder(&name)),
+        builds: read(
+            &app,
+            vec![find(&app, &name).await?],
+            Choice::new(&query),
+            count,
+        )
+        .await?,
+    };
+    app.draw("onelineperbuild.html", &uri, view)
+}
+
+/// A builder and its newest builds, also if it has left the configuration.
+pub(super) async fn find(app: &App, name: &str) -> Result<BuilderFacts, Failure> {
+    let builder = BuilderName::from(name);
     let plan = app.desk.plan();
     let is_planned = plan.builders.iter().any(|it| it.name == builder);
     let asked = builder.clone();
-    // Of a builder that has left the configuration, its builds are still there.
     let builds = app
         .read(move |store| {
             if !is_planned && !store.known_builders()?.contains(&asked) {
@@ -104,7 +119,7 @@ pub(super) async fn of_builder(
         })
         .await?;
     let builds = builds.ok_or_else(|| Failure::NotFound(format!("builder `{name}`")))?;
-    let facts = BuilderFacts {
+    Ok(BuilderFacts {
         name: builder,
         category: None,
         slaves: 0,
@@ -112,12 +127,7 @@ pub(super) async fn of_builder(
         pending: 0,
         builds,
         failing: Vec::new(),
-    };
-    let view = LinesView {
-        builder: Some(Link::builder(&name)),
-        builds: read(&app, vec![facts], Choice::new(&query), count).await?,
-    };
-    app.draw("onelineperbuild.html", &uri, view)
+    })
 }
 
 /// A box for each builder is what the list of builders has.

@@ -26,11 +26,13 @@ mod tries;
 mod words;
 
 mod about;
+mod badge;
 mod build;
 mod builder;
 mod builders;
 mod changes;
 mod console;
+mod feeds;
 mod grid;
 mod home;
 mod lines;
