@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::Component;
 use std::path::PathBuf;
 
 use super::links::CommentLink;
@@ -37,6 +38,8 @@ pub(crate) struct WebPlan {
     pub(crate) num_builds: Option<u32>,
     /// Whether the console goes by times, not by revisions.
     pub(crate) order_console_by_time: bool,
+    /// Where files lie that are shown as they are, below the base directory.
+    pub(crate) public_html: Option<PathBuf>,
     /// Feeds that there are; `None` means all.
     pub(crate) feeds: Option<Vec<Feed>>,
     /// `no` refuses every action on the ports; `[:authz:]` says more.
@@ -69,6 +72,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
     let num_events = keys.optional::<Count>("num_events");
     let num_events_max = keys.optional::<Count>("num_events_max");
     let num_builds = keys.optional::<Count>("num_builds");
+    let public_html = keys.optional::<Below>("public_html");
     let feeds = keys.optional::<Feeds>("provide_feeds");
     let order_console_by_time = keys.optional::<bool>("order_console_by_time");
     let allow_force = keys.optional::<bool>("allow_force");
@@ -112,6 +116,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
         num_events,
         num_events_max,
         num_builds: num_builds?.map(|it| it.0),
+        public_html: public_html?.map(|it| it.0),
         feeds: feeds?.map(|it| it.0),
         order_console_by_time: order_console_by_time?.unwrap_or(false),
         allow_force,
@@ -125,7 +130,6 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
         keys.optional::<String>("distrib_port").is_some(),
     ];
     let others = [
-        keys.optional::<PathBuf>("public_html").is_some(),
         keys.optional_as::<u64>(&["log_rotate_length", "rotate_length"])
             .is_some(),
         keys.optional::<u32>("max_rotated_files").is_some(),
@@ -141,7 +145,6 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
         "a server in front reaches the pages over `htmlport`",
     );
     for key in [
-        "public_html",
         "log_rotate_length",
         "rotate_length",
         "max_rotated_files",
@@ -150,6 +153,30 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
         keys.without_effect(key, NOT_HERE);
     }
     ports.into_iter().chain(others).all(|it| it)
+}
+
+/// A directory that is not the master's own, which has passwords in it.
+struct Below(PathBuf);
+
+impl Value for Below {
+    const EXPECTED: &'static str = "a directory of its own, such as `public_html`";
+    const SHAPE: Shape = PathBuf::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let mut path = PathBuf::new();
+        for part in PathBuf::read(node)?.components() {
+            match part {
+                Component::ParentDir => drop(path.pop()),
+                Component::CurDir => {}
+                part => path.push(part),
+            }
+        }
+        let holds_the_file = node.place.source.dir.starts_with(&path);
+        if holds_the_file || path.file_name().is_none() {
+            return Err(Misread::default());
+        }
+        Ok(Self(path))
+    }
 }
 
 /// What programs read instead of pages.

@@ -53,6 +53,7 @@ use super::failure;
 use super::failure::ErrorView;
 use super::failure::Failure;
 use super::feeds;
+use super::files;
 use super::frame;
 use super::frame::Frame;
 use super::frame::ShutdownLine;
@@ -289,7 +290,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/atom", get(feeds::atom))
         .route("/badges/{file}", get(badge::picture))
         .nest("/api", api::routes())
-        .route("/robots.txt", get(|| async { ROBOTS }))
+        .route("/robots.txt", get(robots))
+        .route("/favicon.ico", get(favicon))
         .route(
             "/static/autobot.css",
             get(|headers: HeaderMap| async move { file(&headers, "text/css", CSS) }),
@@ -338,8 +340,38 @@ async fn user_of_table(uri: Uri) -> Response {
     redirect(&format!("../../users/{id}"))
 }
 
-/// An address with a slash too many leads to the page without; others lead nowhere.
-async fn elsewhere(method: Method, uri: Uri) -> Result<Response, Failure> {
+/// Files that a master may have of its own, below `public_html`.
+async fn robots(
+    State(app): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let own = files::find(&app, &method, &uri, &headers).await?;
+    Ok(own.unwrap_or_else(|| ROBOTS.into_response()))
+}
+
+async fn favicon(
+    State(app): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let own = files::find(&app, &method, &uri, &headers).await?;
+    Ok(own.unwrap_or_else(|| file(&headers, "image/svg+xml", ICON)))
+}
+
+/// A file below `public_html`, or an address with a slash too many, which leads to the page
+/// without; others lead nowhere.
+async fn elsewhere(
+    State(app): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    if let Some(answer) = files::find(&app, &method, &uri, &headers).await? {
+        return Ok(answer);
+    }
     let path = uri.path().trim_end_matches('/');
     if path.len() < uri.path().len() && !path.is_empty() && method != Method::POST {
         let slashes = uri.path().len() - path.len();
@@ -377,11 +409,17 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 #[derive(Clone, Copy)]
 pub(super) struct Jsonp;
 
+/// The policy of a reply that is no page of ours.
+#[derive(Clone, Copy)]
+pub(super) struct Policy(pub(super) &'static str);
+
 async fn harden(mut response: Response) -> Response {
     let calls_back = response.extensions().get::<Jsonp>().is_some();
+    let policy = response.extensions().get().copied();
+    let Policy(policy) = policy.unwrap_or(Policy(POLICY));
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

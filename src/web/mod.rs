@@ -33,6 +33,7 @@ mod builders;
 mod changes;
 mod console;
 mod feeds;
+mod files;
 mod grid;
 mod home;
 mod lines;
