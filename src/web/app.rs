@@ -255,6 +255,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/builders/{builder}/builds/{number}/steps", get(parent))
         .route(&format!("{STEP}/logs"), get(parent))
         .route("/waterfall", get(waterfall::page))
+        .route("/buildstatus", get(waterfall::status::page))
         .route("/console", get(console::page))
         .route("/one_line_per_build", get(lines::page))
         .route("/one_line_per_build/{builder}", get(lines::of_builder))

@@ -12,7 +12,9 @@ use crate::store::BuildEnd;
 use crate::store::NewBuild;
 
 use super::app::router;
+use super::links;
 use super::sample;
+use super::sample::HOSTILE;
 use super::sample::SampleDesk;
 use super::tests::full;
 use super::tests::get;
@@ -170,4 +172,34 @@ async fn one_box_per_builder_is_the_list_of_builders() {
     let answer = get(&router, "/one_box_per_builder?category=quick").await;
     let to = (answer.status, answer.header("location"));
     assert_eq!(to, (302, "builders?category=quick"));
+}
+
+#[tokio::test]
+async fn a_build_is_shown_as_in_the_waterfall_with_the_newest_step_on_top() {
+    let (_desk, router) = full().await;
+    let hostile = links::builder(HOSTILE);
+    let hostile = hostile.strip_prefix("builders/").expect("a path");
+    let page = get(&router, &format!("/buildstatus?builder={hostile}&number=1"))
+        .await
+        .body;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert!(at("steps/test\"") < at("steps/checkout\""));
+    assert!(at("steps/checkout\"") < at(">Build 1</a>"));
+    assert!(at("<base target=\"_blank\">") < at("<td class=\"step failure\">"));
+    assert!(
+        !page.contains("<script") && !page.contains("<nav"),
+        "{page}"
+    );
+    for (asked, status) in [
+        ("", 400),
+        ("?builder=hello", 400),
+        ("?number=1", 400),
+        ("?builder=hello&number=99", 404),
+        ("?builder=hello&number=x", 404),
+        ("?builder=x&number=1", 404),
+        ("?builder=hello&number=-1", 200),
+    ] {
+        let answer = get(&router, &format!("/buildstatus{asked}")).await;
+        assert_eq!(answer.status, status, "{asked}");
+    }
 }
