@@ -34,6 +34,21 @@ pub(crate) fn iso(at: Timestamp) -> String {
     zoned(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
+fn utc_as(at: Timestamp, form: &str) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime(form).to_string()
+}
+
+/// Time as HTTP and RSS have it: `Fri, 20 Nov 2026 08:49:36 GMT`.
+pub(crate) fn http(at: Timestamp) -> String {
+    utc_as(at, "%a, %d %b %Y %H:%M:%S GMT")
+}
+
+/// Time as Atom has it: `2026-11-20T08:49:36Z`.
+pub(crate) fn utc(at: Timestamp) -> String {
+    utc_as(at, "%Y-%m-%dT%H:%M:%SZ")
+}
+
 /// Local time as Buildbot's JSON and text forms print it: `Fri 02 Jan 1970 00:00:00`.
 pub(crate) fn long(at: Timestamp) -> String {
     zoned(at).strftime("%a %d %b %Y %H:%M:%S").to_string()

@@ -114,6 +114,7 @@ pub(crate) use rule::SlaveOrder;
 pub(crate) use show::Shown;
 pub(crate) use users::UserPlan;
 pub(crate) use validation::ValidationPlan;
+pub(crate) use web::Feed;
 pub(crate) use web::WebPlan;
 
 /// Everything a master runs, checked.

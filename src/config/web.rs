@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::Component;
 use std::path::PathBuf;
 
 use super::links::CommentLink;
@@ -33,6 +34,14 @@ pub(crate) struct WebPlan {
     pub(crate) num_events: Option<u32>,
     /// Most strips that an address may ask for.
     pub(crate) num_events_max: Option<u32>,
+    /// Lines of `/one_line_per_build` where the address says nothing.
+    pub(crate) num_builds: Option<u32>,
+    /// Whether the console goes by times, not by revisions.
+    pub(crate) order_console_by_time: bool,
+    /// Where files lie that are shown as they are, below the base directory.
+    pub(crate) public_html: Option<PathBuf>,
+    /// Feeds that there are; `None` means all.
+    pub(crate) feeds: Option<Vec<Feed>>,
     /// `no` refuses every action on the ports; `[:authz:]` says more.
     pub(crate) allow_force: Option<bool>,
 }
@@ -62,6 +71,10 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
     let repositories = keys.map::<FixedLink>("repositories");
     let num_events = keys.optional::<Count>("num_events");
     let num_events_max = keys.optional::<Count>("num_events_max");
+    let num_builds = keys.optional::<Count>("num_builds");
+    let public_html = keys.optional::<Below>("public_html");
+    let feeds = keys.optional::<Feeds>("provide_feeds");
+    let order_console_by_time = keys.optional::<bool>("order_console_by_time");
     let allow_force = keys.optional::<bool>("allow_force");
     let is_good = without_effect(keys);
     for key in ["auth", "authz"] {
@@ -102,6 +115,10 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
         repositories,
         num_events,
         num_events_max,
+        num_builds: num_builds?.map(|it| it.0),
+        public_html: public_html?.map(|it| it.0),
+        feeds: feeds?.map(|it| it.0),
+        order_console_by_time: order_console_by_time?.unwrap_or(false),
         allow_force,
     })
 }
@@ -113,13 +130,9 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
         keys.optional::<String>("distrib_port").is_some(),
     ];
     let others = [
-        keys.optional::<PathBuf>("public_html").is_some(),
-        keys.optional::<Count>("num_builds").is_some(),
-        keys.optional::<bool>("order_console_by_time").is_some(),
         keys.optional_as::<u64>(&["log_rotate_length", "rotate_length"])
             .is_some(),
         keys.optional::<u32>("max_rotated_files").is_some(),
-        keys.optional::<Feeds>("provide_feeds").is_some(),
         keys.map::<serde_json::Value>("change_hook_dialects")
             .is_some(),
     ];
@@ -132,13 +145,9 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
         "a server in front reaches the pages over `htmlport`",
     );
     for key in [
-        "public_html",
-        "num_builds",
-        "order_console_by_time",
         "log_rotate_length",
         "rotate_length",
         "max_rotated_files",
-        "provide_feeds",
         "change_hook_dialects",
     ] {
         keys.without_effect(key, NOT_HERE);
@@ -146,23 +155,57 @@ fn without_effect(keys: &mut Keys<'_>) -> bool {
     ports.into_iter().chain(others).all(|it| it)
 }
 
-struct Feeds;
+/// A directory that is not the master's own, which has passwords in it.
+struct Below(PathBuf);
+
+impl Value for Below {
+    const EXPECTED: &'static str = "a directory of its own, such as `public_html`";
+    const SHAPE: Shape = PathBuf::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        let mut path = PathBuf::new();
+        for part in PathBuf::read(node)?.components() {
+            match part {
+                Component::ParentDir => drop(path.pop()),
+                Component::CurDir => {}
+                part => path.push(part),
+            }
+        }
+        let holds_the_file = node.place.source.dir.starts_with(&path);
+        if holds_the_file || path.file_name().is_none() {
+            return Err(Misread::default());
+        }
+        Ok(Self(path))
+    }
+}
+
+/// What programs read instead of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feed {
+    Atom,
+    Json,
+    Rss,
+}
+
+struct Feeds(Vec<Feed>);
 
 impl Value for Feeds {
     const EXPECTED: &'static str = "some of `atom`, `json`, `rss`";
     const SHAPE: Shape = Shape::List(&Shape::Text);
 
     fn read(node: &Node) -> Result<Self, Misread> {
-        for (word, place) in Vec::<(String, Place)>::read(node)? {
-            if !["atom", "json", "rss"].contains(&word.as_str()) {
-                return Err(Misread {
-                    what: Some(format!("expected {}", Self::EXPECTED)),
-                    place: Some(place),
-                    ..Misread::default()
-                });
-            }
-        }
-        Ok(Self)
+        let words = Vec::<(String, Place)>::read(node)?.into_iter();
+        let feeds = words.map(|(word, place)| match word.as_str() {
+            "atom" => Ok(Feed::Atom),
+            "json" => Ok(Feed::Json),
+            "rss" => Ok(Feed::Rss),
+            _ => Err(Misread {
+                what: Some(format!("expected {}", Self::EXPECTED)),
+                place: Some(place),
+                ..Misread::default()
+            }),
+        });
+        feeds.collect::<Result<_, _>>().map(Self)
     }
 }
 

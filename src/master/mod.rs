@@ -40,7 +40,7 @@ pub(crate) mod lock_view;
 mod lock_walk;
 mod notices;
 pub(crate) mod outlook;
-mod output;
+pub(crate) mod output;
 mod pages;
 pub(crate) mod pauses;
 pub(crate) mod phase;

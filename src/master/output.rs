@@ -83,7 +83,7 @@ impl Output for LogSlice {
 
 /// The line as steps look at it: a program that finds itself in continuous integration may
 /// well paint what it says, and means the same.
-pub(super) fn without_colours(line: &str) -> Cow<'_, str> {
+pub(crate) fn without_colours(line: &str) -> Cow<'_, str> {
     if !line.contains('\u{1b}') {
         return Cow::Borrowed(line);
     }

@@ -41,21 +41,28 @@ use crate::store::StoreError;
 use super::about;
 use super::actions;
 use super::api;
+use super::badge;
 use super::build;
 use super::builder;
 use super::builders;
 use super::changes;
+use super::console;
 use super::desk::Desk;
 use super::events;
 use super::failure;
 use super::failure::ErrorView;
 use super::failure::Failure;
+use super::feeds;
+use super::files;
+use super::frame;
 use super::frame::Frame;
 use super::frame::ShutdownLine;
 use super::frame::TroubleLine;
+use super::grid;
 use super::home;
 use super::hooks;
 use super::json;
+use super::lines;
 use super::locks;
 use super::log;
 use super::log_text;
@@ -114,7 +121,21 @@ impl App {
         uri: &Uri,
         view: impl Serialize,
     ) -> Result<Response, Failure> {
-        let mut frame = self.frame(uri.path());
+        let page = self.draw_text(template, uri, view)?;
+        Ok(Html(page).into_response())
+    }
+
+    /// Draws what is no page: a feed, or what stands in one.
+    pub(super) fn draw_text(
+        &self,
+        template: &str,
+        uri: &Uri,
+        view: impl Serialize,
+    ) -> Result<String, Failure> {
+        let mut frame = Frame {
+            reload: frame::reload(uri.query()),
+            ..self.frame(uri.path())
+        };
         let page = match self.templates.draw(template, &frame, &view) {
             Err(error) if self.templates.has_own() => {
                 let problem = error.to_string();
@@ -124,7 +145,7 @@ impl App {
             }
             drawn => drawn?,
         };
-        Ok(Html(page).into_response())
+        Ok(page)
     }
 
     /// Puts a mistake in a template into the log, once and not for every page.
@@ -234,6 +255,13 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/builders/{builder}/builds/{number}/steps", get(parent))
         .route(&format!("{STEP}/logs"), get(parent))
         .route("/waterfall", get(waterfall::page))
+        .route("/buildstatus", get(waterfall::status::page))
+        .route("/console", get(console::page))
+        .route("/one_line_per_build", get(lines::page))
+        .route("/one_line_per_build/{builder}", get(lines::of_builder))
+        .route("/one_box_per_builder", get(lines::boxes))
+        .route("/grid", get(grid::page))
+        .route("/tgrid", get(grid::transposed))
         .route("/changes", get(changes::list))
         .route("/changes/{id}", get(changes::page))
         .route("/buildslaves", get(slaves::list))
@@ -250,10 +278,21 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/sources", get(sources::page))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
-        .route("/json", get(json::root))
-        .route("/json/{*path}", get(json::at))
+        .merge(
+            Router::new()
+                .route("/json", get(json::root))
+                .route("/json/{*path}", get(json::at))
+                .route_layer(middleware::from_fn_with_state(
+                    Arc::clone(&app),
+                    feeds::json,
+                )),
+        )
+        .route("/rss", get(feeds::rss))
+        .route("/atom", get(feeds::atom))
+        .route("/badges/{file}", get(badge::picture))
         .nest("/api", api::routes())
-        .route("/robots.txt", get(|| async { ROBOTS }))
+        .route("/robots.txt", get(robots))
+        .route("/favicon.ico", get(favicon))
         .route(
             "/static/autobot.css",
             get(|headers: HeaderMap| async move { file(&headers, "text/css", CSS) }),
@@ -302,8 +341,38 @@ async fn user_of_table(uri: Uri) -> Response {
     redirect(&format!("../../users/{id}"))
 }
 
-/// An address with a slash too many leads to the page without; others lead nowhere.
-async fn elsewhere(method: Method, uri: Uri) -> Result<Response, Failure> {
+/// Files that a master may have of its own, below `public_html`.
+async fn robots(
+    State(app): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let own = files::find(&app, &method, &uri, &headers).await?;
+    Ok(own.unwrap_or_else(|| ROBOTS.into_response()))
+}
+
+async fn favicon(
+    State(app): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let own = files::find(&app, &method, &uri, &headers).await?;
+    Ok(own.unwrap_or_else(|| file(&headers, "image/svg+xml", ICON)))
+}
+
+/// A file below `public_html`, or an address with a slash too many, which leads to the page
+/// without; others lead nowhere.
+async fn elsewhere(
+    State(app): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    if let Some(answer) = files::find(&app, &method, &uri, &headers).await? {
+        return Ok(answer);
+    }
     let path = uri.path().trim_end_matches('/');
     if path.len() < uri.path().len() && !path.is_empty() && method != Method::POST {
         let slashes = uri.path().len() - path.len();
@@ -341,11 +410,17 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 #[derive(Clone, Copy)]
 pub(super) struct Jsonp;
 
+/// The policy of a reply that is no page of ours.
+#[derive(Clone, Copy)]
+pub(super) struct Policy(pub(super) &'static str);
+
 async fn harden(mut response: Response) -> Response {
     let calls_back = response.extensions().get::<Jsonp>().is_some();
+    let policy = response.extensions().get().copied();
+    let Policy(policy) = policy.unwrap_or(Policy(POLICY));
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -363,8 +438,10 @@ async fn harden(mut response: Response) -> Response {
 }
 
 /// A crawler that follows every build and log would be the busiest visitor.
-const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /changes\n\
-    Disallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\nDisallow: /events\n";
+const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /grid\n\
+    Disallow: /tgrid\nDisallow: /console\nDisallow: /one_line_per_build\nDisallow: /rss\nDisallow: /atom\n\
+    Disallow: /changes\nDisallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\n\
+    Disallow: /events\n";
 
 const CSS: &str = include_str!("../../share/static/autobot.css");
 const JS: &str = include_str!("../../share/static/autobot.js");

@@ -23,7 +23,7 @@ use super::rows::BuildLine;
 use super::words::Badge;
 
 /// How many builds a builder shows at a glance.
-const GLANCE: usize = 12;
+pub(super) const GLANCE: usize = 12;
 
 /// What there is to know of a builder.
 pub(super) struct BuilderFacts {

@@ -214,7 +214,8 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
     }
     let failure = response.extensions_mut().remove::<Failure>();
     let view = ErrorView::new(status, failure.as_ref());
-    let allow = response.headers_mut().remove(header::ALLOW);
+    let kept = [header::ALLOW, header::CONTENT_RANGE];
+    let kept = kept.map(|name| (response.headers_mut().remove(&name), name));
     let mut response = if wants_json {
         let mut body = serde_json::json!({ "error": view.what });
         if let Some(Failure::BadForm(wrong)) = &failure {
@@ -226,8 +227,10 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
     } else {
         (status, app.draw_error(&path, &view)).into_response()
     };
-    if let Some(allow) = allow {
-        response.headers_mut().insert(header::ALLOW, allow);
+    for (value, name) in kept {
+        if let Some(value) = value {
+            response.headers_mut().insert(name, value);
+        }
     }
     response
 }

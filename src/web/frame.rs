@@ -48,6 +48,8 @@ pub(super) struct Frame {
     /// instead.
     pub(super) template_problem: Option<String>,
     pub(super) shutdown: Option<ShutdownLine>,
+    /// After how many seconds a browser without scripts asks again.
+    pub(super) reload: Option<u32>,
 }
 
 /// A disk that does not take what is to be written.
@@ -122,6 +124,38 @@ impl Frame {
             troubles: Vec::new(),
             template_problem: None,
             shutdown: None,
+            reload: None,
         }
+    }
+}
+
+/// The shortest time from one page to the next that a browser is told to ask for.
+const SHORTEST_RELOAD: u32 = 15;
+
+/// What `reload` among the arguments of an address says; 0 is never, and so is what is no number.
+pub(super) fn reload(query: Option<&str>) -> Option<u32> {
+    let mut values = query?
+        .split('&')
+        .filter_map(|it| it.strip_prefix("reload="));
+    let asked: u32 = values.next_back()?.parse().ok()?;
+    (asked > 0).then(|| asked.max(SHORTEST_RELOAD))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_asked_for_again_after_fifteen_seconds_or_more() {
+        for (query, expected) in [
+            ("reload=60", Some(60)),
+            ("x=1&reload=1", Some(15)),
+            ("reload=0", None),
+            ("reload=soon", None),
+            ("xreload=60", None),
+        ] {
+            assert_eq!(reload(Some(query)), expected, "{query}");
+        }
+        assert_eq!(reload(None), None);
     }
 }

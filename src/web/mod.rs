@@ -11,11 +11,13 @@
 //! [`templates`] and a route in [`mod@app`].
 
 mod app;
+mod choice;
 mod desk;
 mod failure;
 mod force_form;
 mod frame;
 mod links;
+mod past;
 mod queue_actions;
 mod rows;
 mod serve;
@@ -24,11 +26,17 @@ mod tries;
 mod words;
 
 mod about;
+mod badge;
 mod build;
 mod builder;
 mod builders;
 mod changes;
+mod console;
+mod feeds;
+mod files;
+mod grid;
 mod home;
+mod lines;
 mod locks;
 mod log;
 mod slaves;
@@ -52,6 +60,8 @@ mod failing;
 mod hooks;
 mod json;
 
+#[cfg(test)]
+mod overview_tests;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Answer {
     }
 }
 
-async fn ask(router: &Router, request: Request<Body>) -> Answer {
+pub(super) async fn ask(router: &Router, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.expect("infallible");
     let status = response.status().as_u16();
     let headers = response.headers().clone();
@@ -106,6 +106,17 @@ fn pages() -> Vec<String> {
         "builders/hello/builds/-1",
         "builders/hello/builds/6",
         "waterfall",
+        "console",
+        "console?name=bo%22%3Cs%3E&revs=3&branch=feature%2F%3Cx%3E&reload=0",
+        "console?category=nothing",
+        "one_line_per_build",
+        "one_line_per_build?builder=hello&branch=trunk&numbuilds=2",
+        "one_line_per_build/left",
+        "grid",
+        "grid?width=9&branch=trunk&category=quick&category=%3Ccat%3E&reload=60",
+        "tgrid",
+        "tgrid?length=2&rev_order=desc&branch=feature%2F%3Cx%3E%26y",
+        "grid?category=nothing",
         "waterfall?show_time=300&num_events=3&branch=trunk",
         "changes",
         "changes/2",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Authz;
 use super::WebPlan;
 use crate::config::Action;
+use crate::config::Feed;
 use crate::config::Permission;
 use crate::config::authz;
 use crate::config::metrics;
@@ -194,19 +195,31 @@ fn a_revision_is_quoted_into_its_link() {
 #[test]
 fn keys_that_the_pages_do_not_use_are_checked_and_said() {
     let text = "http_port = 8010\nnumbuilds = 5\norder_console_by_time = yes\nprovide_feeds = atom rss\nauth = x\n\
-        num_events = 300\nnum_events_max = 200\npublic_html = ~\nmax_rotated_files = many\nreviews = 1";
+        num_events = 300\nnum_events_max = 200\nmax_rotated_files = many\nreviews = 1";
     insta::assert_snapshot!(told(with(":web:", text, web::read)), @"
     no-effect: `http_port` has no effect @ 8010: `htmlport` in [:master:] is the port of the pages
-    no-effect: `num_builds` has no effect @ 5: the pages of this version do not use it
-    no-effect: `order_console_by_time` has no effect @ yes: the pages of this version do not use it
-    no-effect: `provide_feeds` has no effect @ atom rss: the pages of this version do not use it
     unknown-key: `auth` stands in the wrong section @ x: `[:authz:]` says who may do what
     contradiction: `num_events` is 300, and `num_events_max` is 200 @ 300: this is more
-    no-effect: `public_html` has no effect @ ~: the pages of this version do not use it
     bad-value: bad value for `max_rotated_files` in [:web:] @ many: expected a whole number from 0 to 4294967295
     no-effect: `max_rotated_files` has no effect @ many: the pages of this version do not use it
-    unknown-key: unknown key `reviews` in [:web:] @ reviews: the keys of [:web:] are `revlink`, `change_comment_link`, `num_events`, `num_events_max`, `allow_force`, `http_port`, `distrib_port`, `public_html`, `num_builds`, `order_console_by_time`, `log_rotate_length`, `max_rotated_files`, `provide_feeds`, `auth`, `projects.NAME`, `repositories.NAME`, `change_hook_dialects.NAME`
+    unknown-key: unknown key `reviews` in [:web:] @ reviews: the keys of [:web:] are `revlink`, `change_comment_link`, `num_events`, `num_events_max`, `num_builds`, `public_html`, `provide_feeds`, `order_console_by_time`, `allow_force`, `http_port`, `distrib_port`, `log_rotate_length`, `max_rotated_files`, `auth`, `projects.NAME`, `repositories.NAME`, `change_hook_dialects.NAME`
     ");
+    let feeds = web_of("provide_feeds = rss json").feeds;
+    assert_eq!(feeds, Some(vec![Feed::Rss, Feed::Json]));
+    assert_eq!(web_of("").feeds, None);
+    let bad = told(with(":web:", "provide_feeds = rss xml", web::read));
+    assert!(
+        bad.contains("expected some of `atom`, `json`, `rss`"),
+        "{bad}"
+    );
+    for bad in ["..", ".", "/", "a/../.."] {
+        let told = told(with(":web:", &format!("public_html = {bad}"), web::read));
+        assert!(told.starts_with("bad-value"), "{bad}: {told}");
+    }
+    let public = web_of("public_html = ./site").public_html;
+    assert!(public.is_some_and(|it| it.ends_with("site")));
+    let web = web_of("numbuilds = 5\norder_console_by_time = yes");
+    assert_eq!((web.num_builds, web.order_console_by_time), (Some(5), true));
     let web = web_of("num_events = 20\nprojects.otter = https://otter/\nallow_force = no");
     assert_eq!((web.num_events, web.allow_force), (Some(20), Some(false)));
     assert_eq!(web.projects["otter"], "https://otter/");

@@ -1,6 +1,7 @@
 //! The waterfall: time falls down the page, a column for the changes and one
 //! per builder. `strips.rs` knows how it falls; this file what is in it.
 
+pub(super) mod status;
 mod strips;
 
 use std::cell::RefCell;

@@ -1,0 +1,102 @@
+//! What the arguments of an address choose of builders, branches and changes,
+//! as several pages have them.
+
+use super::builders::BuilderFacts;
+use super::links;
+
+pub(super) type Query = Vec<(String, String)>;
+
+/// What is shown; an argument that is not given, or empty, chooses all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choice {
+    builders: Vec<String>,
+    pub(super) categories: Vec<String>,
+    /// `trunk` means the default branch.
+    branches: Vec<String>,
+}
+
+impl Choice {
+    pub(super) fn new(query: &Query) -> Self {
+        Self {
+            builders: all(query, &["builder", "show"]),
+            categories: all(query, &["category"]),
+            branches: all(query, &["branch"]),
+        }
+    }
+
+    pub(super) fn takes_builder(&self, facts: &BuilderFacts) -> bool {
+        let named =
+            self.builders.is_empty() || self.builders.iter().any(|it| it == facts.name.as_str());
+        let category = facts.category.as_deref();
+        named
+            && (self.categories.is_empty()
+                || self
+                    .categories
+                    .iter()
+                    .any(|it| Some(it.as_str()) == category))
+    }
+
+    pub(super) fn takes_branch(&self, branch: Option<&str>) -> bool {
+        self.branches.is_empty() || self.branches.iter().any(|it| is_branch(it, branch))
+    }
+}
+
+/// Whether an argument means this branch.
+pub(super) fn is_branch(asked: &str, branch: Option<&str>) -> bool {
+    Some(asked) == branch || (asked == "trunk" && branch.is_none())
+}
+
+/// The values of arguments of these names that are not empty.
+pub(super) fn all(query: &Query, names: &[&str]) -> Vec<String> {
+    query
+        .iter()
+        .filter(|(name, value)| names.contains(&name.as_str()) && !value.is_empty())
+        .map(|(_, value)| value.clone())
+        .collect()
+}
+
+/// The first value of an argument that is not empty.
+pub(super) fn first<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
+    let mut values = query.iter().filter(|(it, _)| it == name);
+    values
+        .find(|(_, it)| !it.is_empty())
+        .map(|(_, it)| it.as_str())
+}
+
+/// The arguments as they stand in an address, those of `without` left out.
+pub(super) fn written(query: &Query, without: &[&str]) -> String {
+    let kept = query
+        .iter()
+        .filter(|(name, _)| !without.contains(&name.as_str()));
+    let parts: Vec<_> = kept
+        .map(|(name, value)| format!("{}={}", links::quote(name), links::quote(value)))
+        .collect();
+    parts.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &[(&str, &str)]) -> Query {
+        let pairs = text.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn trunk_is_the_default_branch_and_an_empty_argument_chooses_all() {
+        let choice = Choice::new(&query(&[("branch", "trunk"), ("branch", "")]));
+        assert!(choice.takes_branch(None) && choice.takes_branch(Some("trunk")));
+        assert!(!choice.takes_branch(Some("x")));
+        let choice = Choice::new(&query(&[("branch", ""), ("builder", "")]));
+        assert!(choice.takes_branch(Some("x")));
+    }
+
+    #[test]
+    fn arguments_are_quoted_when_they_are_written_again() {
+        let query = query(&[("a b", "\"<&"), ("width", "3"), ("x", "")]);
+        assert_eq!(written(&query, &["width"]), "a%20b=%22%3C%26&x=");
+    }
+}
