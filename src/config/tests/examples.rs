@@ -231,7 +231,6 @@ fn django_has_the_ten_builders_that_its_slaves_can_build() {
     let plan = load_in(dir.path(), "master.ini", DJANGO);
     let plan = plan.unwrap_or_else(|shown| panic!("{shown}"));
     insta::assert_snapshot!(warnings(&plan), @"
-    master.ini:90:25: `order_console_by_time` has no effect
     master.ini:93:12: `htpasswd` has no effect
     master.ini:94:15: `force_build` needs a login
     master.ini:95:14: `stop_build` needs a login
