@@ -332,8 +332,9 @@ impl Build {
                 builder,
             });
         }
+        self.crew.histories.build_ends(&self.key.builder);
         self.flush().await;
-        self.crew.histories.forget(&self.key.builder);
+        self.crew.histories.build_ended(&self.key.builder);
         // A command that was given up must not run on beside the build that comes next.
         let open = self.crew.live().remove(&self.key).and_then(|it| it.open);
         if let Some(id) = open

@@ -91,15 +91,33 @@ pub(crate) struct Histories(Mutex<HashMap<BuilderName, Kept>>);
 struct Kept {
     /// How often it was forgotten: what was read before that is not kept after it.
     age: u64,
+    /// So many of its builds are being written down as ended: what is read meanwhile may be old
+    /// in a moment.
+    ending: u32,
     history: Option<Arc<History>>,
 }
 
+impl Kept {
+    fn forget(&mut self) {
+        self.age += 1;
+        self.history = None;
+    }
+}
+
 impl Histories {
-    /// A build of the builder has ended.
-    pub(crate) fn forget(&self, builder: &BuilderName) {
+    /// The end of a build of the builder is about to be written down.
+    pub(crate) fn build_ends(&self, builder: &BuilderName) {
+        let mut kept = self.kept();
+        let kept = kept.entry(builder.clone()).or_default();
+        kept.ending += 1;
+        kept.forget();
+    }
+
+    /// It is written down.
+    pub(crate) fn build_ended(&self, builder: &BuilderName) {
         if let Some(kept) = self.kept().get_mut(builder) {
-            kept.age += 1;
-            kept.history = None;
+            kept.ending = kept.ending.saturating_sub(1);
+            kept.forget();
         }
     }
 
@@ -116,6 +134,7 @@ impl Histories {
         let history = Arc::new(History::new(runs));
         if let Some(kept) = self.kept().get_mut(builder)
             && kept.age == age
+            && kept.ending == 0
         {
             kept.history = Some(Arc::clone(&history));
         }
@@ -459,13 +478,34 @@ mod tests {
         histories.kept().insert(
             builder.clone(),
             Kept {
+                ending: 0,
                 age: 4,
                 history: Some(Arc::default()),
             },
         );
-        histories.forget(&builder);
-        let kept = histories.kept();
-        assert!(kept[&builder].history.is_none());
-        assert_eq!(kept[&builder].age, 5);
+        histories.build_ends(&builder);
+        assert!(histories.kept()[&builder].history.is_none());
+        assert_eq!(histories.kept()[&builder].age, 5);
+        histories.build_ended(&builder);
+        assert_eq!(histories.kept()[&builder].age, 6);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_while_a_build_ends_is_not_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a store");
+        let histories = Arc::new(Histories::default());
+        let builder = BuilderName::from("a");
+        let read = || {
+            let (histories, builder) = (Arc::clone(&histories), builder.clone());
+            store.read(move |verbs| histories.of(verbs, &builder).map(drop))
+        };
+        let is_kept = || histories.kept()[&builder].history.is_some();
+        histories.build_ends(&builder);
+        read().await.expect("readable");
+        assert!(!is_kept(), "the end is not written down yet");
+        histories.build_ended(&builder);
+        read().await.expect("readable");
+        assert!(is_kept());
     }
 }
