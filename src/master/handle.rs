@@ -288,10 +288,11 @@ impl MasterHandle {
     pub(crate) async fn outlook(&self, scope: Scope) -> Result<Outlook, StoreError> {
         let lineup = self.crew.lineup(scope).await;
         let crew = Arc::clone(&self.crew);
+        let moment = crew.histories.moment();
         let read = move |verbs: &mut dyn Store| {
             outlook::read(
                 verbs,
-                &crew.histories,
+                (&crew.histories, moment),
                 lineup,
                 &crew.reached(),
                 clock::now(),

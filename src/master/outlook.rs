@@ -85,63 +85,83 @@ pub(crate) struct MetricNow {
 
 /// What the builds of each builder took, kept while no further one ends.
 #[derive(Debug, Default)]
-pub(crate) struct Histories(Mutex<HashMap<BuilderName, Kept>>);
+pub(crate) struct Histories(Mutex<Shelf>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    moment: Moment,
+    kept: HashMap<BuilderName, Kept>,
+}
+
+/// Grows with each end of a build. Who reads asks for it before the store is looked at: what ends
+/// after that may be missing in what is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// How often it was forgotten: what was read before that is not kept after it.
-    age: u64,
+    /// What was read before that is not kept.
+    forgotten: Moment,
     /// So many of its builds are being written down as ended: what is read meanwhile may be old
     /// in a moment.
     ending: u32,
     history: Option<Arc<History>>,
 }
 
-impl Kept {
-    fn forget(&mut self) {
-        self.age += 1;
-        self.history = None;
-    }
-}
-
 impl Histories {
+    /// Now: for who is about to read.
+    pub(crate) fn moment(&self) -> Moment {
+        self.shelf().moment
+    }
+
     /// The end of a build of the builder is about to be written down.
     pub(crate) fn build_ends(&self, builder: &BuilderName) {
-        let mut kept = self.kept();
-        let kept = kept.entry(builder.clone()).or_default();
-        kept.ending += 1;
-        kept.forget();
+        self.forget(builder, |ending| ending + 1);
     }
 
     /// It is written down.
     pub(crate) fn build_ended(&self, builder: &BuilderName) {
-        if let Some(kept) = self.kept().get_mut(builder) {
-            kept.ending = kept.ending.saturating_sub(1);
-            kept.forget();
-        }
+        self.forget(builder, |ending| ending.saturating_sub(1));
     }
 
-    fn of(&self, verbs: &mut dyn Store, builder: &BuilderName) -> Result<Arc<History>> {
-        let age = {
-            let mut kept = self.kept();
-            let kept = kept.entry(builder.clone()).or_default();
-            if let Some(history) = &kept.history {
-                return Ok(Arc::clone(history));
-            }
-            kept.age
+    fn forget(&self, builder: &BuilderName, ending: impl Fn(u32) -> u32) {
+        let mut shelf = self.shelf();
+        shelf.moment.0 += 1;
+        let forgotten = shelf.moment;
+        let kept = shelf.kept.entry(builder.clone()).or_default();
+        *kept = Kept {
+            forgotten,
+            ending: ending(kept.ending),
+            history: None,
         };
+    }
+
+    /// Of the builder, as the store has it that is looked at since `moment`.
+    fn of(
+        &self,
+        verbs: &mut dyn Store,
+        builder: &BuilderName,
+        moment: Moment,
+    ) -> Result<Arc<History>> {
+        let kept = self
+            .shelf()
+            .kept
+            .get(builder)
+            .and_then(|it| it.history.clone());
+        if let Some(history) = kept {
+            return Ok(history);
+        }
         let runs = verbs.past_runs(builder, LOOKED_AT)?;
         let history = Arc::new(History::new(runs));
-        if let Some(kept) = self.kept().get_mut(builder)
-            && kept.age == age
-            && kept.ending == 0
-        {
+        let mut shelf = self.shelf();
+        let kept = shelf.kept.entry(builder.clone()).or_default();
+        if kept.forgotten <= moment && kept.ending == 0 {
             kept.history = Some(Arc::clone(&history));
         }
         Ok(history)
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<BuilderName, Kept>> {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,7 +170,7 @@ impl Histories {
 /// has come as far as `reached` says.
 pub(crate) fn read(
     verbs: &mut dyn Store,
-    histories: &Histories,
+    (histories, moment): (&Histories, Moment),
     lineup: Lineup,
     reached: &HashMap<BuildKey, Vec<Reached>>,
     now: Timestamp,
@@ -158,7 +178,7 @@ pub(crate) fn read(
     let mut running = BTreeMap::new();
     for build in verbs.running_builds()? {
         let steps = verbs.steps(build.id)?;
-        let history = histories.of(verbs, &build.key.builder)?;
+        let history = histories.of(verbs, &build.key.builder, moment)?;
         let left = match lineup.held.contains(&build.key) {
             true => BuildLeft::default(),
             false => {
@@ -172,7 +192,7 @@ pub(crate) fn read(
     for next in &lineup.waiting {
         if !known.contains_key(&next.builder) {
             let steps = steps_of(verbs, &next.builder)?;
-            let history = histories.of(verbs, &next.builder)?;
+            let history = histories.of(verbs, &next.builder, moment)?;
             known.insert(&next.builder, (history, steps));
         }
     }
@@ -406,8 +426,15 @@ mod tests {
         ];
         let reached = HashMap::from([(key(1), reached)]);
         let now = Timestamp::from_secs(105);
-        let read =
-            move |verbs: &mut dyn Store| read(verbs, &Histories::default(), lineup, &reached, now);
+        let read = move |verbs: &mut dyn Store| {
+            read(
+                verbs,
+                (&Histories::default(), Moment::default()),
+                lineup,
+                &reached,
+                now,
+            )
+        };
         store.read(read).await.expect("readable")
     }
 
@@ -471,41 +498,27 @@ mod tests {
         assert_eq!(outlook.expected(RequestId(3)), None);
     }
 
-    #[test]
-    fn what_was_read_before_a_build_ended_is_not_kept() {
-        let histories = Histories::default();
-        let builder = BuilderName::from("a");
-        histories.kept().insert(
-            builder.clone(),
-            Kept {
-                ending: 0,
-                age: 4,
-                history: Some(Arc::default()),
-            },
-        );
-        histories.build_ends(&builder);
-        assert!(histories.kept()[&builder].history.is_none());
-        assert_eq!(histories.kept()[&builder].age, 5);
-        histories.build_ended(&builder);
-        assert_eq!(histories.kept()[&builder].age, 6);
-    }
-
     #[tokio::test]
     async fn what_is_read_while_a_build_ends_is_not_kept() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = StoreHandle::open(&dir.path().join("state.sqlite")).expect("a store");
         let histories = Arc::new(Histories::default());
         let builder = BuilderName::from("a");
-        let read = || {
+        let read = |moment| {
             let (histories, builder) = (Arc::clone(&histories), builder.clone());
-            store.read(move |verbs| histories.of(verbs, &builder).map(drop))
+            store.read(move |verbs| histories.of(verbs, &builder, moment).map(drop))
         };
-        let is_kept = || histories.kept()[&builder].history.is_some();
+        let is_kept = || histories.shelf().kept[&builder].history.is_some();
+        let before = histories.moment();
         histories.build_ends(&builder);
-        read().await.expect("readable");
+        read(histories.moment()).await.expect("readable");
         assert!(!is_kept(), "the end is not written down yet");
         histories.build_ended(&builder);
-        read().await.expect("readable");
+        read(before).await.expect("readable");
+        assert!(!is_kept(), "it may be of before the end");
+        read(histories.moment()).await.expect("readable");
         assert!(is_kept());
+        histories.build_ends(&"other".into());
+        assert!(is_kept(), "that of another builder is");
     }
 }

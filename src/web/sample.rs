@@ -39,6 +39,7 @@ use crate::master::lock_view::LockView;
 use crate::master::outlook;
 use crate::master::outlook::Histories;
 use crate::master::outlook::Lineup;
+use crate::master::outlook::Moment;
 use crate::master::outlook::Outlook;
 use crate::master::outlook::Place;
 use crate::master::outlook::{Scope, SlavesOf};
@@ -715,7 +716,13 @@ impl Desk for SampleDesk {
                 ..Lineup::default()
             };
             let read = move |verbs: &mut dyn Store| {
-                outlook::read(verbs, &Histories::default(), lineup, &reached, clock::now())
+                outlook::read(
+                    verbs,
+                    (&Histories::default(), Moment::default()),
+                    lineup,
+                    &reached,
+                    clock::now(),
+                )
             };
             self.store.read(read).await
         })
