@@ -13,6 +13,7 @@ pub(crate) use crate::master::crew::SlavesOf;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
+use crate::model::OUTPUT;
 use crate::model::Reached;
 use crate::model::RequestId;
 use crate::model::SlaveName;
@@ -265,6 +266,8 @@ fn left(
         };
         let usual = |metric: &str| history.usual(&build.slave, &step.name, metric);
         it.metrics = match began {
+            // It has begun this moment.
+            Some(_) if reached.is_empty() => vec![shown(&nothing_yet(), usual)],
             Some(_) => reached.iter().map(|it| shown(it, usual)).collect(),
             None => over(step, usual),
         };
@@ -285,6 +288,15 @@ fn left(
             .then(|| history.left(&build.slave, &open))
             .flatten(),
         steps: each,
+    }
+}
+
+/// What a step has said before it says anything.
+fn nothing_yet() -> Reached {
+    Reached {
+        name: OUTPUT.to_owned(),
+        value: 0,
+        announced: None,
     }
 }
 
@@ -317,7 +329,6 @@ mod tests {
     use crate::model::LogRecord;
     use crate::model::Metric;
     use crate::model::NewBuildset;
-    use crate::model::OUTPUT;
     use crate::model::Outcome;
     use crate::model::Progress;
     use crate::model::Properties;

@@ -77,6 +77,8 @@ impl Build {
         let mut run = plan.body.begin();
         self.look_round(index);
         self.growth = Growth::default();
+        // What the step before it has counted says nothing of it.
+        self.crew.set_reached(&self.key, self.growth.reached());
         if earlier.is_none() {
             let wanted = plan
                 .do_step_if
