@@ -17,7 +17,7 @@ use super::fetch;
 use super::fetch::Answer;
 use super::fetch::Fetcher;
 use super::fetch::Known;
-use super::kinds::Common;
+use super::followed::Common;
 use super::mirror::PollError;
 use super::poll::Poll;
 use super::settings;

@@ -16,6 +16,7 @@ mod bzr_log;
 mod bzr_poller;
 mod feed;
 mod fetch;
+mod followed;
 mod gerrit;
 mod git_poller;
 mod git_refs;
@@ -46,9 +47,9 @@ use serde_json::Value;
 
 use crate::model::NewChange;
 
+pub(crate) use followed::Followed;
 use git_poller::GitPoller;
 use hg_poller::HgPoller;
-pub(crate) use kinds::Followed;
 pub(crate) use kinds::KINDS;
 pub(crate) use kinds::Settings;
 pub(crate) use kinds::read;

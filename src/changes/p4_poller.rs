@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Sink;
-use super::kinds::Common;
-use super::kinds::checked;
-use super::kinds::idle;
+use super::followed::Common;
+use super::followed::checked;
+use super::followed::idle;
 use super::mirror::PollError;
 use super::p4_said;
 use super::p4_said::Described;

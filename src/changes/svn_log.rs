@@ -1,5 +1,6 @@
 //! What `svn info --xml` and `svn log --xml --verbose` print.
 
+use super::fetch::unquoted;
 use crate::model::Timestamp;
 use crate::xml::Part;
 use crate::xml::XmlError;
@@ -60,7 +61,7 @@ pub(super) fn info(text: &str) -> Result<Option<Info>, XmlError> {
         Some(Info {
             uuid: uuid?,
             revision: revision?,
-            path: decoded(path.trim_matches('/')),
+            path: unquoted(path.trim_matches('/')),
         })
     };
     Ok(read())
@@ -103,27 +104,6 @@ pub(super) fn log(text: &str) -> Result<Option<Vec<Entry>>, XmlError> {
         }
     })?;
     Ok(is_good.then_some(all))
-}
-
-/// A path of a URL as people write it.
-fn decoded(path: &str) -> String {
-    let bytes = path.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = path.get(at + 1..at + 3);
-        match hex.and_then(|it| u8::from_str_radix(it, 16).ok()) {
-            Some(code) if byte == b'%' => {
-                out.push(code);
-                at += 3;
-            }
-            _ => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::debug;
 
-use super::kinds::Common;
+use super::followed::Common;
 use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::Timestamp;
