@@ -132,7 +132,14 @@ pub(crate) trait Store {
     fn count_pending(&mut self) -> Result<Vec<(BuilderName, usize)>>;
     /// Requests of the builder that are not complete, claimed or not, oldest first.
     fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>>;
-    /// Those of these requests that there are.
+    /// The oldest requests of the builder that are neither claimed nor complete, and how many
+    /// there are of them.
+    fn waiting_of(
+        &mut self,
+        builder: &BuilderName,
+        most: usize,
+    ) -> Result<(Vec<RequestRecord>, usize)>;
+    /// Those of these requests that there are, in the order of their numbers.
     fn requests(&mut self, ids: &[RequestId]) -> Result<Vec<RequestRecord>>;
     /// The requests of a buildset, in the order of its builders.
     fn requests_of(&mut self, buildset: BuildsetId) -> Result<Vec<RequestRecord>>;

@@ -113,6 +113,13 @@ impl Store for Sqlite {
     fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>> {
         self.select_open_requests(builder)
     }
+    fn waiting_of(
+        &mut self,
+        builder: &BuilderName,
+        most: usize,
+    ) -> Result<(Vec<RequestRecord>, usize)> {
+        self.select_waiting_of(builder, most)
+    }
     fn requests(&mut self, ids: &[RequestId]) -> Result<Vec<RequestRecord>> {
         self.select_requests_by_id(ids)
     }
