@@ -261,7 +261,24 @@ pub(crate) trait Store {
     -> Result<Vec<OldBuild>>;
     /// Forgets the logs of builds.
     fn forget_logs(&mut self, builds: &[BuildId]) -> Result<()>;
-    /// Builds that have ended and whose logs were not measured, oldest first.
+    /// Forgets at most `limit` of the builder's requests that were completed without a build and
+    /// are not kept, unless one of the holders waits for their buildset. Says how many.
+    fn forget_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+        limit: usize,
+    ) -> Result<usize>;
+    /// How many of them there are to forget.
+    fn old_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+    ) -> Result<usize>;
+    /// Builds that have ended and whose logs were not measured, oldest first; the bytes are what
+    /// the database itself has of them.
     fn unmeasured(&mut self, limit: usize) -> Result<Vec<OldBuild>>;
     /// Writes down how many bytes the logs of builds take.
     fn measure(&mut self, measured: &[(BuildId, u64)]) -> Result<()>;

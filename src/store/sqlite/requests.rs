@@ -20,9 +20,7 @@ use crate::model::Timestamp;
 
 use super::super::{FinishedBuildset, Result, StoreError};
 use super::Sqlite;
-use super::rows::{
-    outcome, patch_from_json, patch_to_json, properties_from_json, properties_to_json,
-};
+use super::rows::{outcome, patch_from, patch_to_bytes, properties_from_json, properties_to_json};
 
 /// What a request has of its own.
 const COLUMNS: &str = "requests.id, requests.buildset, requests.builder, requests.submitted, \
@@ -51,7 +49,7 @@ impl Sqlite {
                 stamp.revision,
                 stamp.repository,
                 stamp.project,
-                patch_to_json(stamp.patch.as_ref()),
+                patch_to_bytes(stamp.patch.as_ref()),
                 now.0,
                 buildset.priority,
             ])?;
@@ -351,7 +349,7 @@ impl Shared {
                 revision: row.get(3)?,
                 repository: row.get(4)?,
                 project: row.get(5)?,
-                patch: patch_from_json(row.get::<_, Option<String>>(6)?.as_deref())?,
+                patch: patch_from(row.get_ref(6)?)?,
                 changes,
             }),
             properties: Arc::new(properties_from_json(properties)?),

@@ -269,6 +269,23 @@ impl Store for Sqlite {
     fn forget_logs(&mut self, builds: &[BuildId]) -> Result<()> {
         self.delete_logs(builds)
     }
+    fn forget_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+        limit: usize,
+    ) -> Result<usize> {
+        self.delete_unbuilt(builder, kept, holders, limit)
+    }
+    fn old_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+    ) -> Result<usize> {
+        self.count_unbuilt(builder, kept, holders)
+    }
     fn unmeasured(&mut self, limit: usize) -> Result<Vec<OldBuild>> {
         self.select_unmeasured(limit)
     }
