@@ -284,7 +284,7 @@ enum Given {
 
 /// Of so many others, the oldest, a `merge_requests` rule is asked for each build: a decision
 /// takes no longer because more wait.
-pub(super) const ASKED: usize = 1000;
+pub(super) const ASKED: usize = 500;
 
 /// The requests that become one build with `head`, which comes first.
 pub(super) fn merged<'a>(

@@ -154,6 +154,18 @@ fn who_stands_in_line_for_a_lock_is_not_asked_for_each_slave_anew() {
 }
 
 #[test]
+fn what_is_foreseen_asks_rules_so_many_times_in_all() {
+    let rules = "merge_requests = b.agrees and a.reason == b.reason\n";
+    let mut core = core("", "max_builds = 1\n", rules);
+    fill(&mut core, 40, of_its_own);
+    let last = core.places.keys().last().copied().expect("something waits");
+    let (made, lineup) = effort::of(|| core.lineup(&Scope::Request(last)));
+    assert!(lineup.waiting.len() > 100);
+    let waiting = core.places.len() as u64;
+    assert!(made <= 2 * waiting + 1000, "{made} of {waiting}");
+}
+
+#[test]
 fn who_asks_why_is_told_of_so_many_and_no_slave_is_asked_for_each_builder_anew() {
     let mut core = core("", "max_builds = 1\n", "");
     fill(&mut core, 10, of_its_own);

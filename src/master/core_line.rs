@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::dispatch::merged;
 use super::{Core, Reason, Scope, Unable};
+use crate::config::MergeRequests;
 use crate::estimate::Waiting;
 use crate::locks::Owner;
 use crate::model::BuildKey;
@@ -37,6 +38,9 @@ const FORESEEN: usize = 500;
 
 /// So many of a builder's requests are asked whether they become one build with another.
 const LOOKED_AT: usize = 200;
+
+/// So many times a `merge_requests` rule is asked in all: decisions wait meanwhile.
+const RULED: usize = 400;
 
 impl Core {
     /// What is built and what waits. Left out is what nobody can foresee: what waits for a lock,
@@ -80,6 +84,7 @@ impl Core {
         let mut taken = HashSet::new();
         let mut foreseen = Vec::new();
         let mut able = Able::of(self);
+        let mut ruled = RULED;
         // What nobody can foresee is passed over, and not for ever.
         for _ in 0..2 * FORESEEN {
             let Some(turn) = turns.pop_first().filter(|_| foreseen.len() < FORESEEN) else {
@@ -102,7 +107,16 @@ impl Core {
                 .candidates(&known.plan.merge_requests, head, self.open_to(&builder))
                 .filter(|it| !taken.contains(&it.id))
                 .take(LOOKED_AT);
-            let requests = merged(&known.plan, head, others, &mut untold);
+            let requests = match &known.plan.merge_requests {
+                MergeRequests::If(_) => {
+                    let others: Vec<_> = others.take(ruled).collect();
+                    ruled -= others.len();
+                    merged(&known.plan, head, others.into_iter(), &mut untold)
+                }
+                MergeRequests::Yes | MergeRequests::No => {
+                    merged(&known.plan, head, others, &mut untold)
+                }
+            };
             taken.extend(requests.iter().map(|it| it.id));
             let ticket = self.last_ticket + 1 + foreseen.len() as u64;
             turns.insert(turn.after(head, self.clock, ticket));
