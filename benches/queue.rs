@@ -1,6 +1,7 @@
 //! How long it takes to decide what is built next while very much waits, beside sorting the same
 //! list: `cargo bench --bench queue`. Prints a table; asserts nothing but that builds begin. With
-//! one of the words `changes`, `waiting`, `rules` and `one`, only those rows.
+//! one of the words `changes`, `waiting`, `rules`, `locks` and `one`, only those rows. Decisions and
+//! readings are what they compute: who else uses the machine does not count.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use autobot::QueueBench;
+use nix::sys::resource::{UsageWho, getrusage};
 
 const BUILDERS: usize = 1000;
 const SLAVES: usize = 60;
@@ -42,6 +44,9 @@ fn main() {
             "next_build = request.submitted\nmerge_requests = b.agrees and a.reason == b.reason\n",
         );
     }
+    if has("locks") {
+        locks();
+    }
     if has("one") {
         one_builder();
     }
@@ -66,12 +71,40 @@ fn timed<T>(act: impl FnOnce() -> T) -> (Duration, T) {
     (begun.elapsed(), done)
 }
 
+/// How long this thread, or all threads together, were on a processor: others who compute
+/// meanwhile are not in it.
+fn computed<T>(who: UsageWho, act: impl FnOnce() -> T) -> (Duration, T) {
+    let used = || {
+        let usage = getrusage(who).expect("always known");
+        let both = usage.user_time() + usage.system_time();
+        let micros = both.tv_sec() * 1_000_000 + both.tv_usec();
+        Duration::from_micros(micros.try_into().expect("not negative"))
+    };
+    let before = used();
+    let done = act();
+    (used().saturating_sub(before), done)
+}
+
 /// A directory with a configuration of so many builders on all slaves.
 fn farm(builders: usize, slaves: usize, master: &str, keys: &str) -> tempfile::TempDir {
+    crowded(1, builders, slaves, master, keys)
+}
+
+/// The same with so many builds at once on each slave.
+fn crowded(
+    max_builds: usize,
+    builders: usize,
+    slaves: usize,
+    master: &str,
+    keys: &str,
+) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     let mut text = format!("[:master:]\nslaveport = none\nhtmlport = none\n{master}");
     for slave in 0..slaves {
-        let _ = write!(text, "[slave:s{slave}]\npassword = x\nmax_builds = 1\n");
+        let _ = write!(
+            text,
+            "[slave:s{slave}]\npassword = x\nmax_builds = {max_builds}\n"
+        );
     }
     text.push_str("[echo]\ntype = shell\ncommands = true\n");
     for builder in 0..builders {
@@ -144,7 +177,7 @@ fn changes() {
         took,
         Some(("as many inserts", floor)),
     );
-    let (took, merged) = timed(|| queue.decide());
+    let (took, merged) = decided(|| queue.decide());
     assert!(merged > CHANGES - 10, "{merged} became one build");
     row(
         &format!("{merged} requests become one build"),
@@ -164,37 +197,26 @@ fn waiting(each: usize, master: &str, keys: &str) {
     let mut queue = QueueBench::new(dir.path()).expect("a queue");
     queue.fill(each);
     let before = resident();
-    let (took, begun) = timed(|| queue.tick());
-    assert!(begun == SLAVES, "{begun} builds began");
+    let (took, ()) = computed(UsageWho::RUSAGE_SELF, || queue.learn());
     let floor = sorting(all);
     row(
         &format!("{all} requests of {BUILDERS} builders are read{rules}"),
         took,
         Some(("sorting them", floor)),
     );
+    let (took, begun) = decided(|| queue.look());
+    assert!(begun == SLAVES, "{begun} builds began");
+    row(
+        &format!("the first decision, {begun} builds begin{rules}"),
+        took,
+        None,
+    );
     println!(
         "| memory for them{rules} | {:.1} MB | – | – |",
         resident() - before
     );
-    let mut decisions: Vec<Duration> = (0..DECISIONS)
-        .map(|_| {
-            let (took, begun) = timed(|| queue.decide());
-            assert!(begun > 0, "a build began");
-            took
-        })
-        .collect();
-    decisions.sort_unstable();
-    row(
-        &format!("a decision while {all} wait{rules}"),
-        decisions[DECISIONS / 2],
-        Some(("sorting them", floor)),
-    );
-    row(
-        &format!("the longest of {DECISIONS}{rules}"),
-        decisions[DECISIONS - 1],
-        None,
-    );
-    let (took, why) = timed(|| queue.why());
+    decisions(&mut queue, all, rules, floor);
+    let (took, why) = decided(|| queue.why());
     row(
         &format!("why {why} requests of a builder wait, and when they are built{rules}"),
         took,
@@ -205,12 +227,63 @@ fn waiting(each: usize, master: &str, keys: &str) {
         resident() - before
     );
     // The builds of the benchmark are not in the store: what they took is not news again.
-    let (took, _) = timed(|| queue.tick());
+    queue.learn();
+    let (took, ()) = computed(UsageWho::RUSAGE_SELF, || queue.learn());
     row(
-        &format!("the look every ten seconds{rules}"),
+        &format!("the look every ten seconds, reading{rules}"),
         took,
         Some(("sorting them", floor)),
     );
+    let (took, _) = decided(|| queue.look());
+    row(
+        &format!("the look every ten seconds, the decision{rules}"),
+        took,
+        None,
+    );
+}
+
+/// What one decision computes.
+fn decided<T>(act: impl FnOnce() -> T) -> (Duration, T) {
+    computed(UsageWho::RUSAGE_THREAD, act)
+}
+
+/// Builds end, and others begin.
+fn decisions(queue: &mut QueueBench, all: usize, what: &str, floor: Duration) {
+    let mut took: Vec<Duration> = (0..DECISIONS)
+        .map(|_| {
+            let (took, begun) = decided(|| queue.decide());
+            assert!(begun > 0, "a build began");
+            took
+        })
+        .collect();
+    took.sort_unstable();
+    row(
+        &format!("a decision while {all} wait{what}"),
+        took[DECISIONS / 2],
+        Some(("sorting them", floor)),
+    );
+    row(
+        &format!("the longest of {DECISIONS}{what}"),
+        took[DECISIONS - 1],
+        None,
+    );
+}
+
+/// All of it waits for locks, and all slaves have room.
+fn locks() {
+    for (name, keys) in [
+        (", all for one lock", "[lock:db]\nmax_count = 4\n"),
+        (", for a lock of each slave", "[lock:db]\ntype = slave\n"),
+    ] {
+        let all = REQUESTS[0] * BUILDERS;
+        let dir = crowded(8, BUILDERS, SLAVES, keys, "locks = db\n");
+        let mut queue = QueueBench::new(dir.path()).expect("a queue");
+        queue.fill(REQUESTS[0]);
+        queue.learn();
+        let (took, _) = decided(|| queue.look());
+        row(&format!("the first decision{name}"), took, None);
+        decisions(&mut queue, all, name, sorting(all));
+    }
 }
 
 /// All of it waits for one builder, and nothing agrees.
@@ -220,11 +293,24 @@ fn one_builder() {
     let mut queue = QueueBench::new(dir.path()).expect("a queue");
     queue.fill(all);
     queue.tick();
-    let mut decisions: Vec<Duration> = (0..51).map(|_| timed(|| queue.decide()).0).collect();
+    let mut decisions: Vec<Duration> = (0..51).map(|_| decided(|| queue.decide()).0).collect();
     decisions.sort_unstable();
     row(
         &format!("a decision while {all} wait for one builder"),
         decisions[25],
         Some(("sorting them", sorting(all))),
     );
+    row("the longest of 51", decisions[50], None);
+    let dir = farm(
+        1,
+        1,
+        "",
+        "merge_requests = b.agrees and a.reason == b.reason\n",
+    );
+    let mut queue = QueueBench::new(dir.path()).expect("a queue");
+    queue.fill(all);
+    queue.tick();
+    let (took, _) = decided(|| queue.decide());
+    let what = format!("a decision while {all} wait for one builder that merges by a rule");
+    row(&what, took, None);
 }

@@ -49,6 +49,8 @@ install_packages() {
     [ -e /usr/share/java/junit4.jar ] || missing="$missing junit4"
     python3 -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"
     /usr/bin/python3 -c 'import croniter' 2>/dev/null || missing="$missing python3-croniter"
+    # Long histories for Bazaar are imported.
+    /usr/bin/python3 -c 'import fastimport' 2>/dev/null || missing="$missing python3-fastimport"
     # No user's path has it.
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
     pkg-config --exists openssl 2>/dev/null || missing="$missing libssl-dev"

@@ -53,10 +53,12 @@ use hg_poller::HgPoller;
 pub(crate) use kinds::KINDS;
 pub(crate) use kinds::Settings;
 pub(crate) use kinds::read;
+pub(crate) use run::dir_of;
 pub(crate) use run::run;
 use settings::SourceSettings;
 pub(crate) use svn_poller::SvnSettings;
 pub(crate) use yard::Yards;
+pub(crate) use yard::is_dir_name;
 
 /// Where changes go. The master gives it to every source.
 pub(crate) trait Sink: Send + Sync {

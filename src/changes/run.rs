@@ -1,6 +1,5 @@
 //! From settings to a source that runs.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,23 +22,64 @@ use super::mails::maildir::MaildirPoller;
 use super::p4_poller::P4Poller;
 use super::poll;
 use super::svn_poller::SvnPoller;
+use super::svn_poller::SvnSettings;
 use super::yard::Yards;
+use super::yard::dir_name;
 use crate::clock;
 
 /// What a poller does where nothing says how often it looks.
 const USUAL_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Runs the source called `name` until `stop`. `workdir` is its own: no other
-/// source may have the same, nor this one when it follows something else. What sources
-/// of the same repository share is in `yards`.
+/// The directory, in that of all sources, which the source called `name` works in: with
+/// others, if they follow the same repository, and else alone.
+pub(crate) fn dir_of(name: &str, settings: &Settings) -> String {
+    match settings {
+        Settings::Git(it) => Yards::dir_of("git", git(it), &it.url),
+        Settings::Hg(it) => Yards::dir_of("hg", hg(it), &it.url),
+        Settings::Svn(it) => Yards::dir_of("svn", &svn(it), &it.url),
+        Settings::Bzr(_)
+        | Settings::P4(_)
+        | Settings::Feed(_)
+        | Settings::Bonsai(_)
+        | Settings::Mail(_)
+        | Settings::Gerrit(_)
+        | Settings::Hook(_) => {
+            // Named after the source and what it follows, so that neither another repository nor
+            // another source finds this directory.
+            let cloned = settings.describe();
+            match name == cloned {
+                true => dir_name(name),
+                false => dir_name(&format!("{name}\n{cloned}")),
+            }
+        }
+    }
+}
+
+fn git(it: &Followed) -> &str {
+    it.program.as_deref().unwrap_or("git")
+}
+
+fn hg(it: &Followed) -> &str {
+    it.program.as_deref().unwrap_or("hg")
+}
+
+/// The program as one user of the repository.
+fn svn(it: &SvnSettings) -> String {
+    let user = it.user.as_deref().unwrap_or_default();
+    format!("{} {user}", it.program.as_deref().unwrap_or("svn"))
+}
+
+/// Runs the source called `name` until `stop`. What sources of the same repository share is in
+/// `yards`.
 pub(crate) async fn run(
     name: &str,
     settings: &Settings,
-    (workdir, yards): (PathBuf, &Yards),
+    yards: &Yards,
     sink: Arc<dyn Sink>,
     stop: CancellationToken,
     wake: Arc<Notify>,
 ) {
+    let workdir = yards.dir().join(dir_of(name, settings));
     let interval = settings.poll_interval().unwrap_or(USUAL_INTERVAL);
     let source = |it: &Followed, branch| SourceSettings {
         name: name.to_owned(),
@@ -56,7 +96,7 @@ pub(crate) async fn run(
     };
     match settings {
         Settings::Git(it) => {
-            let yard = yards.of("git", it.program.as_deref().unwrap_or("git"), &it.url);
+            let yard = yards.of("git", git(it), &it.url);
             match it.only_branch() {
                 Some(branch) => {
                     let source = source(it, branch.map(str::to_owned));
@@ -69,15 +109,13 @@ pub(crate) async fn run(
             }
         }
         Settings::Hg(it) => {
-            let yard = yards.of("hg", it.program.as_deref().unwrap_or("hg"), &it.url);
+            let yard = yards.of("hg", hg(it), &it.url);
             let branch = it.branches.as_ref().and_then(|it| it.only());
             let source = source(it, branch.map(str::to_owned));
             poll::run(HgPoller::sharing(source, &yard), sink, stop, wake).await;
         }
         Settings::Svn(it) => {
-            let user = it.user.as_deref().unwrap_or_default();
-            let program = format!("{} {user}", it.program.as_deref().unwrap_or("svn"));
-            let yard = yards.of("svn", &program, &it.url);
+            let yard = yards.of("svn", &svn(it), &it.url);
             let poller = SvnPoller::sharing(name.to_owned(), it.clone(), interval, &yard);
             poll::run(poller, sink, stop, wake).await;
         }

@@ -41,25 +41,53 @@ impl Yards {
         }
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The master's base directory, where paths of the configuration begin.
     pub(super) fn base(&self) -> PathBuf {
         self.dir.parent().unwrap_or(&self.dir).to_owned()
     }
 
+    /// What a yard is called, and the name of its directory.
+    fn name(vcs: &str, program: &str, url: &str) -> (String, String) {
+        let name = format!("{vcs}\n{program}\n{url}");
+        let dir = dir_name(&name);
+        (name, dir)
+    }
+
+    /// The name of the directory in which the clone of a repository lies.
+    pub(super) fn dir_of(vcs: &str, program: &str, url: &str) -> String {
+        Self::name(vcs, program, url).1
+    }
+
     /// The yard of a repository as `program` asks for it, the same for all who want it now.
     pub(super) fn of(&self, vcs: &str, program: &str, url: &str) -> Arc<Yard> {
-        let name = format!("{vcs}\n{program}\n{url}");
+        let (name, dir) = Self::name(vcs, program, url);
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(yard) = all.get(&name).and_then(Weak::upgrade) {
             return yard;
         }
         all.retain(|_, it| it.strong_count() > 0);
-        let digest = Sha256::digest(name.as_bytes());
-        let dir: String = digest[..10].iter().map(|it| format!("{it:02x}")).collect();
         let yard = Yard::at(self.dir.join(dir));
         all.insert(name, Arc::downgrade(&yard));
         yard
     }
+}
+
+/// A directory's name for what may have any: twenty digits and small letters up to f.
+pub(super) fn dir_name(of: &str) -> String {
+    let digest = Sha256::digest(of.as_bytes());
+    digest[..10].iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// Whether [`dir_name`] may have given this name.
+pub(crate) fn is_dir_name(name: &str) -> bool {
+    name.len() == 20
+        && name
+            .bytes()
+            .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What the sources of one repository share.

@@ -94,6 +94,7 @@ fn view(report: &Report) -> PruneView {
             })
             .collect(),
         changes: report.changes as u64,
+        requests: report.requests as u64,
         left: report.left,
         over: report.over,
         more: report.more,
@@ -109,6 +110,7 @@ fn document(told: &PruneView) -> serde_json::Value {
     json!({
         "builders": builders.collect::<Vec<_>>(),
         "changes": told.changes,
+        "requests": told.requests,
         "left": told.left,
         "over": told.over,
     })
@@ -129,11 +131,16 @@ fn text(told: &PruneView, dry_run: bool) -> String {
         bytes += it.bytes;
     }
     let would = if dry_run { "would go" } else { "went" };
-    let nothing = (builds, logs, told.changes) == (0, 0, 0);
+    let nothing = (builds, logs, told.changes, told.requests) == (0, 0, 0, 0);
+    let requests = match told.requests {
+        0 => String::new(),
+        1 => ", 1 request that was never built".to_owned(),
+        some => format!(", {some} requests that were never built"),
+    };
     lines.push(match nothing {
         true => format!("nothing {would}"),
         false => format!(
-            "{}, and {} {would}",
+            "{}{requests}, and {} {would}",
             amount(builds, logs, bytes),
             count(told.changes, "change")
         ),
@@ -182,6 +189,7 @@ mod tests {
         let told = PruneView {
             builders: vec![builder("docs", 0, 1), builder("hello", 20, 52)],
             changes: 3,
+            requests: 1,
             left: 5 << 30,
             over: 0,
             more: false,
@@ -189,7 +197,7 @@ mod tests {
         insta::assert_snapshot!(text(&told, true), @"
         docs: 0 builds and the logs of 1 build (1.0 MiB)
         hello: 20 builds and the logs of 52 builds (52.0 MiB)
-        20 builds and the logs of 53 builds (53.0 MiB), and 3 changes would go
+        20 builds and the logs of 53 builds (53.0 MiB), 1 request that was never built, and 3 changes would go
         logs of 5.0 GiB would stay
         ");
         let over = PruneView {

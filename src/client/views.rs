@@ -19,6 +19,9 @@ pub(crate) struct Forced {
 pub(crate) struct PruneView {
     pub(crate) builders: Vec<PrunedBuilder>,
     pub(crate) changes: u64,
+    /// Requests that were never built.
+    #[serde(default)]
+    pub(crate) requests: u64,
     /// Bytes of logs that stay.
     pub(crate) left: u64,
     /// How many of them are over a budget.
@@ -52,6 +55,7 @@ impl PruneView {
             }
         }
         self.changes += then.changes;
+        self.requests += then.requests;
         (self.left, self.over, self.more) = (then.left, then.over, then.more);
     }
 }

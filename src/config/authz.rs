@@ -88,13 +88,14 @@ impl Action {
             | Self::Reload
             | Self::PauseSlave
             | Self::GracefulShutdown
+            | Self::ForceAllBuilds
             | Self::StopAllBuilds
             | Self::StopChange
             | Self::CleanShutdown
             | Self::ShowUsersPage
             | Self::Prune
             | Self::ManageUsers => true,
-            Self::ForceAllBuilds | Self::PingBuilder => false,
+            Self::PingBuilder => false,
         }
     }
 }

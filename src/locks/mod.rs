@@ -22,6 +22,7 @@ mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 
 use crate::model::Access;
 use crate::model::LockName;
@@ -115,13 +116,18 @@ pub(crate) struct Locks {
     held: BTreeMap<Key, BTreeMap<Claim, (Owner, Access)>>,
     /// In the order in which was asked.
     waiting: BTreeMap<Claim, Waiting>,
+    /// Of those in line, who has begun.
+    begun: BTreeSet<Claim>,
+    /// What is kept for those in line, each with the how many-th it is of what it wants.
+    kept: BTreeMap<Key, BTreeMap<(Claim, usize), Access>>,
+    /// Those in line who could have had it so far.
+    open: BTreeMap<Key, BTreeSet<Claim>>,
     /// What those have missed who stepped aside.
     aside: BTreeMap<Claim, BTreeSet<Key>>,
     last: u64,
+    #[cfg(test)]
+    pub(crate) looked_at: std::cell::Cell<u64>,
 }
-
-/// What is kept for those who asked earlier.
-type Kept = BTreeMap<Key, Vec<(Claim, Access)>>;
 
 #[derive(Debug)]
 struct Waiting {
@@ -150,6 +156,29 @@ impl Locks {
                     .values()
                     .any(|it| it.uses.iter().any(|it| it.lock == *name))
         });
+        self.begun.clear();
+        self.kept.clear();
+        self.open.clear();
+        for (claim, it) in std::mem::take(&mut self.waiting) {
+            self.put_in_line(claim, it);
+        }
+        let wanted: Vec<Key> = self.open.keys().cloned().collect();
+        self.look_for_missed(wanted);
+    }
+
+    /// What who has not begun stands in line for, and the slave that it would begin on.
+    pub(crate) fn wanted(&self, claim: Claim) -> Option<(&SlaveName, &[LockUse])> {
+        let it = self.waiting.get(&claim)?;
+        Some((&it.slave, &it.uses))
+    }
+
+    /// Whether those who hold them leave no room for all of these, whoever asks.
+    pub(crate) fn are_held(&self, slave: &SlaveName, uses: &[LockUse]) -> bool {
+        uses.iter().any(|it| {
+            let key = self.key(slave, it);
+            let holders = self.held.get(&key).into_iter().flat_map(BTreeMap::values);
+            !self.is_free(&key, slave, it.access, holders.map(|(_, access)| *access))
+        })
     }
 
     /// Whether who stands at `place`, or comes new, could have them all at once on `slave`.
@@ -162,7 +191,7 @@ impl Locks {
         if uses.is_empty() {
             return Ok(());
         }
-        self.first_busy(None, slave, uses, &self.kept_before(place))
+        self.first_busy(None, place, slave, uses)
             .map_or(Ok(()), |key| Err(self.busy(&key)))
     }
 
@@ -189,17 +218,23 @@ impl Locks {
         uses: &[LockUse],
     ) -> Claim {
         let claim = place.unwrap_or_else(|| self.next_claim());
+        if self.wanted(claim) == Some((slave, uses)) {
+            return claim;
+        }
+        let mut missed = self.aside.remove(&claim).unwrap_or_default();
+        missed.extend(
+            self.take_from_line(claim)
+                .into_iter()
+                .flat_map(|it| it.missed),
+        );
         let waiting = Waiting {
             owner: None,
             slave: slave.clone(),
             uses: uses.to_vec(),
-            missed: self.aside.remove(&claim).unwrap_or_default(),
+            missed,
         };
-        let was = self.waiting.insert(claim, waiting);
-        if let (Some(was), Some(it)) = (was, self.waiting.get_mut(&claim)) {
-            it.missed.extend(was.missed);
-        }
-        self.look_for_missed();
+        let wanted = self.put_in_line(claim, waiting);
+        self.look_for_missed(wanted);
         claim
     }
 
@@ -233,20 +268,20 @@ impl Locks {
             uses: uses.to_vec(),
             missed: BTreeSet::new(),
         };
-        self.waiting.insert(claim, waiting);
-        self.look_for_missed();
+        let wanted = self.put_in_line(claim, waiting);
+        self.look_for_missed(wanted);
         Ok(claim)
     }
 
     /// Leaves the line for good.
     pub(crate) fn give_up(&mut self, claim: Claim) {
-        self.waiting.remove(&claim);
+        self.take_from_line(claim);
         self.aside.remove(&claim);
     }
 
     /// Leaves the line for a while: nothing is kept for it until it stands there again.
     pub(crate) fn step_aside(&mut self, claim: Claim) {
-        if let Some(it) = self.waiting.remove(&claim) {
+        if let Some(it) = self.take_from_line(claim) {
             self.aside.insert(claim, it.missed);
         }
     }
@@ -254,19 +289,15 @@ impl Locks {
     /// Those in line, of all who have begun, whose turn it is.
     pub(crate) fn granted(&mut self) -> Vec<LockHeld> {
         let mut granted = Vec::new();
-        let mut kept = Kept::new();
-        let claims: Vec<Claim> = self.waiting.keys().copied().collect();
-        for claim in claims {
+        for claim in self.begun.clone() {
             let it = &self.waiting[&claim];
             let owner = it.owner.filter(|owner| {
-                let busy = self.first_busy(Some(*owner), &it.slave, &it.uses, &kept);
+                let busy = self.first_busy(Some(*owner), Some(claim), &it.slave, &it.uses);
                 busy.is_none()
             });
-            let Some(owner) = owner else {
-                self.keep(claim, it, &mut kept);
-                continue;
-            };
-            if let Some(it) = self.waiting.remove(&claim) {
+            if let Some(owner) = owner
+                && let Some(it) = self.take_from_line(claim)
+            {
                 granted.push(self.hand_out(claim, owner, &it.slave, it.uses));
             }
         }
@@ -283,15 +314,11 @@ impl Locks {
 
     /// What the owner waits for, if it does.
     pub(crate) fn waits_for(&self, owner: Owner) -> Option<Busy> {
-        let mut kept = Kept::new();
-        for (claim, it) in &self.waiting {
-            if it.owner == Some(owner) {
-                let busy = self.first_busy(Some(owner), &it.slave, &it.uses, &kept);
-                return busy.map(|key| self.busy(&key));
-            }
-            self.keep(*claim, it, &mut kept);
-        }
-        None
+        let mut begun = self.begun.iter();
+        let claim = begun.find(|it| self.waiting[*it].owner == Some(owner))?;
+        let it = &self.waiting[claim];
+        self.first_busy(Some(owner), Some(*claim), &it.slave, &it.uses)
+            .map(|key| self.busy(&key))
     }
 
     /// The lock of this plan as it is now: once, or for each slave on which somebody wants it.
@@ -351,74 +378,117 @@ impl Locks {
         slave: &SlaveName,
         uses: Vec<LockUse>,
     ) -> LockHeld {
+        let mut taken = Vec::new();
         for it in &uses {
             let key = self.key(slave, it);
-            let holders = self.held.entry(key).or_default();
+            let holders = self.held.entry(key.clone()).or_default();
             holders.insert(claim, (owner, it.access));
+            taken.push(key);
         }
-        self.look_for_missed();
+        self.look_for_missed(taken);
         LockHeld { claim, uses }
     }
 
-    /// Notes for everybody in line which locks it cannot have as it is now.
-    fn look_for_missed(&mut self) {
-        let mut kept = Kept::new();
-        let claims: Vec<Claim> = self.waiting.keys().copied().collect();
-        for claim in claims {
-            let it = &self.waiting[&claim];
-            let missing = it.uses.iter().filter(|wanted| {
-                let alone = std::slice::from_ref(*wanted);
-                self.first_busy(it.owner, &it.slave, alone, &kept).is_some()
-            });
-            let missing: Vec<Key> = missing.map(|wanted| self.key(&it.slave, wanted)).collect();
-            if let Some(it) = self.waiting.get_mut(&claim) {
-                it.missed.extend(missing);
-            }
-            self.keep(claim, &self.waiting[&claim], &mut kept);
-        }
-    }
-
-    /// What is kept for everybody in line who stands before `place`.
-    fn kept_before(&self, place: Option<Claim>) -> Kept {
-        let mut kept = Kept::new();
-        for (claim, it) in &self.waiting {
-            if place.is_some_and(|place| place <= *claim) {
-                break;
-            }
-            self.keep(*claim, it, &mut kept);
-        }
-        kept
-    }
-
-    fn keep(&self, claim: Claim, it: &Waiting, kept: &mut Kept) {
-        for wanted in &it.uses {
-            let key = self.key(&it.slave, wanted);
+    /// Says which keys it wants.
+    fn put_in_line(&mut self, claim: Claim, it: Waiting) -> Vec<Key> {
+        let mut wanted = Vec::new();
+        for (number, access) in it.uses.iter().enumerate() {
+            let key = self.key(&it.slave, access);
             if it.missed.contains(&key) {
-                kept.entry(key).or_default().push((claim, wanted.access));
+                let kept = self.kept.entry(key.clone()).or_default();
+                kept.insert((claim, number), access.access);
+            } else {
+                self.open.entry(key.clone()).or_default().insert(claim);
+            }
+            wanted.push(key);
+        }
+        if it.owner.is_some() {
+            self.begun.insert(claim);
+        }
+        self.waiting.insert(claim, it);
+        wanted
+    }
+
+    fn take_from_line(&mut self, claim: Claim) -> Option<Waiting> {
+        let it = self.waiting.remove(&claim)?;
+        self.begun.remove(&claim);
+        for (number, access) in it.uses.iter().enumerate() {
+            let key = self.key(&it.slave, access);
+            if let Some(kept) = self.kept.get_mut(&key) {
+                kept.remove(&(claim, number));
+                if kept.is_empty() {
+                    self.kept.remove(&key);
+                }
+            }
+            if let Some(open) = self.open.get_mut(&key) {
+                open.remove(&claim);
+                if open.is_empty() {
+                    self.open.remove(&key);
+                }
+            }
+        }
+        Some(it)
+    }
+
+    /// Notes for everybody in line which of these locks it cannot have as it is now. Who has
+    /// missed one already is not looked at: of a long line, those are nearly all.
+    fn look_for_missed(&mut self, keys: Vec<Key>) {
+        for key in keys {
+            for claim in self.open.get(&key).cloned().unwrap_or_default() {
+                let it = &self.waiting[&claim];
+                let is_missed = it.uses.iter().any(|wanted| {
+                    let alone = std::slice::from_ref(wanted);
+                    self.key(&it.slave, wanted) == key
+                        && self
+                            .first_busy(it.owner, Some(claim), &it.slave, alone)
+                            .is_some()
+                });
+                if is_missed {
+                    self.note_missed(claim, &key);
+                }
             }
         }
     }
 
-    /// The first of them that is held otherwise, or kept for others.
+    /// From now on the lock is kept for who stands there.
+    fn note_missed(&mut self, claim: Claim, key: &Key) {
+        if let Some(it) = self.take_from_line(claim) {
+            let mut missed = it.missed.clone();
+            missed.insert(key.clone());
+            self.put_in_line(claim, Waiting { missed, ..it });
+        }
+    }
+
+    /// The first of them that is held otherwise, or kept for those before `place`; all are before
+    /// who comes new.
     fn first_busy(
         &self,
         owner: Option<Owner>,
+        place: Option<Claim>,
         slave: &SlaveName,
         uses: &[LockUse],
-        kept: &Kept,
     ) -> Option<Key> {
         uses.iter().find_map(|it| {
             let key = self.key(slave, it);
             let holders = self.held.get(&key).into_iter().flat_map(BTreeMap::values);
-            let earlier = kept.get(&key).into_iter().flatten();
+            let end = place.map_or(Bound::Unbounded, |it| Bound::Excluded((it, 0)));
+            let earlier = self.kept.get(&key).into_iter();
+            let earlier = earlier.flat_map(|it| it.range((Bound::Unbounded, end)));
             let earlier =
-                earlier.filter(|(claim, _)| !owner.is_some_and(|it| self.blocks(it, *claim)));
+                earlier.filter(|((claim, _), _)| !owner.is_some_and(|it| self.blocks(it, *claim)));
             let others = holders
                 .map(|(_, access)| *access)
                 .chain(earlier.map(|(_, access)| *access));
+            let others = others.inspect(|_| self.looked_at());
             let is_free = self.is_free(&key, slave, it.access, others);
             (!is_free).then_some(key)
         })
+    }
+
+    /// Counted in tests: how much is looked at.
+    fn looked_at(&self) {
+        #[cfg(test)]
+        self.looked_at.set(self.looked_at.get() + 1);
     }
 
     /// Whether there is room beside those who have it or are to have it first.

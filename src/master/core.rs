@@ -7,6 +7,8 @@
 mod dispatch;
 #[path = "core_downtimes.rs"]
 mod downtimes;
+#[path = "core_effort.rs"]
+mod effort;
 #[path = "core_line.rs"]
 mod line;
 #[path = "core_locks.rs"]
@@ -35,7 +37,8 @@ pub(crate) use self::line::Lineup;
 pub(crate) use self::line::Place;
 use self::lines::Lines;
 use self::queue::Queue;
-pub(crate) use self::reasons::{Reason, Scope};
+pub(crate) use self::reasons::{Reason, Scope, TOLD};
+use self::shutdown::Exempt;
 use self::turns::Turns;
 use self::warmth::{Warm, Warmth};
 use crate::config::{BuilderPlan, Plan, SlavePlan};
@@ -82,13 +85,14 @@ pub(crate) enum Event {
     /// Everything that waits, whole.
     #[cfg(test)]
     Pending(Vec<RequestRecord>),
-    /// The numbers of everything that waits, freshly read, ascending; and those of them whole
-    /// that are news.
+    /// The numbers of everything that waits, freshly read, ascending; what was news of it has
+    /// been [`Self::Learned`].
     StillWaiting {
         ids: Vec<RequestId>,
-        new: Vec<RequestRecord>,
     },
     RequestsAdded(Vec<RequestRecord>),
+    /// Some of what waits, while there is more to be read: nothing is begun before all is known.
+    Learned(Vec<RequestRecord>),
     RequestGone(RequestId),
     /// The build of an assignment has its number.
     BuildBegun {
@@ -153,6 +157,8 @@ pub(crate) struct Core {
     pauses: HashMap<SlaveName, Pause>,
     /// That the master ends when its builds have.
     shutdown: Option<CleanShutdown>,
+    /// What is built even so.
+    exempt: Exempt,
     /// What the clock showed when it was looked at last, and where it hangs.
     clock: Timestamp,
     zone: Zone,
@@ -284,6 +290,7 @@ impl Core {
             phases: HashMap::new(),
             pauses: HashMap::new(),
             shutdown: None,
+            exempt: Exempt::new(),
             clock: Timestamp(0),
             zone: Zone::from(TimeZone::UTC),
             downtimes: HashMap::new(),
@@ -346,11 +353,12 @@ impl Core {
                 self.keep_only(ids.into_iter());
                 self.enqueue(requests);
             }
-            Event::StillWaiting { ids, new } => {
-                self.keep_only(ids.into_iter());
-                self.enqueue(new);
-            }
+            Event::StillWaiting { ids } => self.keep_only(ids.into_iter()),
             Event::RequestsAdded(requests) => self.enqueue(requests),
+            Event::Learned(requests) => {
+                self.enqueue(requests);
+                return Vec::new();
+            }
             Event::RequestGone(id) => drop(self.take_out(id)),
             Event::BuiltBefore(all) => {
                 for (builder, slave) in all {
@@ -368,10 +376,17 @@ impl Core {
             Event::BuildAwaits { ticket, buildsets } => {
                 if let Some(it) = self.running.get_mut(&ticket) {
                     it.awaits.extend(buildsets);
+                    self.look_for_exempt();
                 }
             }
-            Event::ShutdownBegun(wish) => drop(self.shutdown.get_or_insert(wish)),
-            Event::ShutdownCancelled => self.shutdown = None,
+            Event::ShutdownBegun(wish) => {
+                self.shutdown.get_or_insert(wish);
+                self.look_for_exempt();
+            }
+            Event::ShutdownCancelled => {
+                self.shutdown = None;
+                self.look_for_exempt();
+            }
             Event::LocksMoved => {}
             Event::BuildResumed {
                 ticket,
@@ -447,6 +462,7 @@ impl Core {
     }
 
     fn enqueue(&mut self, requests: Vec<RequestRecord>) {
+        let awaited = self.awaited();
         for request in requests {
             if self.taken.contains(&request.id) || self.places.contains_key(&request.id) {
                 continue;
@@ -454,6 +470,10 @@ impl Core {
             let builder = request.builder.clone();
             let place = (builder.clone(), request.submitted);
             self.places.insert(request.id, place);
+            if awaited.contains(&request.buildset) {
+                let exempt = self.exempt.entry(builder.clone()).or_default();
+                exempt.insert((request.submitted, request.id));
+            }
             self.turns.touch(&builder);
             let known = self.builders.get(&builder).map(|it| it.plan.as_ref());
             let queue = self.queues.entry(builder);
@@ -465,6 +485,9 @@ impl Core {
     fn take_out(&mut self, id: RequestId) -> Option<RequestRecord> {
         let (builder, submitted) = self.places.remove(&id)?;
         self.turns.touch(&builder);
+        if let Some(exempt) = self.exempt.get_mut(&builder) {
+            exempt.remove(&(submitted, id));
+        }
         let queue = self.queues.get_mut(&builder)?;
         let request = queue.remove((submitted, id));
         if queue.is_empty() {
@@ -515,9 +538,15 @@ impl Core {
         if let Some(held) = running.locks {
             self.locks.release(held);
         }
+        if !running.awaits.is_empty() {
+            self.look_for_exempt();
+        }
     }
 }
 
+#[cfg(test)]
+#[path = "core_effort_tests.rs"]
+mod effort_tests;
 #[cfg(test)]
 #[path = "core_order_tests.rs"]
 mod order_tests;

@@ -4,12 +4,15 @@ use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::effort;
+use super::lines::Locked;
 use super::queue::{Next, Queue};
 use super::warmth::{Warm, repository_of};
 use super::{Assignment, Core, Known, Load, Running, Ticket, Unable, Wait};
 use crate::config::{BuilderPlan, MergeRequests, SlaveOrder};
 use crate::master::subjects;
 use crate::model::BuilderName;
+use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SlaveName;
 
@@ -42,18 +45,30 @@ impl Core {
         let mut troubles = Vec::new();
         let mut turns = self.line(&mut troubles);
         let mut room: Vec<SlaveName> = self.room().into_iter().cloned().collect();
+        let mut locked = Locked::default();
         let mut waiting = Vec::new();
         while let Some(turn) = turns.pop_first() {
             if room.is_empty() {
                 break;
             }
             let builder = turn.builder;
-            match self.assign(&builder, &room, &mut troubles) {
-                Some(Given::Slave(assignment)) => assignments.push(*assignment),
-                Some(Given::Promise(requests)) => waiting.extend(requests),
+            let slave = match self.assign(&builder, &room, &mut locked, &mut troubles) {
+                Some(Given::Slave(assignment)) => {
+                    let slave = assignment.slave.clone();
+                    assignments.push(*assignment);
+                    slave
+                }
+                Some(Given::Promise(slave, requests)) => {
+                    waiting.extend(requests);
+                    slave
+                }
                 None => continue,
+            };
+            locked.forget();
+            // Nothing else has become less.
+            if self.has_room(&slave).is_err() {
+                room.retain(|it| *it != slave);
             }
-            room.retain(|it| self.has_room(it).is_ok());
             // Its place may have changed with what it has to do.
             self.refresh_turns();
             turns.extend(self.next_turn(&builder));
@@ -84,7 +99,7 @@ impl Core {
                 builder.origin.at()
             ));
         }
-        queue.next(|it| self.may_begin(it))
+        queue.next(self.open_to(&builder.name))
     }
 
     /// Begins the builder's next build, if a slave with room can take it.
@@ -92,8 +107,13 @@ impl Core {
         &mut self,
         name: &BuilderName,
         room: &[SlaveName],
+        locked: &mut Locked,
         troubles: &mut Vec<String>,
     ) -> Option<Given> {
+        effort::made();
+        if self.stays_in_line(name, room, locked) {
+            return None;
+        }
         let known = self.builders.get(name)?;
         if !room.iter().any(|it| known.slaves.contains(it)) {
             return None;
@@ -111,18 +131,19 @@ impl Core {
             self.stand_in_line(&builder, &slave);
             return None;
         }
-        let others = queue.candidates(&builder.merge_requests, head);
-        let others = others.filter(|it| self.may_begin(it));
+        let others = queue.candidates(&builder.merge_requests, head, self.open_to(name));
         let requests = merged(&builder, head, others, troubles);
+        let requests: Vec<RequestId> = requests.iter().map(|it| it.id).collect();
         if !self.attached.contains_key(&slave) {
-            return Some(Given::Promise(self.promise(&slave, requests)));
+            let requests = self.promise(&slave, &requests);
+            return Some(Given::Promise(slave, requests));
         }
         let ticket = Ticket(self.last_ticket + 1);
         let locks = self.take_locks(ticket, &builder, &slave)?;
         let running = Running {
             builder: name.clone(),
             slave: slave.clone(),
-            requests: requests.iter().map(|it| it.id).collect(),
+            requests: requests.clone(),
             repository,
             key: None,
             locks,
@@ -134,9 +155,8 @@ impl Core {
         self.last_ticket = ticket.0;
         self.begin(ticket, running);
         self.turns.serve(name, self.clock, ticket.0);
-        for request in &requests {
-            self.take_out(request.id);
-        }
+        let requests = requests.into_iter().filter_map(|it| self.take_out(it));
+        let requests = requests.collect();
         Some(Given::Slave(Box::new(Assignment {
             ticket,
             builder,
@@ -235,6 +255,7 @@ impl Core {
 
     /// How busy the slave is, and when it last got a build; or why it can take none at all.
     pub(super) fn has_room(&self, slave: &SlaveName) -> Result<Load, Unable<'_>> {
+        effort::made();
         let (ready, last_used) = self.readiness(slave)?;
         let Some(plan) = self.slaves.get(slave) else {
             return Err(Unable::Unknown);
@@ -258,21 +279,21 @@ impl Core {
 enum Given {
     Slave(Box<Assignment>),
     /// These requests wait for a slave that is started for them.
-    Promise(Vec<RequestRecord>),
+    Promise(SlaveName, Vec<RequestRecord>),
 }
 
 /// Of so many others, the oldest, a `merge_requests` rule is asked for each build: a decision
 /// takes no longer because more wait.
-pub(super) const ASKED: usize = 1000;
+pub(super) const ASKED: usize = 500;
 
 /// The requests that become one build with `head`, which comes first.
 pub(super) fn merged<'a>(
     builder: &BuilderPlan,
-    head: &RequestRecord,
+    head: &'a RequestRecord,
     others: impl Iterator<Item = &'a RequestRecord>,
     troubles: &mut Vec<String>,
-) -> Vec<RequestRecord> {
-    let mut requests = vec![head.clone()];
+) -> Vec<&'a RequestRecord> {
+    let mut requests = vec![head];
     if builder.merge_requests == MergeRequests::No {
         return requests;
     }
@@ -280,11 +301,8 @@ pub(super) fn merged<'a>(
         MergeRequests::If(_) => ASKED,
         MergeRequests::Yes | MergeRequests::No => usize::MAX,
     };
-    for other in others.filter(|it| it.id != head.id).take(most) {
-        if joins(builder, head, other, troubles) {
-            requests.push(other.clone());
-        }
-    }
+    let others = others.filter(|it| it.id != head.id).take(most);
+    requests.extend(others.filter(|it| joins(builder, head, it, troubles)));
     requests
 }
 
@@ -295,6 +313,7 @@ pub(super) fn joins(
     other: &RequestRecord,
     troubles: &mut Vec<String>,
 ) -> bool {
+    effort::made();
     match &builder.merge_requests {
         MergeRequests::No => false,
         MergeRequests::Yes => head.stamp.can_merge_with(&other.stamp),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::dispatch::merged;
 use super::{Core, Reason, Scope, Unable};
+use crate::config::MergeRequests;
 use crate::estimate::Waiting;
 use crate::locks::Owner;
 use crate::model::BuildKey;
@@ -38,6 +39,9 @@ const FORESEEN: usize = 500;
 /// So many of a builder's requests are asked whether they become one build with another.
 const LOOKED_AT: usize = 200;
 
+/// So many times a `merge_requests` rule is asked in all: decisions wait meanwhile.
+const RULED: usize = 400;
+
 impl Core {
     /// What is built and what waits. Left out is what nobody can foresee: what waits for a lock,
     /// for a slave that is started, or for somebody to change his mind.
@@ -61,9 +65,11 @@ impl Core {
         });
         Lineup {
             slaves: places.collect(),
-            waiting: match *scope == Scope::Nothing {
-                true => Vec::new(),
-                false => self.foreseen(),
+            waiting: match scope {
+                Scope::Nothing | Scope::Why(_) => Vec::new(),
+                Scope::Request(_) | Scope::Requests(_) | Scope::Builder(_) => self.foreseen(),
+                #[cfg(test)]
+                Scope::Everything => self.foreseen(),
             },
             why: self.reasons(scope),
             held: held.collect(),
@@ -77,6 +83,8 @@ impl Core {
         let mut rest = HashMap::new();
         let mut taken = HashSet::new();
         let mut foreseen = Vec::new();
+        let mut able = Able::of(self);
+        let mut ruled = RULED;
         // What nobody can foresee is passed over, and not for ever.
         for _ in 0..2 * FORESEEN {
             let Some(turn) = turns.pop_first().filter(|_| foreseen.len() < FORESEEN) else {
@@ -91,22 +99,31 @@ impl Core {
             let rest = rest
                 .entry(builder.clone())
                 .or_insert_with(|| queue.in_order());
-            let mut open = rest.filter(|it| !taken.contains(&it.id) && self.may_begin(it));
+            let mut open = rest.filter(|it| self.may_begin(it) && !taken.contains(&it.id));
             let Some(head) = open.next() else {
                 continue;
             };
             let others = queue
-                .candidates(&known.plan.merge_requests, head)
-                .filter(|it| !taken.contains(&it.id) && self.may_begin(it))
+                .candidates(&known.plan.merge_requests, head, self.open_to(&builder))
+                .filter(|it| !taken.contains(&it.id))
                 .take(LOOKED_AT);
-            let requests = merged(&known.plan, head, others, &mut untold);
+            let requests = match &known.plan.merge_requests {
+                MergeRequests::If(_) => {
+                    let others: Vec<_> = others.take(ruled).collect();
+                    ruled -= others.len();
+                    merged(&known.plan, head, others.into_iter(), &mut untold)
+                }
+                MergeRequests::Yes | MergeRequests::No => {
+                    merged(&known.plan, head, others, &mut untold)
+                }
+            };
             taken.extend(requests.iter().map(|it| it.id));
             let ticket = self.last_ticket + 1 + foreseen.len() as u64;
             turns.insert(turn.after(head, self.clock, ticket));
             let is_promised = requests
                 .iter()
                 .any(|it| self.waits_for.contains_key(&it.id));
-            if let Some(slaves) = self.able(&builder).filter(|_| !is_promised) {
+            if let Some(slaves) = able.take(&builder).filter(|_| !is_promised) {
                 foreseen.push(Waiting {
                     requests: requests.iter().map(|it| it.id).collect(),
                     builder,
@@ -116,30 +133,64 @@ impl Core {
         }
         foreseen
     }
+}
+
+/// Which slaves will take a builder. Each slave is asked once, not for each builder anew.
+struct Able<'a> {
+    core: &'a Core,
+    /// Those that take builds, sooner or later.
+    open: HashSet<&'a SlaveName>,
+    /// Those of them that are kept for somebody, at a time that nobody knows.
+    reserved: HashSet<&'a SlaveName>,
+    /// Of builders with the same slaves, in file order: those that are open.
+    lists: HashMap<&'a [SlaveName], List>,
+}
+
+#[derive(Clone)]
+struct List {
+    slaves: Vec<SlaveName>,
+    has_reserved: bool,
+}
+
+impl<'a> Able<'a> {
+    fn of(core: &'a Core) -> Self {
+        let mut open = HashSet::new();
+        for slave in &core.plan.slaves {
+            if let Ok(_) | Err(Unable::Full(_) | Unable::Reserved) = core.has_room(&slave.name) {
+                open.insert(&slave.name);
+            }
+        }
+        let reserved = open.iter().filter(|it| core.reserved.contains_key(**it));
+        Self {
+            core,
+            reserved: reserved.copied().collect(),
+            open,
+            lists: HashMap::new(),
+        }
+    }
 
     /// The slaves that will take the builder, sooner or later; `None` if one of them may do so
     /// at a time that nobody knows.
-    fn able(&self, builder: &BuilderName) -> Option<Vec<SlaveName>> {
-        let known = self.builders.get(builder)?;
-        if self.is_in_line(builder) {
+    fn take(&mut self, builder: &BuilderName) -> Option<Vec<SlaveName>> {
+        let core = self.core;
+        let slaves = core.builders.get(builder)?.plan.slaves.as_slice();
+        if core.is_in_line(builder) {
             return None;
         }
-        let mut able = Vec::new();
-        for slave in &known.plan.slaves {
-            match self.can_build(builder, slave) {
-                Ok(_) | Err(Unable::Building(..) | Unable::Full(_)) => able.push(slave.clone()),
-                Err(Unable::Reserved) => return None,
-                Err(
-                    Unable::NotConnected
-                    | Unable::Phase(_)
-                    | Unable::Leaving
-                    | Unable::Paused(_)
-                    | Unable::Downtime(_)
-                    | Unable::Unknown,
-                ) => {}
+        let (open, reserved) = (&self.open, &self.reserved);
+        let list = self.lists.entry(slaves).or_insert_with(|| {
+            let slaves = slaves.iter().filter(|it| open.contains(it));
+            List {
+                has_reserved: slaves.clone().any(|it| reserved.contains(it)),
+                slaves: slaves.cloned().collect(),
             }
-        }
-        Some(able)
+        });
+        let is_unsure = list.has_reserved
+            && list.slaves.iter().any(|slave| {
+                let unable = core.can_build(builder, slave).err();
+                matches!(unable, Some(Unable::Reserved))
+            });
+        (!is_unsure).then(|| list.slaves.clone())
     }
 }
 

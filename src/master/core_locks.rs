@@ -28,7 +28,61 @@ pub(super) struct InLine {
     was_seen: bool,
 }
 
+/// Which locks no slave with room can give in this round, whoever asks: others hold them.
+#[derive(Debug, Default)]
+pub(super) struct Locked(BTreeMap<Vec<LockUse>, bool>);
+
+impl Locked {
+    /// A build has begun: others hold more.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Core {
+    /// Whether the builder stands in line for locks that are still held on every slave with
+    /// room: then all that a look at each of these would say is that it stays there.
+    pub(super) fn stays_in_line(
+        &mut self,
+        name: &BuilderName,
+        room: &[SlaveName],
+        locked: &mut Locked,
+    ) -> bool {
+        let (Some(known), Some(line)) = (self.builders.get(name), self.lines.get(name)) else {
+            return false;
+        };
+        let is_usual = line.is_present && known.plan.next_slave.0.is_none();
+        let uses = self.locks.wanted(line.claim).filter(|(slave, uses)| {
+            is_usual
+                && known.slaves.contains(*slave)
+                && self.can_build(name, slave).is_ok()
+                && **uses == *self.uses(&known.plan, slave)
+        });
+        if uses.is_none() || !self.queues.contains_key(name) {
+            return false;
+        }
+        let builder = &known.plan;
+        let own = builder.locks.as_slice();
+        let is_locked = match locked.0.get(own) {
+            Some(known) => *known,
+            None => {
+                let mut held = room.iter().map(|slave| {
+                    let uses = self.uses(builder, slave);
+                    self.locks.are_held(slave, &uses)
+                });
+                let all = held.all(|it| it);
+                locked.0.insert(own.to_vec(), all);
+                all
+            }
+        };
+        let is_open = self.head(builder, &self.queues[name], &mut Vec::new());
+        let stays = is_locked && is_open.request().is_some();
+        if stays && let Some(line) = self.lines.get_mut(name) {
+            line.was_seen = true;
+        }
+        stays
+    }
+
     /// Puts a running build in line for the locks of a step.
     ///
     /// # Errors

@@ -322,7 +322,8 @@ fn a_fresh_reading_forgets_what_waits_no_longer_and_takes_in_what_is_new() {
     let ids: Vec<RequestId> = [2, 3, 4].map(RequestId).into();
     assert_eq!(core.unknown(&ids), [RequestId(3), RequestId(4)]);
     let new = vec![request(3, "a", &[])];
-    core.handle(Event::StillWaiting { ids, new });
+    assert!(core.handle(Event::Learned(new)).is_empty());
+    core.handle(Event::StillWaiting { ids });
     let waiting: Vec<i64> = core.why_waiting().keys().map(|it| it.0).collect();
     assert_eq!(waiting, [2, 3]);
     assert_eq!(attached(&mut core, "s1"), ["a on s1: 2"]);

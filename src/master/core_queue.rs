@@ -6,11 +6,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::effort;
 use crate::config::{BuilderPlan, MergeRequests, Rank, RequestOrder};
 use crate::master::subjects;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
-use crate::model::SourceStamp;
 use crate::model::Timestamp;
 
 /// By age.
@@ -32,6 +32,14 @@ pub(super) struct Queue {
     /// The priority of requests that have none of their own.
     priority: i64,
     order: RequestOrder,
+}
+
+/// Which requests may become builds.
+#[derive(Clone, Copy)]
+pub(super) enum Open<'a> {
+    All,
+    /// These, if there are any.
+    Only(Option<&'a BTreeSet<Place>>),
 }
 
 /// Which request is built next.
@@ -82,7 +90,7 @@ impl Queue {
         }
         let priority = Reverse(self.priority_of(&request));
         self.usual.insert((priority, place));
-        self.alike.insert((likeness(&request.stamp), place));
+        self.alike.insert((likeness(&request), place));
         if let RequestOrder(Some(rule)) = &self.order {
             let seen = subjects::request(&request).into();
             match rule.rank(RequestOrder::THING, seen) {
@@ -103,7 +111,7 @@ impl Queue {
         let request = self.waiting.remove(&place)?;
         let priority = Reverse(self.priority_of(&request));
         self.usual.remove(&(priority, place));
-        self.alike.remove(&(likeness(&request.stamp), place));
+        self.alike.remove(&(likeness(&request), place));
         if let Some(rank) = self.ranks.remove(&request.id) {
             self.ranked.remove(&(rank, priority, place));
         }
@@ -129,12 +137,17 @@ impl Queue {
         &'a self,
         policy: &MergeRequests,
         request: &RequestRecord,
+        open: Open<'a>,
     ) -> Box<dyn Iterator<Item = &'a RequestRecord> + 'a> {
+        if let (Open::Only(some), MergeRequests::Yes | MergeRequests::If(_)) = (open, policy) {
+            let all = some.into_iter().flatten();
+            return Box::new(all.filter_map(|it| self.waiting.get(it)));
+        }
         match policy {
             MergeRequests::No => Box::new(std::iter::empty()),
             MergeRequests::If(_) => Box::new(self.by_age()),
             MergeRequests::Yes => {
-                let like = likeness(&request.stamp);
+                let like = likeness(request);
                 let first = (Timestamp(i64::MIN), RequestId(i64::MIN));
                 let all = self.alike.range((like, first)..);
                 let all = all.take_while(move |(it, _)| *it == like);
@@ -176,25 +189,51 @@ impl Queue {
     }
 
     /// The one that is built next of those that may begin.
-    pub(super) fn next(&self, may_begin: impl Fn(&RequestRecord) -> bool) -> Next<'_> {
-        if let Some(next) = self.in_order().find(|it| may_begin(it)) {
-            return Next::Request(next);
+    pub(super) fn next(&self, open: Open<'_>) -> Next<'_> {
+        effort::made();
+        let (next, is_any) = match open {
+            Open::All => (self.in_order().next(), !self.is_empty()),
+            Open::Only(some) => {
+                let some = some.into_iter().flatten();
+                let some = some.filter_map(|it| self.waiting.get(it));
+                let is_any = some.clone().next().is_some();
+                let ranked = some.filter_map(|it| Some((self.standing(it)?, it)));
+                let first = ranked.min_by(|(a, _), (b, _)| a.cmp(b));
+                (first.map(|(_, it)| it), is_any)
+            }
+        };
+        match next {
+            Some(next) => Next::Request(next),
+            None if is_any => Next::Refused,
+            None => Next::Nothing,
         }
-        match self.by_age().any(may_begin) {
-            true => Next::Refused,
-            false => Next::Nothing,
+    }
+
+    /// Where the request stands in the order of [`Self::in_order`]; `None` if it is left out.
+    fn standing(&self, request: &RequestRecord) -> Option<(Option<&Rank>, Reverse<i64>, Place)> {
+        effort::made();
+        let place = (request.submitted, request.id);
+        let priority = Reverse(self.priority_of(request));
+        if self.order.0.is_none() || !self.broken.is_empty() {
+            return Some((None, priority, place));
         }
+        let rank = self.ranks.get(&request.id)?;
+        Some((Some(rank), priority, place))
     }
 }
 
-/// The same number for stamps that may be built as one; seldom for others, too.
-fn likeness(stamp: &SourceStamp) -> u64 {
+/// The same number for requests that may be built as one; seldom for others, too.
+fn likeness(request: &RequestRecord) -> u64 {
+    let stamp = &request.stamp;
     let mut hasher = DefaultHasher::new();
     stamp.repository.hash(&mut hasher);
     stamp.branch.hash(&mut hasher);
     stamp.project.hash(&mut hasher);
-    // With changes the newest of them says what is built; without, the revision does.
+    // With changes the newest of them says what is built; without, the revision does, and who
+    // tries a patch stands alone.
     let revision = stamp.changes.is_empty().then_some(&stamp.revision);
     revision.hash(&mut hasher);
+    let alone = revision.and(stamp.patch.as_ref()).map(|_| request.id);
+    alone.hash(&mut hasher);
     hasher.finish()
 }

@@ -1,7 +1,7 @@
 //! Why what waits does so. The questions are those of the decision itself, so
 //! an answer is never a second opinion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::dispatch::joins;
 use super::queue::{Next, Queue};
@@ -17,6 +17,10 @@ use crate::model::SlaveName;
 /// So many slaves are named that cannot take a build.
 const NAMED: usize = 8;
 
+/// Of so many requests is said at once why they wait: who asks for more asks again, and the
+/// decisions in between do not wait for him.
+pub(crate) const TOLD: usize = 200;
+
 /// Why a request waits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reason {
@@ -31,6 +35,9 @@ pub(crate) enum Scope {
     Nothing,
     Request(RequestId),
     Requests(Vec<RequestId>),
+    /// Only why, not when they are built.
+    Why(Vec<RequestId>),
+    /// Its oldest requests, no more than [`TOLD`] of them.
     Builder(BuilderName),
     #[cfg(test)]
     Everything,
@@ -57,35 +64,39 @@ impl Core {
         match scope {
             Scope::Nothing => BTreeMap::new(),
             Scope::Request(id) => self.reasons_of(&[*id]),
-            Scope::Requests(ids) => self.reasons_of(ids),
+            Scope::Requests(ids) | Scope::Why(ids) => self.reasons_of(&ids[..ids.len().min(TOLD)]),
             Scope::Builder(builder) => {
                 let queue = self.queues.get_key_value(builder);
-                self.all_reasons(queue.into_iter())
+                self.all_reasons(queue.into_iter(), TOLD)
             }
             #[cfg(test)]
-            Scope::Everything => self.all_reasons(self.queues.iter()),
+            Scope::Everything => self.all_reasons(self.queues.iter(), usize::MAX),
         }
     }
 
     fn reasons_of(&self, ids: &[RequestId]) -> BTreeMap<RequestId, Reason> {
+        let mut builders = HashMap::new();
         let reasons = ids.iter().filter_map(|id| {
             let (builder, submitted) = self.places.get(id)?;
             let queue = self.queues.get(builder)?;
             let request = queue.get((*submitted, *id))?;
-            let held = self.held(builder, queue);
-            Some((*id, self.reason(builder, queue, request, &held)))
+            let held = builders.entry(builder);
+            let held = held.or_insert_with(|| self.held(builder, queue));
+            Some((*id, self.reason(builder, queue, request, held)))
         });
         reasons.collect()
     }
 
+    /// Of each queue, the oldest.
     fn all_reasons<'a>(
         &'a self,
         queues: impl Iterator<Item = (&'a BuilderName, &'a Queue)>,
+        most: usize,
     ) -> BTreeMap<RequestId, Reason> {
         let mut reasons = BTreeMap::new();
         for (builder, queue) in queues {
             let held = self.held(builder, queue);
-            for request in queue.by_age() {
+            for request in queue.by_age().take(most) {
                 reasons.insert(request.id, self.reason(builder, queue, request, &held));
             }
         }

@@ -1,9 +1,18 @@
 //! While the master shuts down cleanly: which requests are built all the same,
 //! and when it is done.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use super::Core;
+use super::effort;
+use super::queue::{Open, Place};
 use crate::master::shutdown::CleanShutdown;
+use crate::model::BuilderName;
+use crate::model::BuildsetId;
 use crate::model::RequestRecord;
+
+/// Of each builder, the requests that a running build waits for.
+pub(super) type Exempt = HashMap<BuilderName, BTreeSet<Place>>;
 
 impl Core {
     /// The clean shutdown that is under way.
@@ -19,11 +28,44 @@ impl Core {
     /// Whether the request may become a build: in a clean shutdown only if a running build
     /// waits for it, which would never end without.
     pub(super) fn may_begin(&self, request: &RequestRecord) -> bool {
-        self.shutdown.is_none()
-            || self
-                .running
-                .values()
-                .any(|it| it.awaits.contains(&request.buildset))
+        effort::made();
+        match self.open_to(&request.builder) {
+            Open::All => true,
+            Open::Only(some) => {
+                some.is_some_and(|it| it.contains(&(request.submitted, request.id)))
+            }
+        }
+    }
+
+    /// Which of the builder's requests may become builds.
+    pub(super) fn open_to(&self, builder: &BuilderName) -> Open<'_> {
+        match self.shutdown {
+            None => Open::All,
+            Some(_) => Open::Only(self.exempt.get(builder)),
+        }
+    }
+
+    /// In a clean shutdown: what running builds wait for.
+    pub(super) fn awaited(&self) -> HashSet<BuildsetId> {
+        let running = self.shutdown.iter().flat_map(|_| self.running.values());
+        running.flat_map(|it| it.awaits.iter().copied()).collect()
+    }
+
+    /// Looks through all that waits for what running builds wait for: when that may have
+    /// changed, so that a decision need not.
+    pub(super) fn look_for_exempt(&mut self) {
+        self.exempt.clear();
+        let awaited = self.awaited();
+        if awaited.is_empty() {
+            return;
+        }
+        for (builder, queue) in &self.queues {
+            let some = queue.by_age().filter(|it| awaited.contains(&it.buildset));
+            let some: BTreeSet<Place> = some.map(|it| (it.submitted, it.id)).collect();
+            if !some.is_empty() {
+                self.exempt.insert(builder.clone(), some);
+            }
+        }
     }
 
     /// Whether no request may become a build.

@@ -7,6 +7,7 @@ use super::{Core, Leaving, Ready, Unable};
 use crate::config::Launch;
 use crate::master::phase::Phase;
 use crate::model::BuilderName;
+use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SlaveName;
 
@@ -93,15 +94,16 @@ impl Core {
     pub(super) fn promise(
         &mut self,
         slave: &SlaveName,
-        requests: Vec<RequestRecord>,
+        requests: &[RequestId],
     ) -> Vec<RequestRecord> {
-        for request in &requests {
+        let taken = requests.iter().filter_map(|id| self.take_out(*id));
+        let taken: Vec<RequestRecord> = taken.collect();
+        for request in &taken {
             self.waits_for.insert(request.id, slave.clone());
             let reserved = self.reserved.entry(slave.clone()).or_default();
             reserved.insert(request.builder.clone());
-            self.take_out(request.id);
         }
-        requests
+        taken
     }
 
     /// Why a request waits that has its slave.
@@ -133,7 +135,6 @@ mod tests {
     use crate::master::core::Event;
     use crate::master::core::tests::{attached, ended, request, shown};
     use crate::master::pauses::Pause;
-    use crate::model::RequestId;
     use crate::model::Timestamp;
 
     /// A core whose slaves `d1`, `d2` are started on demand, while `here` dials in.

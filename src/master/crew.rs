@@ -17,7 +17,7 @@ use crate::config::Plan;
 use crate::master::absences::Absences;
 use crate::master::core::Event;
 use crate::master::core::Ticket;
-use crate::master::core::{Lineup, Reason, Scope};
+use crate::master::core::{Lineup, Reason, Scope, TOLD};
 use crate::master::fleet::Fleet;
 use crate::master::holding::{Returns, Turn, line};
 use crate::master::lock_view::LockView;
@@ -382,6 +382,21 @@ impl Crew {
 
     /// Asks the core why requests wait, what is built, and what stands in line.
     pub(super) async fn lineup(&self, scope: Scope) -> Lineup {
+        let Scope::Requests(ids) = scope else {
+            return self.ask_lineup(scope).await;
+        };
+        // In pieces: decisions go on in between.
+        let mut pieces = ids.chunks(TOLD);
+        let first = pieces.next().unwrap_or_default().to_vec();
+        let mut lineup = self.ask_lineup(Scope::Requests(first)).await;
+        for piece in pieces {
+            let more = self.ask_lineup(Scope::Why(piece.to_vec())).await;
+            lineup.why.extend(more.why);
+        }
+        lineup
+    }
+
+    async fn ask_lineup(&self, scope: Scope) -> Lineup {
         let (tell, told) = oneshot::channel();
         drop(self.core.send(ToCore::Lineup(scope, tell)).await);
         told.await.unwrap_or_default()

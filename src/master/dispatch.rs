@@ -44,7 +44,7 @@ pub(crate) async fn run(
                 let here = Event::SlavesPresent(crew.slaves.present());
                 carry_out(&crew, core.handle(here));
                 // Read outside the loop's turn would be no fresher: claims go through it.
-                match still_waiting(&crew, &core).await {
+                match still_waiting(&crew, &mut core).await {
                     Ok(event) => carry_out(&crew, core.handle(event)),
                     Err(error) => warn!(reason = %error, "failed to read what waits"),
                 }
@@ -114,23 +114,20 @@ pub(crate) async fn run(
     }
 }
 
+/// So many requests are read at a time: neither the store nor the core is kept for long.
+const TOGETHER: usize = 1000;
+
 /// Reads what waits: whole only what the core does not know.
-async fn still_waiting(crew: &Crew, core: &Core) -> Result<Event> {
+async fn still_waiting(crew: &Crew, core: &mut Core) -> Result<Event> {
     let ids = crew.store.read(|verbs| verbs.pending_ids()).await?;
-    let unknown = core.unknown(&ids);
-    let new = match unknown.as_slice() {
-        [] => Vec::new(),
-        _ => {
-            let mut new = crew
-                .store
-                .read(move |verbs| verbs.requests(&unknown))
-                .await?;
-            // Between the two looks a build may have taken one.
-            new.retain(|it| !it.claimed && it.outcome.is_none());
-            new
-        }
-    };
-    Ok(Event::StillWaiting { ids, new })
+    for some in core.unknown(&ids).chunks(TOGETHER) {
+        let some = some.to_vec();
+        let mut new = crew.store.read(move |verbs| verbs.requests(&some)).await?;
+        // Between the two looks a build may have taken one.
+        new.retain(|it| !it.claimed && it.outcome.is_none());
+        core.handle(Event::Learned(new));
+    }
+    Ok(Event::StillWaiting { ids })
 }
 
 async fn until(at: Option<Instant>) {

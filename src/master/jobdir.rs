@@ -8,6 +8,7 @@
 //! directory. What lay in `cur` before anybody wrote it down is left alone.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -147,8 +148,16 @@ impl Jobdir {
         }
         loop {
             self.finish().await?;
-            let found = self.look().await?;
-            if found.is_empty() {
+            let Found {
+                jobs: found,
+                nameless,
+            } = self.look().await?;
+            // More of them may be behind these.
+            let is_all = nameless.len() < BATCH;
+            for name in nameless {
+                self.put_aside(name).await?;
+            }
+            if found.is_empty() && is_all {
                 return Ok(());
             }
             self.write_down(found.into_iter().collect()).await?;
@@ -184,7 +193,7 @@ impl Jobdir {
     }
 
     /// The names of the files in `new`, the first ones.
-    async fn look(&self) -> Result<Vec<String>, SweepError> {
+    async fn look(&self) -> Result<Found, SweepError> {
         let new = self.dir.join("new");
         let found = blocking(move || names_in(&new).map_err(|error| (new, error)));
         found.await.map_err(|(path, error)| SweepError::Directory {
@@ -281,6 +290,27 @@ impl Jobdir {
         self.write_down(self.without(name)).await
     }
 
+    /// Tells of a file whose name cannot be written down, and moves it where bad jobs stay.
+    async fn put_aside(&self, name: OsString) -> Result<(), SweepError> {
+        let (from, to) = (
+            self.dir.join("new").join(&name),
+            self.dir.join("cur").join(&name),
+        );
+        let file = to.clone();
+        let moved = blocking(move || take(&from, &to));
+        moved.await.map_err(|error| SweepError::Directory {
+            doing: "move a job into",
+            path: self.dir.join("cur"),
+            error,
+        })?;
+        warn!(
+            scheduler = %self.plan.name, file = %file.display().to_string().escape_debug(),
+            "a bad try job is not built: its name is not UTF-8; give it another one, and move it \
+             into `new` again"
+        );
+        Ok(())
+    }
+
     fn without(&self, name: &str) -> BTreeSet<String> {
         let mut left = self.in_hand.clone().unwrap_or_default();
         left.remove(name);
@@ -329,24 +359,40 @@ fn take(from: &Path, to: &Path) -> io::Result<Taken> {
     Ok(Taken::Bytes(Some(bytes)))
 }
 
+/// Files in `new`.
+struct Found {
+    jobs: Vec<String>,
+    /// Those whose names are no text, and cannot be written down.
+    nameless: Vec<OsString>,
+}
+
 /// The files in a directory that may be jobs, by name; what begins with a dot is nobody's.
-fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+fn names_in(dir: &Path) -> io::Result<Found> {
     let mut names = BTreeSet::new();
+    let mut nameless = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let is_job = entry.file_type().is_ok_and(|it| !it.is_dir());
-        // A name that is no text cannot be written down; who sends jobs makes none.
-        if let (true, Ok(name)) = (is_job, entry.file_name().into_string())
-            && !name.starts_with('.')
-        {
-            names.insert(name);
-            // Flat, however many there are.
-            if names.len() > BATCH {
-                names.pop_last();
+        let name = entry.file_name();
+        if !is_job || name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        // Flat, however many there are.
+        match name.into_string() {
+            Ok(name) => {
+                names.insert(name);
+                if names.len() > BATCH {
+                    names.pop_last();
+                }
             }
+            Err(name) if nameless.len() < BATCH => nameless.push(name),
+            Err(_) => {}
         }
     }
-    Ok(names.into_iter().collect())
+    Ok(Found {
+        jobs: names.into_iter().collect(),
+        nameless,
+    })
 }
 
 /// Runs what waits for the disk where that holds nobody up.

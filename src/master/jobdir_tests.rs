@@ -1,5 +1,6 @@
 //! Jobs in directories, and masters that are killed between any two acts.
 
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
@@ -124,6 +125,53 @@ impl Bench {
             in_hand: Some(BTreeSet::new()),
             told: None,
         }
+    }
+}
+
+/// What was written to the log.
+#[derive(Clone, Default)]
+struct Heard(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl io::Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .expect("not poisoned")
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_job_with_a_name_that_is_no_text_is_told_of_and_lies_where_bad_ones_do() {
+    let bench = Bench::idle().await;
+    let mut hands = bench.hands();
+    let strange = OsString::from_vec(b"job-\xff".to_vec());
+    fs::write(bench.path("new").join(&strange), JOB).expect("written");
+    bench.send("good", JOB);
+    let said = Heard::default();
+    let listener = tracing_subscriber::fmt().with_writer({
+        let said = said.clone();
+        move || said.clone()
+    });
+    let listening = tracing::subscriber::set_default(listener.finish());
+    hands.sweep().await.expect("swept");
+    drop(listening);
+    let said = String::from_utf8_lossy(&said.0.lock().expect("not poisoned")).into_owned();
+    assert_eq!(bench.lies_in("new"), Vec::<String>::new());
+    assert_eq!(bench.lies_in("cur"), ["good", "job-\u{fffd}"]);
+    assert_eq!(bench.requests().await.len(), 1, "the other one is built");
+    for part in [
+        "a bad try job is not built",
+        "job-",
+        "not UTF-8",
+        "into `new` again",
+    ] {
+        assert!(said.contains(part), "{said}");
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -17,22 +16,10 @@ use crate::schedulers;
 
 /// Polls a repository until `stop`.
 pub(crate) async fn poll(crew: Arc<Crew>, source: Arc<SourcePlan>, stop: CancellationToken) {
-    // Named after the source and what is cloned, so that neither another repository nor
-    // another source finds this clone.
-    let (name, cloned) = (&source.name, source.settings.describe());
-    let digest = match *name == cloned {
-        true => Sha256::digest(name.as_bytes()),
-        false => Sha256::digest(format!("{name}\n{cloned}").as_bytes()),
-    };
-    let dir: String = digest[..10]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let workdir = crew.dir.join("pollers").join(dir);
+    let name = &source.name;
     let wake = crew.waker(name);
     let sink = Arc::new(Ports(Arc::clone(&crew)));
-    let place = (workdir, &crew.yards);
-    changes::run(name, &source.settings, place, sink, stop, wake).await;
+    changes::run(name, &source.settings, &crew.yards, sink, stop, wake).await;
 }
 
 /// Drives a scheduler until `stop`.

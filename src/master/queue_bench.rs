@@ -17,6 +17,7 @@ use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Outcome;
 use crate::model::Properties;
+use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SourceStamp;
 use crate::schedulers::{QueueRules, Zone};
@@ -33,6 +34,8 @@ pub struct QueueBench {
     plan: Arc<Plan>,
     core: Core,
     running: VecDeque<Ticket>,
+    /// What waits, as it was read last.
+    ids: Vec<RequestId>,
 }
 
 /// Requests that are read at a time, as they are when they come in.
@@ -62,6 +65,7 @@ impl QueueBench {
             plan,
             core,
             running: VecDeque::new(),
+            ids: Vec::new(),
         })
     }
 
@@ -148,16 +152,28 @@ impl QueueBench {
 
     /// Looks at what waits as a master does every few seconds; says how many builds began.
     pub fn tick(&mut self) -> usize {
+        self.learn();
+        self.look()
+    }
+
+    /// Reads what is not known of all that waits.
+    pub fn learn(&mut self) {
         let read = self.store.read(|verbs| verbs.pending_ids());
         let ids = self.runtime.block_on(read).expect("readable");
         let unknown = self.core.unknown(&ids);
-        let mut new = Vec::with_capacity(unknown.len());
         for some in unknown.chunks(TOGETHER) {
             let some = some.to_vec();
             let read = self.store.read(move |verbs| verbs.requests(&some));
-            new.extend(self.runtime.block_on(read).expect("readable"));
+            let new = self.runtime.block_on(read).expect("readable");
+            self.core.handle(Event::Learned(new));
         }
-        let given = self.core.handle(Event::StillWaiting { ids, new });
+        self.ids = ids;
+    }
+
+    /// Decides what is built of what was read; says how many builds began.
+    pub fn look(&mut self) -> usize {
+        let ids = std::mem::take(&mut self.ids);
+        let given = self.core.handle(Event::StillWaiting { ids });
         self.take(&given);
         given.len()
     }

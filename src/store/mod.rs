@@ -132,7 +132,14 @@ pub(crate) trait Store {
     fn count_pending(&mut self) -> Result<Vec<(BuilderName, usize)>>;
     /// Requests of the builder that are not complete, claimed or not, oldest first.
     fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>>;
-    /// Those of these requests that there are.
+    /// The oldest requests of the builder that are neither claimed nor complete, and how many
+    /// there are of them.
+    fn waiting_of(
+        &mut self,
+        builder: &BuilderName,
+        most: usize,
+    ) -> Result<(Vec<RequestRecord>, usize)>;
+    /// Those of these requests that there are, in the order of their numbers.
     fn requests(&mut self, ids: &[RequestId]) -> Result<Vec<RequestRecord>>;
     /// The requests of a buildset, in the order of its builders.
     fn requests_of(&mut self, buildset: BuildsetId) -> Result<Vec<RequestRecord>>;
@@ -254,7 +261,24 @@ pub(crate) trait Store {
     -> Result<Vec<OldBuild>>;
     /// Forgets the logs of builds.
     fn forget_logs(&mut self, builds: &[BuildId]) -> Result<()>;
-    /// Builds that have ended and whose logs were not measured, oldest first.
+    /// Forgets at most `limit` of the builder's requests that were completed without a build and
+    /// are not kept, unless one of the holders waits for their buildset. Says how many.
+    fn forget_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+        limit: usize,
+    ) -> Result<usize>;
+    /// How many of them there are to forget.
+    fn old_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+    ) -> Result<usize>;
+    /// Builds that have ended and whose logs were not measured, oldest first; the bytes are what
+    /// the database itself has of them.
     fn unmeasured(&mut self, limit: usize) -> Result<Vec<OldBuild>>;
     /// Writes down how many bytes the logs of builds take.
     fn measure(&mut self, measured: &[(BuildId, u64)]) -> Result<()>;

@@ -45,7 +45,43 @@ async fn what_waits_is_told_by_number_by_builder_and_counted() {
     let ids = [again, RequestId(99), b];
     let some = read(&store, move |verbs| verbs.requests(&ids)).await;
     let some: Vec<_> = some.iter().map(|it| it.cancelled.as_deref()).collect();
-    assert_eq!(some, [None, Some("enough")], "those that there are");
+    assert_eq!(some, [Some("enough"), None], "those that there are");
+}
+
+#[tokio::test]
+async fn a_look_at_what_waits_is_bounded_and_says_how_many_there_are() {
+    let (_dir, store) = open();
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.extend(add(&store, wanted(&["a", "b"])).await.1);
+    }
+    let first = all[0];
+    write(&store, move |verbs| verbs.cancel_request(first, "no", NOW)).await;
+    let (oldest, count) = read(&store, |verbs| verbs.waiting_of(&"a".into(), 2)).await;
+    let oldest: Vec<_> = oldest.iter().map(|it| it.id).collect();
+    assert_eq!((oldest, count), (vec![all[2], all[4]], 4));
+}
+
+#[tokio::test]
+async fn requests_that_are_read_in_pieces_are_whole() {
+    let (_dir, store) = open();
+    let many: Vec<String> = (0..2500).map(|it| format!("b{it}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let (_, mut ids) = add(&store, wanted(&many)).await;
+    let (_, one) = add(&store, wanted(&["x"])).await;
+    write(&store, {
+        let one = one.clone();
+        move |verbs| verbs.start_build(&start("x", &one), NOW)
+    })
+    .await;
+    ids.extend(one);
+    let asked = ids.clone();
+    let all = read(&store, move |verbs| verbs.requests(&asked)).await;
+    let read: Vec<_> = all.iter().map(|it| it.id).collect();
+    assert_eq!(read, ids);
+    assert!(Arc::ptr_eq(&all[0].stamp, &all[2499].stamp));
+    let last = &all[2500];
+    assert_eq!((last.claimed, last.builds.len()), (true, 1));
 }
 
 #[tokio::test]

@@ -268,7 +268,7 @@ pub(super) fn properties(fields: &Fields) -> Properties {
 }
 
 /// What the force form asks for.
-fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
+pub(super) fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
     let text = |name| field(fields, name).map(str::to_owned);
     Force {
         builder: BuilderName::from(builder),

@@ -239,6 +239,11 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
             "/builders/_all/stopchangeall",
             post(queue_actions::stop_change_everywhere),
         )
+        .route("/builders/_all/forceall", post(queue_actions::force_all))
+        .route(
+            "/builders/_selected/forceselected",
+            post(queue_actions::force_selected),
+        )
         .route("/builders/_all/stopall", post(queue_actions::stop_all))
         .route(
             "/builders/_selected/stopselected",

@@ -37,12 +37,18 @@ use super::slaves::SlaveLine;
 const BUILDS: usize = 20;
 const MOST_BUILDS: usize = 500;
 
+/// Requests on the page, the oldest; the core says of as many why they wait.
+const WAITING: usize = 100;
+
 /// What the page is about.
 pub(super) struct Facts {
     pub(super) name: BuilderName,
     /// `None` for a builder that has left the configuration.
     pub(super) planned: Option<Planned>,
+    /// The oldest of what waits.
     pub(super) waiting: Vec<RequestRecord>,
+    /// How many wait.
+    pub(super) pending: usize,
     pub(super) outlook: Outlook,
     pub(super) running: Vec<RunningFacts>,
     pub(super) builds: Vec<BuildRecord>,
@@ -65,6 +71,8 @@ pub(super) struct BuilderView {
     pub(super) state: &'static str,
     pub(super) failing: Vec<FailingLine>,
     pub(super) waiting: Vec<RequestLine>,
+    /// So many wait beside these.
+    pub(super) more_waiting: usize,
     pub(super) running: Vec<Running>,
     pub(super) recent: Vec<BuildLine>,
     pub(super) slaves: Vec<SlaveLine>,
@@ -138,6 +146,7 @@ pub(super) fn view(facts: &Facts, form: ForceForm, web: &WebPlan, now: Timestamp
             .iter()
             .map(|it| RequestLine::new(it, &facts.outlook, web, now))
             .collect(),
+        more_waiting: facts.pending.saturating_sub(facts.waiting.len()),
         running,
         recent: BuildLine::all(&finished, now),
         slaves: facts
@@ -197,8 +206,7 @@ pub(super) async fn draw(
             if planned.is_none() && !store.known_builders()?.contains(&name) {
                 return Ok(None);
             }
-            let mut waiting = store.open_requests(&name)?;
-            waiting.retain(|it| !it.claimed);
+            let (waiting, pending) = store.waiting_of(&name, WAITING)?;
             let running = read_running(store, Some(&name))?;
             let builds = store.recent_builds(Some(&name), None, limit + running.len())?;
             Ok(Some(Facts {
@@ -206,6 +214,7 @@ pub(super) async fn draw(
                 name,
                 planned,
                 waiting,
+                pending,
                 outlook,
                 running,
                 builds,

@@ -1,11 +1,13 @@
 //! What a visitor can do to builds and requests that are there: build the
 //! same again, cancel what waits of a change or of a request, stop many
-//! builds at once.
+//! builds at once; and ask for builds of many builders.
 
 use axum::extract::Path;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use serde_json::json;
 
 use crate::config::Action;
@@ -23,10 +25,14 @@ use super::actions::priority;
 use super::actions::properties;
 use super::actions::read;
 use super::actions::reason;
+use super::actions::wish;
 use super::app::Shared;
 use super::build;
 use super::failure::Failure;
 use super::links;
+
+/// So many builders are asked at a time: the store takes together what comes together.
+const AT_ONCE: usize = 50;
 
 pub(super) async fn rebuild(
     State(app): State<Shared>,
@@ -124,6 +130,81 @@ pub(super) async fn stop_all(
     stop(&app, &headers, &fields, None).await
 }
 
+/// Asks for a build of every builder.
+pub(super) async fn force_all(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    app.permit(Action::ForceAllBuilds)?;
+    let fields = read(posted)?;
+    let plan = app.desk.plan();
+    let all = plan.builders.iter().map(|it| it.name.clone()).collect();
+    force(&app, &headers, &fields, all).await
+}
+
+/// Asks for a build of each builder that was chosen.
+pub(super) async fn force_selected(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    app.permit(Action::ForceAllBuilds)?;
+    let fields = read(posted)?;
+    let chosen = selected(&fields);
+    force(&app, &headers, &fields, chosen).await
+}
+
+/// Asks each builder; one that refuses is not in the way of the others, unless all do.
+async fn force(
+    app: &Shared,
+    headers: &HeaderMap,
+    fields: &Fields,
+    builders: Vec<BuilderName>,
+) -> Result<Response, Failure> {
+    let plan = app.desk.plan();
+    let priority = priority(fields)?;
+    let asking = builders.into_iter().map(|builder| {
+        let forcing = plan.forcing(&builder);
+        let usual = forcing.and_then(|it| it.settings.as_force()?.reason.as_deref());
+        let mut wish = wish(builder.as_str(), fields, usual);
+        wish.priority = priority;
+        async move { (builder, app.desk.force(wish).await) }
+    });
+    let mut asking = stream::iter(asking).buffered(AT_ONCE);
+    let (mut forced, mut refused, mut first) = (Vec::new(), Vec::new(), None);
+    while let Some((builder, answer)) = asking.next().await {
+        match answer {
+            Ok((buildset, request)) => forced.push(json!({
+                "builder": builder, "buildset": buildset, "request": request,
+            })),
+            Err(denied) => {
+                refused.push(json!({ "builder": builder, "why": denied.to_string() }));
+                first.get_or_insert(denied);
+            }
+        }
+    }
+    match first {
+        Some(denied) if forced.is_empty() => Err(denied.into()),
+        _ => {
+            let done = json!({ "forced": forced, "refused": refused });
+            Ok(answer(headers, &done, || "../../builders".to_owned()))
+        }
+    }
+}
+
+/// The builders that were chosen, each once.
+fn selected(fields: &Fields) -> Vec<BuilderName> {
+    let mut chosen: Vec<BuilderName> = Vec::new();
+    for (_, value) in fields.iter().filter(|(name, _)| name == "selected") {
+        let name = BuilderName::from(value.as_str());
+        if !chosen.contains(&name) {
+            chosen.push(name);
+        }
+    }
+    chosen
+}
+
 /// Stops the builds of the builders that were chosen.
 pub(super) async fn stop_selected(
     State(app): State<Shared>,
@@ -132,11 +213,7 @@ pub(super) async fn stop_selected(
 ) -> Result<Response, Failure> {
     app.permit(Action::StopAllBuilds)?;
     let fields = read(posted)?;
-    let chosen = fields.iter().filter(|(name, _)| name == "selected");
-    let chosen: Vec<_> = chosen
-        .map(|(_, value)| BuilderName::from(value.as_str()))
-        .collect();
-    stop(&app, &headers, &fields, Some(&chosen)).await
+    stop(&app, &headers, &fields, Some(&selected(&fields))).await
 }
 
 async fn stop(

@@ -624,6 +624,44 @@ async fn a_request_is_cancelled_by_its_number_and_all_or_some_builds_are_stopped
 }
 
 #[tokio::test]
+async fn all_builders_or_those_that_are_selected_are_forced_at_once() {
+    let (desk, router) = full().await;
+    let form = "selected=hello&selected=docs&selected=hello&username=ann&comments=now&branch=main";
+    let path = "/builders/_selected/forceselected";
+    let answer = post(&router, path, &[JSON], form).await;
+    let done = json_of(&answer.body);
+    let forced = done["forced"].as_array().expect("a list").iter();
+    let forced: Vec<_> = forced.map(|it| it["builder"].as_str()).collect();
+    assert_eq!(forced, [Some("hello"), Some("docs")], "{}", answer.body);
+    assert_eq!(done["forced"][0]["request"], 99);
+    assert_eq!(done["refused"], serde_json::json!([]));
+    let asked = std::mem::take(&mut *desk.asked.lock().expect("not poisoned"));
+    assert_eq!(
+        asked[0],
+        "force hello Some(\"main\") The 'force build' button was pressed by 'ann': now"
+    );
+
+    let answer = post(&router, "/builders/_all/forceall", &[], "").await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "../../builders")
+    );
+    let asked = std::mem::take(&mut *desk.asked.lock().expect("not poisoned"));
+    assert_eq!(asked.len(), desk.plan().builders.len());
+
+    // One that is not there does not keep the others from being built; alone it is an error.
+    let form = "selected=hello&selected=strange";
+    let answer = post(&router, path, &[JSON], form).await;
+    let refused = &json_of(&answer.body)["refused"];
+    assert_eq!(refused[0]["builder"], "strange");
+    assert_eq!(refused[0]["why"], "there is no builder `strange`");
+    let answer = post(&router, path, &[JSON], "selected=strange").await;
+    assert_eq!(answer.status, 404, "{}", answer.body);
+    let answer = post(&router, path, &[JSON], "selected=hello&priority=high").await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+}
+
+#[tokio::test]
 async fn why_it_waits_is_told_of_requests_builders_builds_and_changes() {
     let (desk, router) = full().await;
     let facts = async |path: &str| {
@@ -692,6 +730,8 @@ async fn who_may_not_act_sees_no_buttons_for_it() {
         "/builders/_all/stopchangeall",
         "/builders/_all/stopall",
         "/builders/_selected/stopselected",
+        "/builders/_all/forceall",
+        "/builders/_selected/forceselected",
         "/requests/1/cancel",
     ] {
         assert_eq!(post(&router, path, &[], "").await.status, 403, "{path}");

@@ -1,6 +1,9 @@
 //! Why something waits, or what became of it: of a request, a builder and a
 //! change. The words are the core's own, which decides.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::State;
@@ -18,6 +21,7 @@ use crate::model::ChangeId;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SchedulerName;
+use crate::model::Timestamp;
 
 use super::app::App;
 use super::app::Shared;
@@ -87,7 +91,7 @@ fn state(request: &RequestRecord, outlook: &Outlook) -> String {
 
 /// What a builder does, and what keeps it from doing more.
 pub(super) fn of_builder(
-    waiting: &[RequestRecord],
+    (waiting, count): (&[RequestRecord], usize),
     running: &[BuildRecord],
     slaves: &SlavesOf,
     outlook: &Outlook,
@@ -113,7 +117,7 @@ pub(super) fn of_builder(
     if waiting.is_empty() {
         facts.push(timeless("waiting", "nothing waits".to_owned()));
     }
-    for request in waiting.iter().take(TOLD) {
+    for request in waiting {
         let expected = outlook.expected(request.id);
         let expected = expected.map(|it| format!("; {it}")).unwrap_or_default();
         let what = format!(
@@ -123,11 +127,51 @@ pub(super) fn of_builder(
         );
         facts.push(fact(request.submitted, "waiting", what));
     }
-    if waiting.len() > TOLD {
-        let more = format!("{} more requests", waiting.len() - TOLD);
+    if count > waiting.len() {
+        let more = format!("{} more requests", count - waiting.len());
         facts.push(timeless("waiting", more));
     }
     facts
+}
+
+/// A scheduler that keeps changes until it asks for builds of them.
+pub(super) struct Held {
+    scheduler: SchedulerName,
+    /// When it asks, unless it hears of another change before.
+    due: Option<Timestamp>,
+    /// Whether changes of several branches wait, each of them with a time of its own.
+    is_of_branches: bool,
+}
+
+impl Held {
+    fn new(scheduler: SchedulerName, due: Option<Timestamp>, state: &Value) -> Self {
+        let kept = state["changes"].as_array().into_iter().flatten();
+        let branches: BTreeSet<_> = kept.filter_map(|it| it.get(2)?.as_str()).collect();
+        Self {
+            scheduler,
+            due,
+            is_of_branches: branches.len() > 1,
+        }
+    }
+
+    /// How long its timer still runs, with the moment at which it is over.
+    fn timer(&self, now: Timestamp) -> Option<Fact> {
+        let due = self.due?;
+        let name = &self.scheduler;
+        let whose = match self.is_of_branches {
+            true => "the first of its branches is due",
+            false => "it asks for builds",
+        };
+        let left = match due.since(now) {
+            left if left.is_zero() => "now".to_owned(),
+            left => format!("in {}", clock::human(left)),
+        };
+        Some(fact(
+            due,
+            "timer",
+            format!("`{name}`: {whose} {left}, unless another change comes before"),
+        ))
+    }
 }
 
 /// Who hears of a change, who still waits before asking for a build of it, and what became of
@@ -135,10 +179,11 @@ pub(super) fn of_builder(
 pub(super) fn of_change(
     change: &Change,
     plan: &Plan,
-    held: &[SchedulerName],
+    held: &[Held],
     requests: &[RequestRecord],
     outlook: &Outlook,
 ) -> Vec<Fact> {
+    let now = clock::now();
     let on = match &change.branch {
         Some(branch) => format!(" on `{branch}`"),
         None => String::new(),
@@ -148,7 +193,8 @@ pub(super) fn of_change(
     for it in explain::change(plan, change) {
         let name = &it.scheduler.name;
         let rule = explain::builds(it.scheduler);
-        let what = match (held.contains(name), it.passes, it.important) {
+        let holds = held.iter().find(|it| it.scheduler == *name);
+        let what = match (holds.is_some(), it.passes, it.important) {
             (true, _, true) => format!("`{name}` has heard of it and waits: it {rule}"),
             (true, _, false) => format!(
                 "`{name}` has heard of it and waits for a change that is important: {}",
@@ -158,6 +204,7 @@ pub(super) fn of_change(
             (false, false, _) => format!("`{name}` does not hear of it: {}", it.because),
         };
         facts.push(timeless("scheduler", what));
+        facts.extend(holds.and_then(|it| it.timer(now)));
     }
     if requests.is_empty() {
         let what = "no builder was asked to build it so far".to_owned();
@@ -185,15 +232,16 @@ pub(super) async fn change_facts(
     let schedulers = plan.schedulers.iter();
     let schedulers = schedulers.filter(|it| it.settings.filter().is_some());
     let objects: Vec<_> = schedulers
-        .map(|it| (it.name.clone(), it.object()))
+        .map(|it| (it.name.clone(), it.object(), app.desk.next_of(&it.name)))
         .collect();
     let id = change.id;
     let held = app
         .read(move |store| {
             let mut held = Vec::new();
-            for (name, object) in objects {
-                if holds(&store.state(&object)?, id) {
-                    held.push(name);
+            for (name, object, due) in objects {
+                let state = store.state(&object)?;
+                if holds(&state, id) {
+                    held.push(Held::new(name, due, &state));
                 }
             }
             Ok(held)
@@ -217,11 +265,12 @@ async fn held_for(app: &App, builder: &BuilderName) -> Result<Vec<Fact>, Failure
     let schedulers = plan.schedulers.iter();
     let schedulers: Vec<_> = schedulers
         .filter(|it| it.settings.filter().is_some() && it.builders.contains(builder))
-        .cloned()
+        .map(|it| (Arc::clone(it), app.desk.next_of(&it.name)))
         .collect();
+    let now = clock::now();
     app.read(move |store| {
         let mut facts = Vec::new();
-        for it in schedulers {
+        for (it, due) in schedulers {
             let state = store.state(&it.object())?;
             let kept = state["changes"].as_array().map_or(0, Vec::len);
             if kept > 0 {
@@ -229,6 +278,7 @@ async fn held_for(app: &App, builder: &BuilderName) -> Result<Vec<Fact>, Failure
                 let changes = if kept == 1 { "change" } else { "changes" };
                 let what = format!("`{name}` waits with {kept} {changes}: it {rule}");
                 facts.push(timeless("scheduler", what));
+                facts.extend(Held::new(name.clone(), due, &state).timer(now));
             }
         }
         Ok(facts)
@@ -275,10 +325,9 @@ pub(super) async fn builder(
         return Err(Failure::NotFound(format!("builder `{name}`")));
     }
     let asked = name.clone();
-    let (waiting, running) = app
+    let ((waiting, count), running) = app
         .read(move |store| {
-            let mut waiting = store.open_requests(&asked)?;
-            waiting.retain(|it| !it.claimed);
+            let waiting = store.waiting_of(&asked, TOLD)?;
             let mut running = store.running_builds()?;
             running.retain(|it| it.key.builder == asked);
             Ok((waiting, running))
@@ -286,7 +335,7 @@ pub(super) async fn builder(
         .await?;
     let outlook = app.desk.outlook(Scope::Builder(name.clone())).await?;
     let slaves = app.desk.slaves_of(&name).await;
-    let mut facts = of_builder(&waiting, &running, &slaves, &outlook);
+    let mut facts = of_builder((&waiting, count), &running, &slaves, &outlook);
     facts.extend(held_for(&app, &name).await?);
     Ok(document(&format!("builder {name}"), &facts))
 }
@@ -308,4 +357,90 @@ pub(super) async fn change(
     let (change, requests) = found.ok_or(missing)?;
     let facts = change_facts(&app, &change, &requests).await?;
     Ok(document(&format!("change {id}"), &facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::plan_of;
+    use crate::model::Properties;
+
+    const SECOND: i64 = 1000;
+
+    fn timer(state: &Value, left: i64) -> Option<(Option<Timestamp>, String)> {
+        let now = Timestamp(1_000_000);
+        let due = Some(Timestamp(now.0 + left));
+        let fact = Held::new("all".into(), due, state).timer(now)?;
+        Some((fact.at, fact.what))
+    }
+
+    #[test]
+    fn who_waits_for_a_stable_tree_says_how_long_its_timer_still_runs_and_until_when() {
+        let one = json!({"changes": [[1, true]], "seen": 1});
+        let (at, what) = timer(&one, 184 * SECOND).expect("a timer");
+        assert_eq!(at, Some(Timestamp(1_184_000)));
+        assert_eq!(
+            what,
+            "`all`: it asks for builds in 3 min 04 s, unless another change comes before"
+        );
+        let (_, what) = timer(&one, -SECOND).expect("a timer");
+        assert!(what.contains("it asks for builds now"), "{what}");
+        assert!(
+            Held::new("all".into(), None, &one)
+                .timer(Timestamp(0))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn of_branches_that_wait_each_by_itself_the_first_is_told_of() {
+        let check = |state: Value, expected: &str| {
+            let (_, what) = timer(&state, SECOND).expect("a timer");
+            assert!(what.contains(expected), "{what}");
+        };
+        check(
+            json!({"changes": [[1, true, "a"], [2, true, "b"]]}),
+            "`all`: the first of its branches is due in 1.0 s",
+        );
+        check(
+            json!({"changes": [[1, true, "a"], [2, true, "a"]]}),
+            "it asks for builds in 1.0 s",
+        );
+    }
+
+    #[test]
+    fn a_change_that_waits_is_told_with_the_timer_of_who_keeps_it() {
+        let plan = plan_of(
+            "[:master:]\nslaveport = none\nhtmlport = none\nderive = no\n\
+             [slave:s]\npassword = x\n[a]\ntype = shell\ncommands = true\n\
+             [builder:a]\nfactory = a\nslaves = s\n\
+             [scheduler:all]\ntype = any_branch\ntree_stable_timer = 5m\nbuilders = a\n",
+        );
+        let change = Change {
+            id: ChangeId(1),
+            author: "ann".into(),
+            files: Vec::new(),
+            comments: String::new(),
+            revision: None,
+            branch: None,
+            category: None,
+            revlink: String::new(),
+            repository: String::new(),
+            project: String::new(),
+            when: Timestamp(0),
+            properties: Properties::new(),
+        };
+        let due = Timestamp(clock::now().0 + 290 * SECOND);
+        let state = json!({"changes": [[1, true]], "seen": 1});
+        let held = [Held::new("all".into(), Some(due), &state)];
+        let facts = of_change(&change, &plan, &held, &[], &Outlook::default());
+        let timer = facts.iter().find(|it| it.about == "timer").expect("told");
+        assert_eq!(timer.at, Some(due));
+        assert!(timer.what.starts_with("`all`: it asks for builds in 4 min"));
+        let facts = of_change(&change, &plan, &[], &[], &Outlook::default());
+        assert!(
+            facts.iter().all(|it| it.about != "timer"),
+            "it does not wait"
+        );
+    }
 }

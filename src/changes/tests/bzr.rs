@@ -28,7 +28,7 @@ impl Bench {
             .await;
     }
 
-    fn bzr_poller(&self, change: impl FnOnce(&mut BzrSettings)) -> BzrPoller {
+    pub(super) fn bzr_poller(&self, change: impl FnOnce(&mut BzrSettings)) -> BzrPoller {
         let mut settings = BzrSettings {
             url: self.remote().to_string_lossy().into_owned(),
             poll_interval: None,
@@ -47,7 +47,7 @@ impl Bench {
     }
 
     /// `REVISION AUTHOR COMMENT: FILES` of what is new.
-    async fn bzr_news(&self, poller: &BzrPoller) -> Vec<String> {
+    pub(super) async fn bzr_news(&self, poller: &BzrPoller) -> Vec<String> {
         poller.poll_once(self.store.as_ref()).await.unwrap();
         let told = |it: NewChange| {
             let files = it.files.join(", ");

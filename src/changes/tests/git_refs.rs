@@ -147,7 +147,7 @@ async fn what_is_configured_is_what_runs() {
     let task = tokio::spawn(async move {
         let settings = Settings::Git(followed);
         let yards = Yards::new(dir.clone());
-        super::super::run("source", &settings, (dir, &yards), store, end, nudge).await;
+        super::super::run("source", &settings, &yards, store, end, nudge).await;
     });
     assert_eq!(bench.reports.recv().await, Some(Ok(())));
     bench.on_branch("master", "aside").await;

@@ -564,3 +564,41 @@ async fn ten_thousand_svn_revisions_at_once_are_told_one_by_one() {
     let history: Vec<String> = (1..=10_000).map(|it| it.to_string()).collect();
     assert_eq!(said, history);
 }
+
+/// Commits from one number to another, each upon the one before, as `brz fast-import` reads them.
+fn bzr_stream(numbers: std::ops::RangeInclusive<u32>) -> String {
+    let commit = |number: u32| {
+        let (text, from) = (number.to_string(), number - 1);
+        let from = match from {
+            0 => String::new(),
+            from => format!("from :{from}\n"),
+        };
+        format!(
+            "commit refs/heads/master\nmark :{number}\n\
+             committer Ann <ann@test> {} +0000\ndata {}\n{text}\n{from}\
+             M 644 inline f\ndata {}\n{text}\n",
+            1_000_000_000 + number,
+            text.len(),
+            text.len()
+        )
+    };
+    numbers.map(commit).collect()
+}
+
+#[tokio::test]
+async fn ten_thousand_bzr_revisions_at_once_are_told_one_by_one() {
+    let bench = Bench::in_memory();
+    let import = async |stream: &str, marks: &str| {
+        bench.write("stream", stream);
+        let line = ["fast-import", "--quiet", marks, "stream", "repository"];
+        bench.run("brz", &line).await;
+    };
+    import(&bzr_stream(1..=1), "--export-marks=marks").await;
+    let branch = bench.remote().join("repository/trunk");
+    let poller = bench.bzr_poller(|it| it.url = branch.to_string_lossy().into_owned());
+    assert_eq!(bench.bzr_news(&poller).await.len(), 1);
+    import(&bzr_stream(2..=10_001), "--import-marks=marks").await;
+    let said = many(&bench, &poller).await;
+    let history: Vec<String> = (2..=10_001).map(|it| it.to_string()).collect();
+    assert_eq!(said, history);
+}

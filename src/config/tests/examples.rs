@@ -235,7 +235,7 @@ fn django_has_the_ten_builders_that_its_slaves_can_build() {
     master.ini:94:15: `force_build` needs a login
     master.ini:95:14: `stop_build` needs a login
     master.ini:96:24: `cancel_pending_build` needs a login
-    master.ini:97:20: `force_all_builds` has no effect
+    master.ini:97:20: `force_all_builds` needs a login
     master.ini:98:19: `stop_all_builds` needs a login
     master.ini:99:15: `stop_change` needs a login
     master.ini:100:16: `ping_builder` has no effect

@@ -15,6 +15,7 @@ use tokio::time::{self, Instant, MissedTickBehavior};
 use tracing::warn;
 
 use crate::clock;
+use crate::master::clones;
 use crate::master::crew::Crew;
 use crate::model::BuilderName;
 use crate::model::Status;
@@ -35,7 +36,10 @@ pub(crate) async fn run(crew: Arc<Crew>) {
     loop {
         // The first tick comes at once.
         tokio::select! {
-            _ = round.tick() => prune_all(&crew).await,
+            _ = round.tick() => {
+                prune_all(&crew).await;
+                clones::clear(&crew).await;
+            }
             status = heard.recv() => match status.as_deref() {
                 Ok(Status::BuildFinished { build, .. }) => prune(&crew, &build.builder).await,
                 // Other horizons may be in force, or ends were missed.

@@ -39,6 +39,11 @@ impl Round {
             cuts.insert(name.clone(), Cut { builds, logs });
         }
         let (plan, kept, holders) = (self.plan.clone(), self.kept_changes(), self.holders());
+        let unbuilt = self.plan.builders.iter().map(|it| {
+            let kept = self.kept(it.horizons.builds, it.horizons.build_age);
+            (it.name.clone(), kept)
+        });
+        let unbuilt: Vec<_> = unbuilt.filter(|(_, it)| *it != Kept::default()).collect();
         self.store
             .read(move |verbs| {
                 let mut sums = Sums {
@@ -47,6 +52,9 @@ impl Round {
                     report: Report::default(),
                 };
                 sums.add_up(&plan, kept, &holders)?;
+                for (builder, kept) in &unbuilt {
+                    sums.report.requests += sums.verbs.old_unbuilt(builder, *kept, &holders)?;
+                }
                 Ok(sums.report)
             })
             .await

@@ -22,6 +22,8 @@ use crate::store::{Amount, Holders, Kept, OldBuild, Result, StoreHandle};
 pub(super) const PIECE: usize = 50;
 /// Changes in one transaction.
 const CHANGES: usize = 200;
+/// Requests in one transaction.
+const REQUESTS: usize = 200;
 
 /// What a round goes by; the master need not run for it.
 pub(crate) struct Round {
@@ -40,6 +42,8 @@ pub(crate) struct Report {
     /// Of builders of which something goes.
     pub(crate) builders: BTreeMap<BuilderName, Amount>,
     pub(crate) changes: usize,
+    /// Requests that were completed without a build.
+    pub(crate) requests: usize,
     /// Bytes of logs that stay.
     pub(crate) left: u64,
     /// How many of them are above a budget, because somebody needs them.
@@ -99,7 +103,9 @@ impl Round {
             let is_last = ended.len() < PIECE;
             let dir = self.dir.join("builds");
             let measuring = tokio::task::spawn_blocking(move || -> Vec<_> {
-                let measured = ended.iter().map(|it| (it.id, bytes_of(&dir, &it.files)));
+                let measured = ended
+                    .iter()
+                    .map(|it| (it.id, it.bytes + bytes_of(&dir, &it.files)));
                 measured.collect()
             });
             let Ok(measured) = measuring.await else {
@@ -146,6 +152,7 @@ impl Round {
                 .oldest_kept(&builder.name, horizons.builds, horizons.build_age)
                 .await?;
             self.prune_builds(&builder.name, below, report).await?;
+            self.prune_unbuilt(builder, report).await?;
         }
         if horizons.logs.is_some() || horizons.log_age.is_some() {
             let below = self
@@ -190,6 +197,24 @@ impl Round {
                 };
                 report.add(builder, builds);
             }
+        }
+        Ok(())
+    }
+
+    /// Forgets requests that never became a build, as long ago as builds that are forgotten.
+    async fn prune_unbuilt(&self, builder: &BuilderPlan, report: &mut Report) -> Result<()> {
+        let kept = self.kept(builder.horizons.builds, builder.horizons.build_age);
+        while !self.is_enough(report) {
+            let (name, holders) = (builder.name.clone(), self.holders());
+            let gone = self
+                .store
+                .write(move |verbs| verbs.forget_unbuilt(&name, kept, &holders, REQUESTS));
+            let gone = gone.await?;
+            if gone == 0 {
+                break;
+            }
+            debug!(builder = %builder.name, requests = gone, "forgot old requests");
+            report.requests += gone;
         }
         Ok(())
     }

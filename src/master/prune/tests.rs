@@ -9,7 +9,7 @@ use crate::config;
 use crate::master::crew::Beginnings;
 use crate::model::{
     BuilderName, BuildsetId, ChangeId, LogRecord, NewBuildset, NewChange, Outcome, Progress,
-    Properties, RequestId, SourceStamp, StepRecord, Timestamp,
+    Properties, RequestId, SourceStamp, StepRecord, TestEnd, TestResults, Timestamp,
 };
 use crate::store::{Amount, BuildEnd, NewBuild, StoreHandle};
 
@@ -601,4 +601,76 @@ async fn who_asks_for_it_is_answered_after_a_while_and_asks_again() {
     assert_eq!((nothing.more, nothing.builders.len()), (true, 0));
     let done = now(&crew).await.expect("pruned");
     assert_eq!((done.more, done.builders.len()), (false, 1));
+}
+
+#[tokio::test]
+async fn requests_that_were_never_built_go_as_long_ago_as_builds_do_with_their_buildsets() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let crew = crew(dir.path(), &ini("build_horizon = 3\n"));
+    let made = crew.store.write(|verbs| {
+        let buildset = |builders: &[&str]| NewBuildset {
+            priority: None,
+            reason: String::new(),
+            stamp: SourceStamp::default(),
+            properties: Properties::new(),
+            builders: builders.iter().map(|it| (*it).into()).collect(),
+        };
+        let mut cancelled = Vec::new();
+        for _ in 0..500 {
+            let (_, requests) = verbs.add_buildset(&buildset(&["a-s"]), NOW)?;
+            verbs.cancel_request(requests[0], "enough", NOW)?;
+            cancelled.extend(requests);
+        }
+        // One buildset has a request that still waits, and one request waits from the beginning.
+        let (_, both) = verbs.add_buildset(&buildset(&["a-s", "other"]), NOW)?;
+        verbs.cancel_request(both[0], "enough", NOW)?;
+        cancelled.push(both[0]);
+        let (_, waits) = verbs.add_buildset(&buildset(&["a-s"]), NOW)?;
+        Ok((cancelled, vec![both[1], waits[0]]))
+    });
+    let (cancelled, waiting) = made.await.expect("made");
+    assert_eq!(preview(&crew).await.expect("looked").requests, 498);
+    let done = round(&crew).prune_all().await.expect("pruned");
+    assert_eq!(done.requests, 498);
+    let left = crew.store.read(move |verbs| {
+        let all: Vec<RequestId> = cancelled.iter().chain(&waiting).copied().collect();
+        let left = verbs.requests(&all)?;
+        let sets = (1..=502).map(|it| verbs.buildset(BuildsetId(it)));
+        let sets: Result<Vec<_>> = sets.collect();
+        Ok((
+            left.iter().map(|it| it.id.0).collect::<Vec<_>>(),
+            sets?.iter().flatten().count(),
+        ))
+    });
+    let (left, sets) = left.await.expect("readable");
+    assert_eq!(left, [499, 500, 501, 502, 503]);
+    assert_eq!(sets, 4);
+    assert_eq!(preview(&crew).await.expect("looked").requests, 0);
+}
+
+#[tokio::test]
+async fn what_single_tests_said_counts_as_logs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let crew = crew(dir.path(), &ini("log_size = 1500\n"));
+    build(&crew, 2, None, None).await;
+    let told = crew.store.write(|verbs| {
+        for number in 0..2 {
+            let build = verbs.build(&"a-s".into(), number)?.expect("there").id;
+            let mut results = TestResults::default();
+            results.add("t", TestEnd::Failure, &"x".repeat(1000));
+            verbs.put_tests(build, 0, &results)?;
+        }
+        Ok(())
+    });
+    told.await.expect("told");
+    round(&crew).measure().await.expect("measured");
+    let bytes = crew.store.read(|verbs| verbs.log_bytes(None));
+    assert_eq!(bytes.await.expect("readable"), 2 * 1001);
+    let done = round(&crew).prune_all().await.expect("pruned");
+    assert_eq!(done.left, 1001, "the older one's went");
+    let log = crew.store.read(|verbs| {
+        let build = verbs.build(&"a-s".into(), 0)?.expect("there").id;
+        verbs.tests_named(build, "t", 1)
+    });
+    assert_eq!(log.await.expect("readable")[0].result.log, "");
 }

@@ -30,7 +30,7 @@ use super::super::{
 };
 use super::Sqlite;
 use super::rows::{
-    from_json, locks_from_json, locks_to_json, outcome, patch_from_json, patch_to_json,
+    from_json, locks_from_json, locks_to_json, outcome, patch_from, patch_to_bytes,
     properties_from_json, properties_to_json, to_json,
 };
 
@@ -68,7 +68,7 @@ impl Sqlite {
                 stamp.revision,
                 stamp.repository,
                 stamp.project,
-                patch_to_json(stamp.patch.as_ref()),
+                patch_to_bytes(stamp.patch.as_ref()),
                 to_json(&blame),
                 now.0,
                 lease,
@@ -583,7 +583,7 @@ fn build(row: &Row<'_>) -> Result<BuildRecord> {
             revision: row.get(6)?,
             repository: row.get(7)?,
             project: row.get(8)?,
-            patch: patch_from_json(row.get::<_, Option<String>>(9)?.as_deref())?,
+            patch: patch_from(row.get_ref(9)?)?,
             changes: Vec::new(),
         },
         properties: properties_from_json(text(row, 10)?)?,

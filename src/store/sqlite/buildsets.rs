@@ -10,7 +10,7 @@ use crate::model::SourceStamp;
 
 use super::super::{BuildsetState, Result};
 use super::Sqlite;
-use super::rows::{outcome, patch_from_json};
+use super::rows::{outcome, patch_from};
 
 const COLUMNS: &str = "id, branch, revision, repository, project, patch, outcome";
 
@@ -108,7 +108,7 @@ fn state(row: &Row<'_>) -> Result<BuildsetState> {
             revision: row.get(2)?,
             repository: row.get(3)?,
             project: row.get(4)?,
-            patch: patch_from_json(row.get::<_, Option<String>>(5)?.as_deref())?,
+            patch: patch_from(row.get_ref(5)?)?,
             changes: Vec::new(),
         },
         outcome: outcome(row.get(6)?)?,

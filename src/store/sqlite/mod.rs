@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("users.sql"),
     include_str!("external_ids.sql"),
     include_str!("queue.sql"),
+    include_str!("unbuilt.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

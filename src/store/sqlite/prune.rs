@@ -22,6 +22,11 @@ const IS_NEEDED: &str = "(finished IS NULL OR EXISTS (SELECT 1 FROM build_reques
      OR outcome = 2 AND number > coalesce((SELECT min(other.number) FROM builds AS other \
      INDEXED BY builds_running WHERE other.builder = builds.builder AND other.finished IS NULL), number))";
 
+/// A request of the builder `?1` that was completed without a build, and that no build was ever
+/// started for: those that were go with their last build.
+const UNBUILT: &str = "builder = ?1 AND outcome IS NOT NULL AND build IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM build_requests WHERE request = requests.id)";
+
 /// What belongs to a build and goes with it.
 const PARTS: [&str; 5] = [
     "commands",
@@ -121,7 +126,9 @@ impl Sqlite {
 
     pub(super) fn select_unmeasured(&self, limit: usize) -> Result<Vec<OldBuild>> {
         let mut select = self.db.prepare_cached(
-            "SELECT id, builder, number, 0 FROM builds \
+            "SELECT id, builder, number, \
+             (SELECT coalesce(sum(length(CAST(log AS BLOB))), 0) FROM test_logs \
+             WHERE build = builds.id) FROM builds \
              WHERE log_bytes IS NULL AND finished IS NOT NULL ORDER BY id LIMIT ?1",
         )?;
         let rows = select.query_map([limit], old_build)?;
@@ -273,6 +280,72 @@ impl Sqlite {
             }
         }
         Ok(())
+    }
+
+    /// Requests with smaller numbers that were completed without a build may go.
+    fn first_kept_request(&self, builder: &BuilderName, kept: Kept) -> Result<i64> {
+        let by_count: Option<i64> = match kept.newest {
+            None => None,
+            Some(newest) => {
+                let newest = i64::from(newest);
+                let mut select = self.db.prepare_cached(&format!(
+                    "SELECT id + 1 FROM requests WHERE {UNBUILT} ORDER BY id DESC LIMIT 1 OFFSET ?2"
+                ))?;
+                let of = params![builder.as_str(), newest];
+                select.query_row(of, |row| row.get(0)).optional()?
+            }
+        };
+        let by_age: Option<i64> = match kept.since {
+            None => None,
+            Some(since) => {
+                let mut select = self.db.prepare_cached(&format!(
+                    "SELECT id FROM requests WHERE {UNBUILT} AND finished >= ?2 \
+                     ORDER BY id LIMIT 1"
+                ))?;
+                let of = params![builder.as_str(), since.0];
+                let found = select.query_row(of, |row| row.get(0)).optional()?;
+                Some(found.unwrap_or(i64::MAX))
+            }
+        };
+        Ok(by_count.max(by_age).unwrap_or(0))
+    }
+
+    /// Forgets requests that were completed without a build, the oldest first.
+    pub(super) fn delete_unbuilt(
+        &self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+        limit: usize,
+    ) -> Result<usize> {
+        let below = self.first_kept_request(builder, kept)?;
+        let (_, first_held) = self.first_held(holders)?;
+        let mut select = self.db.prepare_cached(&format!(
+            "SELECT id FROM requests WHERE {UNBUILT} AND id < ?2 AND buildset < ?3 \
+             ORDER BY id LIMIT ?4"
+        ))?;
+        let of = params![builder.as_str(), below, first_held, limit];
+        let rows = select.query_map(of, |row| row.get(0))?;
+        let gone: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
+        for request in &gone {
+            self.delete_request(*request, first_held)?;
+        }
+        Ok(gone.len())
+    }
+
+    pub(super) fn count_unbuilt(
+        &self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+    ) -> Result<usize> {
+        let below = self.first_kept_request(builder, kept)?;
+        let (_, first_held) = self.first_held(holders)?;
+        let mut select = self.db.prepare_cached(&format!(
+            "SELECT count(*) FROM requests WHERE {UNBUILT} AND id < ?2 AND buildset < ?3"
+        ))?;
+        let of = params![builder.as_str(), below, first_held];
+        Ok(select.query_row(of, |row| row.get(0))?)
     }
 
     pub(super) fn delete_logs(&self, builds: &[BuildId]) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Buildsets and requests.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use rusqlite::{Row, ToSql, params};
+use serde_json::json;
 
 use crate::model::BuildKey;
 use crate::model::BuilderName;
@@ -18,17 +18,17 @@ use crate::model::RequestRecord;
 use crate::model::SourceStamp;
 use crate::model::Timestamp;
 
-use super::super::{FinishedBuildset, Result};
+use super::super::{FinishedBuildset, Result, StoreError};
 use super::Sqlite;
-use super::rows::{
-    outcome, patch_from_json, patch_to_json, properties_from_json, properties_to_json,
-};
+use super::rows::{outcome, patch_from, patch_to_bytes, properties_from_json, properties_to_json};
 
+/// What a request has of its own.
 const COLUMNS: &str = "requests.id, requests.buildset, requests.builder, requests.submitted, \
-                       buildsets.reason, buildsets.branch, buildsets.revision, \
-                       buildsets.repository, buildsets.project, buildsets.patch, \
-                       buildsets.properties, requests.outcome, requests.build, \
-                       buildsets.priority, requests.cancelled";
+                       requests.outcome, requests.build, requests.cancelled";
+
+/// So many are read with one question for what all of them have: neither a question for each, nor
+/// a list without end.
+const TOGETHER: usize = 1000;
 
 impl Sqlite {
     pub(super) fn insert_buildset(
@@ -49,7 +49,7 @@ impl Sqlite {
                 stamp.revision,
                 stamp.repository,
                 stamp.project,
-                patch_to_json(stamp.patch.as_ref()),
+                patch_to_bytes(stamp.patch.as_ref()),
                 now.0,
                 buildset.priority,
             ])?;
@@ -111,8 +111,10 @@ impl Sqlite {
     pub(super) fn select_requests_by_id(&self, ids: &[RequestId]) -> Result<Vec<RequestRecord>> {
         let mut shared = HashMap::new();
         let mut all = Vec::with_capacity(ids.len());
-        for id in ids {
-            all.extend(self.select_sharing("requests.id = ?1", [id.0], &mut shared)?);
+        for some in ids.chunks(TOGETHER) {
+            let list = json!(some).to_string();
+            let which = "requests.id IN (SELECT value FROM json_each(?1)) ORDER BY requests.id";
+            all.extend(self.select_sharing(which, [list], &mut shared)?);
         }
         Ok(all)
     }
@@ -128,6 +130,26 @@ impl Sqlite {
         )
     }
 
+    pub(super) fn select_waiting_of(
+        &self,
+        builder: &BuilderName,
+        most: usize,
+    ) -> Result<(Vec<RequestRecord>, usize)> {
+        let count: i64 = self
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM requests INDEXED BY requests_open \
+                 WHERE builder = ?1 AND outcome IS NULL AND build IS NULL",
+            )?
+            .query_row([builder.as_str()], |row| row.get(0))?;
+        let oldest = self.select_requests(
+            "requests.builder = ?1 AND requests.outcome IS NULL AND requests.build IS NULL \
+             ORDER BY requests.id LIMIT ?2",
+            params![builder.as_str(), i64::try_from(most).unwrap_or(i64::MAX)],
+        )?;
+        Ok((oldest, usize::try_from(count).unwrap_or(0)))
+    }
+
     pub(super) fn select_requests_of_change(&self, id: ChangeId) -> Result<Vec<RequestRecord>> {
         self.select_requests(
             "requests.buildset IN (SELECT buildset FROM buildset_changes WHERE change = ?1) \
@@ -136,41 +158,93 @@ impl Sqlite {
         )
     }
 
-    fn select_requests<const N: usize, T: ToSql>(
+    fn select_requests(
         &self,
         which: &str,
-        values: [T; N],
+        values: impl IntoIterator<Item: ToSql>,
     ) -> Result<Vec<RequestRecord>> {
         self.select_sharing(which, values, &mut HashMap::new())
     }
 
     /// Requests of one buildset share what they have of it.
-    fn select_sharing<const N: usize, T: ToSql>(
+    fn select_sharing(
         &self,
         which: &str,
-        values: [T; N],
+        values: impl IntoIterator<Item: ToSql>,
         shared: &mut HashMap<BuildsetId, Shared>,
     ) -> Result<Vec<RequestRecord>> {
-        let mut select = self.db.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM requests JOIN buildsets ON buildsets.id = requests.buildset \
-             WHERE {which}"
-        ))?;
-        let mut rows = select.query(rusqlite::params_from_iter(values))?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            let buildset = BuildsetId(row.get(1)?);
-            let shared = match shared.entry(buildset) {
-                Entry::Occupied(it) => it.into_mut(),
-                Entry::Vacant(it) => {
-                    let changes = self.select_stamp_changes(buildset)?;
-                    it.insert(Shared::of(row, changes)?)
-                }
-            };
-            let mut request = request(row, shared)?;
-            request.builds = self.select_builds_of_request(request.id)?;
-            all.push(request);
+        let mut select = self
+            .db
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE {which}"))?;
+        let rows = select.query_and_then(rusqlite::params_from_iter(values), Own::of)?;
+        let mut all = rows.collect::<Result<Vec<Own>>>()?;
+        let mut builds = HashMap::new();
+        for some in all.chunks(TOGETHER) {
+            self.add_shared(some, shared)?;
+            self.add_builds(some, &mut builds)?;
         }
-        Ok(all)
+        let mut requests = Vec::with_capacity(all.len());
+        for own in all.drain(..) {
+            let missing = || StoreError::new(format!("buildset {} is not there", own.buildset));
+            let of_set = shared.get(&own.buildset).ok_or_else(missing)?;
+            let builds = builds.remove(&own.id).unwrap_or_default();
+            requests.push(own.with(of_set, builds));
+        }
+        Ok(requests)
+    }
+
+    /// Reads the buildsets of these requests, except those that are there already.
+    fn add_shared(&self, of: &[Own], shared: &mut HashMap<BuildsetId, Shared>) -> Result<()> {
+        let mut ids: Vec<BuildsetId> = of.iter().map(|it| it.buildset).collect();
+        ids.retain(|it| !shared.contains_key(it));
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let list = json!(ids).to_string();
+        let mut changes: HashMap<BuildsetId, Vec<ChangeId>> = HashMap::new();
+        let mut select = self.db.prepare_cached(
+            "SELECT buildset, change FROM buildset_changes \
+             WHERE buildset IN (SELECT value FROM json_each(?1)) ORDER BY buildset, change",
+        )?;
+        let mut rows = select.query([&list])?;
+        while let Some(row) = rows.next()? {
+            let changes = changes.entry(BuildsetId(row.get(0)?)).or_default();
+            changes.push(ChangeId(row.get(1)?));
+        }
+        let mut select = self.db.prepare_cached(
+            "SELECT id, reason, branch, revision, repository, project, patch, properties, priority \
+             FROM buildsets WHERE id IN (SELECT value FROM json_each(?1))",
+        )?;
+        let mut rows = select.query([&list])?;
+        while let Some(row) = rows.next()? {
+            let id = BuildsetId(row.get(0)?);
+            shared.insert(
+                id,
+                Shared::of(row, changes.remove(&id).unwrap_or_default())?,
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads which builds were started for these requests.
+    fn add_builds(&self, of: &[Own], builds: &mut HashMap<RequestId, Vec<BuildKey>>) -> Result<()> {
+        let ids: Vec<RequestId> = of.iter().map(|it| it.id).collect();
+        let mut select = self.db.prepare_cached(
+            "SELECT request, builder, number FROM build_requests JOIN builds ON builds.id = build \
+             WHERE request IN (SELECT value FROM json_each(?1)) ORDER BY request, builds.id",
+        )?;
+        let mut rows = select.query([json!(ids).to_string()])?;
+        while let Some(row) = rows.next()? {
+            let builder: String = row.get(1)?;
+            let key = BuildKey {
+                builder: builder.into(),
+                number: row.get(2)?,
+            };
+            builds.entry(RequestId(row.get(0)?)).or_default().push(key);
+        }
+        Ok(())
     }
 
     pub(super) fn select_stamp_changes(&self, buildset: BuildsetId) -> Result<Vec<ChangeId>> {
@@ -178,21 +252,6 @@ impl Sqlite {
             "SELECT change FROM buildset_changes WHERE buildset = ?1 ORDER BY change",
         )?;
         let rows = select.query_map([buildset.0], |row| Ok(ChangeId(row.get(0)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
-    fn select_builds_of_request(&self, id: RequestId) -> Result<Vec<BuildKey>> {
-        let mut select = self.db.prepare_cached(
-            "SELECT builder, number FROM builds JOIN build_requests ON build = id \
-             WHERE request = ?1 ORDER BY id",
-        )?;
-        let rows = select.query_map([id.0], |row| {
-            let builder: String = row.get(0)?;
-            Ok(BuildKey {
-                builder: builder.into(),
-                number: row.get(1)?,
-            })
-        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -281,39 +340,63 @@ struct Shared {
 }
 
 impl Shared {
-    /// Of a row with [`COLUMNS`].
     fn of(row: &Row<'_>, changes: Vec<ChangeId>) -> Result<Self> {
-        let properties = row.get_ref(10)?.as_str().map_err(rusqlite::Error::from)?;
+        let properties = row.get_ref(7)?.as_str().map_err(rusqlite::Error::from)?;
         Ok(Self {
-            reason: row.get(4)?,
+            reason: row.get(1)?,
             stamp: Arc::new(SourceStamp {
-                branch: row.get(5)?,
-                revision: row.get(6)?,
-                repository: row.get(7)?,
-                project: row.get(8)?,
-                patch: patch_from_json(row.get::<_, Option<String>>(9)?.as_deref())?,
+                branch: row.get(2)?,
+                revision: row.get(3)?,
+                repository: row.get(4)?,
+                project: row.get(5)?,
+                patch: patch_from(row.get_ref(6)?)?,
                 changes,
             }),
             properties: Arc::new(properties_from_json(properties)?),
-            priority: row.get(13)?,
+            priority: row.get(8)?,
         })
     }
 }
 
-fn request(row: &Row<'_>, shared: &Shared) -> Result<RequestRecord> {
-    let builder: String = row.get(2)?;
-    Ok(RequestRecord {
-        id: RequestId(row.get(0)?),
-        buildset: BuildsetId(row.get(1)?),
-        builder: BuilderName::from(builder),
-        submitted: Timestamp(row.get(3)?),
-        reason: shared.reason.clone(),
-        stamp: Arc::clone(&shared.stamp),
-        properties: Arc::clone(&shared.properties),
-        priority: shared.priority,
-        outcome: outcome(row.get(11)?)?,
-        cancelled: row.get(14)?,
-        builds: Vec::new(),
-        claimed: row.get::<_, Option<i64>>(12)?.is_some(),
-    })
+/// What a request has of its own: a row with [`COLUMNS`].
+struct Own {
+    id: RequestId,
+    buildset: BuildsetId,
+    builder: BuilderName,
+    submitted: Timestamp,
+    outcome: Option<Outcome>,
+    is_claimed: bool,
+    cancelled: Option<String>,
+}
+
+impl Own {
+    fn of(row: &Row<'_>) -> Result<Self> {
+        let builder: String = row.get(2)?;
+        Ok(Self {
+            id: RequestId(row.get(0)?),
+            buildset: BuildsetId(row.get(1)?),
+            builder: builder.into(),
+            submitted: Timestamp(row.get(3)?),
+            outcome: outcome(row.get(4)?)?,
+            is_claimed: row.get::<_, Option<i64>>(5)?.is_some(),
+            cancelled: row.get(6)?,
+        })
+    }
+
+    fn with(self, shared: &Shared, builds: Vec<BuildKey>) -> RequestRecord {
+        RequestRecord {
+            id: self.id,
+            buildset: self.buildset,
+            builder: self.builder,
+            submitted: self.submitted,
+            reason: shared.reason.clone(),
+            stamp: Arc::clone(&shared.stamp),
+            properties: Arc::clone(&shared.properties),
+            priority: shared.priority,
+            outcome: self.outcome,
+            cancelled: self.cancelled,
+            builds,
+            claimed: self.is_claimed,
+        }
+    }
 }

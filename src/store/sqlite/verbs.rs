@@ -113,6 +113,13 @@ impl Store for Sqlite {
     fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>> {
         self.select_open_requests(builder)
     }
+    fn waiting_of(
+        &mut self,
+        builder: &BuilderName,
+        most: usize,
+    ) -> Result<(Vec<RequestRecord>, usize)> {
+        self.select_waiting_of(builder, most)
+    }
     fn requests(&mut self, ids: &[RequestId]) -> Result<Vec<RequestRecord>> {
         self.select_requests_by_id(ids)
     }
@@ -261,6 +268,23 @@ impl Store for Sqlite {
     }
     fn forget_logs(&mut self, builds: &[BuildId]) -> Result<()> {
         self.delete_logs(builds)
+    }
+    fn forget_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+        limit: usize,
+    ) -> Result<usize> {
+        self.delete_unbuilt(builder, kept, holders, limit)
+    }
+    fn old_unbuilt(
+        &mut self,
+        builder: &BuilderName,
+        kept: Kept,
+        holders: &Holders,
+    ) -> Result<usize> {
+        self.count_unbuilt(builder, kept, holders)
     }
     fn unmeasured(&mut self, limit: usize) -> Result<Vec<OldBuild>> {
         self.select_unmeasured(limit)

@@ -47,6 +47,8 @@ const FRESH: Duration = Duration::from_secs(60);
 
 /// The most builds that `_all` gives.
 const MOST_BUILDS: usize = 1000;
+/// So many requests are told of that wait for a builder, the oldest.
+const MOST_PENDING: usize = 1000;
 
 /// What the documents are made of, besides builds.
 pub(super) struct World {
@@ -282,8 +284,8 @@ impl World {
             }
             ["pendingBuilds"] => {
                 let mut all = Vec::new();
-                let open = store.open_requests(&builder.name)?;
-                for request in open.iter().filter(|it| !it.claimed) {
+                let (oldest, _) = store.waiting_of(&builder.name, MOST_PENDING)?;
+                for request in &oldest {
                     all.push(self.request(store, request)?);
                 }
                 Value::Array(all)
