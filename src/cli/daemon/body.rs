@@ -2,12 +2,9 @@
 //! runs the master or slave until it ends.
 
 use std::env;
-use std::fmt;
 use std::fs;
 use std::io;
-use std::io::IsTerminal as _;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -18,20 +15,18 @@ use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
 use tracing::error;
 use tracing::info;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
 
 use super::LOG;
 use super::Lock;
-use super::logfile::LogFile;
+
 use super::notify;
+use super::voice;
+use super::voice::log_to_stderr;
 use crate::cli::exit::Done;
 use crate::cli::exit::Failure;
 use crate::cli::place::Base;
 use crate::cli::place::Kind;
 use crate::cli::rooms;
-use crate::clock;
 use crate::process::become_program;
 use crate::process::own_program;
 use crate::slave::Ended;
@@ -165,57 +160,10 @@ fn open_log(dir: &Path, attached: Attached) -> Done {
     if attached == Attached::Foreground {
         return log_to_stderr();
     }
-    log_into(&dir.join(LOG), true)
+    voice::into_file(&dir.join(LOG), true)
 }
 
 /// Logs to a file that does not fill the disk.
 pub(in crate::cli) fn log_to(path: &Path) -> Done {
-    log_into(path, false)
-}
-
-fn log_into(path: &Path, carries_stdio: bool) -> Done {
-    let log = LogFile::open(path, carries_stdio).map_err(|error| {
-        Failure::because(format!("failed to open `{}`", path.display()), &error)
-    })?;
-    tracing_subscriber::fmt()
-        .with_max_level(level())
-        .with_timer(LocalTime)
-        .with_ansi(false)
-        .with_writer(Mutex::new(log))
-        .log_internal_errors(false)
-        .try_init()
-        .map_err(|error| log_failed(error.as_ref()))
-}
-
-/// Logs to whoever started this process.
-pub(in crate::cli) fn log_to_stderr() -> Done {
-    tracing_subscriber::fmt()
-        .with_max_level(level())
-        .with_timer(LocalTime)
-        .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none())
-        .with_writer(io::stderr)
-        .log_internal_errors(false)
-        .try_init()
-        .map_err(|error| log_failed(error.as_ref()))
-}
-
-fn log_failed(error: &(dyn std::error::Error + Send + Sync)) -> Failure {
-    Failure::new(format!("failed to open the log: {error}"))
-}
-
-/// `$AUTOBOT_LOG`: `error`, `warn`, `info`, `debug` or `trace`.
-fn level() -> LevelFilter {
-    env::var("AUTOBOT_LOG")
-        .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::INFO)
-}
-
-/// Times in the log, as everywhere else.
-struct LocalTime;
-
-impl FormatTime for LocalTime {
-    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        writer.write_str(&clock::iso(clock::now()))
-    }
+    voice::into_file(path, false)
 }
