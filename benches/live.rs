@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::print_stderr,
     clippy::print_stdout,
     reason = "real time is what is measured"
 )]
@@ -45,23 +46,37 @@ fn main() {
     let live = format!("autobot_http_live_connections {VISITORS}\n");
     assert!(figures.contains(&live), "{figures}");
     println!("| what | autobot |\n|---|---|");
-    println!("| {VISITORS} visitors follow events | {:.0} ms |", millis(came));
-    println!("| memory for all of them | {:.1} MB |", (during - before) / 1024.0);
-    println!("| a page meanwhile, 95 of 100 | {:.1} ms |", millis(pages[47]));
+    println!(
+        "| {VISITORS} visitors follow events | {:.0} ms |",
+        millis(came)
+    );
+    println!(
+        "| memory for all of them | {:.1} MB |",
+        (during - before) / 1024.0
+    );
+    println!(
+        "| a page meanwhile, 95 of 100 | {:.1} ms |",
+        millis(pages[47])
+    );
     drop(followers);
 }
 
 /// One who follows, after the head of the answer.
 fn follow(farm: &Farm) -> TcpStream {
     let mut line = TcpStream::connect(("127.0.0.1", farm.htmlport)).expect("connected");
-    line.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").expect("asked");
+    line.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        .expect("asked");
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         assert_eq!(line.read(&mut byte).expect("an answer"), 1, "it ends early");
         head.push(byte[0]);
     }
-    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    assert!(
+        head.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&head)
+    );
     line
 }
 

@@ -111,6 +111,7 @@ pub(crate) use metrics::MetricsPlan;
 pub(crate) use origins::Origins;
 pub(crate) use own_log::{LogFormat, LogLevel, LogPlan};
 pub(crate) use proxies::ProxyHeaders;
+#[cfg(test)]
 pub(crate) use proxies::TrustedProxies;
 pub(crate) use read::read;
 pub(crate) use rule::BuilderOrder;

@@ -8,13 +8,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::process::Resource;
 use rustix::process::getpid;
+use rustix::process::getrlimit;
 use rustix::process::getsid;
+use rustix::process::setrlimit;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
 use tracing::error;
 use tracing::info;
+use tracing::warn;
 
 use super::LOG;
 use super::Lock;
@@ -54,6 +58,10 @@ pub(in crate::cli) enum Attached {
     Detached,
 }
 
+/// Files and sockets that a master may want at once: visitors, slaves, logs. Programs that close
+/// all they might have inherited go up to this, so it is no more.
+const FILES: u64 = 16_384;
+
 /// Runs the daemon of `base` in this process until it ends.
 pub(in crate::cli) fn run(base: &Base, attached: Attached) -> Done {
     let done = run_inner(base, attached);
@@ -80,6 +88,9 @@ fn run_inner(base: &Base, attached: Attached) -> Done {
         .map_err(|error| Failure::because(format!("failed to start {base}"), &error))?;
     open_log(&dir, attached)?;
 
+    if base.kind == Kind::Master {
+        have_room_for_files();
+    }
     // A slave only carries bytes; a master also draws pages and looks through logs.
     let mut threads = match base.kind {
         Kind::Master => tokio::runtime::Builder::new_multi_thread(),
@@ -125,6 +136,18 @@ fn run_inner(base: &Base, attached: Attached) -> Done {
         Err(why) => {
             error!("{} failed: {why}", base.kind);
             Err(Failure::new(why))
+        }
+    }
+}
+
+/// Asks for as many files as the system lets a process have without being asked twice.
+fn have_room_for_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(FILES, |it| it.min(FILES));
+    if limit.current.is_some_and(|it| it < most) {
+        limit.current = Some(most);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!(reason = %error, "the limit of open files stays low");
         }
     }
 }

@@ -277,7 +277,7 @@ fn two_listeners_with_the_same_port_are_a_mistake_that_names_it() {
     let shown = |text: &str| {
         let rest = "[slave:a]\npassword = x\nfactories = foo\n[foo]\ntype = shell\n\
             command = true\n";
-        let main = crate::syntax::Source::new(
+        let main = Source::new(
             "master.ini",
             std::path::Path::new("/nonexistent"),
             format!("{text}{rest}"),
