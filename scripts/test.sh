@@ -51,8 +51,9 @@ install_packages() {
     /usr/bin/python3 -c 'import croniter' 2>/dev/null || missing="$missing python3-croniter"
     # Long histories for Bazaar are imported.
     /usr/bin/python3 -c 'import fastimport' 2>/dev/null || missing="$missing python3-fastimport"
-    # No user's path has it.
+    # No user's path has them.
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+    [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
     pkg-config --exists openssl 2>/dev/null || missing="$missing libssl-dev"
     [ -n "$missing" ] || return 0
     has apt-get || { echo "install these first:$missing" >&2; exit 1; }

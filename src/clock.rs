@@ -54,6 +54,11 @@ pub(crate) fn long(at: Timestamp) -> String {
     zoned(at).strftime("%a %d %b %Y %H:%M:%S").to_string()
 }
 
+/// Local time as logs of web servers have it: `02/Jan/2026:12:00:00 +0100`.
+pub(crate) fn of_logs(at: Timestamp) -> String {
+    zoned(at).strftime("%d/%b/%Y:%H:%M:%S %z").to_string()
+}
+
 /// Local time of day: `12:00:00`.
 pub(crate) fn time_of_day(at: Timestamp) -> String {
     zoned(at).strftime("%H:%M:%S").to_string()

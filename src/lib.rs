@@ -32,6 +32,7 @@ mod locks;
 mod logs;
 mod mail;
 mod master;
+mod metrics;
 mod model;
 mod process;
 mod reporters;

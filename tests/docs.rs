@@ -17,6 +17,7 @@
 //! - `text` is what `checkconfig` prints about the `ini` before it, with the
 //!   lines in it that the text shows.
 //! - `json` parses.
+//! - `conf` is read by a test of `config`, `nginx` by nginx on the farm.
 
 #![expect(
     clippy::disallowed_methods,
@@ -133,6 +134,8 @@ fn every_block_is_in_a_language_that_is_checked() {
             "sh" | "ini" | "toml" | "json" => true,
             // Sections that a whole file only has with a warning: a test of `config` reads them.
             "conf" => true,
+            // `tests/farm/ports.rs` has a server in front that reads it.
+            "nginx" => true,
             "text" => block.text.starts_with("error"),
             _ => false,
         };

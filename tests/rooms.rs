@@ -20,6 +20,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Numbers in, numbers out; who asks reads the store for it.
     ("estimate", &["model"]),
     ("process", &[]),
+    // Figures, of whatever: who counts keeps them.
+    ("metrics", &[]),
     // It reads its own sections, and rules about changes are expressions. Who may send it jobs
     // has a password.
     ("schedulers", &["model", "syntax", "expr", "secrets"]),
@@ -46,7 +48,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("logs", &["model"]),
     ("slave", &["model", "process", "wire", "logs", "tls"]),
-    ("store", &["model"]),
+    // It counts how long it takes.
+    ("store", &["model", "metrics"]),
     (
         "config",
         &[
@@ -91,6 +94,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "logs",
             "store",
             "config",
+            "metrics",
         ],
     ),
     (
@@ -98,6 +102,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         // Of changes the hooks only: what knocks is handed on as it came.
         &[
             "model", "clock", "estimate", "logs", "store", "config", "changes", "master",
+            // It shows the master's figures and has some of visits; and visitors come over TLS.
+            "metrics", "tls",
         ],
     ),
     ("client", &["model"]),

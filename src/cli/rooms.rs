@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::daemon::Signal;
+use super::daemon::heed;
 use super::exit::Failure;
 use super::place::Base;
 use super::place::Kind;
@@ -61,7 +62,7 @@ pub(super) async fn run_master(
         // One that waits already reads what this one is about.
         let _ = hangup.try_send(());
     }));
-    master::run(&dir, Arc::new(Site), on_ready, reloads, stop)
+    master::run(&dir, Arc::<Site>::default(), on_ready, heed, reloads, stop)
         .await
         .map_err(|error| Failure::from(error).text())
 }

@@ -49,6 +49,7 @@ pub(super) fn plan(master: &Master, slaves: &[Slave], builders: &[Built]) -> Opt
         status: Vec::new(),
         users: Vec::new(),
         web: WebPlan::default(),
+        metrics: None,
         authz: Authz::default(),
         secrets: Secrets::default(),
         secret_names: Vec::new(),

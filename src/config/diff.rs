@@ -206,6 +206,7 @@ fn settings(old: &Plan, new: &Plan) -> Vec<String> {
         status: _,
         users: _,
         web,
+        metrics,
         authz,
         secrets,
         secret_names: _,
@@ -218,6 +219,7 @@ fn settings(old: &Plan, new: &Plan) -> Vec<String> {
     let mut lines = of_the_master(master, &new.master);
     let others = named([
         ("[:web:]", *web != new.web),
+        ("[:metrics:]", *metrics != new.metrics),
         ("[:authz:]", *authz != new.authz),
         ("[:secrets:]", *secrets != new.secrets),
         ("what no slave can build", *left_out != new.left_out),
@@ -245,6 +247,7 @@ fn of_the_master(old: &MasterPlan, new: &MasterPlan) -> Vec<String> {
         change_age,
         log_size,
         logs,
+        log,
         database: _,
     } = old;
     let mut lines = Vec::new();
@@ -275,6 +278,7 @@ fn of_the_master(old: &MasterPlan, new: &MasterPlan) -> Vec<String> {
         ("change_age", *change_age != new.change_age),
         ("log_size", *log_size != new.log_size),
         ("log limits", *logs != new.logs),
+        ("the master's own log", *log != new.log),
     ]);
     let others = others.into_iter().chain(of_the_line(line, &new.line));
     lines.extend(others.map(|name| format!("changed {name}")));

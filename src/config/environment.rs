@@ -8,7 +8,6 @@ use std::env;
 use std::error::Error as _;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,21 +22,27 @@ use super::Plan;
 use super::SlavePlan;
 use super::SshLaunch;
 use super::TlsUse;
+use super::web_ports::Endpoint;
+use super::web_ports::Listener;
 use crate::syntax::Code;
+use crate::syntax::Place;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
 use crate::tls::Identity;
+use crate::tls::IdentityError;
 
 /// Looks at this machine for everything that the plan needs of it. `is_running` says that
 /// the master of this directory runs: then its ports are taken, as they should be.
 pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
     let mut problems = Problems::default();
-    for (name, address) in plan.master.ports() {
-        let Some(address) = address else { continue };
+    for it in plan.listeners() {
+        let Endpoint::Tcp(address) = it.endpoint else {
+            continue;
+        };
         match TcpListener::bind(address) {
             Ok(_) => {}
             Err(error) if is_running && error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => problems.note(cannot_listen(plan, name, address, &error)),
+            Err(error) => problems.note(cannot_listen(plan, &it, &error)),
         }
     }
     plan.secrets.check(&plan.secret_names, &mut problems);
@@ -45,6 +50,7 @@ pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
     check_directories(plan, &mut problems);
     check_jobdirs(plan, &mut problems);
     check_certificate(plan, &mut problems);
+    check_web_certificate(plan, &mut problems);
     problems.sort();
     problems
 }
@@ -168,18 +174,65 @@ pub(crate) fn tls_identity(plan: &Plan) -> Result<Option<Identity>, Problems> {
             true => "tls_key",
             false => "tls_certificate",
         };
-        let mut what = error.to_string();
-        if let Some(cause) = error.source() {
-            what = format!("{what}: {cause}");
-        }
-        let problem = Problem::error(Code::Environment, what);
-        let problem = match plan.port_places.get(name) {
-            Some(place) => problem.at(place),
-            None => problem,
-        };
-        let help = "`autobot tls init DIR --name HOST` makes a certificate and its key";
-        Problems(vec![problem.help(help)])
+        unusable(&error, plan.port_places.get(name))
     })
+}
+
+/// Reads what visitors of the pages are shown; `None` if there is no certificate for them.
+///
+/// # Errors
+/// One of the files cannot be used, or they do not belong together.
+pub(crate) fn web_identity(plan: &Plan) -> Result<Option<Identity>, Problems> {
+    let Some(tls) = &plan.web.server.tls else {
+        return Ok(None);
+    };
+    let read = Identity::read_for_pages(&tls.certificate, &tls.key);
+    read.map(Some).map_err(|error| {
+        let origin = match error.is_of_key() {
+            true => &tls.key_origin,
+            false => &tls.certificate_origin,
+        };
+        unusable(&error, Some(&origin.place))
+    })
+}
+
+fn unusable(error: &IdentityError, place: Option<&Place>) -> Problems {
+    let mut what = error.to_string();
+    if let Some(cause) = error.source() {
+        what = format!("{what}: {cause}");
+    }
+    let problem = Problem::error(Code::Environment, what);
+    let problem = match place {
+        Some(place) => problem.at(place),
+        None => problem,
+    };
+    let help = "`autobot tls init DIR --name HOST` makes a certificate and its key";
+    Problems(vec![problem.help(help)])
+}
+
+/// What visitors will have against the certificate of the pages, and who can read its key.
+fn check_web_certificate(plan: &Plan, problems: &mut Problems) {
+    let Some(tls) = &plan.web.server.tls else {
+        return;
+    };
+    let identity = match web_identity(plan) {
+        Ok(Some(identity)) => identity,
+        Ok(None) => return,
+        Err(found) => return problems.append(found),
+    };
+    for finding in identity.findings() {
+        let path = tls.certificate.display();
+        let what = format!("the certificate `{path}` {}", finding.what());
+        let problem = Problem::warning(Code::Environment, what);
+        let problem = problem.at(&tls.certificate_origin.place);
+        problems.note(problem.help(finding.help()));
+    }
+    let found = tls.key.metadata();
+    if found.is_ok_and(|it| it.permissions().mode() & 0o077 != 0) {
+        let what = format!("the key `{}` may be read by others", tls.key.display());
+        let problem = Problem::warning(Code::Environment, what).at(&tls.key_origin.place);
+        problems.note(problem.help("`chmod 600` keeps it to its owner"));
+    }
 }
 
 /// What slaves will have against the certificate, and who can read its key.
@@ -258,28 +311,35 @@ fn can_write(dir: &Path) -> Result<(), String> {
 }
 
 /// Says that the port `name` of the plan cannot be had, and what to do about it.
-pub(crate) fn cannot_listen(
-    plan: &Plan,
-    name: &str,
-    address: SocketAddr,
-    error: &io::Error,
-) -> Problem {
+pub(crate) fn cannot_listen(plan: &Plan, listener: &Listener, error: &io::Error) -> Problem {
+    let (name, endpoint) = (listener.key, &listener.endpoint);
     let problem = Problem::error(
         Code::Port,
-        format!("`{name}`: cannot listen on `{address}`: {error}"),
+        format!("`{name}`: cannot listen on `{endpoint}`: {error}"),
     );
-    let problem = match plan.port_places.get(name) {
+    let mut more = plan.web.server.ports.iter();
+    let more = more.find(|it| it.key == name && it.spec.endpoint == *endpoint);
+    let (place, section) = match more {
+        Some(port) => (Some(&port.origin.place), "[:web:]"),
+        None => (plan.port_places.get(name), "[:master:]"),
+    };
+    let problem = match place {
         Some(place) => problem.at(place),
         None => problem,
     };
+    if let Endpoint::Unix { .. } = endpoint {
+        return problem.help(
+            "who runs the master has to own its directory, and nobody else may listen there",
+        );
+    }
     problem.help(match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "stop what listens there (`ss -ltnp` shows it), or set another `{name}` in [:master:]"
+            "stop what listens there (`ss -ltnp` shows it), or set another `{name}` in {section}"
         ),
         io::ErrorKind::PermissionDenied => {
-            format!("ports below 1024 are root's; set another `{name}` in [:master:]")
+            format!("ports below 1024 are root's; set another `{name}` in {section}")
         }
-        _ => format!("set another `{name}` in [:master:]"),
+        _ => format!("set another `{name}` in {section}"),
     })
 }
 

@@ -16,6 +16,7 @@ use super::horizons;
 use super::horizons::NewestChanges;
 use super::line;
 use super::log_limits;
+use super::own_log;
 use super::slave;
 use crate::model::Properties;
 use crate::syntax::Code;
@@ -108,6 +109,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     let change_age = keys.or("change_age", None::<Duration>);
     let log_size = keys.or("log_size", Size(None));
     let line = line::read(keys);
+    let log = own_log::read(keys);
     let derive = keys.or("derive", true);
     // These were followed when the files were read.
     let include = keys.or("include", Vec::<String>::new());
@@ -162,6 +164,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
             change_age: change_age?,
             log_size: log_size?.0,
             logs: logs?,
+            log: log?,
             database: database?,
             watch: watch?,
         },

@@ -30,6 +30,8 @@ mod master;
 mod matrix;
 mod metrics;
 mod origins;
+mod own_log;
+mod proxies;
 mod read;
 #[cfg(test)]
 mod reference;
@@ -47,6 +49,8 @@ mod trials;
 mod users;
 mod validation;
 mod web;
+mod web_ports;
+mod web_server;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -90,6 +94,7 @@ pub(crate) use downtime::Downtime;
 pub(crate) use environment::cannot_listen;
 pub(crate) use environment::check as check_environment;
 pub(crate) use environment::tls_identity;
+pub(crate) use environment::web_identity;
 pub(crate) use files::NAMES;
 pub(crate) use files::hash;
 pub(crate) use files::is_printed;
@@ -102,7 +107,12 @@ pub(crate) use launch::{CommandLaunch, Launch, OnDemand, SshLaunch};
 pub(crate) use line::LinePlan;
 pub(crate) use line::TlsUse;
 pub(crate) use log_limits::LogLimits;
+pub(crate) use metrics::MetricsPlan;
 pub(crate) use origins::Origins;
+pub(crate) use own_log::{LogFormat, LogLevel, LogPlan};
+pub(crate) use proxies::ProxyHeaders;
+#[cfg(test)]
+pub(crate) use proxies::TrustedProxies;
 pub(crate) use read::read;
 pub(crate) use rule::BuilderOrder;
 pub(crate) use rule::MergeRequests;
@@ -116,6 +126,10 @@ pub(crate) use users::UserPlan;
 pub(crate) use validation::ValidationPlan;
 pub(crate) use web::Feed;
 pub(crate) use web::WebPlan;
+pub(crate) use web_ports::Endpoint;
+pub(crate) use web_ports::Listener;
+pub(crate) use web_server::WebLimits;
+pub(crate) use web_server::WebServerPlan;
 
 /// Everything a master runs, checked.
 #[derive(Clone, Debug)]
@@ -136,6 +150,8 @@ pub(crate) struct Plan {
     pub(crate) users: Vec<Arc<UserPlan>>,
     /// What the pages are told besides their ports.
     pub(crate) web: WebPlan,
+    /// How often figures are taken and written down; `None` without the section.
+    pub(crate) metrics: Option<MetricsPlan>,
     /// Who may do what through the pages.
     pub(crate) authz: Authz,
     /// Where secrets come from.
@@ -183,6 +199,8 @@ pub(crate) struct MasterPlan {
     /// Bytes that the logs of all builders may take together.
     pub(crate) log_size: Option<u64>,
     pub(crate) logs: LogLimits,
+    /// What the master says of itself.
+    pub(crate) log: LogPlan,
     /// Relative to the master's base directory.
     pub(crate) database: PathBuf,
     /// Whether a change of the files is put into force by itself.
@@ -305,6 +323,12 @@ impl Origin {
         }
     }
 
+    /// A value of a key.
+    const fn at_place(place: Place) -> Self {
+        let how = String::new();
+        Self { place, how }
+    }
+
     /// The place: `master.ini:35:2`.
     pub(crate) fn at(&self) -> String {
         show::at(&self.place)
@@ -317,6 +341,8 @@ impl PartialEq for Origin {
         true
     }
 }
+
+impl Eq for Origin {}
 
 impl std::fmt::Debug for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -31,6 +31,7 @@ use super::trials;
 use super::users;
 use super::validation;
 use super::web;
+use super::web_ports;
 use crate::cores;
 use crate::locks;
 use crate::locks::BuilderLocks;
@@ -162,7 +163,10 @@ fn plan(
     let users = read_users(&sections, problems);
     let web = single(&sections, Kind::Web, web::read, problems);
     let authz = single(&sections, Kind::Authz, authz::read, problems);
-    single(&sections, Kind::Metrics, metrics::read, problems);
+    let metrics = match sections.alone(Kind::Metrics) {
+        Some(_) => single(&sections, Kind::Metrics, metrics::read, problems).map(Some),
+        None => Some(None),
+    };
     if let (Some(authz), Some(web)) = (sections.alone(Kind::Authz), sections.alone(Kind::Web)) {
         authz::check_with_web(authz, web, problems);
     }
@@ -204,6 +208,13 @@ fn plan(
     plan.status = status;
     plan.users = users;
     plan.web = web?;
+    plan.metrics = metrics?;
+    let mut more = plan.web.server.ports.iter();
+    if more.any(|it| it.key == "http_port") && !plan.port_places.contains_key("htmlport") {
+        // Who names the port of the pages there has no other.
+        plan.master.htmlport = None;
+    }
+    web_ports::check(&plan, problems);
     plan.authz = authz?;
     plan.secrets = Secrets::of(secrets?);
     plan.secret_names = secret_names;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::path::Component;
 use std::path::PathBuf;
 
@@ -11,6 +10,8 @@ use super::links::CommentLinks;
 use super::links::FixedLink;
 use super::links::RevLink;
 use super::links::RevLinks;
+use super::web_server;
+use super::web_server::WebServerPlan;
 use crate::syntax::Code;
 use crate::syntax::Content;
 use crate::syntax::Keys;
@@ -44,9 +45,9 @@ pub(crate) struct WebPlan {
     pub(crate) feeds: Option<Vec<Feed>>,
     /// `no` refuses every action on the ports; `[:authz:]` says more.
     pub(crate) allow_force: Option<bool>,
+    /// How they are served.
+    pub(crate) server: WebServerPlan,
 }
-
-const NOT_HERE: &str = "the pages of this version do not use it";
 
 /// A number from 1.
 struct Count(u32);
@@ -76,7 +77,16 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
     let feeds = keys.optional::<Feeds>("provide_feeds");
     let order_console_by_time = keys.optional::<bool>("order_console_by_time");
     let allow_force = keys.optional::<bool>("allow_force");
-    let is_good = without_effect(keys);
+    let server = web_server::read(keys);
+    // Their options are code's: no two read the same ones.
+    let dialects = keys.map::<Node>("change_hook_dialects");
+    for (dialect, node) in dialects.iter().flatten() {
+        let what = format!("`change_hook_dialects.{dialect}` has no effect");
+        let problem = Problem::warning(Code::NoEffect, what).at(&node.place);
+        keys.note(problem.label(
+            "each hook is a section `[source:NAME]` of its own, with its `type` and its `secret`",
+        ));
+    }
     for key in ["auth", "authz"] {
         if keys.has(key) && keys.node(key).is_some() {
             let what = format!("`{key}` stands in the wrong section");
@@ -107,8 +117,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
     let (all, by_project) = comment_links?;
     let comment_links = CommentLinks { all, by_project };
     let (projects, repositories) = (texts(projects?), texts(repositories?));
-    let allow_force = allow_force?;
-    is_good.then_some(WebPlan {
+    dialects?;
+    Some(WebPlan {
         revlinks,
         comment_links,
         projects,
@@ -119,40 +129,9 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
         public_html: public_html?.map(|it| it.0),
         feeds: feeds?.map(|it| it.0),
         order_console_by_time: order_console_by_time?.unwrap_or(false),
-        allow_force,
+        allow_force: allow_force?,
+        server: server?,
     })
-}
-
-/// What Buildbot's pages had and these do not; `false` if a value is wrong all the same.
-fn without_effect(keys: &mut Keys<'_>) -> bool {
-    let ports = [
-        keys.optional::<Option<SocketAddr>>("http_port").is_some(),
-        keys.optional::<String>("distrib_port").is_some(),
-    ];
-    let others = [
-        keys.optional_as::<u64>(&["log_rotate_length", "rotate_length"])
-            .is_some(),
-        keys.optional::<u32>("max_rotated_files").is_some(),
-        keys.map::<serde_json::Value>("change_hook_dialects")
-            .is_some(),
-    ];
-    keys.without_effect(
-        "http_port",
-        "`htmlport` in [:master:] is the port of the pages",
-    );
-    keys.without_effect(
-        "distrib_port",
-        "a server in front reaches the pages over `htmlport`",
-    );
-    for key in [
-        "log_rotate_length",
-        "rotate_length",
-        "max_rotated_files",
-        "change_hook_dialects",
-    ] {
-        keys.without_effect(key, NOT_HERE);
-    }
-    ports.into_iter().chain(others).all(|it| it)
 }
 
 /// A directory that is not the master's own, which has passwords in it.

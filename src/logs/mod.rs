@@ -12,6 +12,7 @@ pub(crate) mod disk;
 pub(crate) mod mask;
 pub(crate) mod read;
 pub(crate) mod record;
+pub(crate) mod rotating;
 
 use crate::model::BuildKey;
 

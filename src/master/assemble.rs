@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -12,12 +13,13 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config;
-use crate::config::Plan;
+use crate::config::{LogPlan, Plan};
 use crate::master::absences::Absences;
 use crate::master::begin;
 use crate::master::core::{Core, Event, Ticket};
 use crate::master::crew::{Beginnings, Crew, Files};
 use crate::master::dispatch;
+use crate::master::figures;
 use crate::master::fleet::Fleet;
 use crate::master::handle::MasterHandle;
 use crate::master::holding::LockDesk;
@@ -27,6 +29,7 @@ use crate::master::pauses::Pauses;
 use crate::master::prune;
 use crate::master::reload::Fixtures;
 use crate::master::troubles;
+use crate::model::Status;
 use crate::store::{StoreError, StoreHandle};
 
 /// Facts that may wait for the core: more make their senders wait.
@@ -60,7 +63,8 @@ pub(crate) enum StartError {
 }
 
 /// Runs the master in `dir` until `stop`. `ready` is called when everything stands.
-/// Every word on `hangup` reloads the configuration.
+/// Every word on `hangup` reloads the configuration. `heed` hears what the configuration says of
+/// the master's own log, at the start and whenever it may have changed.
 ///
 /// # Errors
 /// The master cannot start; nothing was built.
@@ -68,11 +72,26 @@ pub(crate) async fn run(
     dir: &Path,
     pages: Arc<dyn Pages>,
     ready: impl FnOnce(),
+    heed: impl Fn(&LogPlan) + Send + 'static,
     mut hangup: mpsc::Receiver<()>,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     let handle = put_together(dir, pages, &stop).await?;
     let crew = handle.crew();
+    heed(&handle.plan().master.log);
+    let (heeding, mut told) = (handle.clone(), handle.subscribe());
+    crew.supervise("own log".into(), async move {
+        loop {
+            tokio::select! {
+                () = heeding.crew().stop.cancelled() => return,
+                it = told.recv() => match it {
+                    Ok(status) if !matches!(*status, Status::Reloaded) => {}
+                    Err(RecvError::Closed) => return,
+                    Ok(_) | Err(RecvError::Lagged(_)) => heed(&heeding.plan().master.log),
+                }
+            }
+        }
+    });
     info!(dir = %dir.display(), "master started");
     ready();
     loop {
@@ -225,6 +244,7 @@ pub(super) async fn stand(
         troubles::watch_database(Arc::clone(&crew)),
     );
     crew.supervise("pruning".into(), prune::run(Arc::clone(&crew)));
+    crew.supervise("figures".into(), figures::run(handle.clone()));
     Ok(handle)
 }
 

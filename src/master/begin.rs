@@ -126,6 +126,9 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
     let Some((begun, changes)) = begun.await? else {
         return Ok(None);
     };
+    if let Some(oldest) = assignment.requests.iter().map(|it| it.submitted).min() {
+        crew.figures.dispatched(oldest, clock::now());
+    }
     let key = BuildKey {
         builder: assignment.builder.name.clone(),
         number: begun.number,

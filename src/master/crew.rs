@@ -18,12 +18,14 @@ use crate::master::absences::Absences;
 use crate::master::core::Event;
 use crate::master::core::Ticket;
 use crate::master::core::{Lineup, Reason, Scope, TOLD};
+use crate::master::figures::Figures;
 use crate::master::fleet::Fleet;
 use crate::master::holding::{Returns, Turn, line};
 use crate::master::lock_view::LockView;
 use crate::master::outlook::Histories;
 use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
+use crate::master::readiness::Readiness;
 use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::slaves::Slaves;
 use crate::master::source_view::SourceView;
@@ -109,6 +111,9 @@ pub(crate) struct Crew {
     pub(crate) status: broadcast::Sender<Arc<Status>>,
     /// Disks that do not take what is to be written.
     pub(crate) troubles: Arc<Troubles>,
+    /// What is counted.
+    pub(crate) figures: Figures,
+    pub(super) readiness: Readiness,
     /// What estimates go by.
     pub(super) histories: Histories,
     /// Marked when a change was stored: schedulers wake and read.
@@ -194,6 +199,8 @@ impl Crew {
             absences: it.absences,
             troubles: Troubles::new(status.clone()),
             status,
+            figures: Figures::default(),
+            readiness: Readiness::default(),
             histories: Histories::default(),
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),
@@ -342,6 +349,7 @@ impl Crew {
         ) {
             self.buildsets.send_replace(());
         }
+        self.figures.note(&status);
         drop(self.status.send(Arc::new(status)));
     }
 

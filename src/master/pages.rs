@@ -4,9 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::master::handle::MasterHandle;
+use crate::tls::Acceptor;
 
 /// Serves pages on what the master listens on, until `stop`.
 pub(crate) trait Pages: Send + Sync {
@@ -23,6 +25,8 @@ pub(crate) trait Pages: Send + Sync {
 #[derive(Debug)]
 pub(crate) enum Door {
     Tcp(TcpListener),
+    /// Over TLS, with the certificate that is shown at the time.
+    Tls(TcpListener, watch::Receiver<Option<Acceptor>>),
     Unix(UnixListener),
 }
 
@@ -32,8 +36,8 @@ pub(crate) enum Access {
     /// Everything, whatever the configuration says: the control socket, which
     /// only the master's own user can open.
     Owner,
-    /// What `[:authz:]` allows: `htmlport`.
+    /// What `[:authz:]` allows: `htmlport` and its like.
     Full,
-    /// Reading: `publichtmlport`.
+    /// Reading: `publichtmlport` and its like.
     ReadOnly,
 }

@@ -35,6 +35,13 @@ pub(crate) enum Place {
     Slave(SlaveName),
 }
 
+impl Place {
+    /// Whether it is the master's own disk.
+    pub(crate) const fn is_here(&self) -> bool {
+        !matches!(self, Self::Slave(_))
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -88,11 +88,13 @@ impl Watched {
     }
 }
 
-/// The certificate of the port for slaves and its key: what they hold is not in the plan, and is
-/// read with every reload.
+/// The certificates of the port for slaves and of the pages, and their keys: what they hold is not
+/// in the plan, and is read with every reload.
 fn certificates(plan: &Plan) -> impl Iterator<Item = (PathBuf, u64)> {
     let line = &plan.master.line;
     let files = [&line.certificate, &line.key].into_iter().flatten();
+    let pages = plan.web.server.tls.iter();
+    let files = files.chain(pages.flat_map(|it| [&it.certificate, &it.key]));
     files.filter_map(|it| Some((it.clone(), print(&fs::read(it).ok()?))))
 }
 

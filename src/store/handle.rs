@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::metrics::Histogram;
 
 use super::sqlite::Sqlite;
 use super::{Result, Store, StoreError};
@@ -27,6 +30,7 @@ pub(crate) struct StoreHandle {
     jobs: mpsc::Sender<Told>,
     readers: Arc<Readers>,
     health: watch::Receiver<Option<StoreError>>,
+    times: Arc<[Histogram; 2]>,
 }
 
 /// Runs in the writer's transaction, if there is one, and gives back what answers its
@@ -77,7 +81,14 @@ impl StoreHandle {
             jobs,
             readers: Arc::new(readers),
             health,
+            times: Arc::default(),
         })
+    }
+
+    /// How long reading takes and how long writing, waiting included.
+    pub(crate) fn times(&self) -> (&Histogram, &Histogram) {
+        let [reads, writes] = &*self.times;
+        (reads, writes)
     }
 
     /// What is wrong with the disk, as far as the last writing tells: `None` if it took what
@@ -107,8 +118,11 @@ impl StoreHandle {
             Ran { answer, trouble }
         });
         let gone = || StoreError::new("the writer has ended");
+        let begun = Instant::now();
         self.jobs.send(Told::Run(job)).await.map_err(|_| gone())?;
-        told.await.map_err(|_| gone())?
+        let answer = told.await.map_err(|_| gone())?;
+        self.times().1.note(begun.elapsed());
+        answer
     }
 
     /// Puts everything into the one database file, so that a copy of it is whole while
@@ -129,6 +143,7 @@ impl StoreHandle {
         T: Send + 'static,
         F: FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
     {
+        let begun = Instant::now();
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await;
         let reading = move || {
@@ -154,9 +169,11 @@ impl StoreHandle {
         if bench::is_here() {
             return reading();
         }
-        tokio::task::spawn_blocking(reading)
+        let answer = tokio::task::spawn_blocking(reading)
             .await
-            .map_err(|error| StoreError::new(format!("reading broke off: {error}")))?
+            .map_err(|error| StoreError::new(format!("reading broke off: {error}")))?;
+        self.times().0.note(begun.elapsed());
+        answer
     }
 }
 

@@ -62,6 +62,13 @@ pub(crate) struct Identity {
     config: Arc<ServerConfig>,
 }
 
+/// Who is shown a certificate.
+#[derive(Clone, Copy)]
+enum Callers {
+    Slaves,
+    Visitors,
+}
+
 /// What is wrong with a certificate that can be read: who dials in would not believe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
@@ -112,8 +119,17 @@ impl Finding {
 }
 
 impl Identity {
-    /// Reads a certificate, with those that signed it behind it, and its key.
+    /// Reads a certificate, with those that signed it behind it, and its key, for slaves.
     pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
+        Self::read_for(Callers::Slaves, certificate, key)
+    }
+
+    /// The same for browsers and other programs that ask for pages.
+    pub(crate) fn read_for_pages(certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
+        Self::read_for(Callers::Visitors, certificate, key)
+    }
+
+    fn read_for(callers: Callers, certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
         let chain = pem::certificates(certificate)
             .map_err(|error| IdentityError::Certificate(certificate.to_owned(), error))?;
         let secret = pem::key(key).map_err(|error| IdentityError::Key(key.to_owned(), error))?;
@@ -135,8 +151,11 @@ impl Identity {
                     },
                 }
             })?;
-        // A slave dials once and stays: tickets for a quick return would only be kept.
-        config.send_tls13_tickets = 0;
+        match callers {
+            // A slave dials once and stays: tickets for a quick return would only be kept.
+            Callers::Slaves => config.send_tls13_tickets = 0,
+            Callers::Visitors => config.alpn_protocols = vec![b"http/1.1".to_vec()],
+        }
         let config = Arc::new(config);
         Ok(Self { chain, config })
     }
@@ -247,6 +266,12 @@ pub(super) fn timestamp(at: UnixTime) -> Timestamp {
 /// Takes callers over TLS with the certificate that it was made from.
 #[derive(Clone)]
 pub(crate) struct Acceptor(TlsAcceptor);
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
 
 impl Acceptor {
     /// Agrees on keys with a caller.

@@ -25,6 +25,7 @@ pub(crate) use authority::Authority;
 pub(crate) use authority::Issued;
 pub(crate) use identity::Acceptor;
 pub(crate) use identity::Identity;
+pub(crate) use identity::IdentityError;
 pub(crate) use identity::no_tls_here;
 pub(crate) use identity::refusal;
 pub(crate) use names::Name;

@@ -59,6 +59,7 @@ use super::frame::Frame;
 use super::frame::ShutdownLine;
 use super::frame::TroubleLine;
 use super::grid;
+use super::health;
 use super::home;
 use super::hooks;
 use super::json;
@@ -66,6 +67,7 @@ use super::lines;
 use super::locks;
 use super::log;
 use super::log_text;
+use super::metrics;
 use super::queue_actions;
 use super::slaves;
 use super::sources;
@@ -75,12 +77,15 @@ use super::test_list;
 use super::test_page;
 use super::tries;
 use super::users;
+use super::visits;
+use super::visits::House;
 use super::waterfall;
 
 /// What every handler gets.
 pub(super) struct App {
     pub(super) desk: Arc<dyn Desk>,
     pub(super) access: Access,
+    pub(super) house: Arc<House>,
     templates: Templates,
     /// What was wrong with the master's own templates the last time, so that the log says it once.
     template_problem: Mutex<Option<String>>,
@@ -89,11 +94,12 @@ pub(super) struct App {
 pub(super) type Shared = Arc<App>;
 
 impl App {
-    pub(super) fn new(desk: Arc<dyn Desk>, access: Access) -> Self {
+    fn new(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) -> Self {
         let templates = Templates::new(desk.basedir());
         Self {
             desk,
             access,
+            house,
             templates,
             template_problem: Mutex::default(),
         }
@@ -212,8 +218,14 @@ const STEP: &str = "/builders/{builder}/builds/{number}/steps/{step}";
 
 const TESTS: &str = "/builders/{builder}/builds/{number}/tests";
 
+/// The site in a house of its own.
+#[cfg(test)]
 pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
-    let app = Arc::new(App::new(desk, access));
+    router_in(desk, access, Arc::default())
+}
+
+pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) -> Router {
+    let app = Arc::new(App::new(desk, access, house));
     Router::new()
         .route("/", get(home::page))
         .route("/shutdown", post(actions::begin_shutdown))
@@ -322,6 +334,11 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         ))
         // Programs knock here, from anywhere: they show a secret, and get no pages.
         .merge(knocks())
+        .merge(probes())
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            visits::attend,
+        ))
         .layer(middleware::map_response(harden))
         .with_state(app)
 }
@@ -332,6 +349,15 @@ fn knocks() -> Router<Shared> {
         .route("/change_hook", get(hooks::usual).post(hooks::usual))
         .route("/change_hook/{name}", get(hooks::named).post(hooks::named))
         .route("/api/try/{name}", get(tries::builders).post(tries::send))
+        .layer(CatchPanicLayer::new())
+}
+
+/// What looks after this master asks here: lines for programs, not pages.
+fn probes() -> Router<Shared> {
+    Router::new()
+        .route("/healthz", get(health::is_alive))
+        .route("/readyz", get(health::is_ready))
+        .route("/metrics", get(metrics::page))
         .layer(CatchPanicLayer::new())
 }
 
@@ -446,7 +472,7 @@ async fn harden(mut response: Response) -> Response {
 const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\nDisallow: /grid\n\
     Disallow: /tgrid\nDisallow: /console\nDisallow: /one_line_per_build\nDisallow: /rss\nDisallow: /atom\n\
     Disallow: /changes\nDisallow: /buildslaves\nDisallow: /users\nDisallow: /json\nDisallow: /api\n\
-    Disallow: /events\n";
+    Disallow: /events\nDisallow: /metrics\n";
 
 const CSS: &str = include_str!("../../share/static/autobot.css");
 const JS: &str = include_str!("../../share/static/autobot.js");

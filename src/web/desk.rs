@@ -12,6 +12,7 @@ use crate::config::Plan;
 use crate::master::Access;
 use crate::master::MasterHandle;
 use crate::master::again::Rebuild;
+use crate::master::figures::FiguresView;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
@@ -57,6 +58,10 @@ pub(super) trait Desk: Send + Sync {
     fn config_bad_since(&self) -> Option<Timestamp>;
     /// The disks that builds wait for.
     fn troubles(&self) -> Vec<Trouble>;
+    /// Why the master is not ready; nothing if it is.
+    fn reasons_not_ready(&self) -> Answer<'_, Vec<String>>;
+    /// What the master counts of itself.
+    fn figures(&self) -> Answer<'_, Result<FiguresView, StoreError>>;
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>>;
     fn slaves(&self) -> Vec<SlaveView>;
     fn sources(&self) -> Vec<SourceView>;
@@ -151,6 +156,14 @@ impl Desk for MasterHandle {
 
     fn troubles(&self) -> Vec<Trouble> {
         MasterHandle::troubles(self)
+    }
+
+    fn reasons_not_ready(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(MasterHandle::reasons_not_ready(self))
+    }
+
+    fn figures(&self) -> Answer<'_, Result<FiguresView, StoreError>> {
+        Box::pin(MasterHandle::figures(self))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {

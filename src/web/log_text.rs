@@ -30,6 +30,7 @@ use super::log::Address;
 use super::log::Found;
 use super::log_file::Place;
 use super::log_file::Records;
+use super::visits::Live;
 
 /// Read at once; the client's own speed decides when the next follows.
 const PART: usize = 64 * 1024;
@@ -92,20 +93,26 @@ pub(super) async fn send(
         let what = format!("file of the log `{}` any more", found.log.name);
         return Err(Failure::NotFound(what));
     }
+    let follow = !asked("follow", "0");
+    let stays = follow && !found.log.complete;
     let follower = Follower {
         app,
         found,
         events,
         records,
         wanted,
-        follow: !asked("follow", "0"),
+        follow,
     };
     let body = stream::unfold(follower, |mut follower| async {
         let part = follower.next().await?;
         Some((Ok::<_, Infallible>(part), follower))
     });
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    Ok((kind, Body::from_stream(body)).into_response())
+    let mut response = (kind, Body::from_stream(body)).into_response();
+    if stays {
+        response.extensions_mut().insert(Live);
+    }
+    Ok(response)
 }
 
 impl Follower {

@@ -10,19 +10,24 @@
 //! To add a page: a file here, a template in `share/templates`, a row in
 //! [`templates`] and a route in [`mod@app`].
 
+mod access_log;
 mod app;
 mod choice;
+mod client_address;
 mod desk;
 mod failure;
 mod force_form;
 mod frame;
 mod links;
+mod paced;
 mod past;
 mod queue_actions;
 mod rows;
+mod seats;
 mod serve;
 mod templates;
 mod tries;
+mod visits;
 mod words;
 
 mod about;
@@ -57,11 +62,15 @@ mod actions;
 mod api;
 mod events;
 mod failing;
+mod health;
 mod hooks;
 mod json;
+mod metrics;
 
 #[cfg(test)]
 mod overview_tests;
+#[cfg(test)]
+mod safety_tests;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

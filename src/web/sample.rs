@@ -26,6 +26,9 @@ use crate::logs::record;
 use crate::master::absences::Missing;
 use crate::master::absences::Unsent;
 use crate::master::again::Rebuild;
+use crate::master::figures::FiguresView;
+use crate::master::figures::Level;
+use crate::master::figures::SlaveCounts;
 use crate::master::forcing;
 use crate::master::forcing::FormErrors;
 use crate::master::forcing::WrongAnswer;
@@ -52,6 +55,8 @@ use crate::master::tries::TryError;
 use crate::master::tries::TryPass;
 use crate::master::users::UserOrder;
 use crate::master::users::UserReply;
+use crate::metrics::Histogram;
+use crate::metrics::Process;
 use crate::model;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -135,6 +140,7 @@ pub(super) fn master_plan() -> MasterPlan {
         change_age: None,
         log_size: None,
         logs: Default::default(),
+        log: Default::default(),
         database: "state.sqlite".into(),
         watch: false,
     }
@@ -522,6 +528,7 @@ impl SampleDesk {
             sources: Vec::new(),
             schedulers: Vec::new(),
             users: Vec::new(),
+            metrics: None,
             web: Default::default(),
             authz: Default::default(),
             secrets: Default::default(),
@@ -574,6 +581,50 @@ impl Desk for SampleDesk {
 
     fn troubles(&self) -> Vec<Trouble> {
         self.troubles.lock().expect("not poisoned").clone()
+    }
+
+    fn reasons_not_ready(&self) -> Answer<'_, Vec<String>> {
+        let bad = self.troubles.lock().expect("nobody panicked");
+        let reasons = bad.iter().map(|it| it.place.to_string()).collect();
+        Box::pin(async { reasons })
+    }
+
+    fn figures(&self) -> Answer<'_, Result<FiguresView, StoreError>> {
+        let histogram = Histogram::default();
+        histogram.note(Duration::from_millis(30));
+        let held = histogram.snapshot();
+        let plan = self.plan();
+        let builders = plan.builders.iter().map(|it| it.name.clone());
+        let builders: Vec<_> = builders.collect();
+        let ended = |at: usize, outcome| ((builders[at].clone(), outcome), 2);
+        let view = FiguresView {
+            started: Timestamp(1_000_000),
+            counters: [("added_changes", 3), ("active_builds", 1)].into(),
+            timers: [("dispatch", 0.03)].into(),
+            alarms: vec![("disk", Level::Critical, Some("full".into()))],
+            builds: [
+                ended(0, "success"),
+                ended(1, "failure"),
+                ended(2, "failure"),
+            ]
+            .into(),
+            waiting: vec![(builders[0].clone(), 4), (builders[2].clone(), 1)],
+            builders,
+            oldest: Some(Timestamp(clock::now().0 - 5000)),
+            slaves: SlaveCounts {
+                configured: 2,
+                connected: 1,
+                busy: 1,
+                paused: 0,
+            },
+            log_bytes: 12_345,
+            dispatch: held.clone(),
+            lateness: held.clone(),
+            store_reads: held.clone(),
+            store_writes: held,
+            process: Process::default(),
+        };
+        Box::pin(async { Ok(view) })
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Status>> {

@@ -1233,7 +1233,13 @@ async fn events_come_over_a_socket_and_stop_ends_them() {
     let socket = dir.path().join("web");
     let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
     let stop = CancellationToken::new();
-    let served = tokio::spawn(super::serve::serve(listener, router, stop.clone()));
+    let host = super::serve::Host {
+        router,
+        desk: Arc::clone(&desk) as Arc<_>,
+        house: Arc::default(),
+        stop: stop.clone(),
+    };
+    let served = tokio::spawn(host.serve(super::serve::Plain(listener)));
     let mut stream = tokio::net::UnixStream::connect(&socket)
         .await
         .expect("connected");

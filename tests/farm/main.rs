@@ -30,6 +30,7 @@ mod mirrors;
 mod missing;
 mod pages;
 mod pauses;
+mod ports;
 mod proxy;
 mod queue;
 mod recorded;

@@ -2,36 +2,35 @@
 //! runs the master or slave until it ends.
 
 use std::env;
-use std::fmt;
 use std::fs;
 use std::io;
-use std::io::IsTerminal as _;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::process::Resource;
 use rustix::process::getpid;
+use rustix::process::getrlimit;
 use rustix::process::getsid;
+use rustix::process::setrlimit;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
 use tracing::error;
 use tracing::info;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
+use tracing::warn;
 
 use super::LOG;
 use super::Lock;
-use super::logfile::LogFile;
+
 use super::notify;
+use super::voice;
+use super::voice::log_to_stderr;
 use crate::cli::exit::Done;
 use crate::cli::exit::Failure;
 use crate::cli::place::Base;
 use crate::cli::place::Kind;
 use crate::cli::rooms;
-use crate::clock;
 use crate::process::become_program;
 use crate::process::own_program;
 use crate::slave::Ended;
@@ -59,6 +58,10 @@ pub(in crate::cli) enum Attached {
     Detached,
 }
 
+/// Files and sockets that a master may want at once: visitors, slaves, logs. Programs that close
+/// all they might have inherited go up to this, so it is no more.
+const FILES: u64 = 16_384;
+
 /// Runs the daemon of `base` in this process until it ends.
 pub(in crate::cli) fn run(base: &Base, attached: Attached) -> Done {
     let done = run_inner(base, attached);
@@ -85,6 +88,9 @@ fn run_inner(base: &Base, attached: Attached) -> Done {
         .map_err(|error| Failure::because(format!("failed to start {base}"), &error))?;
     open_log(&dir, attached)?;
 
+    if base.kind == Kind::Master {
+        have_room_for_files();
+    }
     // A slave only carries bytes; a master also draws pages and looks through logs.
     let mut threads = match base.kind {
         Kind::Master => tokio::runtime::Builder::new_multi_thread(),
@@ -134,6 +140,18 @@ fn run_inner(base: &Base, attached: Attached) -> Done {
     }
 }
 
+/// Asks for as many files as the system lets a process have without being asked twice.
+fn have_room_for_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(FILES, |it| it.min(FILES));
+    if limit.current.is_some_and(|it| it < most) {
+        limit.current = Some(most);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!(reason = %error, "the limit of open files stays low");
+        }
+    }
+}
+
 /// Turns the kernel's signals into ours from now on.
 fn listen() -> Result<mpsc::Receiver<Signal>, String> {
     let open = |kind| signal(kind).map_err(|error| format!("failed to listen to signals: {error}"));
@@ -165,57 +183,10 @@ fn open_log(dir: &Path, attached: Attached) -> Done {
     if attached == Attached::Foreground {
         return log_to_stderr();
     }
-    log_into(&dir.join(LOG), true)
+    voice::into_file(&dir.join(LOG), true)
 }
 
 /// Logs to a file that does not fill the disk.
 pub(in crate::cli) fn log_to(path: &Path) -> Done {
-    log_into(path, false)
-}
-
-fn log_into(path: &Path, carries_stdio: bool) -> Done {
-    let log = LogFile::open(path, carries_stdio).map_err(|error| {
-        Failure::because(format!("failed to open `{}`", path.display()), &error)
-    })?;
-    tracing_subscriber::fmt()
-        .with_max_level(level())
-        .with_timer(LocalTime)
-        .with_ansi(false)
-        .with_writer(Mutex::new(log))
-        .log_internal_errors(false)
-        .try_init()
-        .map_err(|error| log_failed(error.as_ref()))
-}
-
-/// Logs to whoever started this process.
-pub(in crate::cli) fn log_to_stderr() -> Done {
-    tracing_subscriber::fmt()
-        .with_max_level(level())
-        .with_timer(LocalTime)
-        .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none())
-        .with_writer(io::stderr)
-        .log_internal_errors(false)
-        .try_init()
-        .map_err(|error| log_failed(error.as_ref()))
-}
-
-fn log_failed(error: &(dyn std::error::Error + Send + Sync)) -> Failure {
-    Failure::new(format!("failed to open the log: {error}"))
-}
-
-/// `$AUTOBOT_LOG`: `error`, `warn`, `info`, `debug` or `trace`.
-fn level() -> LevelFilter {
-    env::var("AUTOBOT_LOG")
-        .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::INFO)
-}
-
-/// Times in the log, as everywhere else.
-struct LocalTime;
-
-impl FormatTime for LocalTime {
-    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        writer.write_str(&clock::iso(clock::now()))
-    }
+    voice::into_file(path, false)
 }

@@ -8,20 +8,21 @@
 mod body;
 mod launch;
 mod lock;
-mod logfile;
 mod notify;
 mod stop;
+mod voice;
 
 pub(super) use body::Attached;
 pub(super) use body::Signal;
 pub(super) use body::log_to;
-pub(super) use body::log_to_stderr;
 pub(super) use body::run;
 pub(super) use launch::launch;
 pub(super) use lock::Lock;
 pub(super) use lock::running;
 pub(super) use stop::Stopped;
 pub(super) use stop::stop;
+pub(super) use voice::heed;
+pub(super) use voice::log_to_stderr;
 
 /// The first argument that makes this program a daemon; its base directory follows.
 pub(super) const DAEMON_VERB: &str = "__daemon";

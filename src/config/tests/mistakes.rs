@@ -389,9 +389,15 @@ fn a_port_that_cannot_be_had_is_told_where_it_is_set() {
     let text =
         "[:master:]\nslaveport = 1\n[slave:a]\npassword = x\nfactories = foo\n[foo]\nbar = 1\n";
     let plan = plan(text);
-    let address = plan.master.slaveport.expect("it is set");
+    let listeners = plan.listeners();
+    let slaveport = listeners.iter().find(|it| it.key == "slaveport");
     let taken = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-    let shown = Problems(vec![cannot_listen(&plan, "slaveport", address, &taken)]).render(false);
+    let shown = Problems(vec![cannot_listen(
+        &plan,
+        slaveport.expect("it is set"),
+        &taken,
+    )])
+    .render(false);
     insta::assert_snapshot!(shown, @"
     error[port]: `slaveport`: cannot listen on `0.0.0.0:1`: address in use
      --> master.ini:2:13

@@ -1,5 +1,5 @@
-//! The log of a daemon: a file that starts anew when it has become large, the
-//! old ones numbered, the newest `.1`.
+//! A log of lines, such as a daemon's: a file that starts anew when it has become large, the old
+//! ones numbered, the newest `.1`.
 
 use std::fs;
 use std::fs::File;
@@ -8,20 +8,33 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Size and number are Buildbot's.
-const LARGEST: u64 = 10_000_000;
-const KEPT: u32 = 10;
+/// When a log starts anew, and how many old ones are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    pub(crate) largest: u64,
+    pub(crate) kept: u32,
+}
+
+impl Default for Rotation {
+    /// Size and number are Buildbot's.
+    fn default() -> Self {
+        Self {
+            largest: 10_000_000,
+            kept: 10,
+        }
+    }
+}
+
 /// Bytes of lines that wait for room on the disk.
 const WAITING: usize = 64 << 10;
 
 /// A file that rotates.
 #[derive(Debug)]
-pub(super) struct LogFile {
+pub(crate) struct LogFile {
     path: PathBuf,
     file: File,
     size: u64,
-    largest: u64,
-    kept: u32,
+    rotation: Rotation,
     /// Whether standard output and error go to the file and must move with it.
     carries_stdio: bool,
     /// What a full disk did not take; it goes before the next line.
@@ -33,29 +46,39 @@ pub(super) struct LogFile {
 impl LogFile {
     /// Opens the log at `path`, at its end. With `carries_stdio`, what a panic
     /// prints is in it too.
-    pub(super) fn open(path: &Path, carries_stdio: bool) -> io::Result<Self> {
-        let mut log = Self::with_limits(path, LARGEST, KEPT)?;
+    pub(crate) fn open(path: &Path, carries_stdio: bool) -> io::Result<Self> {
+        let mut log = Self::with_rotation(path, Rotation::default())?;
         log.carries_stdio = carries_stdio;
         log.carry_stdio()?;
         Ok(log)
     }
 
-    fn with_limits(path: &Path, largest: u64, kept: u32) -> io::Result<Self> {
+    /// Opens the log at `path`, at its end, which is for its lines alone.
+    pub(crate) fn with_rotation(path: &Path, rotation: Rotation) -> io::Result<Self> {
         let file = append(path)?;
         Ok(Self {
             path: path.to_owned(),
             size: file.metadata()?.len(),
             file,
-            largest,
-            kept,
+            rotation,
             carries_stdio: false,
             waiting: Vec::new(),
             lost: 0,
         })
     }
 
+    /// Says when it starts anew from now on.
+    pub(crate) fn set_rotation(&mut self, rotation: Rotation) {
+        self.rotation = rotation;
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
-        for number in (1..self.kept).rev() {
+        if self.rotation.kept == 0 {
+            self.file.set_len(0)?;
+            self.size = 0;
+            return Ok(());
+        }
+        for number in (1..self.rotation.kept).rev() {
             let from = self.numbered(number);
             if from.exists() {
                 fs::rename(from, self.numbered(number + 1))?;
@@ -114,7 +137,7 @@ impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let length = line.len() as u64;
         // A log that cannot be rotated grows on: better than one that is silent.
-        if self.size > 0 && self.size + length > self.largest && self.rotate().is_err() {
+        if self.size > 0 && self.size + length > self.rotation.largest && self.rotate().is_err() {
             self.size = 0;
         }
         self.put(line);
@@ -130,6 +153,10 @@ impl Write for LogFile {
 mod tests {
     use super::*;
 
+    fn rotation(largest: u64, kept: u32) -> Rotation {
+        Rotation { largest, kept }
+    }
+
     fn read(path: &Path, suffix: &str) -> Option<String> {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -140,7 +167,7 @@ mod tests {
     fn a_full_log_is_numbered_and_the_oldest_goes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("autobot.log");
-        let mut log = LogFile::with_limits(&path, 10, 2).unwrap();
+        let mut log = LogFile::with_rotation(&path, rotation(10, 2)).unwrap();
         for line in ["one\n", "two\n", "three\n", "four\n", "five\n", "six\n"] {
             log.write_all(line.as_bytes()).unwrap();
         }
@@ -155,7 +182,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("autobot.log");
         fs::write(&path, "12345678\n").unwrap();
-        let mut log = LogFile::with_limits(&path, 10, 2).unwrap();
+        let mut log = LogFile::with_rotation(&path, rotation(10, 2)).unwrap();
         log.write_all(b"more\n").unwrap();
         assert_eq!(read(&path, "").as_deref(), Some("more\n"));
         assert_eq!(read(&path, ".1").as_deref(), Some("12345678\n"));
@@ -165,7 +192,7 @@ mod tests {
     fn lines_wait_for_room_on_the_disk() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("autobot.log");
-        let mut log = LogFile::with_limits(&path, 1 << 20, 2).unwrap();
+        let mut log = LogFile::with_rotation(&path, rotation(1 << 20, 2)).unwrap();
         // A device that is always full stands for the disk.
         let full = File::options().write(true).open("/dev/full").unwrap();
         let file = std::mem::replace(&mut log.file, full);
@@ -181,9 +208,21 @@ mod tests {
     fn a_line_longer_than_the_limit_is_kept_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("autobot.log");
-        let mut log = LogFile::with_limits(&path, 4, 1).unwrap();
+        let mut log = LogFile::with_rotation(&path, rotation(4, 1)).unwrap();
         log.write_all(b"long line\n").unwrap();
         assert_eq!(read(&path, "").as_deref(), Some("long line\n"));
+        assert_eq!(read(&path, ".1"), None);
+    }
+
+    #[test]
+    fn where_no_old_log_is_kept_the_log_begins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("http.log");
+        let mut log = LogFile::with_rotation(&path, rotation(10, 2)).unwrap();
+        log.write_all(b"one\n").unwrap();
+        log.set_rotation(rotation(4, 0));
+        log.write_all(b"two\n").unwrap();
+        assert_eq!(read(&path, "").as_deref(), Some("two\n"));
         assert_eq!(read(&path, ".1"), None);
     }
 }
