@@ -190,3 +190,33 @@ fn every_page_is_valid_for_everybody_and_runs_nothing_of_strangers() {
         told.join("\n")
     );
 }
+
+#[test]
+fn what_a_page_must_not_do_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut browser = Browser::start(dir.path());
+    let tab = browser.tab();
+    let policy = "<meta http-equiv=Content-Security-Policy content=\"script-src 'self'\">";
+    for (bad, noticed) in [
+        ("<script>alert('dialog')</script>".to_owned(), "dialog"),
+        ("<script>throw Error('thrown')</script>".into(), "thrown"),
+        (
+            "<script>console.error('printed')</script>".into(),
+            "printed",
+        ),
+        (
+            format!("{policy}<img src=x onerror=alert(1)>"),
+            "Content Security Policy",
+        ),
+    ] {
+        let page = dir.path().join("page.html");
+        fs::write(&page, format!("<!doctype html><title>x</title>{bad}")).expect("written");
+        browser.go(&tab, &format!("file://{}", page.display()));
+        browser.until(&tab, "document.readyState === 'complete'");
+        let complaints = browser.complaints();
+        assert!(
+            complaints.iter().any(|it| it.contains(noticed)),
+            "{bad}: {complaints:?}"
+        );
+    }
+}
