@@ -33,7 +33,7 @@ install_packages() {
     missing=
     for pair in git:git hg:mercurial svn:subversion cvs:cvs bzr:brz darcs:darcs make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
-        chromium:chromium pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
+        chromium:chromium lynx:lynx xmllint:libxml2-utils pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
         ssh-agent:openssh-client prove:perl patch:patch cmake:cmake ninja:ninja-build meson:meson \
         go:golang-go npm:npm mvn:maven gradle:gradle javac:default-jdk-headless; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
@@ -155,11 +155,31 @@ install_tools() {
     export AUTOBOT_TEST_TOOLS
 }
 
+# What looks at pages as everybody may have them: a checker of accessibility and one of HTML.
+install_npm_tools() {
+    if [ -n "${AUTOBOT_TEST_NPM:-}" ]; then
+        return 0
+    fi
+    tools=$cache/npm
+    wanted="axe-core@4.14.1 vnu-jar@26.9.27"
+    if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
+        say "installing checkers of pages: $wanted"
+        rm -rf "$tools"
+        mkdir -p "$tools"
+        # shellcheck disable=SC2086 # each word is a package
+        npm install --prefix "$tools" --no-save --no-audit --no-fund --ignore-scripts --silent $wanted
+        echo "$wanted" >"$tools/installed"
+    fi
+    AUTOBOT_TEST_NPM=$tools
+    export AUTOBOT_TEST_NPM
+}
+
 install_packages
 install_rust_parts
 mkdir -p "$cache"
 fetch_hello
 install_tools
+install_npm_tools
 
 # --- the checks ---------------------------------------------------------------
 
@@ -172,7 +192,7 @@ cargo clippy --all-targets --locked -- -D warnings
 say "cargo doc"
 RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
 
-say "tests"
+say "tests; pictures of all pages come into ${CARGO_TARGET_DIR:-target}/tmp/pictures"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked
 else

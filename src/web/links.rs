@@ -81,13 +81,22 @@ pub(super) fn root(path: &str) -> String {
     }
 }
 
-/// A link from outside, if it is of a kind that is safe to follow.
+/// A link from outside, if it is of a kind that is safe to follow. What no address may hold as it is, is quoted.
 pub(super) fn outside(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once(':')?;
     ["http", "https", "ftp", "mailto"]
         .iter()
         .any(|it| scheme.eq_ignore_ascii_case(it))
-        .then(|| url.to_owned())
+        .then(|| url.bytes().fold(String::new(), plain))
+}
+
+fn plain(mut url: String, byte: u8) -> String {
+    if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
+        url.push(char::from(byte));
+    } else {
+        write!(url, "%{byte:02X}").expect("a string takes all");
+    }
+    url
 }
 
 #[cfg(test)]
@@ -123,5 +132,16 @@ mod tests {
         assert_eq!(outside(" javascript:alert(1)"), None);
         assert_eq!(outside("plain"), None);
         assert_eq!(outside("HTTPS://x/"), Some("HTTPS://x/".into()));
+    }
+
+    #[test]
+    fn an_address_from_outside_keeps_its_form_and_holds_nothing_odd() {
+        for (said, link) in [
+            ("https://x/a%20b?c=d&e#f", "https://x/a%20b?c=d&e#f"),
+            ("https://x/<b> \"ü", "https://x/%3Cb%3E%20%22%C3%BC"),
+            ("http://[::1]:80/~a", "http://[::1]:80/~a"),
+        ] {
+            assert_eq!(outside(said).as_deref(), Some(link));
+        }
     }
 }
