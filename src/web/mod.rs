@@ -17,7 +17,10 @@ mod failure;
 mod force_form;
 mod frame;
 mod links;
+mod methods;
+mod pager;
 mod past;
+mod plot;
 mod queue_actions;
 mod rows;
 mod serve;
@@ -29,6 +32,8 @@ mod about;
 mod badge;
 mod build;
 mod builder;
+mod builder_list;
+mod builder_slaves;
 mod builders;
 mod changes;
 mod console;
@@ -60,6 +65,8 @@ mod failing;
 mod hooks;
 mod json;
 
+#[cfg(test)]
+mod list_tests;
 #[cfg(test)]
 mod overview_tests;
 #[cfg(test)]
