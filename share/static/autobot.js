@@ -53,6 +53,7 @@
     const focus = old.contains(document.activeElement) ? document.activeElement : null;
     const typed = [...old.querySelectorAll("input[id]")].map((it) => [it.id, it.value]);
     const open = [...old.querySelectorAll("details[open]")].map((it) => it.id);
+    const checked = new Set([...old.querySelectorAll("input[name=selected]:checked")].map((it) => it.value));
     const scrolled = [...old.querySelectorAll(".scroll")].map((it) => [it.scrollLeft, it.scrollTop]);
     // A log that grows has read further than its twin: it stays.
     for (const log of old.querySelectorAll(".log[data-chunk]")) {
@@ -63,6 +64,7 @@
       const field = document.getElementById(id);
       if (field) field.value = value;
     }
+    for (const box of part.querySelectorAll("input[name=selected]")) box.checked = checked.has(box.value);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     part.querySelectorAll(".scroll").forEach((it, at) => {
       if (scrolled[at]) [it.scrollLeft, it.scrollTop] = scrolled[at];
@@ -78,6 +80,31 @@
   const later = () => {
     timer ||= setTimeout(() => { timer = 0; swap(); }, 400);
   };
+
+  // --- a list that is narrowed while somebody types ------------------------
+  for (const form of document.querySelectorAll("form[data-search]")) {
+    let typed = 0;
+    const narrow = () => {
+      const asked = [...new FormData(form)].filter(([, value]) => value !== "");
+      history.replaceState(null, "", `?${new URLSearchParams(asked)}`);
+      swap();
+    };
+    form.addEventListener("input", () => { clearTimeout(typed); typed = setTimeout(narrow, 250); });
+  }
+
+  // --- a text that goes elsewhere -------------------------------------------
+  for (const field of document.querySelectorAll("input[data-copy]")) {
+    field.addEventListener("focus", () => field.select());
+    if (!navigator.clipboard) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(field.value);
+      button.textContent = "Copied";
+    });
+    field.closest("label").after(button);
+  }
 
   // --- a log that grows ----------------------------------------------------
   const growing = () => document.querySelector(".log[data-chunk]");

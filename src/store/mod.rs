@@ -60,6 +60,11 @@ pub(crate) fn create(path: &std::path::Path) -> Result<()> {
     sqlite::Sqlite::open(path).map(drop)
 }
 
+/// The version of the database engine.
+pub(crate) fn engine_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Runs reading verbs on the database file of a master, whether that runs or not.
 ///
 /// # Errors
@@ -318,6 +323,12 @@ pub(crate) trait Store {
         before: Option<BuildId>,
         limit: usize,
     ) -> Result<Vec<BuildRecord>>;
+    /// The newest builds of a builder as lists show them, newest first.
+    fn glances(&mut self, builder: &BuilderName, query: &GlanceQuery) -> Result<Vec<Glance>>;
+    /// Builds that have ended and fit, newest first: of all builders, what ended last.
+    fn find_builds(&mut self, query: &BuildQuery) -> Result<Vec<BuildRecord>>;
+    /// Changes that fit, newest first.
+    fn find_changes(&mut self, query: &ChangeQuery) -> Result<FoundChanges>;
     /// Builds that ran on a slave, newest first.
     fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>>;
     /// Builds that are running, oldest first.
@@ -365,6 +376,70 @@ pub(crate) struct NewBuild {
     pub(crate) config: Option<ConfigId>,
     /// What it holds of its builder's locks.
     pub(crate) locks: Vec<LockUse>,
+}
+
+/// A build as lists of many show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Glance {
+    pub(crate) number: i64,
+    pub(crate) branch: Option<String>,
+    pub(crate) slave: SlaveName,
+    pub(crate) started: Timestamp,
+    pub(crate) finished: Option<Timestamp>,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// Which builds of a builder are wanted at a glance.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GlanceQuery {
+    /// All, if there are none; `None` is the default branch. Who asks for some looks at no more
+    /// than the newest `farthest`.
+    pub(crate) branches: Vec<Option<String>>,
+    pub(crate) farthest: usize,
+    /// Only what has ended.
+    pub(crate) is_finished: bool,
+    pub(crate) limit: usize,
+}
+
+/// Which builds are wanted; what is empty takes all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BuildQuery {
+    pub(crate) builder: Option<BuilderName>,
+    pub(crate) slave: Option<SlaveName>,
+    /// Of one of these.
+    pub(crate) among: Option<Vec<BuilderName>>,
+    /// Numbers below.
+    pub(crate) below: Option<i64>,
+    /// Begun before.
+    pub(crate) before: Option<BuildId>,
+    pub(crate) branches: Vec<Option<String>>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) limit: usize,
+}
+
+/// Which changes are wanted; what is empty takes all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChangeQuery {
+    pub(crate) before: Option<ChangeId>,
+    pub(crate) branches: Vec<Option<String>>,
+    pub(crate) project: Option<String>,
+    pub(crate) repository: Option<String>,
+    pub(crate) category: Option<String>,
+    /// What is in the author's name or address.
+    pub(crate) author: Option<String>,
+    /// What is in the comment, the revision or the names of the files.
+    pub(crate) part: Option<String>,
+    /// So many numbers are looked at.
+    pub(crate) farthest: usize,
+    pub(crate) limit: usize,
+}
+
+/// Changes that were looked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FoundChanges {
+    pub(crate) changes: Vec<Change>,
+    /// Before which one the search goes on, if there are older ones.
+    pub(crate) next: Option<ChangeId>,
 }
 
 /// How many tests a step ran.

@@ -34,6 +34,8 @@ use super::{
 
 #[path = "queue_tests.rs"]
 mod queue;
+#[path = "search_tests.rs"]
+mod search;
 
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 

@@ -44,7 +44,7 @@ use super::api;
 use super::badge;
 use super::build;
 use super::builder;
-use super::builders;
+use super::builder_list;
 use super::changes;
 use super::console;
 use super::desk::Desk;
@@ -68,6 +68,7 @@ use super::locks;
 use super::log;
 use super::log_text;
 use super::metrics;
+use super::methods;
 use super::queue_actions;
 use super::slaves;
 use super::sources;
@@ -226,11 +227,11 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
 
 pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) -> Router {
     let app = Arc::new(App::new(desk, access, house));
-    Router::new()
+    let all = Router::new()
         .route("/", get(home::page))
         .route("/shutdown", post(actions::begin_shutdown))
         .route("/cancel_shutdown", post(actions::cancel_shutdown))
-        .route("/builders", get(builders::page))
+        .route("/builders", get(builder_list::page))
         .route("/builders/{builder}", get(builder::page))
         .route("/builders/{builder}/force", post(actions::force))
         .route("/builders/{builder}/cancelbuild", post(actions::cancel))
@@ -340,7 +341,11 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
             visits::attend,
         ))
         .layer(middleware::map_response(harden))
-        .with_state(app)
+        .with_state(app);
+    // It asks a page twice, so it stands around all of them.
+    Router::new()
+        .fallback_service(all)
+        .layer(middleware::from_fn(methods::settle))
 }
 
 /// The hooks, at which others knock, and where others try what they have.

@@ -1,14 +1,11 @@
-//! All builders, each with its state and its last builds.
+//! What pages with many builds of many builders know of each: its state and its last builds.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use axum::extract::Query;
-use axum::extract::State;
-use axum::http::Uri;
-use axum::response::Response;
 use serde::Serialize;
 
-use crate::clock;
+use crate::config::BuilderPlan;
 use crate::master::handle::SlaveView;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
@@ -16,7 +13,7 @@ use crate::model::Failing;
 use crate::model::Timestamp;
 
 use super::app::App;
-use super::app::Shared;
+use super::choice::Choice;
 use super::failure::Failure;
 use super::links;
 use super::rows::BuildLine;
@@ -60,11 +57,6 @@ pub(super) struct Square {
     pub(super) url: String,
     pub(super) number: i64,
     pub(super) badge: Badge,
-}
-
-#[derive(Serialize)]
-pub(super) struct BuildersView {
-    pub(super) builders: Vec<BuilderLine>,
 }
 
 impl BuilderLine {
@@ -117,13 +109,44 @@ pub(super) fn connected(builder: &BuilderName, slaves: &[SlaveView]) -> usize {
         .count()
 }
 
+/// Builders on a page that has many builds of each.
+pub(super) const MANY: usize = 100;
+
+/// Asks for everything about the builders of a part of a page, in the order of the configuration
+/// or of their names; and says how many there are in all.
+pub(super) async fn gather_part(
+    app: &App,
+    choice: &Choice,
+    by_name: bool,
+    skip: usize,
+) -> Result<(Vec<BuilderFacts>, usize), Failure> {
+    let plan = app.desk.plan();
+    let all = plan.builders.iter();
+    let mut all: Vec<_> = all
+        .filter(|it| choice.takes(it.name.as_str(), it.category.as_deref()))
+        .cloned()
+        .collect();
+    if by_name {
+        all.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    }
+    let count = all.len();
+    let part = all.into_iter().skip(skip).take(MANY).collect();
+    Ok((gather_these(app, part).await?, count))
+}
+
 /// Asks for everything about every builder, in the order of the configuration.
 pub(super) async fn gather(app: &App) -> Result<Vec<BuilderFacts>, Failure> {
-    let plan = app.desk.plan();
+    gather_these(app, app.desk.plan().builders.clone()).await
+}
+
+async fn gather_these(
+    app: &App,
+    builders: Vec<Arc<BuilderPlan>>,
+) -> Result<Vec<BuilderFacts>, Failure> {
     let slaves = app.desk.slaves();
     app.read(move |store| {
         let pending: HashMap<_, _> = store.count_pending()?.into_iter().collect();
-        plan.builders
+        builders
             .iter()
             .map(|builder| {
                 Ok(BuilderFacts {
@@ -139,34 +162,4 @@ pub(super) async fn gather(app: &App) -> Result<Vec<BuilderFacts>, Failure> {
             .collect()
     })
     .await
-}
-
-pub(super) fn view(
-    facts: &[BuilderFacts],
-    query: &[(String, String)],
-    now: Timestamp,
-) -> BuildersView {
-    let asked = |key: &str, value: &str| {
-        let mut asked = query
-            .iter()
-            .filter(|(it, value)| it == key && !value.is_empty())
-            .peekable();
-        asked.peek().is_none() || asked.any(|(_, it)| it == value)
-    };
-    let builders = facts
-        .iter()
-        .filter(|it| asked("builder", it.name.as_str()))
-        .filter(|it| asked("category", it.category.as_deref().unwrap_or_default()))
-        .map(|it| BuilderLine::new(it, now))
-        .collect();
-    BuildersView { builders }
-}
-
-pub(super) async fn page(
-    State(app): State<Shared>,
-    uri: Uri,
-    Query(query): Query<Vec<(String, String)>>,
-) -> Result<Response, Failure> {
-    let facts = gather(&app).await?;
-    app.draw("builders.html", &uri, view(&facts, &query, clock::now()))
 }

@@ -25,9 +25,12 @@ impl Choice {
     }
 
     pub(super) fn takes_builder(&self, facts: &BuilderFacts) -> bool {
-        let named =
-            self.builders.is_empty() || self.builders.iter().any(|it| it == facts.name.as_str());
-        let category = facts.category.as_deref();
+        self.takes(facts.name.as_str(), facts.category.as_deref())
+    }
+
+    /// Whether a builder of this name and category is shown.
+    pub(super) fn takes(&self, name: &str, category: Option<&str>) -> bool {
+        let named = self.builders.is_empty() || self.builders.iter().any(|it| it == name);
         named
             && (self.categories.is_empty()
                 || self
@@ -46,6 +49,15 @@ pub(super) fn is_branch(asked: &str, branch: Option<&str>) -> bool {
     Some(asked) == branch || (asked == "trunk" && branch.is_none())
 }
 
+/// The branches that an address asks for, as a store is asked for them.
+pub(super) fn branches(query: &Query) -> Vec<Option<String>> {
+    let mut branches: Vec<_> = all(query, &["branch"]).into_iter().map(Some).collect();
+    if branches.iter().flatten().any(|it| it == "trunk") {
+        branches.push(None);
+    }
+    branches
+}
+
 /// The values of arguments of these names that are not empty.
 pub(super) fn all(query: &Query, names: &[&str]) -> Vec<String> {
     query
@@ -61,6 +73,18 @@ pub(super) fn first<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
     values
         .find(|(_, it)| !it.is_empty())
         .map(|(_, it)| it.as_str())
+}
+
+/// The arguments as they stand in an address, with `name` as this and those of `without` left out.
+pub(super) fn with(query: &Query, name: &str, value: &str, without: &[&str]) -> String {
+    let mut left_out = vec![name];
+    left_out.extend(without);
+    let kept = written(query, &left_out);
+    let own = format!("{}={}", links::quote(name), links::quote(value));
+    match kept.is_empty() {
+        true => own,
+        false => format!("{kept}&{own}"),
+    }
 }
 
 /// The arguments as they stand in an address, those of `without` left out.
@@ -98,5 +122,6 @@ mod tests {
     fn arguments_are_quoted_when_they_are_written_again() {
         let query = query(&[("a b", "\"<&"), ("width", "3"), ("x", "")]);
         assert_eq!(written(&query, &["width"]), "a%20b=%22%3C%26&x=");
+        assert_eq!(with(&query, "x", "&", &["a b"]), "width=3&x=%26");
     }
 }

@@ -235,7 +235,7 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
     response
 }
 
-fn is_page(response: &Response) -> bool {
+pub(super) fn is_page(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|it| it.to_str().ok());
     kind.is_some_and(|it| it.starts_with("text/html"))

@@ -44,7 +44,7 @@ async fn the_force_form_asks_the_questions_of_its_scheduler_without_a_script() {
     <section id="force">
     <h2>Force a build</h2>
 
-    <form class="fields" method="post" action="../builders/hello/force">
+    <form class="fields command forcebuild" name="force_build" method="post" action="../builders/hello/force">
     <label>Your name <input name="username" autocomplete="username" value=""></label>
     <label>Reason <input name="comments" value="" placeholder="by hand"></label>
 
@@ -65,7 +65,7 @@ async fn the_force_form_asks_the_questions_of_its_scheduler_without_a_script() {
     </fieldset>
 
 
-    <div><button class="main">Force build</button></div>
+    <div><button class="main">Force Build</button></div>
     </form>
     "#);
 }
@@ -81,7 +81,7 @@ async fn a_wrong_answer_is_told_beside_its_field_and_what_was_typed_stays() {
     <section id="force">
     <h2>Force a build</h2>
     <p class="wrong" role="alert">Nothing was asked for: property `x`: only what there is a parameter for may be set</p>
-    <form class="fields" method="post" action="../../builders/hello/force">
+    <form class="fields command forcebuild" name="force_build" method="post" action="../../builders/hello/force">
     <label>Your name <input name="username" autocomplete="username" value="ann"></label>
     <label>Reason <input name="comments" value="x&quot;y" placeholder="by hand"></label>
 
@@ -103,7 +103,7 @@ async fn a_wrong_answer_is_told_beside_its_field_and_what_was_typed_stays() {
     </fieldset>
 
 
-    <div><button class="main">Force build</button></div>
+    <div><button class="main">Force Build</button></div>
     </form>
     "#);
     let answer = post(&router, "/builders/hello/force", &[JSON], form).await;

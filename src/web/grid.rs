@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::WebPlan;
 use crate::model::BuildRecord;
+use crate::model::Outcome;
 use crate::model::Patch;
 use crate::model::SourceStamp;
 use crate::model::Timestamp;
@@ -23,6 +24,8 @@ use super::choice;
 use super::choice::Choice;
 use super::failure::Failure;
 use super::links;
+use super::pager;
+use super::pager::Pager;
 use super::past::FARTHEST;
 use super::past::Past;
 use super::rows;
@@ -101,6 +104,8 @@ struct GridView {
     rows: Vec<RowView>,
     /// The arguments of the same grid the other way round.
     transposed: String,
+    legend: Vec<Badge>,
+    pager: Option<Pager>,
 }
 
 #[derive(Serialize)]
@@ -172,6 +177,12 @@ fn view(
         rows: rows.iter().map(row).collect(),
         sources: sources.iter().map(stamp).collect(),
         transposed: same,
+        legend: Outcome::ALL
+            .into_iter()
+            .map(|it| Badge::of(Some(it)))
+            .chain([Badge::of(None)])
+            .collect(),
+        pager: None,
     }
 }
 
@@ -201,9 +212,8 @@ async fn draw(
     template: &str,
 ) -> Result<Response, Failure> {
     let wanted = Wanted::new(&query, width)?;
-    let mut facts = builders::gather(&app).await?;
-    facts.retain(|it| wanted.choice.takes_builder(it));
-    facts.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    let skip = pager::skip(&query)?;
+    let (facts, of) = builders::gather_part(&app, &wanted.choice, true, skip).await?;
     let choice = wanted.choice.clone();
     let count = wanted.width;
     let rows = app
@@ -218,14 +228,14 @@ async fn draw(
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    let view = view(&rows, &wanted, &query, &app.desk.plan().web, clock::now());
+    let mut view = view(&rows, &wanted, &query, &app.desk.plan().web, clock::now());
+    view.pager = Some(Pager::new(&query, skip, builders::MANY, of));
     app.draw(template, &uri, view)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Outcome;
     use crate::web::sample;
 
     fn query(text: &str) -> choice::Query {

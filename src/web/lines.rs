@@ -9,21 +9,19 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::config::WebPlan;
-use crate::model::BuildRecord;
 use crate::model::BuilderName;
+use crate::store::BuildQuery;
 
 use super::app::App;
 use super::app::Shared;
 use super::app::redirect;
 use super::builder;
+use super::builder_list;
 use super::builders;
 use super::builders::BuilderFacts;
 use super::choice;
 use super::choice::Choice;
 use super::failure::Failure;
-use super::past;
-use super::past::FARTHEST;
-use super::past::Past;
 use super::rows::BuildLine;
 use super::rows::Link;
 
@@ -36,6 +34,10 @@ struct LinesView {
     /// The builder that all are of, if the page is about one.
     builder: Option<Link>,
     builds: Vec<BuildLine>,
+    /// Builders that were asked for by name: they can be forced and stopped together.
+    named: Vec<String>,
+    any_building: bool,
+    any_online: bool,
 }
 
 fn count(query: &choice::Query, web: &WebPlan) -> Result<usize, Failure> {
@@ -47,20 +49,16 @@ fn count(query: &choice::Query, web: &WebPlan) -> Result<usize, Failure> {
 /// Reads the builds that ended last.
 async fn read(
     app: &Shared,
-    facts: Vec<BuilderFacts>,
-    choice: Choice,
-    count: usize,
+    builders: Option<Vec<BuilderName>>,
+    query: &choice::Query,
 ) -> Result<Vec<BuildLine>, Failure> {
-    let farthest = FARTHEST.max(count);
-    let builds = app
-        .read(move |store| {
-            let mut pasts: Vec<_> = facts.iter().map(|it| Past::new(it, farthest)).collect();
-            let fits = |it: &BuildRecord| {
-                it.finished.is_some() && choice.takes_branch(it.stamp.branch.as_deref())
-            };
-            past::merge(store, &mut pasts, count, fits, |it| it.finished)
-        })
-        .await?;
+    let wanted = BuildQuery {
+        among: builders,
+        branches: choice::branches(query),
+        limit: count(query, &app.desk.plan().web)?,
+        ..BuildQuery::default()
+    };
+    let builds = app.read(move |store| store.find_builds(&wanted)).await?;
     Ok(BuildLine::all(&builds, clock::now()))
 }
 
@@ -69,13 +67,25 @@ pub(super) async fn page(
     uri: Uri,
     Query(query): Query<choice::Query>,
 ) -> Result<Response, Failure> {
-    let count = count(&query, &app.desk.plan().web)?;
+    let plan = app.desk.plan();
     let choice = Choice::new(&query);
-    let mut facts = builders::gather(&app).await?;
-    facts.retain(|it| choice.takes_builder(it));
+    let shown = plan.builders.iter();
+    let shown = shown.filter(|it| choice.takes(it.name.as_str(), it.category.as_deref()));
+    let shown: Vec<_> = shown.map(|it| it.name.clone()).collect();
+    let is_named = choice::first(&query, "builder").is_some();
+    let named = match is_named {
+        true => {
+            let names = shown.clone();
+            builder_list::glimpse(&app, Vec::new(), move |it| names.contains(&it.name)).await?
+        }
+        false => Vec::new(),
+    };
     let view = LinesView {
         builder: None,
-        builds: read(&app, facts, choice, count).await?,
+        builds: read(&app, Some(shown), &query).await?,
+        any_building: named.iter().any(|it| !it.running.is_empty()),
+        any_online: named.iter().any(|it| it.connected > 0),
+        named: named.iter().map(|it| it.plan.name.to_string()).collect(),
     };
     app.draw("onelineperbuild.html", &uri, view)
 }
@@ -86,16 +96,13 @@ pub(super) async fn of_builder(
     Path(name): Path<String>,
     Query(query): Query<choice::Query>,
 ) -> Result<Response, Failure> {
-    let count = count(&query, &app.desk.plan().web)?;
+    let name = find(&app, &name).await?.name;
     let view = LinesView {
-        builder: Some(Link::builder(&name)),
-        builds: read(
-            &app,
-            vec![find(&app, &name).await?],
-            Choice::new(&query),
-            count,
-        )
-        .await?,
+        builder: Some(Link::builder(name.as_str())),
+        builds: read(&app, Some(vec![name]), &query).await?,
+        named: Vec::new(),
+        any_building: false,
+        any_online: false,
     };
     app.draw("onelineperbuild.html", &uri, view)
 }

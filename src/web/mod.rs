@@ -19,8 +19,11 @@ mod failure;
 mod force_form;
 mod frame;
 mod links;
+mod methods;
 mod paced;
+mod pager;
 mod past;
+mod plot;
 mod queue_actions;
 mod rows;
 mod seats;
@@ -34,6 +37,8 @@ mod about;
 mod badge;
 mod build;
 mod builder;
+mod builder_list;
+mod builder_slaves;
 mod builders;
 mod changes;
 mod console;
@@ -67,6 +72,8 @@ mod hooks;
 mod json;
 mod metrics;
 
+#[cfg(test)]
+mod list_tests;
 #[cfg(test)]
 mod overview_tests;
 #[cfg(test)]

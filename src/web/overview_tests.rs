@@ -195,7 +195,7 @@ async fn a_build_is_shown_as_in_the_waterfall_with_the_newest_step_on_top() {
         ("?builder=hello", 400),
         ("?number=1", 400),
         ("?builder=hello&number=99", 404),
-        ("?builder=hello&number=x", 404),
+        ("?builder=hello&number=x", 400),
         ("?builder=x&number=1", 404),
         ("?builder=hello&number=-1", 200),
     ] {

@@ -1,6 +1,9 @@
 //! Slaves: who is here, what they run, what they ran.
 
+use std::time::Duration;
+
 use axum::extract::Path;
+use axum::extract::Query;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
@@ -8,20 +11,36 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::master::handle::SlaveView;
+use crate::master::outlook::{Outlook, Scope};
 use crate::master::phase::Phase;
+use crate::model::BuildId;
 use crate::model::BuildRecord;
+use crate::model::Bytes;
 use crate::model::Machine;
+use crate::model::StepRecord;
 use crate::model::Timestamp;
+use crate::store::BuildQuery;
+use crate::store::Store;
+use crate::store::StoreError;
 
 use super::app::Shared;
+use super::builder;
+use super::builder::Running;
+use super::builder::RunningFacts;
+use super::builders::Square;
+use super::choice;
 use super::failure::Failure;
 use super::links;
 use super::rows::BuildLine;
 use super::rows::Link;
+use super::words::Badge;
 use super::words::Moment;
 
-/// Builds on a slave's page.
-const BUILDS: usize = 20;
+/// Builds on a slave's page unless it is asked for more with `numbuilds`.
+const BUILDS: i64 = 20;
+const MOST_BUILDS: i64 = 200;
+/// Builds of a slave in the list of all.
+const GLANCE: usize = 8;
 /// Capabilities that are shown, and the characters of each.
 const CAPABILITIES: usize = 50;
 const SHOWN: usize = 200;
@@ -182,31 +201,41 @@ fn short(text: &str) -> String {
     }
 }
 
+/// A slave in the list of all.
 #[derive(Serialize)]
-pub(super) struct SlavesView {
-    pub(super) slaves: Vec<SlaveLine>,
+struct SlaveRow {
+    slave: SlaveLine,
+    /// Builds at once, where there is a limit.
+    max_builds: Option<u32>,
+    /// Its newest builds, oldest first.
+    glance: Vec<Square>,
 }
 
 #[derive(Serialize)]
-pub(super) struct SlavePage {
-    pub(super) slave: SlaveLine,
-    pub(super) running: Vec<BuildLine>,
-    pub(super) recent: Vec<BuildLine>,
+struct SlavesView {
+    slaves: Vec<SlaveRow>,
+    /// Whether it is said which builders each has.
+    has_builders: bool,
+    connected: usize,
+    /// The arguments that turn that round.
+    turned: &'static str,
 }
 
-pub(super) fn view(slaves: &[SlaveView], now: Timestamp) -> SlavesView {
-    let mut slaves: Vec<_> = slaves.iter().collect();
-    slaves.sort_by_cached_key(|it| natural(it.name.as_str()));
-    SlavesView {
-        slaves: slaves
-            .into_iter()
-            .map(|it| SlaveLine::new(it, now))
-            .collect(),
-    }
+#[derive(Serialize)]
+struct SlavePage {
+    slave: SlaveLine,
+    max_builds: Option<u32>,
+    tags: Vec<String>,
+    running: Vec<Running>,
+    recent: Vec<BuildLine>,
+    /// What those took of the machine, if the slave counts it.
+    used: Option<String>,
+    older: Option<String>,
+    newer: Option<String>,
 }
 
 /// Sorts `slave9` before `slave10`.
-fn natural(name: &str) -> Vec<(u64, String)> {
+pub(super) fn natural(name: &str) -> Vec<(u64, String)> {
     let mut key = Vec::new();
     let mut rest = name;
     while !rest.is_empty() {
@@ -222,28 +251,96 @@ fn natural(name: &str) -> Vec<(u64, String)> {
     key
 }
 
-pub(super) fn slave_view(slave: &SlaveView, builds: &[BuildRecord], now: Timestamp) -> SlavePage {
-    let (finished, running): (Vec<_>, Vec<_>) =
-        builds.iter().cloned().partition(|it| it.finished.is_some());
-    SlavePage {
-        slave: SlaveLine::new(slave, now),
-        running: BuildLine::all(&running, now),
-        recent: BuildLine::all(&finished, now),
+/// What steps took of a machine, in words, if it was counted.
+fn used<'a>(steps: impl IntoIterator<Item = &'a StepRecord>) -> Option<String> {
+    let mut any = false;
+    let (mut millis, mut memory) = (0_u64, 0);
+    for usage in steps.into_iter().filter_map(|it| it.usage.as_ref()) {
+        any = true;
+        millis = millis
+            .saturating_add(usage.user_ms)
+            .saturating_add(usage.system_ms);
+        memory = memory.max(usage.peak_memory);
     }
+    any.then(|| {
+        format!(
+            "{} of processor time, {} of memory at most",
+            clock::human(Duration::from_millis(millis)),
+            Bytes(memory)
+        )
+    })
 }
 
-pub(super) async fn list(State(app): State<Shared>, uri: Uri) -> Result<Response, Failure> {
-    app.draw(
-        "buildslaves.html",
-        &uri,
-        view(&app.desk.slaves(), clock::now()),
-    )
+pub(super) async fn list(
+    State(app): State<Shared>,
+    uri: Uri,
+    Query(query): Query<choice::Query>,
+) -> Result<Response, Failure> {
+    let mut slaves = app.desk.slaves();
+    slaves.sort_by_cached_key(|it| natural(it.name.as_str()));
+    let names: Vec<_> = slaves.iter().map(|it| it.name.clone()).collect();
+    let builds = app
+        .read(move |store| {
+            let newest = |slave| store.builds_on_slave(slave, GLANCE);
+            names.iter().map(newest).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let has_builders = choice::first(&query, "no_builders") != Some("1");
+    let (plan, now) = (app.desk.plan(), clock::now());
+    let rows = slaves.iter().zip(&builds).map(|(slave, builds)| SlaveRow {
+        slave: SlaveLine::new(slave, now),
+        max_builds: plan
+            .slaves
+            .iter()
+            .find(|it| it.name == slave.name)
+            .and_then(|it| it.max_builds),
+        glance: builds
+            .iter()
+            .rev()
+            .map(|it| Square {
+                url: links::build(&it.key),
+                number: it.key.number,
+                badge: Badge::of(it.outcome),
+            })
+            .collect(),
+    });
+    let view = SlavesView {
+        slaves: rows.collect(),
+        has_builders,
+        connected: slaves.iter().filter(|it| it.connected).count(),
+        turned: if has_builders { "?no_builders=1" } else { "" },
+    };
+    app.draw("buildslaves.html", &uri, view)
+}
+
+/// What the page of a slave reads.
+struct Facts {
+    running: Vec<RunningFacts>,
+    /// One more than the page lists says that there is more.
+    builds: Vec<BuildRecord>,
+    steps: Vec<StepRecord>,
+}
+
+fn read(store: &mut dyn Store, slave: &SlaveView, query: &BuildQuery) -> Result<Facts, StoreError> {
+    let mut running = builder::read_running(store, None)?;
+    running.retain(|it| it.slave() == &slave.name);
+    let builds = store.find_builds(query)?;
+    let mut steps = Vec::new();
+    for build in builds.iter().take(query.limit - 1) {
+        steps.extend(store.steps(build.id)?);
+    }
+    Ok(Facts {
+        running,
+        builds,
+        steps,
+    })
 }
 
 pub(super) async fn page(
     State(app): State<Shared>,
     uri: Uri,
     Path(name): Path<String>,
+    Query(query): Query<choice::Query>,
 ) -> Result<Response, Failure> {
     let slave = app
         .desk
@@ -251,15 +348,40 @@ pub(super) async fn page(
         .into_iter()
         .find(|it| it.name.as_str() == name)
         .ok_or_else(|| Failure::NotFound(format!("slave `{name}`")))?;
-    let id = slave.name.clone();
-    let builds = app
-        .read(move |store| store.builds_on_slave(&id, BUILDS))
+    let count = builder::number(&query, "numbuilds")?.unwrap_or(BUILDS);
+    let count = usize::try_from(count.clamp(1, MOST_BUILDS)).expect("at least one");
+    let before = builder::number(&query, "before")?;
+    let wanted = BuildQuery {
+        slave: Some(slave.name.clone()),
+        before: before.map(BuildId),
+        limit: count + 1,
+        ..BuildQuery::default()
+    };
+    let (slave, facts) = app
+        .read(move |store| {
+            let facts = read(store, &slave, &wanted)?;
+            Ok((slave, facts))
+        })
         .await?;
-    app.draw(
-        "buildslave.html",
-        &uri,
-        slave_view(&slave, &builds, clock::now()),
-    )
+    let outlook = match facts.running.is_empty() {
+        true => Outlook::default(),
+        false => app.desk.outlook(Scope::Nothing).await?,
+    };
+    let (plan, now) = (app.desk.plan(), clock::now());
+    let planned = plan.slaves.iter().find(|it| it.name == slave.name);
+    let shown = &facts.builds[..facts.builds.len().min(count)];
+    let oldest = shown.last().filter(|_| facts.builds.len() > count);
+    let view = SlavePage {
+        max_builds: planned.and_then(|it| it.max_builds),
+        tags: planned.map(|it| it.tags.clone()).unwrap_or_default(),
+        running: Running::all(&facts.running, &outlook, now),
+        recent: BuildLine::all(shown, now),
+        used: used(&facts.steps),
+        older: oldest.map(|it| choice::with(&query, "before", &it.id.0.to_string(), &[])),
+        newer: before.map(|_| choice::written(&query, &["before"])),
+        slave: SlaveLine::new(&slave, now),
+    };
+    app.draw("buildslave.html", &uri, view)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "layout.html" "macros.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html"
+    "layout.html" "macros.html" "forms.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html"
     "waterfall.html" "box_macros.html" "buildstatus.html" "grid.html" "grid_transposed.html" "grid_macros.html"
     "console.html" "onelineperbuild.html" "feed_rss20.xml" "feed_atom10.xml" "feed_description.html" "badge.xml" "directory.html"
     "changes.html" "change.html" "sources.html" "buildslaves.html"
@@ -157,6 +157,30 @@ mod tests {
     #[test]
     fn every_built_in_template_can_be_read() {
         Templates::new(Path::new("/nowhere"));
+    }
+
+    #[test]
+    fn every_template_that_the_manual_names_can_be_replaced() {
+        let manual = include_str!("../../docs/manual.md");
+        let part = manual.split("### Templates of your own").nth(1);
+        let part = part
+            .and_then(|it| it.split("\n### ").next())
+            .expect("a part");
+        let rows = part.lines().filter(|it| it.starts_with("| `"));
+        let mut named = 0;
+        for row in rows {
+            let mut cells = row.trim_matches('|').split(" | ");
+            let (theirs, ours) = (cells.next(), cells.next().expect("two cells"));
+            let ours = match ours.trim() {
+                "the same" => theirs.expect("two cells"),
+                ours => ours,
+            };
+            for name in ours.split('`').skip(1).step_by(2) {
+                assert!(BUILT_IN.iter().any(|it| it.0 == name), "{name}");
+                named += 1;
+            }
+        }
+        assert!(named > 30, "{named}");
     }
 
     #[test]

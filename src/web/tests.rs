@@ -618,7 +618,7 @@ async fn a_request_is_cancelled_by_its_number_and_all_or_some_builds_are_stopped
     );
     let page = get(&router, "/builders").await.body;
     assert!(
-        page.contains("stopall\"") && page.contains("form=\"stop-selected\""),
+        page.contains("stopall\"") && page.contains("form=\"selected\""),
         "{page}"
     );
 }

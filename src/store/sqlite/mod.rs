@@ -9,6 +9,7 @@ mod failing;
 mod prune;
 mod requests;
 mod rows;
+mod search;
 mod test_results;
 mod users;
 mod verbs;
@@ -40,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("external_ids.sql"),
     include_str!("queue.sql"),
     include_str!("unbuilt.sql"),
+    include_str!("glance.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -29,9 +29,9 @@ use crate::model::UserId;
 use crate::model::UserSection;
 
 use super::super::{
-    Amount, BegunBuild, BuildEnd, BuildsetState, CommandRow, ConfigFile, ConfigRecord,
-    FinishedBuildset, Holders, Kept, KeptTest, LogVisit, NewBuild, NewConfig, OldBuild, Result,
-    Store, TestCounts, TestQuery, UnfinishedBuild,
+    Amount, BegunBuild, BuildEnd, BuildQuery, BuildsetState, ChangeQuery, CommandRow, ConfigFile,
+    ConfigRecord, FinishedBuildset, FoundChanges, Glance, GlanceQuery, Holders, Kept, KeptTest,
+    LogVisit, NewBuild, NewConfig, OldBuild, Result, Store, TestCounts, TestQuery, UnfinishedBuild,
 };
 use super::Sqlite;
 
@@ -329,6 +329,15 @@ impl Store for Sqlite {
         limit: usize,
     ) -> Result<Vec<BuildRecord>> {
         self.select_recent_builds(builder, before, limit)
+    }
+    fn glances(&mut self, builder: &BuilderName, query: &GlanceQuery) -> Result<Vec<Glance>> {
+        self.select_glances(builder, query)
+    }
+    fn find_builds(&mut self, query: &BuildQuery) -> Result<Vec<BuildRecord>> {
+        self.select_fitting_builds(query)
+    }
+    fn find_changes(&mut self, query: &ChangeQuery) -> Result<FoundChanges> {
+        self.select_fitting_changes(query)
     }
     fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>> {
         self.select_builds_on_slave(slave, limit)

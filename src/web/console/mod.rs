@@ -33,6 +33,8 @@ use super::choice::Choice;
 use super::failure::Failure;
 use super::frame;
 use super::links;
+use super::pager;
+use super::pager::Pager;
 use super::past::Past;
 use super::rows::ChangeView;
 use super::rows::Link;
@@ -184,6 +186,7 @@ struct ConsoleView {
     /// Arguments that a search keeps.
     others: Vec<(String, String)>,
     reload: u32,
+    pager: Option<Pager>,
 }
 
 /// What stands together, under the category of its builders.
@@ -347,6 +350,7 @@ fn view(
         name: choice::first(query, "name").unwrap_or_default().to_owned(),
         others: query.iter().filter(|it| it.0 != "name").cloned().collect(),
         reload: RELOAD,
+        pager: None,
     }
 }
 
@@ -361,8 +365,8 @@ pub(super) async fn page(
         false => By::Revision,
     };
     let wanted = Wanted::new(&query, by)?;
-    let mut builders = builders::gather(&app).await?;
-    builders.retain(|it| wanted.choice.takes_builder(it));
+    let skip = pager::skip(&query)?;
+    let (builders, of) = builders::gather_part(&app, &wanted.choice, false, skip).await?;
     let is_busy = builders
         .iter()
         .any(|it| it.builds.iter().any(|it| it.finished.is_none()));
@@ -378,6 +382,7 @@ pub(super) async fn page(
         view.reload = 0;
     }
     view.reload = frame::reload(uri.query()).unwrap_or(view.reload);
+    view.pager = Some(Pager::new(&query, skip, builders::MANY, of));
     app.draw("console.html", &uri, view)
 }
 

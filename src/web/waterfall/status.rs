@@ -10,6 +10,7 @@ use crate::clock;
 
 use super::super::app::Shared;
 use super::super::build;
+use super::super::builder;
 use super::super::choice;
 use super::super::failure::Failure;
 use super::Tile;
@@ -30,8 +31,10 @@ pub(in crate::web) async fn page(
         let missing = || Failure::BadRequest(format!("`{name}` is missing in the address"));
         choice::first(&query, name).ok_or_else(missing)
     };
-    let builder = asked("builder")?.to_owned();
-    let facts = build::find(&app, builder, asked("number")?).await?;
+    let name = asked("builder")?.to_owned();
+    let number = asked("number")?.to_owned();
+    builder::number(&query, "number")?;
+    let facts = build::find(&app, name, &number).await?;
     let items = items(&facts.build, &facts.steps, clock::now());
     let view = StatusView {
         key: facts.build.key.to_string(),
