@@ -18,6 +18,7 @@ mod force_form;
 mod frame;
 mod links;
 mod past;
+mod people;
 mod queue_actions;
 mod rows;
 mod serve;
@@ -26,6 +27,7 @@ mod tries;
 mod words;
 
 mod about;
+mod artifacts;
 mod badge;
 mod build;
 mod builder;
@@ -51,7 +53,12 @@ mod why_waiting;
 
 mod ansi;
 mod log_file;
+mod log_find;
+mod log_index;
+mod log_paint;
 mod log_text;
+mod log_view;
+mod markdown;
 
 mod actions;
 mod api;

@@ -1,6 +1,7 @@
 //! SQLite: WAL, every commit synced. One file per noun; this one opens the
 //! database and brackets transactions.
 
+mod artifacts;
 mod builds;
 mod buildsets;
 mod changes;
@@ -39,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("users.sql"),
     include_str!("external_ids.sql"),
     include_str!("queue.sql"),
+    include_str!("artifacts.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -23,7 +23,8 @@ const IS_NEEDED: &str = "(finished IS NULL OR EXISTS (SELECT 1 FROM build_reques
      INDEXED BY builds_running WHERE other.builder = builds.builder AND other.finished IS NULL), number))";
 
 /// What belongs to a build and goes with it.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
+    "artifacts",
     "commands",
     "steps",
     "triggered",
