@@ -4,6 +4,8 @@
 //! together in one go.
 
 #[cfg(test)]
+mod artifact_tests;
+#[cfg(test)]
 mod failing_tests;
 mod handle;
 pub(crate) mod runs;

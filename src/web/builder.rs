@@ -6,6 +6,7 @@ use axum::extract::Query;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
+use minijinja::Value;
 use serde::Serialize;
 
 use crate::clock;
@@ -29,6 +30,7 @@ use super::failure::Failure;
 use super::force_form::Fields;
 use super::force_form::ForceForm;
 use super::links;
+use super::markdown;
 use super::rows::BuildLine;
 use super::rows::RequestLine;
 use super::slaves::SlaveLine;
@@ -53,6 +55,7 @@ pub(super) struct Facts {
 pub(super) struct Planned {
     pub(super) category: Option<String>,
     pub(super) factory: String,
+    pub(super) description: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +65,8 @@ pub(super) struct BuilderView {
     pub(super) planned: bool,
     pub(super) category: Option<String>,
     pub(super) factory: Option<String>,
+    /// What it is for, drawn from Markdown.
+    pub(super) description: Option<Value>,
     pub(super) state: &'static str,
     pub(super) failing: Vec<FailingLine>,
     pub(super) waiting: Vec<RequestLine>,
@@ -128,6 +133,11 @@ pub(super) fn view(facts: &Facts, form: ForceForm, web: &WebPlan, now: Timestamp
         planned: facts.planned.is_some(),
         category: facts.planned.as_ref().and_then(|it| it.category.clone()),
         factory: facts.planned.as_ref().map(|it| it.factory.clone()),
+        description: facts
+            .planned
+            .as_ref()
+            .and_then(|it| it.description.as_deref())
+            .map(|it| Value::from_safe_string(markdown::draw(it))),
         state: builders::state(
             !running.is_empty(),
             facts.slaves.iter().filter(|it| it.connected).count(),
@@ -188,6 +198,7 @@ pub(super) async fn draw(
         .map(|it| Planned {
             category: it.category.clone(),
             factory: it.factory_name.to_string(),
+            description: it.description.clone(),
         });
     let mut slaves = app.desk.slaves();
     slaves.retain(|it| it.builders.contains(&name));

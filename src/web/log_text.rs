@@ -105,18 +105,15 @@ pub(super) async fn raw(
     Ok(response)
 }
 
-/// A log that is complete: its length, and what names this content of it.
+/// A log: its length, and what names this content of it.
 struct Whole {
     length: u64,
     tag: String,
     changed: String,
 }
 
-/// Looks how long a log is, if it grows no more.
+/// Looks how long a log is; `None` if nothing was written yet.
 async fn whole(found: &Found, wanted: Wanted) -> Result<Option<Whole>, Failure> {
-    if !found.log.complete {
-        return Ok(None);
-    }
     let (path, shelf) = (found.path.clone(), Arc::clone(&found.shelf));
     let known = log::blocking(found.log.file.clone(), move || {
         let Some(known) = shelf.look(&path, None)? else {
@@ -135,7 +132,10 @@ async fn whole(found: &Found, wanted: Wanted) -> Result<Option<Whole>, Failure> 
         )))
     });
     let Some((length, since)) = known.await? else {
-        return Err(log_view::gone(found));
+        return match found.log.complete {
+            true => Err(log_view::gone(found)),
+            false => Ok(None),
+        };
     };
     let letter = match wanted {
         Wanted::Output => 'o',
@@ -172,7 +172,18 @@ pub(super) async fn send(
     if asked("download", "1") {
         head.insert(header::CONTENT_DISPOSITION, disposition(&found));
     }
-    let whole = whole(&found, wanted).await?;
+    let is_head = method == Method::HEAD;
+    let mut whole = match found.log.complete || is_head {
+        true => whole(&found, wanted).await?,
+        false => None,
+    };
+    if !found.log.complete {
+        // How much there is of it, and nothing that would hold in a moment.
+        let length = whole.take().map_or(0, |it| it.length);
+        if is_head {
+            head.insert(header::CONTENT_LENGTH, length.into());
+        }
+    }
     let (mut skip, mut left) = (0, u64::MAX);
     if let Some(it) = &whole {
         let text = |text: String| HeaderValue::from_str(&text).expect("digits and dates");
@@ -202,7 +213,7 @@ pub(super) async fn send(
         head.insert(header::CONTENT_LENGTH, left.into());
         *response.status_mut() = status;
     }
-    if method == Method::HEAD {
+    if is_head {
         return Ok(response);
     }
     // Before the file is opened: what is written from here on is heard of.

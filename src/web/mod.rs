@@ -68,6 +68,10 @@ mod hooks;
 mod json;
 
 #[cfg(test)]
+mod artifact_tests;
+#[cfg(test)]
+mod log_tests;
+#[cfg(test)]
 mod overview_tests;
 #[cfg(test)]
 mod sample;
