@@ -265,7 +265,14 @@ impl Shelf {
                 let start = entry.index.reached.start;
                 let mut records = Records::open(file.try_clone()?, start.place)?;
                 let index = Arc::make_mut(&mut entry.index);
-                is_whole = index.extend(&mut records, until, GO)?;
+                match index.extend(&mut records, until, GO) {
+                    Ok(it) => is_whole = it,
+                    Err(error) => {
+                        // Something else lies there than what was known: read anew next time.
+                        entry.index = Arc::default();
+                        return Err(error);
+                    }
+                }
                 if is_whole {
                     entry.length = length;
                 }
