@@ -270,6 +270,7 @@ impl Shelf {
                     Err(error) => {
                         // Something else lies there than what was known: read anew next time.
                         entry.index = Arc::default();
+                        entry.length = 0;
                         return Err(error);
                     }
                 }
