@@ -123,7 +123,8 @@
         const log = growing();
         if (!log) return;
         const offset = encodeURIComponent(log.dataset.next);
-        const response = await fetch(`${log.dataset.chunk}?offset=${offset}`);
+        const ids = log.dataset.ids ? `&ids=${encodeURIComponent(log.dataset.ids)}` : "";
+        const response = await fetch(`${log.dataset.chunk}?offset=${offset}${ids}`);
         if (!response.ok) return;
         const chunk = await response.json();
         const follow = isAtEnd(log);
@@ -152,7 +153,7 @@
   const whole = document.querySelector(".whole > .log");
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   // What still grows, and what went wrong, is read from its end.
-  else if (whole && (growing() || document.querySelector("#badge .failure, #badge .exception"))) {
+  else if (whole && !/[?&](line=|from=\d)/.test(location.search) && (growing() || document.querySelector("#badge .failure, #badge .exception"))) {
     whole.scrollTop = whole.scrollHeight;
   }
   // Events are hints: look now and then without one.

@@ -305,6 +305,7 @@ impl Build {
             postscripts: Vec::new(),
             forgettable: Vec::new(),
             news: Vec::new(),
+            received: Vec::new(),
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::master::properties::{Beginning, at_beginning};
 use crate::master::slaves::Session;
 use crate::master::troubles::{Patience, Place};
 use crate::master::walk::lost_verdict;
+use crate::model::Artifact;
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::Change;
@@ -107,6 +108,8 @@ pub(crate) struct Build {
     /// Commands whose ends are due: their slaves may forget them after that.
     pub(super) forgettable: Vec<(Session, CommandId)>,
     pub(super) news: Vec<Status>,
+    /// What the running step has brought to the master.
+    pub(super) received: Vec<Artifact>,
 }
 
 impl Build {

@@ -22,14 +22,17 @@ use crate::master::seen::{self, Around};
 use crate::master::side_logs::SideLogs;
 use crate::master::supply;
 use crate::master::troubles::{Patience, Place};
+use crate::model::Artifact;
 use crate::model::Command;
 use crate::model::CommandId;
 use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::model::FileCommand;
+use crate::model::FileResult;
 use crate::model::LogRecord;
 use crate::model::Outcome;
 use crate::model::Status;
+use crate::model::UploadKind;
 use crate::secrets::SecretError;
 use crate::steps::{Cx, Ended, Move, Receipt, Run, Verdict};
 use crate::store::{CommandHistory, CommandRow};
@@ -209,6 +212,7 @@ impl Build {
         self.growth.catch_up(&path, log.len()).await;
         self.crew.set_reached(&self.key, self.growth.reached());
         let mut earlier = earlier.into_iter();
+        self.received.clear();
         let mut last: Option<(Exit, LogSlice)> = None;
         // What earlier commands took is counted as they are shown again.
         self.records[index].usage = None;
@@ -245,8 +249,13 @@ impl Build {
                 Move::Run(Command::Shell(shell)) => shell.logfiles.keys().cloned().collect(),
                 _ => Vec::new(),
             };
+            let target = match &said {
+                Move::Receive(it) => Some((it.target.clone(), it.upload.kind)),
+                _ => None,
+            };
             if let Some((exit, end)) = was.and_then(|it| it.end) {
                 self.records[index].tally(&exit);
+                self.take_in(step, target, &exit);
                 let logs = self.logs_of(index, place, &logfiles);
                 last = Some((exit, LogSlice::new(&path, row.log_start, end).with(logs)));
                 place += 1;
@@ -363,6 +372,7 @@ impl Build {
                 self.forgettable.push((session, id));
             }
             self.records[index].tally(&exit);
+            self.take_in(step, target, &exit);
             if let Some(line) = finish.postscript {
                 self.postscripts.push((path.clone(), line));
             }
@@ -378,6 +388,28 @@ impl Build {
             last = Some((exit, LogSlice::new(&path, row.log_start, end).with(logs)));
             place += 1;
         }
+    }
+
+    /// Remembers what a command has brought to the master, if it is all there.
+    fn take_in(&mut self, step: u32, target: Option<(String, UploadKind)>, exit: &Exit) {
+        let (Some((path, kind)), Some(FileResult::Sent(sent))) = (target, &exit.result) else {
+            return;
+        };
+        if !exit.is_success() || sent.is_cut {
+            return;
+        }
+        let is_directory = kind == UploadKind::Directory;
+        self.received.push(Artifact {
+            step,
+            path,
+            is_directory,
+            size: sent.size,
+            sha256: match is_directory {
+                true => String::new(),
+                false => sent.sha256.clone(),
+            },
+            made: clock::now(),
+        });
     }
 
     /// Where the logs of a command's files are, as far as they are there.
@@ -638,6 +670,10 @@ impl Build {
         if !verdict.tests.is_empty() {
             let tests = verdict.tests;
             self.due(move |verbs| verbs.put_tests(build, step, &tests));
+        }
+        let received = std::mem::take(&mut self.received);
+        if !received.is_empty() {
+            self.due(move |verbs| verbs.put_artifacts(build, step, &received));
         }
         let properties = self.properties.clone();
         self.due(move |verbs| verbs.set_build_properties(build, &properties));

@@ -3,6 +3,7 @@
 //! I/O, no `Serialize` on the nouns: store, wire and web convert at their
 //! own edge.
 
+mod artifact;
 mod build;
 mod change;
 mod command;
@@ -24,6 +25,7 @@ mod time;
 mod usage;
 mod user;
 
+pub(crate) use artifact::Artifact;
 pub(crate) use build::{BuildKey, BuildRecord, LogRecord, RequestRecord, StepRecord};
 pub(crate) use change::{Change, NewChange};
 pub(crate) use command::{

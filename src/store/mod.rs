@@ -4,6 +4,8 @@
 //! together in one go.
 
 #[cfg(test)]
+mod artifact_tests;
+#[cfg(test)]
 mod failing_tests;
 mod handle;
 pub(crate) mod runs;
@@ -17,7 +19,9 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::model::Artifact;
 use crate::model::BuildId;
+use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
@@ -202,6 +206,8 @@ pub(crate) trait Store {
     fn put_step(&mut self, build: BuildId, step: &StepRecord) -> Result<()>;
     /// Writes down how the tests of a step ended, instead of what was written of them before.
     fn put_tests(&mut self, build: BuildId, step: u32, results: &TestResults) -> Result<()>;
+    /// Writes down what a step has brought to the master, instead of what was written of it before.
+    fn put_artifacts(&mut self, build: BuildId, step: u32, artifacts: &[Artifact]) -> Result<()>;
     /// Writes down that a command is about to run; its output begins at `log_start` of the
     /// step's `stdio`. `spool` is that of the slave that will be given it, if it is here.
     fn start_command(&mut self, build: BuildId, at: CommandRow, spool: Option<&str>) -> Result<()>;
@@ -336,6 +342,11 @@ pub(crate) trait Store {
     /// All numbers of a builder's builds, ascending.
     fn build_numbers(&mut self, builder: &BuilderName) -> Result<Vec<i64>>;
     fn steps(&mut self, build: BuildId) -> Result<Vec<StepRecord>>;
+    /// What the steps of a build have brought to the master, in their order.
+    fn artifacts(&mut self, build: BuildId) -> Result<Vec<KeptArtifact>>;
+    /// The newest build of a builder that went well and brought something; one looks back so far
+    /// and no farther.
+    fn newest_with_artifacts(&mut self, builder: &BuilderName) -> Result<Option<i64>>;
     /// How many tests the steps of a build ran, in their order; only of those that ran any.
     fn test_counts(&mut self, build: BuildId) -> Result<Vec<TestCounts>>;
     /// Results of tests of a build, without their logs: first those that somebody has to look
@@ -450,6 +461,14 @@ pub(crate) struct TestCounts {
     pub(crate) counts: Vec<(TestEnd, u64)>,
     /// So many are not kept.
     pub(crate) left_out: u64,
+}
+
+/// What a step has brought to the master, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptArtifact {
+    pub(crate) artifact: Artifact,
+    /// The build that brought something else to the same place last.
+    pub(crate) replaced_by: Option<BuildKey>,
 }
 
 /// A result that is kept, and the step that it is of.

@@ -2,7 +2,9 @@
 //! as classes too. What a pen is set to lasts across records and chunks.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
+use regex::Regex;
 use vte::Params;
 use vte::Parser;
 use vte::Perform;
@@ -201,6 +203,38 @@ const fn slot(channel: Channel) -> usize {
     }
 }
 
+/// What lines are drawn with besides their colours.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Look {
+    /// Before `L` in the ids of lines, where a page shows several logs.
+    pub(super) ids: String,
+    /// Lines that the address names.
+    pub(super) here: Option<RangeInclusive<u64>>,
+    /// Lines in which this occurs are marked.
+    pub(super) find: Option<Regex>,
+}
+
+/// What a line says of the lines that follow, in the words of programs that part their logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fold {
+    Opens,
+    Closes,
+}
+
+impl Fold {
+    /// Reads a line that is shown, and how much of it is the mark.
+    fn of(text: &str) -> Option<(Self, usize)> {
+        for mark in ["::group::", "##[group]"] {
+            if text.starts_with(mark) {
+                return Some((Self::Opens, mark.len()));
+            }
+        }
+        let closes = ["::endgroup::", "##[endgroup]", "section_end:"];
+        let closes = closes.iter().any(|it| text.starts_with(it));
+        closes.then_some((Self::Closes, text.len()))
+    }
+}
+
 /// A run of text in one channel and pen.
 struct Run {
     channel: Channel,
@@ -217,8 +251,11 @@ pub(super) struct Painter {
     runs: Vec<Run>,
     /// A carriage return came, and nothing after it yet.
     returned: bool,
+    /// What was drawn over in the line began a part of the log.
+    opens: bool,
     number: u64,
     html: String,
+    look: Look,
 }
 
 impl Painter {
@@ -230,9 +267,25 @@ impl Painter {
             line_pens: pens,
             runs: Vec::new(),
             returned: false,
+            opens: false,
             number,
             html: String::new(),
+            look: Look::default(),
         }
+    }
+
+    pub(super) fn with(self, look: Look) -> Self {
+        Self { look, ..self }
+    }
+
+    /// Forgets the lines that ended, so that only what follows is drawn.
+    pub(super) fn forget(&mut self) {
+        self.html.clear();
+    }
+
+    /// What the line that has not ended shows, without colours.
+    pub(super) fn text(&self) -> String {
+        self.runs.iter().map(|it| it.text.as_str()).collect()
     }
 
     /// Takes a part of a line, without its end.
@@ -243,6 +296,7 @@ impl Painter {
             pen: &mut self.pens.0[slot],
             runs: &mut self.runs,
             returned: &mut self.returned,
+            opens: &mut self.opens,
         };
         self.parsers[slot].advance(&mut hand, bytes);
     }
@@ -254,6 +308,7 @@ impl Painter {
         self.html.push('\n');
         self.runs.clear();
         self.returned = false;
+        self.opens = false;
         // An escape sequence does not reach over the end of a line.
         self.parsers = [Parser::new(), Parser::new(), Parser::new()];
         self.line_pens = self.pens;
@@ -277,14 +332,44 @@ impl Painter {
 
     fn line(&self) -> String {
         let number = self.number;
-        let mut line = format!(
-            "<span class=\"line\" id=\"L{number}\"><a href=\"#L{number}\" data-n=\"{number}\" aria-label=\"line {number}\"></a>"
+        let ids = &self.look.ids;
+        let text = self.text();
+        let fold = match self.opens {
+            true => Some((Fold::Opens, 0)),
+            false => Fold::of(&text),
+        };
+        let mut line = String::from("<span class=\"line");
+        let is_header = self.runs.first().map(|it| it.channel) == Some(Channel::Header);
+        let is_hit = self.look.find.as_ref().is_some_and(|it| it.is_match(&text));
+        let here = &self.look.here;
+        let is_here = here.as_ref().is_some_and(|it| it.contains(&number));
+        for (class, is_so) in [
+            (" head", is_header),
+            (" hit", is_hit),
+            (" here", is_here),
+            (" opens", fold.is_some_and(|it| it.0 == Fold::Opens)),
+            (" closes", fold.is_some_and(|it| it.0 == Fold::Closes)),
+        ] {
+            if is_so {
+                line.push_str(class);
+            }
+        }
+        let _ = write!(
+            line,
+            "\" id=\"{ids}L{number}\"><a href=\"#{ids}L{number}\" data-n=\"{number}\" aria-label=\"line {number}\"></a>"
         );
+        // The mark itself says nothing to a reader.
+        let mut mark = fold.map_or(0, |it| it.1);
         for run in &self.runs {
+            let passed = mark.min(run.text.len());
+            mark -= passed;
+            let Some(text) = run.text.get(passed..).filter(|it| !it.is_empty()) else {
+                continue;
+            };
             let _ = write!(line, "<span class=\"{}", run.channel.as_str());
             run.pen.classes(&mut line);
             line.push_str("\">");
-            escape(&run.text, &mut line);
+            escape(text, &mut line);
             line.push_str("</span>");
         }
         line.push_str("</span>");
@@ -311,12 +396,15 @@ struct Hand<'a> {
     pen: &'a mut Pen,
     runs: &'a mut Vec<Run>,
     returned: &'a mut bool,
+    opens: &'a mut bool,
 }
 
 impl Perform for Hand<'_> {
     fn print(&mut self, character: char) {
         if std::mem::take(self.returned) {
             // A progress bar draws over itself: what it drew last is what there is to see.
+            let first = self.runs.first().map_or("", |it| it.text.as_str());
+            *self.opens |= first.starts_with("section_start:");
             self.runs.clear();
         }
         match self.runs.last_mut() {
@@ -426,6 +514,46 @@ mod tests {
         for bad in ["", "1", "1-2", "1-2-3-4", "x-y-z", "ffffffffff-0-0"] {
             assert_eq!(Pens::from_token(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn parts_of_a_log_are_marked_in_the_words_of_programs() {
+        let mut painter = Painter::new(7, Pens::default()).with(Look {
+            ids: "s2-".into(),
+            here: Some(9..=10),
+            find: Some(Regex::new("(?i)two").expect("an expression")),
+        });
+        for line in [
+            "::group::Tests <1>",
+            "one",
+            "\x1b[31mT\x1b[0mwo",
+            "::endgroup::",
+            "section_start:15:x\r\x1b[0KDocs",
+            "section_end:15:x\r\x1b[0K",
+        ] {
+            painter.feed(Stdout, line.as_bytes());
+            painter.end_line();
+        }
+        painter.feed(Header, b"done");
+        painter.end_line();
+        let heads: Vec<_> = painter
+            .html()
+            .lines()
+            .map(|it| {
+                let (head, rest) = it.split_once(" href").expect("a link");
+                let text = rest.split_once("</a>").expect("a link").1;
+                format!("{} {text}", head.trim_start_matches("<span class="))
+            })
+            .collect();
+        insta::assert_snapshot!(heads.join("\n"), @r#"
+        "line opens" id="s2-L7"><a <span class="stdout">Tests &lt;1&gt;</span></span>
+        "line" id="s2-L8"><a <span class="stdout">one</span></span>
+        "line hit here" id="s2-L9"><a <span class="stdout f1">T</span><span class="stdout">wo</span></span>
+        "line here closes" id="s2-L10"><a </span>
+        "line opens" id="s2-L11"><a <span class="stdout">Docs</span></span>
+        "line closes" id="s2-L12"><a </span>
+        "line head" id="s2-L13"><a <span class="header">done</span></span>
+        "#);
     }
 
     #[test]

@@ -41,6 +41,7 @@ use crate::store::StoreError;
 use super::about;
 use super::actions;
 use super::api;
+use super::artifacts;
 use super::badge;
 use super::build;
 use super::builder;
@@ -66,6 +67,7 @@ use super::json;
 use super::lines;
 use super::locks;
 use super::log;
+use super::log_index::Shelf;
 use super::log_text;
 use super::metrics;
 use super::methods;
@@ -88,6 +90,8 @@ pub(super) struct App {
     pub(super) access: Access,
     pub(super) house: Arc<House>,
     templates: Templates,
+    /// What is known of the lines of logs.
+    pub(super) shelf: Arc<Shelf>,
     /// What was wrong with the master's own templates the last time, so that the log says it once.
     template_problem: Mutex<Option<String>>,
 }
@@ -102,6 +106,7 @@ impl App {
             access,
             house,
             templates,
+            shelf: Arc::default(),
             template_problem: Mutex::default(),
         }
     }
@@ -217,6 +222,8 @@ const FORM: usize = 64 * 1024;
 
 const STEP: &str = "/builders/{builder}/builds/{number}/steps/{step}";
 
+const ARTIFACTS: &str = "/builders/{builder}/builds/{number}/artifacts";
+
 const TESTS: &str = "/builders/{builder}/builds/{number}/tests";
 
 /// The site in a house of its own.
@@ -267,6 +274,18 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .route(&format!("{STEP}/logs/{{log}}"), get(log::page))
         .route(&format!("{STEP}/logs/{{log}}/chunk"), get(log::chunk))
         .route(&format!("{STEP}/logs/{{log}}/text"), get(log_text::text))
+        .route(&format!("{STEP}/logs/{{log}}/raw"), get(log_text::raw))
+        .route(ARTIFACTS, get(artifacts::page))
+        .route(&format!("{ARTIFACTS}/{{*path}}"), get(artifacts::file))
+        .route("/builders/{builder}/latest", get(artifacts::latest_build))
+        .route(
+            "/builders/{builder}/latest/artifacts",
+            get(artifacts::latest),
+        )
+        .route(
+            "/builders/{builder}/latest/artifacts/{*path}",
+            get(artifacts::latest),
+        )
         .route(TESTS, get(test_list::page))
         .route(&format!("{TESTS}/{{test}}"), get(test_page::page))
         .route("/builders/{builder}/builds", get(parent))
@@ -314,6 +333,10 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .route(
             "/static/autobot.css",
             get(|headers: HeaderMap| async move { file(&headers, "text/css", CSS) }),
+        )
+        .route(
+            "/static/log.js",
+            get(|headers: HeaderMap| async move { file(&headers, "text/javascript", LOG_JS) }),
         )
         .route(
             "/static/autobot.js",
@@ -481,6 +504,7 @@ const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\n
 
 const CSS: &str = include_str!("../../share/static/autobot.css");
 const JS: &str = include_str!("../../share/static/autobot.js");
+const LOG_JS: &str = include_str!("../../share/static/log.js");
 const ICON: &str = include_str!("../../share/static/favicon.svg");
 
 /// A built-in file, sent once per version of it.

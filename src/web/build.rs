@@ -16,14 +16,18 @@ use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::Change;
 use crate::model::Outcome;
+use crate::model::SlaveName;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
+use crate::store::KeptArtifact;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::TestCounts;
 
 use super::app::App;
 use super::app::Shared;
+use super::artifacts;
+use super::artifacts::ArtifactLine;
 use super::failing::RunLine;
 use super::failure::Failure;
 use super::links;
@@ -52,7 +56,10 @@ pub(super) struct Facts {
     pub(super) changes: Vec<Change>,
     /// Of the steps that ran any.
     pub(super) tests: Vec<TestCounts>,
-    pub(super) newest: i64,
+    pub(super) artifacts: Vec<KeptArtifact>,
+    /// The builds before and after it that there are.
+    pub(super) older: Option<i64>,
+    pub(super) newer: Option<i64>,
     /// The run of failures that it belongs to.
     pub(super) run: Option<RunLine>,
 }
@@ -81,18 +88,40 @@ pub(super) struct BuildView {
     pub(super) run: Option<RunLine>,
     pub(super) finished: Option<Moment>,
     pub(super) eta: Option<String>,
+    pub(super) artifacts: Vec<ArtifactLine>,
+    /// How many there are that are not shown here.
+    pub(super) more_artifacts: usize,
+    pub(super) artifacts_url: String,
+    /// The page of its slave, if that is still in the configuration.
+    pub(super) slave: Option<String>,
+    /// Whose changes are in it.
+    pub(super) authors: Vec<String>,
+    pub(super) elapsed: String,
     pub(super) older: Option<String>,
     pub(super) newer: Option<String>,
 }
 
-pub(super) fn view(
-    facts: &Facts,
-    mut tails: BTreeMap<u32, Tail>,
-    why: Vec<Fact>,
-    left: Option<Left>,
-    web: &WebPlan,
-    now: Timestamp,
-) -> BuildView {
+/// Artifacts on the page of a build; the others have a page of their own.
+const ARTIFACTS: usize = 20;
+
+/// What is asked of others than the store.
+pub(super) struct Around {
+    pub(super) tails: BTreeMap<u32, Tail>,
+    pub(super) why: Vec<Fact>,
+    pub(super) left: Option<Left>,
+    pub(super) artifacts: Vec<ArtifactLine>,
+    /// Slaves of the configuration.
+    pub(super) slaves: Vec<SlaveName>,
+}
+
+pub(super) fn view(facts: &Facts, around: Around, web: &WebPlan, now: Timestamp) -> BuildView {
+    let Around {
+        mut tails,
+        why,
+        left,
+        artifacts,
+        slaves,
+    } = around;
     let build = &facts.build;
     let got_revision = build.properties.text("got_revision");
     let builder = build.key.builder.as_str();
@@ -137,9 +166,46 @@ pub(super) fn view(
         run: facts.run.clone(),
         finished: build.finished.map(|it| Moment::new(it, now)),
         eta: left.map(|it| it.to_string()),
-        older: (build.key.number > 0).then(|| neighbour(build.key.number - 1)),
-        newer: (build.key.number < facts.newest).then(|| neighbour(build.key.number + 1)),
+        older: facts.older.map(neighbour),
+        newer: facts.newer.map(neighbour),
+        slave: slaves
+            .contains(&build.slave)
+            .then(|| links::slave(build.slave.as_str())),
+        authors: build.blame.clone(),
+        elapsed: words::interval(build.finished.unwrap_or(now).since(build.started)),
+        artifacts_url: format!("{}/artifacts", links::build(&build.key)),
+        more_artifacts: artifacts.len().saturating_sub(ARTIFACTS),
+        artifacts: artifacts.into_iter().take(ARTIFACTS).collect(),
     }
+}
+
+/// Numbers that are looked through for the next build: some may have been forgotten.
+const GAP: i64 = 50;
+
+/// The next build in a direction.
+fn neighbour(
+    store: &mut dyn Store,
+    builder: &BuilderName,
+    number: i64,
+    step: i64,
+) -> Result<Option<i64>, StoreError> {
+    for distance in 1..=GAP {
+        let number = number + distance * step;
+        if number < 0 {
+            break;
+        }
+        if store.build(builder, number)?.is_some() {
+            return Ok(Some(number));
+        }
+        // Of those that come, none is missing in between.
+        if step > 0 && distance == 1 {
+            let newest = store.build(builder, -1)?;
+            if newest.is_none_or(|it| it.key.number < number) {
+                break;
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Reads a build and its steps; a negative number counts back from the newest.
@@ -155,14 +221,16 @@ pub(super) fn read(
     for id in &build.stamp.changes {
         changes.extend(store.change(*id)?);
     }
-    let newest = store
-        .build(builder, -1)?
-        .map_or(build.key.number, |it| it.key.number);
+    let number = build.key.number;
+    let older = neighbour(store, builder, number, -1)?;
+    let newer = neighbour(store, builder, number, 1)?;
     Ok(Some(Facts {
         steps: store.steps(build.id)?,
         changes,
         tests: store.test_counts(build.id)?,
-        newest,
+        artifacts: store.artifacts(build.id)?,
+        older,
+        newer,
         run: RunLine::read(store, &build)?,
         build,
     }))
@@ -171,8 +239,12 @@ pub(super) fn read(
 /// Finds the build that an address names.
 pub(super) async fn find(app: &App, builder: String, number: &str) -> Result<Facts, Failure> {
     let missing = Failure::NotFound(format!("build {number} of `{builder}`"));
-    let Ok(number) = number.parse() else {
-        return Err(missing);
+    let number = match number {
+        "latest" => -1,
+        number => match number.parse() {
+            Ok(number) => number,
+            Err(_) => return Err(missing),
+        },
     };
     let builder = BuilderName::from(builder);
     app.read(move |store| read(store, &builder, number))
@@ -187,13 +259,16 @@ pub(super) async fn page(
 ) -> Result<Response, Failure> {
     let facts = find(&app, builder, &number).await?;
     let tails = tails(&app, &facts).await;
-    let why = why::of(&app, &facts).await?;
-    let left = left(&app, &facts.build).await?.and_then(|it| it.left);
-    app.draw(
-        "build.html",
-        &uri,
-        view(&facts, tails, why, left, &app.desk.plan().web, clock::now()),
-    )
+    let (plan, now) = (app.desk.plan(), clock::now());
+    let brought = facts.artifacts.clone();
+    let around = Around {
+        tails,
+        why: why::of(&app, &facts).await?,
+        left: left(&app, &facts.build).await?.and_then(|it| it.left),
+        artifacts: artifacts::lines(&app, &facts.build, &facts.steps, brought, now).await?,
+        slaves: app.desk.slaves().into_iter().map(|it| it.name).collect(),
+    };
+    app.draw("build.html", &uri, view(&facts, around, &plan.web, now))
 }
 
 /// What is left of a build, if it runs.
@@ -225,7 +300,7 @@ async fn tails(app: &App, facts: &Facts) -> BTreeMap<u32, Tail> {
         let Some(log) = log else { continue };
         let found = Found::new(app, &facts.build, step, log);
         // The log's own page says what is wrong with it.
-        if let Ok(tail) = log::tail(&found, log::GLANCE).await {
+        if let Ok(Some(tail)) = log::glance(&found).await {
             tails.insert(step.number, tail);
         }
     }

@@ -6,6 +6,7 @@ use axum::extract::Query;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
+use minijinja::Value;
 use serde::Serialize;
 
 use crate::clock;
@@ -38,6 +39,7 @@ use super::failure::Failure;
 use super::force_form::Fields;
 use super::force_form::ForceForm;
 use super::links;
+use super::markdown;
 use super::plot::Plot;
 use super::rows::BuildLine;
 use super::rows::Link;
@@ -134,8 +136,9 @@ pub(super) struct BuilderView {
     pub(super) planned: bool,
     pub(super) category: Option<String>,
     pub(super) tags: Vec<String>,
-    pub(super) description: Option<String>,
     pub(super) factory: Option<String>,
+    /// What it is for, drawn from Markdown.
+    pub(super) description: Option<Value>,
     pub(super) state: &'static str,
     pub(super) failing: Vec<FailingLine>,
     pub(super) waiting: Vec<WaitingLine>,
@@ -297,7 +300,9 @@ fn view(
         planned: planned.is_some(),
         category: planned.and_then(|it| it.category.clone()),
         tags: planned.map(|it| it.tags.clone()).unwrap_or_default(),
-        description: planned.and_then(|it| it.description.clone()),
+        description: planned
+            .and_then(|it| it.description.as_deref())
+            .map(|it| Value::from_safe_string(markdown::draw(it))),
         factory: planned.map(|it| it.factory.clone()),
         state: builders::state(
             !running.is_empty(),

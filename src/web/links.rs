@@ -34,6 +34,12 @@ pub(super) fn log(key: &BuildKey, step: &str, log: &str) -> String {
     format!("{}/logs/{}", self::step(key, step), quote(log))
 }
 
+/// The page of what a build brought, or one of that.
+pub(super) fn artifact(key: &BuildKey, name: &str) -> String {
+    let parts: Vec<_> = name.split('/').map(quote).collect();
+    format!("{}/artifacts/{}", build(key), parts.join("/"))
+}
+
 pub(super) fn tests(key: &BuildKey) -> String {
     format!("{}/tests", build(key))
 }

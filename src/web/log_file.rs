@@ -13,6 +13,9 @@ use crate::logs::record::HEAD;
 use crate::logs::record::Reader;
 use crate::model::Channel;
 
+use super::log_index::Spot;
+use super::log_index::walk;
+
 /// How much is read at once.
 const BLOCK: usize = 64 * 1024;
 
@@ -132,7 +135,7 @@ impl Cutter {
     pub(super) fn cut(&mut self, bytes: &[u8]) -> (usize, bool) {
         let room = LONGEST_LINE - self.have;
         let seen = &bytes[..bytes.len().min(room)];
-        let (length, ends) = match seen.iter().position(|it| *it == b'\n') {
+        let (length, ends) = match memchr::memchr(b'\n', seen) {
             Some(at) => (at + 1, true),
             None => (seen.len(), seen.len() == room),
         };
@@ -152,45 +155,31 @@ pub(super) struct Window {
     pub(super) shown: u64,
 }
 
-/// Finds the window of at most `lines` lines and `bytes` bytes at the end of a log.
+/// Finds the window of at most `lines` lines and `bytes` bytes at the end of a log, among what
+/// begins at `from`, where `records` stand.
 pub(super) fn window<R: Read>(
     records: &mut Records<R>,
+    from: Spot,
     lines: usize,
     bytes: u64,
 ) -> io::Result<Window> {
-    // Each: where a line begins, its number, and the bytes before it.
-    let mut starts = VecDeque::from([(Place::default(), 1_u64, 0_u64)]);
-    let mut number = 1;
-    let mut total = 0;
-    let mut cutter = Cutter::default();
-    // Whether a line has ended and nothing came after it.
-    let mut between = false;
-    while let Some(piece) = records.next()? {
-        let mut rest = piece.bytes;
-        let mut place = piece.place;
-        while !rest.is_empty() {
-            if between {
-                number += 1;
-                starts.push_back((place, number, total));
-            }
-            let (length, ends) = cutter.cut(rest);
-            between = ends;
-            total += length as u64;
-            place.skip += u32::try_from(length).expect("a line is short");
-            rest = &rest[length..];
+    let mut starts = VecDeque::from([from]);
+    let mut total = from.bytes;
+    walk(records, from, &mut |part| {
+        if starts.back().is_some_and(|it| it.line < part.start.line) {
+            starts.push_back(part.start);
         }
-        while starts.len() > 1 && starts.len() > lines
-            || starts.len() > 1 && total - starts[0].2 > bytes
-        {
+        total += part.bytes.len() as u64;
+        while starts.len() > 1 && (starts.len() > lines || total - starts[0].bytes > bytes) {
             starts.pop_front();
         }
-    }
-    let (start, first_line, before) = starts[0];
+        true
+    })?;
     Ok(Window {
-        start,
-        first_line,
+        start: starts[0].place,
+        first_line: starts[0].line,
         total,
-        shown: total - before,
+        shown: total - starts[0].bytes,
     })
 }
 
@@ -300,7 +289,7 @@ mod tests {
         let bytes = sample();
         let check = |lines, most, line, expected: &[u8]| {
             let mut records = Records::new(bytes.as_slice(), Place::default());
-            let window = window(&mut records, lines, most).expect("readable");
+            let window = window(&mut records, Spot::START, lines, most).expect("readable");
             assert_eq!((window.first_line, window.total), (line, 23));
             let from = usize::try_from(window.start.record).expect("short");
             let mut records = Records::new(&bytes[from..], window.start);
@@ -320,7 +309,7 @@ mod tests {
         let long = vec![b'x'; 2 * LONGEST_LINE + 1];
         let bytes = record(Channel::Stdout, &long);
         let mut records = Records::new(bytes.as_slice(), Place::default());
-        let window = window(&mut records, 1, u64::MAX).expect("readable");
+        let window = window(&mut records, Spot::START, 1, u64::MAX).expect("readable");
         assert_eq!((window.first_line, window.shown), (3, 1));
     }
 }

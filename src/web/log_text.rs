@@ -4,32 +4,44 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use bytes::Buf;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time;
 
+use crate::clock;
 use crate::model::BuildKey;
 use crate::model::Channel;
 use crate::model::Status;
+use crate::model::Timestamp;
 
 use super::app::Shared;
 use super::build;
+use super::choice;
 use super::failure::Failure;
+use super::files;
+use super::files::range;
 use super::log;
 use super::log::Address;
 use super::log::Found;
 use super::log_file::Place;
 use super::log_file::Records;
+use super::log_view;
 use super::visits::Live;
 
 /// Read at once; the client's own speed decides when the next follows.
@@ -58,22 +70,94 @@ struct Follower {
     records: Option<Records<File>>,
     wanted: Wanted,
     follow: bool,
+    /// What is wanted that is to be passed over, and to be sent at most.
+    skip: u64,
+    left: u64,
 }
 
 pub(super) async fn text(
     State(app): State<Shared>,
+    method: Method,
+    headers: HeaderMap,
     Path(address): Path<Address>,
-    Query(query): Query<Vec<(String, String)>>,
+    Query(query): Query<choice::Query>,
 ) -> Result<Response, Failure> {
     let found = log::find(&app, address).await?;
-    send(app, found, &query).await
+    send(app, found, &method, &headers, &query).await
 }
 
-/// Sends the output, with `headers=1` the headers too; with `follow=0` only what is there.
+/// The log as the program wrote it: a page of its own where it is one. Nothing in it gets at
+/// the site.
+pub(super) async fn raw(
+    State(app): State<Shared>,
+    method: Method,
+    headers: HeaderMap,
+    Path(address): Path<Address>,
+    Query(query): Query<choice::Query>,
+) -> Result<Response, Failure> {
+    let found = log::find(&app, address).await?;
+    let is_document = log_view::is_document(&found.log.name);
+    let mut response = send(app, found, &method, &headers, &query).await?;
+    response.extensions_mut().insert(files::SANDBOX);
+    if is_document && response.status().is_success() {
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    Ok(response)
+}
+
+/// A log: its length, and what names this content of it.
+struct Whole {
+    length: u64,
+    tag: String,
+    changed: String,
+}
+
+/// Looks how long a log is; `None` if nothing was written yet.
+async fn whole(found: &Found, wanted: Wanted) -> Result<Option<Whole>, Failure> {
+    let (path, shelf) = (found.path.clone(), Arc::clone(&found.shelf));
+    let known = log::blocking(found.log.file.clone(), move || {
+        let Some(known) = shelf.look(&path, None)? else {
+            return Ok(None);
+        };
+        let data = known.file.metadata()?;
+        let since = data.modified()?.duration_since(UNIX_EPOCH);
+        let since = since.unwrap_or_default();
+        let reached = known.index.reached();
+        Ok(Some((
+            match wanted {
+                Wanted::Output => reached.output,
+                Wanted::Everything => reached.bytes,
+            },
+            since,
+        )))
+    });
+    let Some((length, since)) = known.await? else {
+        return match found.log.complete {
+            true => Err(log_view::gone(found)),
+            false => Ok(None),
+        };
+    };
+    let letter = match wanted {
+        Wanted::Output => 'o',
+        Wanted::Everything => 'e',
+    };
+    let millis = i64::try_from(since.as_millis()).unwrap_or_default();
+    Ok(Some(Whole {
+        length,
+        tag: format!("\"{letter}{length:x}-{:x}\"", since.as_nanos()),
+        changed: clock::http(Timestamp(millis)),
+    }))
+}
+
+/// Sends the output, with `headers=1` the headers too; with `follow=0` only what is there. Of a
+/// complete log parts can be had.
 pub(super) async fn send(
     app: Shared,
     found: Found,
-    query: &[(String, String)],
+    method: &Method,
+    headers: &HeaderMap,
+    query: &choice::Query,
 ) -> Result<Response, Failure> {
     let asked =
         |name: &str, word: &str| query.iter().any(|(it, value)| it == name && value == word);
@@ -82,19 +166,86 @@ pub(super) async fn send(
     } else {
         Wanted::Output
     };
+    let mut response = ().into_response();
+    let head = response.headers_mut();
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    head.insert(header::CONTENT_TYPE, kind);
+    if asked("download", "1") {
+        head.insert(header::CONTENT_DISPOSITION, disposition(&found));
+    }
+    let is_head = method == Method::HEAD;
+    let mut whole = match found.log.complete || is_head {
+        true => whole(&found, wanted).await?,
+        false => None,
+    };
+    if !found.log.complete {
+        // How much there is of it, and nothing that would hold in a moment.
+        let length = whole.take().map_or(0, |it| it.length);
+        if is_head {
+            head.insert(header::CONTENT_LENGTH, length.into());
+        }
+    }
+    let (mut skip, mut left) = (0, u64::MAX);
+    if let Some(it) = &whole {
+        let text = |text: String| HeaderValue::from_str(&text).expect("digits and dates");
+        head.insert(header::ETAG, text(it.tag.clone()));
+        head.insert(header::LAST_MODIFIED, text(it.changed.clone()));
+        head.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let part = range::wanted(headers, it.length, &it.tag, &it.changed);
+        let (status, range) = match part {
+            range::Wanted::Whole => (StatusCode::OK, 0..it.length),
+            range::Wanted::Nothing => {
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                return Ok(response);
+            }
+            range::Wanted::Beyond => {
+                let said = text(format!("bytes */{}", it.length));
+                head.insert(header::CONTENT_RANGE, said);
+                *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+                return Ok(response);
+            }
+            range::Wanted::Part(range) => {
+                let said = format!("bytes {}-{}/{}", range.start, range.end - 1, it.length);
+                head.insert(header::CONTENT_RANGE, text(said));
+                (StatusCode::PARTIAL_CONTENT, range)
+            }
+        };
+        (skip, left) = (range.start, range.end - range.start);
+        head.insert(header::CONTENT_LENGTH, left.into());
+        *response.status_mut() = status;
+    }
+    if is_head {
+        return Ok(response);
+    }
     // Before the file is opened: what is written from here on is heard of.
     let events = app.desk.subscribe();
-    let path = found.path.clone();
-    let records = log::blocking(found.log.file.clone(), move || {
-        log::open(&path, Place::default())
+    let (path, shelf) = (found.path.clone(), Arc::clone(&found.shelf));
+    let opened = log::blocking(found.log.file.clone(), move || {
+        if skip == 0 {
+            return Ok(log::open(&path, Place::default())?.map(|it| (it, 0)));
+        }
+        let Some(known) = shelf.look(&path, None)? else {
+            return Ok(None);
+        };
+        let (spot, before) = match wanted {
+            Wanted::Output => {
+                let spot = known.index.before_output(skip);
+                (spot, spot.output)
+            }
+            Wanted::Everything => {
+                let spot = known.index.before_byte(skip);
+                (spot, spot.bytes)
+            }
+        };
+        Ok(Some((known.records(spot)?, before)))
     })
     .await?;
-    if records.is_none() && found.log.complete {
-        let what = format!("file of the log `{}` any more", found.log.name);
-        return Err(Failure::NotFound(what));
+    if opened.is_none() && found.log.complete {
+        return Err(log_view::gone(&found));
     }
     let follow = !asked("follow", "0");
     let stays = follow && !found.log.complete;
+    let (records, before) = opened.map_or((None, 0), |it| (Some(it.0), it.1));
     let follower = Follower {
         app,
         found,
@@ -102,17 +253,36 @@ pub(super) async fn send(
         records,
         wanted,
         follow,
+        skip: skip - before,
+        left,
     };
     let body = stream::unfold(follower, |mut follower| async {
         let part = follower.next().await?;
         Some((Ok::<_, Infallible>(part), follower))
     });
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    let mut response = (kind, Body::from_stream(body)).into_response();
+    *response.body_mut() = Body::from_stream(body);
     if stays {
         response.extensions_mut().insert(Live);
     }
     Ok(response)
+}
+
+/// Has a browser keep it as a file, under a name that says whose it is.
+fn disposition(found: &Found) -> HeaderValue {
+    let key = &found.build.key;
+    let name = format!(
+        "{}-{}-{}-{}.txt",
+        key.builder, key.number, found.step.name, found.log.name
+    );
+    let plain: String = name
+        .chars()
+        .map(|it| match it {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => it,
+            _ => '_',
+        })
+        .collect();
+    let said = format!("attachment; filename=\"{plain}\"");
+    HeaderValue::from_str(&said).expect("letters and digits")
 }
 
 impl Follower {
@@ -121,7 +291,17 @@ impl Follower {
         loop {
             // Asked before reading: what is complete now is complete in the file.
             let complete = self.found.log.complete;
-            let part = self.read().await?;
+            let mut part = self.read().await?;
+            // Of a part of the log, what lies before and behind is left out.
+            let passed = self.skip.min(part.len() as u64);
+            self.skip -= passed;
+            part.advance(usize::try_from(passed).unwrap_or(usize::MAX));
+            let had = !part.is_empty() || passed > 0;
+            part.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= part.len() as u64;
+            if had && part.is_empty() && self.left > 0 {
+                continue;
+            }
             if !part.is_empty() {
                 return Some(part);
             }

@@ -23,6 +23,7 @@ mod methods;
 mod paced;
 mod pager;
 mod past;
+mod people;
 mod plot;
 mod queue_actions;
 mod rows;
@@ -34,6 +35,7 @@ mod visits;
 mod words;
 
 mod about;
+mod artifacts;
 mod badge;
 mod build;
 mod builder;
@@ -61,7 +63,12 @@ mod why_waiting;
 
 mod ansi;
 mod log_file;
+mod log_find;
+mod log_index;
+mod log_paint;
 mod log_text;
+mod log_view;
+mod markdown;
 
 mod actions;
 mod api;
@@ -73,7 +80,11 @@ mod json;
 mod metrics;
 
 #[cfg(test)]
+mod artifact_tests;
+#[cfg(test)]
 mod list_tests;
+#[cfg(test)]
+mod log_tests;
 #[cfg(test)]
 mod overview_tests;
 #[cfg(test)]

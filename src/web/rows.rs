@@ -189,6 +189,8 @@ pub(super) struct ChangeView {
     /// The same, with what the configuration makes links of.
     pub(super) comment_pieces: Vec<CommentPiece>,
     pub(super) files: Vec<String>,
+    /// The same, each with the one link of the change that is about it.
+    pub(super) file_links: Vec<FileLink>,
     pub(super) branch: Option<String>,
     pub(super) revision: Option<String>,
     pub(super) short_revision: Option<String>,
@@ -203,6 +205,7 @@ pub(super) struct ChangeView {
 
 impl ChangeView {
     pub(super) fn new(change: &Change, web: &WebPlan, now: Timestamp) -> Self {
+        let comment_pieces = CommentPiece::all(change, web);
         Self {
             id: change.id.0,
             url: links::change(change.id.0),
@@ -211,7 +214,8 @@ impl ChangeView {
             when: Moment::new(change.when, now),
             headline: words::headline(&change.comments),
             comments: change.comments.clone(),
-            comment_pieces: CommentPiece::all(change, web),
+            file_links: FileLink::all(&change.files, &comment_pieces),
+            comment_pieces,
             files: change.files.clone(),
             branch: change.branch.clone(),
             revision: change.revision.clone(),
@@ -242,6 +246,31 @@ pub(super) fn revision_url(
 fn repository_url(web: &WebPlan, repository: &str) -> Option<String> {
     let said = web.repositories.get(repository);
     links::outside(said.map_or(repository, String::as_str))
+}
+
+/// A file of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct FileLink {
+    pub(super) name: String,
+    pub(super) url: Option<String>,
+}
+
+impl FileLink {
+    /// A file is linked to where a comment leads that names it, if no other link does.
+    fn all(files: &[String], pieces: &[CommentPiece]) -> Vec<Self> {
+        let about = |name: &str| {
+            let mut links = pieces.iter().filter(|it| it.text.contains(name));
+            let url = links.find_map(|it| it.url.clone())?;
+            links.all(|it| it.url.is_none()).then_some(url)
+        };
+        files
+            .iter()
+            .map(|name| Self {
+                url: about(name).filter(|_| !name.is_empty()),
+                name: name.clone(),
+            })
+            .collect()
+    }
 }
 
 /// A part of a comment: text, or a link.
@@ -276,9 +305,17 @@ impl CommentPiece {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PropertyLine {
     pub(super) name: String,
+    /// The name with a capital letter, where it stands among other words.
+    pub(super) title: String,
     pub(super) value: String,
     pub(super) cut: bool,
     pub(super) source: String,
+}
+
+fn capitalised(name: &str) -> String {
+    let mut rest = name.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).collect()
 }
 
 /// Longer values are cut on pages.
@@ -296,6 +333,7 @@ impl PropertyLine {
                 let short: String = value.chars().take(LONG_VALUE).collect();
                 Self {
                     name: name.to_owned(),
+                    title: capitalised(name),
                     cut: short.len() < value.len(),
                     value: short,
                     source: property.source.clone(),
@@ -339,7 +377,7 @@ impl StepLine {
             text: step.text.join(" "),
             length: step
                 .started
-                .map(|started| words::length(started, step.finished, now)),
+                .map(|started| words::interval(step.finished.unwrap_or(now).since(started))),
             logs: step
                 .logs
                 .iter()
@@ -381,6 +419,29 @@ pub(super) fn trail(key: &BuildKey) -> Vec<Link> {
 mod tests {
     use super::*;
     use crate::web::sample;
+
+    #[test]
+    fn a_file_of_a_change_leads_to_the_one_link_that_names_it() {
+        let piece = |text: &str, url: Option<&str>| CommentPiece {
+            text: text.into(),
+            url: url.map(str::to_owned),
+            title: None,
+        };
+        let pieces = [
+            piece("see a.c and ", None),
+            piece("diff of a.c", Some("https://d.test/a")),
+            piece("b.c", Some("https://d.test/1")),
+            piece("b.c again", Some("https://d.test/2")),
+        ];
+        let files = ["a.c", "b.c", "c.c", ""].map(str::to_owned);
+        let urls: Vec<_> = FileLink::all(&files, &pieces)
+            .into_iter()
+            .map(|it| it.url)
+            .collect();
+        assert_eq!(urls, [Some("https://d.test/a".into()), None, None, None]);
+        assert_eq!(capitalised("éclair"), "Éclair");
+        assert_eq!(capitalised(""), "");
+    }
 
     #[test]
     fn a_step_that_waits_has_no_times_and_bad_links_no_address() {

@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::clock;
 use crate::master::outlook::MetricNow;
 use crate::master::outlook::StepLeft;
-use crate::model::BuildRecord;
 use crate::model::Bytes;
 use crate::model::OUTPUT;
 use crate::model::StepRecord;
@@ -19,12 +18,17 @@ use crate::model::Timestamp;
 use crate::model::Usage;
 
 use super::app::Shared;
+use super::artifacts;
+use super::artifacts::ArtifactLine;
 use super::build;
 use super::failure::Failure;
+use super::links;
 use super::rows;
 use super::rows::BuildLine;
 use super::rows::Link;
+use super::rows::PropertyLine;
 use super::rows::StepLine;
+use super::words;
 use super::words::Moment;
 
 #[derive(Serialize)]
@@ -42,14 +46,31 @@ pub(super) struct StepView {
     pub(super) eta: Option<String>,
     /// What it has counted, and of how much.
     pub(super) metrics: Vec<(String, String)>,
+    /// What it has set for the build.
+    pub(super) properties: Vec<PropertyLine>,
+    pub(super) artifacts: Vec<ArtifactLine>,
+    pub(super) elapsed: Option<String>,
+    /// The steps before and after it.
+    pub(super) older: Option<Link>,
+    pub(super) newer: Option<Link>,
 }
 
 pub(super) fn view(
-    build: &BuildRecord,
+    facts: &build::Facts,
     step: &StepRecord,
     left: Option<StepLeft>,
+    artifacts: Vec<ArtifactLine>,
     now: Timestamp,
 ) -> StepView {
+    let build = &facts.build;
+    let neighbour = |there: Option<u32>| {
+        let there = there?;
+        let step = facts.steps.iter().find(|it| it.number == there)?;
+        Some(Link {
+            name: step.name.clone(),
+            url: links::step(&build.key, &step.name),
+        })
+    };
     let left = left.filter(|_| step.started.is_some() && step.finished.is_none());
     StepView {
         trail: rows::trail(&build.key),
@@ -65,6 +86,16 @@ pub(super) fn view(
             .as_ref()
             .and_then(|it| it.left)
             .map(|it| it.to_string()),
+        properties: PropertyLine::all(&build.properties)
+            .into_iter()
+            .filter(|it| it.source == step.name)
+            .collect(),
+        artifacts,
+        elapsed: step
+            .started
+            .map(|it| words::interval(step.finished.unwrap_or(now).since(it))),
+        older: neighbour(step.number.checked_sub(1)),
+        newer: neighbour(step.number.checked_add(1)),
         metrics: left.iter().flat_map(|it| &it.metrics).map(metric).collect(),
     }
 }
@@ -124,12 +155,13 @@ pub(super) async fn page(
     let facts = build::find(&app, builder, &number).await?;
     let step = find(&facts.steps, &name)
         .ok_or_else(|| Failure::NotFound(format!("step `{name}` in this build")))?;
+    let now = clock::now();
+    let brought = facts.artifacts.clone();
+    let mut brought = artifacts::lines(&app, &facts.build, &facts.steps, brought, now).await?;
+    brought.retain(|it| it.step == step.number);
     let left = build::left(&app, &facts.build).await?;
     let at = facts.steps.iter().position(|it| it.number == step.number);
     let left = left.zip(at).and_then(|(it, at)| it.steps.get(at).cloned());
-    app.draw(
-        "step.html",
-        &uri,
-        view(&facts.build, step, left, clock::now()),
-    )
+    let view = view(&facts, step, left, brought, now);
+    app.draw("step.html", &uri, view)
 }

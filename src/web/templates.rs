@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::frame::Frame;
+use super::people;
 
 macro_rules! built_in {
     ($($name:literal)*) => {
@@ -29,7 +30,7 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "layout.html" "macros.html" "forms.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html"
+    "layout.html" "macros.html" "forms.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html" "artifacts.html"
     "waterfall.html" "box_macros.html" "buildstatus.html" "grid.html" "grid_transposed.html" "grid_macros.html"
     "console.html" "onelineperbuild.html" "feed_rss20.xml" "feed_atom10.xml" "feed_description.html" "badge.xml" "directory.html"
     "changes.html" "change.html" "sources.html" "buildslaves.html"
@@ -96,6 +97,12 @@ fn environment() -> Environment<'static> {
     // A name that a view does not have is a mistake in the template, not an empty place.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_formatter(write);
+    environment.add_filter("email", |text: &str| {
+        Value::from_safe_string(people::email(text))
+    });
+    environment.add_filter("user", |text: &str| {
+        Value::from_safe_string(people::user(text))
+    });
     environment
 }
 

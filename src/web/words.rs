@@ -111,12 +111,27 @@ pub(super) fn length(started: Timestamp, finished: Option<Timestamp>, now: Times
     clock::human(finished.unwrap_or(now).since(started))
 }
 
-/// The first 12 characters of a revision.
+/// How long a step or a build took, to the second: a unit stands there from more than one of it.
+pub(super) fn interval(length: Duration) -> String {
+    let mut secs = length.as_secs();
+    let mut parts = Vec::new();
+    for (unit, name) in [(3600, "hrs"), (60, "mins")] {
+        if secs > unit {
+            parts.push(format!("{} {name}", secs / unit));
+            secs %= unit;
+        }
+    }
+    parts.push(format!("{secs} secs"));
+    parts.join(", ")
+}
+
+/// The first 12 characters of a revision, and a sign that there are more.
 pub(super) fn short(revision: &str) -> String {
     if revision.chars().count() <= 12 {
         revision.to_owned()
     } else {
-        revision.chars().take(12).collect()
+        let first: String = revision.chars().take(12).collect();
+        format!("{first}...")
     }
 }
 
@@ -148,6 +163,7 @@ mod tests {
             (0, "0 seconds ago"),
             (1, "1 second ago"),
             (90, "90 seconds ago"),
+            (60, "60 seconds ago"),
             (91, "about 1 minute ago"),
             (5399, "about 89 minutes ago"),
             (5400, "about 1 hour ago"),
@@ -161,8 +177,25 @@ mod tests {
     }
 
     #[test]
+    fn intervals_have_hours_and_minutes_from_more_than_one_on() {
+        for (secs, expected) in [
+            (0, "0 secs"),
+            (59, "59 secs"),
+            (60, "60 secs"),
+            (61, "1 mins, 1 secs"),
+            (3600, "60 mins, 0 secs"),
+            (3601, "1 hrs, 1 secs"),
+            (3661, "1 hrs, 1 mins, 1 secs"),
+            (90_000, "25 hrs, 0 secs"),
+        ] {
+            assert_eq!(interval(Duration::from_secs(secs)), expected);
+        }
+    }
+
+    #[test]
     fn long_texts_are_cut_between_characters() {
-        assert_eq!(short("0123456789abcdef"), "0123456789ab");
+        assert_eq!(short("0123456789abcdef"), "0123456789ab...");
+        assert_eq!(short("0123456789ab"), "0123456789ab");
         assert_eq!(short("é"), "é");
         assert_eq!(headline("\n first \nsecond"), "first");
         assert_eq!(headline(&"ä".repeat(121)), format!("{}…", "ä".repeat(120)));

@@ -1,6 +1,7 @@
 //! SQLite: WAL, every commit synced. One file per noun; this one opens the
 //! database and brackets transactions.
 
+mod artifacts;
 mod builds;
 mod buildsets;
 mod changes;
@@ -42,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("queue.sql"),
     include_str!("unbuilt.sql"),
     include_str!("glance.sql"),
+    include_str!("artifacts.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

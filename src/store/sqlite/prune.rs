@@ -28,7 +28,8 @@ const UNBUILT: &str = "builder = ?1 AND outcome IS NOT NULL AND build IS NULL \
      AND NOT EXISTS (SELECT 1 FROM build_requests WHERE request = requests.id)";
 
 /// What belongs to a build and goes with it.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
+    "artifacts",
     "commands",
     "steps",
     "triggered",

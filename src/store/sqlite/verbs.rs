@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::model::Artifact;
 use crate::model::BuildId;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
@@ -30,7 +31,7 @@ use crate::model::UserSection;
 
 use super::super::{
     Amount, BegunBuild, BuildEnd, BuildQuery, BuildsetState, ChangeQuery, CommandRow, ConfigFile,
-    ConfigRecord, FinishedBuildset, FoundChanges, Glance, GlanceQuery, Holders, Kept, KeptTest,
+    ConfigRecord, FinishedBuildset, FoundChanges, Glance, GlanceQuery, Holders, Kept, KeptArtifact, KeptTest,
     LogVisit, NewBuild, NewConfig, OldBuild, Result, Store, TestCounts, TestQuery, UnfinishedBuild,
 };
 use super::Sqlite;
@@ -196,6 +197,9 @@ impl Store for Sqlite {
     fn put_tests(&mut self, build: BuildId, step: u32, results: &TestResults) -> Result<()> {
         self.replace_tests(build, step, results)
     }
+    fn put_artifacts(&mut self, build: BuildId, step: u32, artifacts: &[Artifact]) -> Result<()> {
+        self.replace_artifacts(build, step, artifacts)
+    }
     fn start_command(&mut self, build: BuildId, at: CommandRow, spool: Option<&str>) -> Result<()> {
         self.insert_command(build, at, spool)
     }
@@ -350,6 +354,12 @@ impl Store for Sqlite {
     }
     fn steps(&mut self, build: BuildId) -> Result<Vec<StepRecord>> {
         self.select_steps(build)
+    }
+    fn artifacts(&mut self, build: BuildId) -> Result<Vec<KeptArtifact>> {
+        self.select_artifacts(build)
+    }
+    fn newest_with_artifacts(&mut self, builder: &BuilderName) -> Result<Option<i64>> {
+        self.select_newest_with_artifacts(builder)
     }
     fn test_counts(&mut self, build: BuildId) -> Result<Vec<TestCounts>> {
         self.select_test_counts(build)

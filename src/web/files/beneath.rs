@@ -31,7 +31,7 @@ const MOST: usize = 1000;
 
 /// The names of a path such as `/a/b%20c/`, and whether it ends in a slash. `None` if it names
 /// what is never shown.
-pub(super) fn parts(path: &str) -> Option<(Vec<String>, bool)> {
+pub(in crate::web) fn parts(path: &str) -> Option<(Vec<String>, bool)> {
     let path = path.strip_prefix('/')?;
     let (path, is_directory) = match path.strip_suffix('/') {
         Some(path) => (path, true),
@@ -44,7 +44,7 @@ pub(super) fn parts(path: &str) -> Option<(Vec<String>, bool)> {
 
 /// Whether a name may be part of an address. Hidden files are none of a visitor's business,
 /// but for the directory that RFC 8615 asks for.
-fn is_shown(name: &str) -> bool {
+pub(in crate::web) fn is_shown(name: &str) -> bool {
     let is_hidden = name.starts_with('.') && name != ".well-known";
     !name.is_empty() && !is_hidden && !name.contains(['/', '\0'])
 }

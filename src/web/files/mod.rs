@@ -2,7 +2,7 @@
 //! shown as they are, but a script among them is never run.
 
 mod beneath;
-mod range;
+pub(super) mod range;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +37,7 @@ use super::failure::Failure;
 use super::links;
 use super::log;
 use beneath::Found;
+pub(super) use beneath::{is_shown, parts};
 use range::Wanted;
 
 /// Read at once.
@@ -47,7 +48,7 @@ const INDEX: &str = "index.html";
 
 /// For what was put here by others, builds among them: in a browser it belongs to no site, so
 /// that nothing in it can press the buttons of the pages.
-const SANDBOX: Policy = Policy(
+pub(super) const SANDBOX: Policy = Policy(
     "sandbox; default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      font-src 'self'; media-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
 );
@@ -147,15 +148,55 @@ pub(super) async fn find(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Response>, Failure> {
-    let Some((parts, is_directory)) = beneath::parts(uri.path()) else {
+    let Some((names, is_directory)) = parts(uri.path()) else {
         return Ok(None);
     };
     let Some(root) = root(app).await? else {
         return Ok(None);
     };
-    let told = parts.join("/");
-    let names = parts.clone();
-    let found = log::blocking(told.clone(), move || look(&root, &names, is_directory)).await?;
+    let asked = Asked {
+        shown: names.clone(),
+        names,
+        is_directory,
+        lowest: 1,
+        base: String::new(),
+    };
+    answer(app, root, asked, method, uri, headers).await
+}
+
+/// What is wanted of a directory, and under which address it is shown.
+pub(super) struct Asked {
+    /// Where it lies.
+    pub(super) names: Vec<String>,
+    pub(super) is_directory: bool,
+    /// What stands in the address behind `base`, of which `lowest` parts have no list above.
+    pub(super) shown: Vec<String>,
+    pub(super) lowest: usize,
+    pub(super) base: String,
+}
+
+impl Asked {
+    /// The address of parts of `shown`.
+    fn url(&self, parts: &[String]) -> String {
+        match self.base.as_str() {
+            "" => quoted(parts),
+            base => format!("{base}/{}", quoted(parts)),
+        }
+    }
+}
+
+/// Answers with what lies there; `None` if there is nothing that may be shown.
+pub(super) async fn answer(
+    app: &App,
+    root: PathBuf,
+    asked: Asked,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, Failure> {
+    let told = asked.shown.join("/");
+    let looking = move || Ok((look(&root, &asked)?, asked));
+    let (found, asked) = log::blocking(told.clone(), looking).await?;
     let Some(found) = found else {
         return Ok(None);
     };
@@ -169,15 +210,25 @@ pub(super) async fn find(
         Answer::File(opened) => send(opened, method, headers)?,
         Answer::SlashMissing(name) => redirect(&format!("{}/", links::quote(&name))),
         Answer::Directory(entries) => {
-            let above = parts.len() > 1;
+            let above = asked.shown.len() > asked.lowest;
+            let parts = &asked.shown[..asked.shown.len() - 1];
             let view = DirectoryView {
                 path: told,
-                above: above.then(|| format!("{}/", quoted(&parts[..parts.len() - 1]))),
+                above: above.then(|| format!("{}/", asked.url(parts))),
                 entries,
             };
             app.draw("directory.html", uri, view)?
         }
     }))
+}
+
+/// How long the file is that lies there, `Some(None)` for a directory; `None` if there is nothing.
+pub(super) fn length(root: &std::path::Path, parts: &[String]) -> io::Result<Option<Option<u64>>> {
+    Ok(match beneath::open(root, parts)? {
+        Some(Found::File(file)) => Some(Some(file.metadata()?.len())),
+        Some(Found::Directory(_)) => Some(None),
+        None => None,
+    })
 }
 
 fn quoted(parts: &[String]) -> String {
@@ -186,7 +237,7 @@ fn quoted(parts: &[String]) -> String {
 }
 
 /// The directory of the files. One with the master's own files in it is not shown.
-async fn root(app: &App) -> Result<Option<PathBuf>, Failure> {
+pub(super) async fn root(app: &App) -> Result<Option<PathBuf>, Failure> {
     let plan = app.desk.plan();
     let said = plan.web.public_html.clone();
     let base = app.desk.basedir().to_owned();
@@ -200,19 +251,18 @@ async fn root(app: &App) -> Result<Option<PathBuf>, Failure> {
     .await
 }
 
-fn look(
-    root: &std::path::Path,
-    parts: &[String],
-    is_directory: bool,
-) -> io::Result<Option<Answer>> {
-    let Some(name) = parts.last() else {
+fn look(root: &std::path::Path, asked: &Asked) -> io::Result<Option<Answer>> {
+    let (parts, is_directory) = (&asked.names, asked.is_directory);
+    let (Some(name), Some(shown)) = (parts.last(), asked.shown.last()) else {
         return Ok(None);
     };
     Ok(match beneath::open(root, parts)? {
         Some(Found::File(file)) if !is_directory => Some(Answer::File(Opened::new(file, name)?)),
-        Some(Found::Directory(_)) if !is_directory => Some(Answer::SlashMissing(name.clone())),
+        Some(Found::Directory(_)) if !is_directory => Some(Answer::SlashMissing(shown.clone())),
         Some(Found::Directory(directory)) => {
-            let below = |name: &str| [parts, &[name.to_owned()]].concat();
+            let below = |name: &str| [parts.as_slice(), &[name.to_owned()]].concat();
+            let url =
+                |name: &str| asked.url(&[asked.shown.as_slice(), &[name.to_owned()]].concat());
             if let Some(Found::File(file)) = beneath::open(root, &below(INDEX))? {
                 return Ok(Some(Answer::File(Opened::new(file, INDEX)?)));
             }
@@ -222,7 +272,7 @@ fn look(
                 let entry = match beneath::open(root, &below)? {
                     None => continue,
                     Some(Found::Directory(_)) => Entry {
-                        url: format!("{}/", quoted(&below)),
+                        url: format!("{}/", url(&name)),
                         name,
                         is_directory: true,
                         size: None,
@@ -232,7 +282,7 @@ fn look(
                     Some(Found::File(file)) => {
                         let opened = Opened::new(file, &name)?;
                         Entry {
-                            url: quoted(&below),
+                            url: url(&name),
                             name,
                             is_directory: false,
                             size: Some(log::size(opened.length)),

@@ -8,7 +8,7 @@ use axum::http::header;
 
 /// How much of a file is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::web) enum Wanted {
     Whole,
     Part(Range<u64>),
     /// The client has it.
@@ -18,7 +18,7 @@ pub(super) enum Wanted {
 }
 
 /// Reads what a client says of itself. Several ranges in one request are answered with the whole.
-pub(super) fn wanted(headers: &HeaderMap, length: u64, tag: &str, changed: &str) -> Wanted {
+pub(in crate::web) fn wanted(headers: &HeaderMap, length: u64, tag: &str, changed: &str) -> Wanted {
     let said = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
     let knows = match said(header::IF_NONE_MATCH) {
         Some(tags) => tags.split(',').any(|it| it.trim() == tag),
