@@ -94,6 +94,7 @@ fn view(report: &Report) -> PruneView {
             })
             .collect(),
         changes: report.changes as u64,
+        events: report.events as u64,
         left: report.left,
         over: report.over,
         more: report.more,
@@ -109,6 +110,7 @@ fn document(told: &PruneView) -> serde_json::Value {
     json!({
         "builders": builders.collect::<Vec<_>>(),
         "changes": told.changes,
+        "events": told.events,
         "left": told.left,
         "over": told.over,
     })
@@ -129,13 +131,14 @@ fn text(told: &PruneView, dry_run: bool) -> String {
         bytes += it.bytes;
     }
     let would = if dry_run { "would go" } else { "went" };
-    let nothing = (builds, logs, told.changes) == (0, 0, 0);
+    let nothing = (builds, logs, told.changes, told.events) == (0, 0, 0, 0);
     lines.push(match nothing {
         true => format!("nothing {would}"),
         false => format!(
-            "{}, and {} {would}",
+            "{}, {} and {} {would}",
             amount(builds, logs, bytes),
-            count(told.changes, "change")
+            count(told.changes, "change"),
+            count(told.events, "event")
         ),
     });
     let stay = if dry_run { "would stay" } else { "stay" };
@@ -182,6 +185,7 @@ mod tests {
         let told = PruneView {
             builders: vec![builder("docs", 0, 1), builder("hello", 20, 52)],
             changes: 3,
+            events: 1,
             left: 5 << 30,
             over: 0,
             more: false,
@@ -189,7 +193,7 @@ mod tests {
         insta::assert_snapshot!(text(&told, true), @"
         docs: 0 builds and the logs of 1 build (1.0 MiB)
         hello: 20 builds and the logs of 52 builds (52.0 MiB)
-        20 builds and the logs of 53 builds (53.0 MiB), and 3 changes would go
+        20 builds and the logs of 53 builds (53.0 MiB), 3 changes and 1 event would go
         logs of 5.0 GiB would stay
         ");
         let over = PruneView {

@@ -19,6 +19,8 @@ pub(crate) struct Forced {
 pub(crate) struct PruneView {
     pub(crate) builders: Vec<PrunedBuilder>,
     pub(crate) changes: u64,
+    #[serde(default)]
+    pub(crate) events: u64,
     /// Bytes of logs that stay.
     pub(crate) left: u64,
     /// How many of them are over a budget.
@@ -52,6 +54,7 @@ impl PruneView {
             }
         }
         self.changes += then.changes;
+        self.events += then.events;
         (self.left, self.over, self.more) = (then.left, then.over, then.more);
     }
 }

@@ -93,8 +93,9 @@ impl Action {
             | Self::CleanShutdown
             | Self::ShowUsersPage
             | Self::Prune
+            | Self::PingBuilder
             | Self::ManageUsers => true,
-            Self::ForceAllBuilds | Self::PingBuilder => false,
+            Self::ForceAllBuilds => false,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod build;
 mod change;
 mod command;
+mod event;
 mod failing;
 mod files;
 mod ids;
@@ -30,6 +31,7 @@ pub(crate) use command::{
     Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Machine,
     Platform, SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
 };
+pub(crate) use event::{EventKind, EventRecord, NewEvent, Subject};
 pub(crate) use failing::Failing;
 pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
 pub(crate) use ids::{

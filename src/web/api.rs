@@ -15,7 +15,7 @@
 //! | `GET /api/schedulers` | all schedulers: `name`, `kind`, when it `builds`, its `builders`, the `next` time of its plan |
 //! | `GET /api/why/requests/ID`, `/builders/NAME`, `/builds/NAME/N`, `/changes/ID` | `about` and its `facts`, as above |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
-//! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`; bytes of logs that are `left` |
+//! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`, `events`; bytes of logs that are `left` |
 //! | `POST /api/prune` | forgets it, for a while; `more` if there is more |
 //! | `GET /api/users?after=` | users by number: `uid`, `identifier`, `attributes`, `section` |
 //! | `GET /api/users/ID` | one, with the numbers of its newest `changes` |
@@ -499,6 +499,7 @@ fn pruned(report: &Report) -> Value {
     json!({
         "builders": builders,
         "changes": report.changes,
+        "events": report.events,
         "left": report.left,
         "over": report.over,
         "more": report.more,

@@ -39,12 +39,16 @@ impl Round {
             cuts.insert(name.clone(), Cut { builds, logs });
         }
         let (plan, kept, holders) = (self.plan.clone(), self.kept_changes(), self.holders());
+        let events = self.old_events().await?;
         self.store
             .read(move |verbs| {
                 let mut sums = Sums {
                     verbs,
                     cuts,
-                    report: Report::default(),
+                    report: Report {
+                        events,
+                        ..Report::default()
+                    },
                 };
                 sums.add_up(&plan, kept, &holders)?;
                 Ok(sums.report)

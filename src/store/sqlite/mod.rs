@@ -5,6 +5,7 @@ mod builds;
 mod buildsets;
 mod changes;
 mod configs;
+mod events;
 mod failing;
 mod prune;
 mod requests;
@@ -39,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("users.sql"),
     include_str!("external_ids.sql"),
     include_str!("queue.sql"),
+    include_str!("events.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);
