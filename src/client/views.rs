@@ -14,6 +14,24 @@ pub(crate) struct Forced {
     pub(crate) request: i64,
 }
 
+/// How a ping of a builder ended.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct PingView {
+    pub(crate) builder: String,
+    /// `ping success` and the like.
+    pub(crate) result: String,
+    pub(crate) slaves: Vec<PingedSlave>,
+}
+
+/// What a slave said.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct PingedSlave {
+    pub(crate) name: String,
+    /// `answered`, `silent` or `latent`.
+    pub(crate) answer: String,
+    pub(crate) ms: Option<u64>,
+}
+
 /// What was forgotten, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct PruneView {

@@ -23,7 +23,9 @@ async fn written(bench: &Bench) -> Vec<String> {
             Subject::Slave(name) => name.as_str(),
             Subject::Builder(name) => name.as_str(),
         };
-        format!("{of} {}", it.event.kind.word()).trim_start().to_owned()
+        format!("{of} {}", it.event.kind.word())
+            .trim_start()
+            .to_owned()
     });
     words.collect()
 }
@@ -183,7 +185,10 @@ async fn a_ping_without_a_slave_says_so_and_one_of_nothing_is_refused() {
     let pinged = timeout(PATIENCE, told).await.expect("soon").expect("told");
     assert_eq!(pinged.end, EventKind::PingWithoutSlave);
     let all = written(&bench).await;
-    assert_eq!(all.last().map(String::as_str), Some("hi-linux ping no slave"));
+    assert_eq!(
+        all.last().map(String::as_str),
+        Some("hi-linux ping no slave")
+    );
     assert!(!all.contains(&"hi-linux pinging".into()));
     assert!(matches!(
         bench.handle.ping(&"none".into()),

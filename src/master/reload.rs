@@ -292,11 +292,7 @@ async fn work(crew: &Crew, difference: &Difference, old: &Plan, new: &Plan) -> W
 }
 
 /// Keeps the plan's files; gives their number.
-async fn write_down(
-    crew: &Crew,
-    plan: &Arc<Plan>,
-    changes: Option<Changed>,
-) -> Stored<ConfigId> {
+async fn write_down(crew: &Crew, plan: &Arc<Plan>, changes: Option<Changed>) -> Stored<ConfigId> {
     let count = |count: usize, noun: &str| match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),

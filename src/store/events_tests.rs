@@ -64,7 +64,10 @@ async fn an_event_is_read_back_as_it_was_written_among_those_of_its_subject_only
     assert!(read(slave("b")).await.is_empty());
     let all = store.read(|verbs| verbs.all_events(EventsBefore::Now, 2));
     let all = told(&all.await.expect("readable"));
-    assert_eq!(all, [(3, "master shutdown".into()), (2, "interrupt".into())]);
+    assert_eq!(
+        all,
+        [(3, "master shutdown".into()), (2, "interrupt".into())]
+    );
 }
 
 #[tokio::test]
@@ -91,7 +94,10 @@ async fn events_are_read_newest_first_in_pieces_that_neither_repeat_nor_leave_ou
     assert_eq!(seen, [(30, 5), (20, 3), (20, 2), (15, 4), (10, 1)]);
     let up_to = store.read(|verbs| {
         let upto = EventsBefore::UpTo(Timestamp(20));
-        Ok((verbs.events(&slave("s"), upto, 9)?, verbs.all_events(upto, 9)?))
+        Ok((
+            verbs.events(&slave("s"), upto, 9)?,
+            verbs.all_events(upto, 9)?,
+        ))
     });
     let (mine, all) = up_to.await.expect("readable");
     assert_eq!((mine.len(), all.len()), (4, 4));

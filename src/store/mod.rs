@@ -467,7 +467,10 @@ pub(crate) enum EventsBefore {
     /// With those of this moment.
     UpTo(Timestamp),
     /// Without this one.
-    Event { at: Timestamp, id: i64 },
+    Event {
+        at: Timestamp,
+        id: i64,
+    },
 }
 
 impl EventsBefore {

@@ -66,6 +66,7 @@ use super::lines;
 use super::locks;
 use super::log;
 use super::log_text;
+use super::ping;
 use super::queue_actions;
 use super::slaves;
 use super::sources;
@@ -221,6 +222,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/builders", get(builders::page))
         .route("/builders/{builder}", get(builder::page))
         .route("/builders/{builder}/force", post(actions::force))
+        .route("/builders/{builder}/ping", post(ping::ping))
         .route("/builders/{builder}/cancelbuild", post(actions::cancel))
         .route("/builders/{builder}/builds/{number}", get(build::page))
         .route(
@@ -255,6 +257,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
         .route("/builders/{builder}/builds/{number}/steps", get(parent))
         .route(&format!("{STEP}/logs"), get(parent))
         .route("/waterfall", get(waterfall::page))
+        .route("/waterfall/help", get(waterfall::help::page))
         .route("/buildstatus", get(waterfall::status::page))
         .route("/console", get(console::page))
         .route("/one_line_per_build", get(lines::page))

@@ -18,12 +18,15 @@ use crate::model::BuilderName;
 use crate::model::Failing;
 use crate::model::RequestRecord;
 use crate::model::StepRecord;
+use crate::model::Subject;
 use crate::model::Timestamp;
 use crate::store::Store;
 use crate::store::StoreError;
 
 use super::app::Shared;
 use super::builders;
+use super::diary;
+use super::diary::EventLine;
 use super::failing::FailingLine;
 use super::failure::Failure;
 use super::force_form::Fields;
@@ -48,6 +51,7 @@ pub(super) struct Facts {
     pub(super) builds: Vec<BuildRecord>,
     pub(super) slaves: Vec<SlaveView>,
     pub(super) failing: Vec<Failing>,
+    pub(super) events: Vec<EventLine>,
 }
 
 pub(super) struct Planned {
@@ -69,6 +73,7 @@ pub(super) struct BuilderView {
     pub(super) recent: Vec<BuildLine>,
     pub(super) slaves: Vec<SlaveLine>,
     pub(super) form: ForceForm,
+    pub(super) events: Vec<EventLine>,
 }
 
 /// A running build and what it takes to say how far it is.
@@ -114,7 +119,7 @@ impl Running {
     }
 }
 
-pub(super) fn view(facts: &Facts, form: ForceForm, web: &WebPlan, now: Timestamp) -> BuilderView {
+pub(super) fn view(facts: Facts, form: ForceForm, web: &WebPlan, now: Timestamp) -> BuilderView {
     let running = Running::all(&facts.running, &facts.outlook, now);
     let finished: Vec<_> = facts
         .builds
@@ -146,6 +151,7 @@ pub(super) fn view(facts: &Facts, form: ForceForm, web: &WebPlan, now: Timestamp
             .map(|it| SlaveLine::new(it, now))
             .collect(),
         form,
+        events: facts.events,
     }
 }
 
@@ -201,8 +207,10 @@ pub(super) async fn draw(
             waiting.retain(|it| !it.claimed);
             let running = read_running(store, Some(&name))?;
             let builds = store.recent_builds(Some(&name), None, limit + running.len())?;
+            let subject = Subject::Builder(name.clone());
             Ok(Some(Facts {
                 failing: store.failing(&name)?,
+                events: diary::newest(store, &subject, clock::now())?,
                 name,
                 planned,
                 waiting,
@@ -217,7 +225,7 @@ pub(super) async fn draw(
     app.draw(
         "builder.html",
         uri,
-        view(&facts, form, &plan.web, clock::now()),
+        view(facts, form, &plan.web, clock::now()),
     )
 }
 

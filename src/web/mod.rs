@@ -13,11 +13,13 @@
 mod app;
 mod choice;
 mod desk;
+mod diary;
 mod failure;
 mod force_form;
 mod frame;
 mod links;
 mod past;
+mod ping;
 mod queue_actions;
 mod rows;
 mod serve;

@@ -11,9 +11,12 @@ use crate::master::handle::SlaveView;
 use crate::master::phase::Phase;
 use crate::model::BuildRecord;
 use crate::model::Machine;
+use crate::model::Subject;
 use crate::model::Timestamp;
 
 use super::app::Shared;
+use super::diary;
+use super::diary::EventLine;
 use super::failure::Failure;
 use super::links;
 use super::rows::BuildLine;
@@ -192,6 +195,7 @@ pub(super) struct SlavePage {
     pub(super) slave: SlaveLine,
     pub(super) running: Vec<BuildLine>,
     pub(super) recent: Vec<BuildLine>,
+    pub(super) events: Vec<EventLine>,
 }
 
 pub(super) fn view(slaves: &[SlaveView], now: Timestamp) -> SlavesView {
@@ -222,13 +226,19 @@ fn natural(name: &str) -> Vec<(u64, String)> {
     key
 }
 
-pub(super) fn slave_view(slave: &SlaveView, builds: &[BuildRecord], now: Timestamp) -> SlavePage {
+pub(super) fn slave_view(
+    slave: &SlaveView,
+    builds: &[BuildRecord],
+    events: Vec<EventLine>,
+    now: Timestamp,
+) -> SlavePage {
     let (finished, running): (Vec<_>, Vec<_>) =
         builds.iter().cloned().partition(|it| it.finished.is_some());
     SlavePage {
         slave: SlaveLine::new(slave, now),
         running: BuildLine::all(&running, now),
         recent: BuildLine::all(&finished, now),
+        events,
     }
 }
 
@@ -252,13 +262,17 @@ pub(super) async fn page(
         .find(|it| it.name.as_str() == name)
         .ok_or_else(|| Failure::NotFound(format!("slave `{name}`")))?;
     let id = slave.name.clone();
-    let builds = app
-        .read(move |store| store.builds_on_slave(&id, BUILDS))
+    let now = clock::now();
+    let (builds, events) = app
+        .read(move |store| {
+            let events = diary::newest(store, &Subject::Slave(id.clone()), now)?;
+            Ok((store.builds_on_slave(&id, BUILDS)?, events))
+        })
         .await?;
     app.draw(
         "buildslave.html",
         &uri,
-        slave_view(&slave, &builds, clock::now()),
+        slave_view(&slave, &builds, events, now),
     )
 }
 

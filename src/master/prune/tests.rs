@@ -425,7 +425,10 @@ async fn the_newest_events_of_builders_slaves_and_the_master_are_kept_and_builde
     let dir = tempfile::tempdir().expect("a directory");
     let text = ini("event_horizon = 7\n[b]\ntype = shell\ncommands = true\nevent_horizon = 0\n");
     let text = text.replace("= a\n", "= a b\n");
-    let crew = crew(dir.path(), &format!("[:master:]\nevent_horizon = 3\n{text}"));
+    let crew = crew(
+        dir.path(),
+        &format!("[:master:]\nevent_horizon = 3\n{text}"),
+    );
     let subjects = || {
         [
             Subject::Master,

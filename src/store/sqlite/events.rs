@@ -65,13 +65,7 @@ impl Sqlite {
             .prepare_cached(
                 "INSERT INTO events (at, kind, slave, builder, note) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![
-                new.at.0,
-                new.kind.word(),
-                slave,
-                builder,
-                new.note
-            ])?;
+            .execute(params![new.at.0, new.kind.word(), slave, builder, new.note])?;
         Ok(())
     }
 

@@ -33,8 +33,8 @@ use crate::model::UserSection;
 
 use super::super::{
     Amount, BegunBuild, BuildEnd, BuildsetState, CommandRow, ConfigFile, ConfigRecord,
-    EventsBefore, FinishedBuildset, Holders, Kept, KeptTest, LogVisit, NewBuild, NewConfig, OldBuild, Result,
-    Store, TestCounts, TestQuery, UnfinishedBuild,
+    EventsBefore, FinishedBuildset, Holders, Kept, KeptTest, LogVisit, NewBuild, NewConfig,
+    OldBuild, Result, Store, TestCounts, TestQuery, UnfinishedBuild,
 };
 use super::Sqlite;
 
