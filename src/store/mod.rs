@@ -467,6 +467,7 @@ pub(crate) enum EventsBefore {
     /// With those of this moment.
     UpTo(Timestamp),
     /// Without this one.
+    #[cfg(test)]
     Event {
         at: Timestamp,
         id: i64,
@@ -479,6 +480,7 @@ impl EventsBefore {
         match self {
             Self::Now => (i64::MAX, i64::MAX),
             Self::UpTo(at) => (at.0, i64::MAX),
+            #[cfg(test)]
             Self::Event { at, id } => (at.0, id),
         }
     }
