@@ -162,6 +162,49 @@
   // How long something runs is told by the master.
   setInterval(() => document.hidden || !document.querySelector("main .badge.running") || later(), 15000);
 
+  // --- the waterfall: what is older comes as one scrolls down ---------------
+  const fall = document.querySelector(".fall");
+  let falling = false;
+  const fallOn = async () => {
+    const link = fall.querySelector("#older a[data-next]");
+    if (!link || falling) return;
+    falling = true;
+    try {
+      const response = await fetch(link.dataset.next, { headers: { Accept: "text/html" } });
+      if (!response.ok) return;
+      const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+      const names = (page) => page.querySelector("#fall-head .names")?.textContent;
+      // Other builders than above: a reload has changed the columns.
+      if (names(fresh) !== names(document)) return link.removeAttribute("data-next");
+      const older = document.getElementById("older");
+      const rows = fresh.getElementById("fall");
+      if (rows) {
+        // What grows above would push what was read off its place: the head alone stays fresh.
+        for (const part of [document.getElementById("fall"), older]) part.removeAttribute("data-live");
+        for (const cell of fall.querySelectorAll("tbody .ahead")) cell.replaceWith(Object.assign(document.createElement("td"), { rowSpan: cell.rowSpan }));
+        rows.removeAttribute("id");
+        rows.removeAttribute("data-live");
+        rows.classList.add("further");
+        fall.querySelector("table").append(document.adoptNode(rows));
+      }
+      older.innerHTML = fresh.getElementById("older").innerHTML;
+    } catch {
+      // The link works by hand.
+    } finally {
+      falling = false;
+    }
+  };
+  fall?.addEventListener("scroll", () => {
+    if (fall.scrollTop === 0 && fall.querySelector(".further")) {
+      // Back at the top: everything is fresh again.
+      for (const rows of fall.querySelectorAll(".further")) rows.remove();
+      for (const id of ["fall", "older"]) document.getElementById(id)?.setAttribute("data-live", "");
+      later();
+    } else if (fall.scrollTop > 0 && fall.scrollHeight - fall.scrollTop - fall.clientHeight < 600) {
+      fallOn();
+    }
+  });
+
   // --- what happens ----------------------------------------------------------
   if (!document.querySelector("[data-live]")) return;
   // What the whole page changes by; a log page only by the end of its step.

@@ -92,6 +92,8 @@ pub(super) enum Verb {
     Run(RunArgs),
     /// Ask for a build
     Force(ForceArgs),
+    /// Ask the slaves of a builder whether they are there
+    Ping(PingArgs),
     /// Tell a master of a change
     Sendchange(SendchangeArgs),
     /// Put a try job that comes on the standard input into a directory of a master
@@ -632,6 +634,17 @@ pub(super) struct ForceArgs {
     /// Follow the build and succeed only if it does
     #[arg(short, long)]
     pub(super) wait: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PingArgs {
+    /// The builder
+    pub(super) builder: String,
     /// Print the answer as JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -50,8 +50,8 @@ pub(super) async fn run(args: &ForceArgs) -> Done {
     wait(&client, &forced, args.json).await
 }
 
-/// Why the build was not asked for; a builder that is not there may be a slip of the pen.
-async fn refused(client: &Client, builder: &str, error: ClientError) -> Failure {
+/// Why a master refuses what is asked of a builder; a builder that is not there may be a slip of the pen.
+pub(super) async fn refused(client: &Client, builder: &str, error: ClientError) -> Failure {
     let is_unknown = matches!(error, ClientError::Refused { status: 404, .. });
     let failure = Failure::from(error);
     if !is_unknown {

@@ -19,6 +19,7 @@ mod help;
 mod kinds;
 mod log;
 mod password;
+mod ping;
 mod place;
 mod programs;
 mod prune;

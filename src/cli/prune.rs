@@ -95,6 +95,7 @@ fn view(report: &Report) -> PruneView {
             .collect(),
         changes: report.changes as u64,
         requests: report.requests as u64,
+        events: report.events as u64,
         left: report.left,
         over: report.over,
         more: report.more,
@@ -111,6 +112,7 @@ fn document(told: &PruneView) -> serde_json::Value {
         "builders": builders.collect::<Vec<_>>(),
         "changes": told.changes,
         "requests": told.requests,
+        "events": told.events,
         "left": told.left,
         "over": told.over,
     })
@@ -131,7 +133,8 @@ fn text(told: &PruneView, dry_run: bool) -> String {
         bytes += it.bytes;
     }
     let would = if dry_run { "would go" } else { "went" };
-    let nothing = (builds, logs, told.changes, told.requests) == (0, 0, 0, 0);
+    let nothing =
+        (builds, logs, told.changes, told.requests, told.events) == (0, 0, 0, 0, 0);
     let requests = match told.requests {
         0 => String::new(),
         1 => ", 1 request that was never built".to_owned(),
@@ -140,9 +143,10 @@ fn text(told: &PruneView, dry_run: bool) -> String {
     lines.push(match nothing {
         true => format!("nothing {would}"),
         false => format!(
-            "{}{requests}, and {} {would}",
+            "{}{requests}, {} and {} {would}",
             amount(builds, logs, bytes),
-            count(told.changes, "change")
+            count(told.changes, "change"),
+            count(told.events, "event")
         ),
     });
     let stay = if dry_run { "would stay" } else { "stay" };
@@ -190,6 +194,7 @@ mod tests {
             builders: vec![builder("docs", 0, 1), builder("hello", 20, 52)],
             changes: 3,
             requests: 1,
+            events: 1,
             left: 5 << 30,
             over: 0,
             more: false,
@@ -197,7 +202,7 @@ mod tests {
         insta::assert_snapshot!(text(&told, true), @"
         docs: 0 builds and the logs of 1 build (1.0 MiB)
         hello: 20 builds and the logs of 52 builds (52.0 MiB)
-        20 builds and the logs of 53 builds (53.0 MiB), 1 request that was never built, and 3 changes would go
+        20 builds and the logs of 53 builds (53.0 MiB), 1 request that was never built, 3 changes and 1 event would go
         logs of 5.0 GiB would stay
         ");
         let over = PruneView {

@@ -20,6 +20,7 @@ use super::force;
 use super::help;
 use super::kinds;
 use super::log;
+use super::ping;
 use super::prune;
 use super::queue;
 use super::reconfig;
@@ -74,6 +75,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Schedulers(args) => kinds::schedulers(&args),
         Verb::Run(args) => wait_for(run_here::run(&args)),
         Verb::Force(args) => wait_for(force::run(&args)),
+        Verb::Ping(args) => wait_for(ping::run(&args)),
         Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
         Verb::Tryserver(args) => tryserver::run(&args),
         Verb::Builds(args) => wait_for(builds::run(&args)),

@@ -15,6 +15,7 @@ pub(crate) use views::BuilderView;
 pub(crate) use views::Forced;
 pub(crate) use views::MasterView;
 pub(crate) use views::Paused;
+pub(crate) use views::PingView;
 pub(crate) use views::PruneView;
 pub(crate) use views::PrunedBuilder;
 pub(crate) use views::RequestState;

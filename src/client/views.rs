@@ -14,6 +14,24 @@ pub(crate) struct Forced {
     pub(crate) request: i64,
 }
 
+/// How a ping of a builder ended.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct PingView {
+    pub(crate) builder: String,
+    /// `ping success` and the like.
+    pub(crate) result: String,
+    pub(crate) slaves: Vec<PingedSlave>,
+}
+
+/// What a slave said.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct PingedSlave {
+    pub(crate) name: String,
+    /// `answered`, `silent` or `latent`.
+    pub(crate) answer: String,
+    pub(crate) ms: Option<u64>,
+}
+
 /// What was forgotten, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct PruneView {
@@ -22,6 +40,8 @@ pub(crate) struct PruneView {
     /// Requests that were never built.
     #[serde(default)]
     pub(crate) requests: u64,
+    #[serde(default)]
+    pub(crate) events: u64,
     /// Bytes of logs that stay.
     pub(crate) left: u64,
     /// How many of them are over a budget.
@@ -56,6 +76,7 @@ impl PruneView {
         }
         self.changes += then.changes;
         self.requests += then.requests;
+        self.events += then.events;
         (self.left, self.over, self.more) = (then.left, then.over, then.more);
     }
 }

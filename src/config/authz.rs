@@ -94,8 +94,8 @@ impl Action {
             | Self::CleanShutdown
             | Self::ShowUsersPage
             | Self::Prune
+            | Self::PingBuilder
             | Self::ManageUsers => true,
-            Self::PingBuilder => false,
         }
     }
 }

@@ -10,8 +10,11 @@ use crate::syntax::Shape;
 use crate::syntax::Size;
 use crate::syntax::Value;
 
+/// Events of each builder and slave and of the master that are kept unless somebody says otherwise.
+const EVENTS: u32 = 50;
+
 /// What is kept of a builder; `None` keeps everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Horizons {
     /// Builds.
     pub(crate) builds: Option<u32>,
@@ -23,6 +26,24 @@ pub(crate) struct Horizons {
     pub(crate) log_age: Option<Duration>,
     /// Bytes that its logs may take together.
     pub(crate) log_size: Option<u64>,
+    /// What happened besides builds.
+    pub(crate) events: Option<u32>,
+    /// For how long that is kept.
+    pub(crate) event_age: Option<Duration>,
+}
+
+impl Default for Horizons {
+    fn default() -> Self {
+        Self {
+            builds: None,
+            logs: None,
+            build_age: None,
+            log_age: None,
+            log_size: None,
+            events: Some(EVENTS),
+            event_age: None,
+        }
+    }
 }
 
 impl Horizons {
@@ -65,6 +86,8 @@ pub(super) struct OwnHorizons {
     build_age: Option<Option<Duration>>,
     log_age: Option<Option<Duration>>,
     log_size: Option<u64>,
+    events: Option<Number>,
+    event_age: Option<Option<Duration>>,
 }
 
 impl OwnHorizons {
@@ -76,6 +99,8 @@ impl OwnHorizons {
             build_age: self.build_age.unwrap_or(usual.build_age),
             log_age: self.log_age.unwrap_or(usual.log_age),
             log_size: self.log_size,
+            events: self.events.map_or(usual.events, |it| it.0),
+            event_age: self.event_age.unwrap_or(usual.event_age),
         }
     }
 }
@@ -96,18 +121,16 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<OwnHorizons> {
     let logs = keys.optional::<Newest>("log_horizon");
     let build_age = keys.optional::<Option<Duration>>("build_age");
     let log_age = keys.optional::<Option<Duration>>("log_age");
-    // Nothing is kept that this could shorten.
-    keys.optional::<Newest>("event_horizon");
-    keys.without_effect(
-        "event_horizon",
-        "the waterfall draws builds and changes; other events are not kept",
-    );
+    let events = keys.optional::<Number>("event_horizon");
+    let event_age = keys.optional::<Option<Duration>>("event_age");
     Some(OwnHorizons {
         builds: builds?,
         logs: logs?,
         build_age: build_age?,
         log_age: log_age?,
         log_size: None,
+        events: events?,
+        event_age: event_age?,
     })
 }
 
@@ -126,6 +149,25 @@ impl Value for Newest {
             _ => match u32::read(node)? {
                 0 => Err(Misread::default()),
                 number => Ok(Self(Some(number))),
+            },
+        }
+    }
+}
+
+/// As [`Newest`]; 0 is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number(Option<u32>);
+
+impl Value for Number {
+    const EXPECTED: &'static str = "a whole number, or `none`";
+    const SHAPE: Shape = Newest::SHAPE;
+
+    fn read(node: &Node) -> Result<Self, Misread> {
+        match Newest::read(node) {
+            Ok(it) => Ok(Self(it.0)),
+            Err(misread) => match u32::read(node) {
+                Ok(0) => Ok(Self(Some(0))),
+                _ => Err(misread),
             },
         }
     }

@@ -18,6 +18,7 @@ use crate::master::absences::Absences;
 use crate::master::begin;
 use crate::master::core::{Core, Event, Ticket};
 use crate::master::crew::{Beginnings, Crew, Files};
+use crate::master::diary;
 use crate::master::dispatch;
 use crate::master::figures;
 use crate::master::fleet::Fleet;
@@ -30,6 +31,7 @@ use crate::master::prune;
 use crate::master::reload::Fixtures;
 use crate::master::troubles;
 use crate::model::Status;
+use crate::model::{EventKind, Subject};
 use crate::store::{StoreError, StoreHandle};
 
 /// Facts that may wait for the core: more make their senders wait.
@@ -108,6 +110,14 @@ pub(crate) async fn run(
     crew.tasks.close();
     if time::timeout(GRACE, crew.tasks.wait()).await.is_err() {
         warn!("some tasks did not end in time");
+    }
+    crew.diary
+        .note(Subject::Master, EventKind::MasterStopped, "");
+    // A full disk holds nobody up who wants to go.
+    match time::timeout(GRACE, crew.diary.flush(&crew.store)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(reason = %error, "failed to write down that the master stops"),
+        Err(_) => warn!("the database takes too long to write down that the master stops"),
     }
     if let Err(error) = crew.store.settle().await {
         warn!(reason = %error, "failed to put the database into one file");
@@ -245,6 +255,10 @@ pub(super) async fn stand(
     );
     crew.supervise("pruning".into(), prune::run(Arc::clone(&crew)));
     crew.supervise("figures".into(), figures::run(handle.clone()));
+    crew.diary
+        .note(Subject::Master, EventKind::MasterStarted, "");
+    // It ends by itself when the master stops, with what it writes.
+    crew.tasks.spawn(diary::run(Arc::clone(&crew)));
     Ok(handle)
 }
 

@@ -25,6 +25,7 @@ use crate::master::command;
 use crate::master::core::Ticket;
 use crate::master::course::Course;
 use crate::master::crew::Crew;
+use crate::master::diary;
 use crate::master::growth::Growth;
 use crate::master::lock_walk::Holds;
 use crate::master::properties::{Beginning, at_beginning};
@@ -37,7 +38,9 @@ use crate::model::BuildKey;
 use crate::model::Change;
 use crate::model::Channel;
 use crate::model::CommandId;
+use crate::model::EventKind;
 use crate::model::Mask;
+use crate::model::NewEvent;
 use crate::model::Outcome;
 use crate::model::Platform;
 use crate::model::Progress;
@@ -47,6 +50,7 @@ use crate::model::RequestRecord;
 use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::StepRecord;
+use crate::model::Subject;
 use crate::model::Timestamp;
 use crate::steps::Flags;
 use crate::steps::StepPlan;
@@ -143,6 +147,7 @@ impl Build {
             }
             Err(error) => {
                 warn!(build = %self.key, reason = error, "the factory gives no steps");
+                self.happened(EventKind::NoSteps, &error);
                 self.course = Course::new([Flags::NONE]);
                 self.course
                     .judge(0, Outcome::Exception, &["setupBuild".into(), error]);
@@ -371,6 +376,16 @@ impl Build {
         write: impl Fn(&mut dyn Store) -> Result<()> + Send + Sync + 'static,
     ) {
         self.due.push(Box::new(write));
+    }
+
+    /// Writes an event of the builder down with what else is due.
+    pub(super) fn happened(&mut self, kind: EventKind, why: &str) {
+        let subject = Subject::Builder(self.key.builder.clone());
+        let event = NewEvent {
+            note: diary::shortened(&format!("build {}: {why}", self.key.number)),
+            ..NewEvent::new(clock::now(), subject, kind)
+        };
+        self.due(move |verbs| verbs.add_event(&event));
     }
 
     pub(super) fn put_step(&mut self, index: usize) {

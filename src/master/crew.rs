@@ -18,6 +18,7 @@ use crate::master::absences::Absences;
 use crate::master::core::Event;
 use crate::master::core::Ticket;
 use crate::master::core::{Lineup, Reason, Scope, TOLD};
+use crate::master::diary::Diary;
 use crate::master::figures::Figures;
 use crate::master::fleet::Fleet;
 use crate::master::holding::{Returns, Turn, line};
@@ -25,6 +26,7 @@ use crate::master::lock_view::LockView;
 use crate::master::outlook::Histories;
 use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
+use crate::master::ping::Pings;
 use crate::master::readiness::Readiness;
 use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::slaves::Slaves;
@@ -108,6 +110,9 @@ pub(crate) struct Crew {
     pub(crate) pauses: Pauses,
     /// Those that are away.
     pub(crate) absences: Absences,
+    /// What happened besides builds.
+    pub(crate) diary: Diary,
+    pub(super) pings: Pings,
     pub(crate) status: broadcast::Sender<Arc<Status>>,
     /// Disks that do not take what is to be written.
     pub(crate) troubles: Arc<Troubles>,
@@ -197,6 +202,8 @@ impl Crew {
             fleet: it.fleet,
             pauses: it.pauses,
             absences: it.absences,
+            diary: Diary::default(),
+            pings: Pings::default(),
             troubles: Troubles::new(status.clone()),
             status,
             figures: Figures::default(),

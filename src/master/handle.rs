@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tracing::info;
 
 use crate::clock;
@@ -19,6 +19,7 @@ use crate::master::lock_view::LockView;
 use crate::master::outlook::{self, Outlook, Scope};
 use crate::master::pauses::{self, Pause};
 use crate::master::phase::Phase;
+use crate::master::ping::{self, Pinged};
 use crate::master::ports::properties_of;
 use crate::master::prune;
 use crate::master::reload::Fixtures;
@@ -92,6 +93,8 @@ pub(crate) enum Denied {
     Full(Full),
     #[error("request {0} is not waiting")]
     NotWaiting(RequestId),
+    #[error("builder `{0}` is being pinged; its slaves have not answered yet")]
+    Pinging(BuilderName),
     #[error("slave {0} is not connected")]
     NotConnected(SlaveName),
     #[error(
@@ -397,6 +400,15 @@ impl MasterHandle {
             .await?;
         self.crew.stop_live(build, reason);
         Ok(())
+    }
+
+    /// Asks the slaves of a builder whether they are there. The event that says so is written
+    /// down before the receiver hears of it.
+    ///
+    /// # Errors
+    /// There is no such builder, or it is being pinged.
+    pub(crate) fn ping(&self, builder: &BuilderName) -> Result<oneshot::Receiver<Pinged>, Denied> {
+        ping::begin(&self.crew, builder)
     }
 
     /// Completes a waiting request as a failure.

@@ -20,6 +20,7 @@ use crate::master::launch_local;
 use crate::master::launch_ssh;
 use crate::master::leave::LAST_WORDS;
 use crate::master::phase::Phase;
+use crate::model::EventKind;
 use crate::model::SlaveName;
 use crate::model::Timestamp;
 use crate::process::tree;
@@ -156,6 +157,7 @@ impl Keeper {
                 }
                 End::Failed(why) => {
                     warn!(slave = %self.name, reason = why, "failed to start a slave");
+                    self.happened(EventKind::NotSubstantiated, &why);
                     // What opens a line by itself finds on its next try what this one has left.
                     if matches!(slave.launch, Launch::Command(_)) {
                         self.halt(&slave).await;
@@ -178,6 +180,13 @@ impl Keeper {
         if self.on_demand.is_some() {
             let mut wanted = self.crew.fleet.wanted.subscribe();
             drop(wanted.wait_for(|it| it.contains(&self.name)).await);
+        }
+    }
+
+    /// Notes what became of a slave that is started when it is needed.
+    fn happened(&self, kind: EventKind, why: &str) {
+        if self.on_demand.is_some() {
+            self.crew.diary.of_slave(&self.name, kind, why);
         }
     }
 
@@ -235,6 +244,7 @@ impl Keeper {
             let phase = Phase::starting(since);
             self.crew.set_phase(&self.name, Some(phase)).await;
             info!(slave = %self.name, "starting slave");
+            self.happened(EventKind::Substantiating, "");
         }
         let closing = self.stop.child_token();
         let mut bringing = pin!(self.bring_up(slave, is_up, &closing));
@@ -319,6 +329,9 @@ impl Keeper {
             };
             if !was_here {
                 let since = clock::now();
+                if !is_up {
+                    self.happened(EventKind::Substantiated, "");
+                }
                 self.write(slave, State::Up, since).await;
                 self.crew
                     .set_phase(&self.name, Some(Phase::up(since)))

@@ -16,6 +16,7 @@ use crate::config;
 use crate::config::{Difference, Plan, SchedulerPlan, SlavePlan, SourcePlan};
 use crate::master::core::Event;
 use crate::master::crew::Crew;
+use crate::master::diary;
 use crate::master::effects::{Work, effects};
 use crate::master::handle::MasterHandle;
 use crate::master::keeper::{self, Launched};
@@ -41,6 +42,14 @@ struct Standing {
     launched: Group<Launched>,
     watcher: Group<Arc<Watched>>,
     reader: Reader,
+}
+
+/// What a reload changes.
+struct Changed {
+    /// In words.
+    lines: Vec<String>,
+    /// Builders that were there and are not what they were.
+    builders: Vec<String>,
 }
 
 /// Tasks of one kind by name.
@@ -136,8 +145,12 @@ impl Standing {
         }
         let difference = Difference::between(&old, &plan);
         let mut lines = difference.lines();
+        let changed = Changed {
+            lines: lines.clone(),
+            builders: difference.builders.changed.keys().cloned().collect(),
+        };
         let mut work = work(handle.crew(), &difference, &old, &plan).await;
-        lines.extend(self.apply(handle, &plan, Some(lines.clone())).await?);
+        lines.extend(self.apply(handle, &plan, Some(changed)).await?);
         lines.extend(effects(&difference, &plan, &mut work));
         // It is many small pieces, and nobody waits for them to go.
         drop(tokio::task::spawn_blocking(move || drop(old)));
@@ -155,7 +168,7 @@ impl Standing {
         &mut self,
         handle: &MasterHandle,
         plan: &Arc<Plan>,
-        changes: Option<Vec<String>>,
+        changes: Option<Changed>,
     ) -> Result<Option<String>, String> {
         let crew = handle.crew();
         let bound = self
@@ -279,11 +292,7 @@ async fn work(crew: &Crew, difference: &Difference, old: &Plan, new: &Plan) -> W
 }
 
 /// Keeps the plan's files; gives their number.
-async fn write_down(
-    crew: &Crew,
-    plan: &Arc<Plan>,
-    changes: Option<Vec<String>>,
-) -> Stored<ConfigId> {
+async fn write_down(crew: &Crew, plan: &Arc<Plan>, changes: Option<Changed>) -> Stored<ConfigId> {
     let count = |count: usize, noun: &str| match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
@@ -301,8 +310,12 @@ async fn write_down(
         let files: Vec<_> = files.collect();
         let parts = files.iter().map(|it| (it.name.as_str(), it.text.as_str()));
         let hash = config::hash(parts);
-        let mut summary = match changes {
-            Some(changes) => changes,
+        let (lines, updated) = match changes {
+            Some(changes) => (Some(changes.lines), changes.builders),
+            None => (None, Vec::new()),
+        };
+        let mut summary = match lines {
+            Some(lines) => lines,
             None => changes_since_the_last(verbs, &files)?.unwrap_or_else(|| vec![first]),
         };
         summary.retain(|line| !line.starts_with("kept "));
@@ -312,8 +325,10 @@ async fn write_down(
             summary,
         };
         let sections: Vec<_> = plan.users.iter().map(|it| it.section()).collect();
+        let now = clock::now();
         verbs.set_sections(&sections)?;
-        verbs.add_config(&new, clock::now())
+        diary::configured(verbs, &plan, &updated, now)?;
+        verbs.add_config(&new, now)
     });
     kept.await
 }

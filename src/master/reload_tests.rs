@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::master::bench::PlayedMaster;
-use crate::master::handle::Force;
+use crate::master::handle::{Denied, Force};
 use crate::master::outlook::Scope;
 use crate::master::pages::{Access, Door};
 use crate::master::slaves;
@@ -33,6 +33,8 @@ use crate::wire::{FromMaster, FromSlave, SlaveFacts, WireCommand, WireLine};
 
 #[path = "again_tests.rs"]
 mod again;
+#[path = "diary_tests.rs"]
+mod diary;
 #[path = "keeper_tests.rs"]
 mod keeper;
 #[path = "line_tests.rs"]

@@ -21,6 +21,7 @@ use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::troubles::{Place, Waiting};
 use crate::model::CommandId;
+use crate::model::EventKind;
 use crate::model::Exit;
 use crate::model::SlaveName;
 use crate::model::Status;
@@ -76,6 +77,9 @@ pub(crate) struct Session {
     nonsense: Arc<OnceLock<String>>,
     /// Messages that have come.
     heard: Arc<AtomicU64>,
+    /// Pings that were said, and answers that have come: they come in the order of the pings.
+    pings: Arc<AtomicU64>,
+    pongs: Arc<watch::Sender<u64>>,
     /// Cancelled when the line is gone.
     pub(crate) closed: CancellationToken,
     /// Cancelled when the slave is to end as soon as its builds have.
@@ -97,10 +101,28 @@ impl Session {
 
     /// Says something; `false` if the line is gone.
     pub(crate) async fn say(&self, message: FromMaster) -> bool {
+        if message == FromMaster::Ping {
+            self.pings.fetch_add(1, Ordering::Relaxed);
+        }
         tokio::select! {
             biased;
             () = self.closed.cancelled() => false,
             sent = self.say.send(message) => sent.is_ok(),
+        }
+    }
+
+    /// Waits until the slave has answered a ping that is said now; `false` if the line is gone.
+    pub(super) async fn ping(&self) -> bool {
+        let mut pongs = self.pongs.subscribe();
+        if !self.say(FromMaster::Ping).await {
+            return false;
+        }
+        // One that is said meanwhile, too, makes this wait for its answer at worst.
+        let mine = self.pings.load(Ordering::Relaxed);
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => false,
+            answered = pongs.wait_for(|it| *it >= mine) => answered.is_ok(),
         }
     }
 
@@ -256,6 +278,8 @@ impl Slaves {
             conduct: Arc::default(),
             nonsense: Arc::default(),
             heard: Arc::default(),
+            pings: Arc::default(),
+            pongs: Arc::new(watch::Sender::new(0)),
             closed: CancellationToken::new(),
             shuts_down: CancellationToken::new(),
             leaving: CancellationToken::new(),
@@ -434,10 +458,18 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let login = master_login(reader, writer, password_of);
+    let asked = OnceLock::new();
+    let login = master_login(reader, writer, |name| {
+        drop(asked.set(SlaveName::from(name)));
+        password_of(name)
+    });
     let caller = time::timeout_at(until, login).await;
     let caller = caller.unwrap_or(Err(LoginError::Slow)).map_err(|error| {
-        warn!(from, reason = chain(&error), "refused a slave");
+        let reason = chain(&error);
+        warn!(from, reason, "refused a slave");
+        if let Some(name) = asked.get() {
+            note_refusal(crew, name, from, &reason);
+        }
         NotIn::Stranger
     })?;
     let name = SlaveName::from(caller.name.as_str());
@@ -445,6 +477,7 @@ where
     debug!(from, slave = %name, version = caller.version, "slave logged in");
     if !make_room(crew, &name).await {
         warn!(from, slave = %name, reason = %LineEnd::NameTaken, "refused a slave");
+        note_refusal(crew, &name, from, &LineEnd::NameTaken.to_string());
         drop(caller.refuse(writer, &LineEnd::NameTaken.to_string()).await);
         return Err(NotIn::Known);
     }
@@ -458,7 +491,9 @@ where
         Err(_) => Some(LineEnd::Silent(heartbeat)),
     };
     if let Some(end) = lost {
-        warn!(from, slave = %name, reason = chain(&end), "lost a slave during its login");
+        let reason = chain(&end);
+        warn!(from, slave = %name, reason, "lost a slave during its login");
+        note_refusal(crew, &name, from, &reason);
         return Err(NotIn::Known);
     }
     Ok(Guest {
@@ -468,6 +503,13 @@ where
         from: from.to_owned(),
         heartbeat,
     })
+}
+
+/// Writes down that who used the name of a slave did not become it; names of nobody are not kept.
+fn note_refusal(crew: &Crew, name: &SlaveName, from: &str, why: &str) {
+    if crew.plan().slaves.iter().any(|it| it.name == *name) {
+        crew.diary.refusal(name, &format!("from {from}: {why}"));
+    }
 }
 
 impl Guest {
@@ -558,6 +600,25 @@ async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
     !answered
 }
 
+/// Hears what a slave is that has just logged in.
+async fn introduced<R>(
+    reader: &mut FrameReader<R>,
+    heartbeat: Duration,
+) -> Result<(SlaveFacts, Vec<CommandState>, Conduct), LineEnd>
+where
+    R: AsyncRead + Unpin,
+{
+    let (facts, commands) = match time::timeout(heartbeat, reader.next::<FromSlave>()).await {
+        Ok(Ok(Some(FromSlave::Attached { facts, commands }))) => (facts, commands),
+        Ok(Ok(Some(_))) => return Err(LineEnd::NotAttached),
+        Ok(Ok(None)) => return Err(LineEnd::Closed),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => return Err(LineEnd::Silent(heartbeat)),
+    };
+    let conduct = Conduct::of(&commands).map_err(LineEnd::Nonsense)?;
+    Ok((facts, commands, conduct))
+}
+
 async fn attend<R, W>(
     crew: &Arc<Crew>,
     guest: Guest,
@@ -576,16 +637,12 @@ where
         from,
         ..
     } = guest;
-    let (facts, commands) = match time::timeout(heartbeat, reader.next::<FromSlave>()).await {
-        Ok(Ok(Some(FromSlave::Attached { facts, commands }))) => (facts, commands),
-        Ok(Ok(Some(_))) => return LineEnd::NotAttached,
-        Ok(Ok(None)) => return LineEnd::Closed,
-        Ok(Err(error)) => return error.into(),
-        Err(_) => return LineEnd::Silent(heartbeat),
-    };
-    let conduct = match Conduct::of(&commands) {
-        Ok(conduct) => conduct,
-        Err(why) => return LineEnd::Nonsense(why),
+    let (facts, commands, conduct) = match introduced(reader, heartbeat).await {
+        Ok(it) => it,
+        Err(end) => {
+            note_refusal(crew, &name, &from, &chain(&end));
+            return end;
+        }
     };
     let (say, outbox) = mpsc::channel(OUTBOX);
     let session = crew.slaves.sit_down(&name, facts, features, &commands, say);
@@ -603,6 +660,8 @@ where
         write_out(writer, outbox, closed, heartbeat),
     );
     info!(slave = %name, host = session.facts.platform.hostname, from, "slave attached");
+    crew.diary
+        .of_slave(&name, EventKind::Connected, &format!("from {from}"));
     crew.slaves.came_from(&name, from);
     for command in commands.iter().filter(|it| crew.is_over(it)) {
         dismiss(&session, command).await;
@@ -621,6 +680,8 @@ where
         session.cut_off(chain(&end));
     }
     if crew.slaves.stand_up(&name, &session) {
+        let why = chain(&end);
+        crew.diary.of_slave(&name, EventKind::Disconnected, &why);
         crew.tell_core(Event::SlaveDetached(name.clone())).await;
         crew.tell(Status::SlaveChanged { slave: name });
     }
@@ -716,9 +777,12 @@ async fn hear(crew: &Arc<Crew>, session: &Session, message: FromSlave) {
             session.say(FromMaster::Pong).await;
             return;
         }
-        // Said before the attachment only, or an answer that has done its work by coming.
-        FromSlave::Pong
-        | FromSlave::Hello { .. }
+        FromSlave::Pong => {
+            session.pongs.send_modify(|count| *count += 1);
+            return;
+        }
+        // Said before the attachment only, or dealt with where it was heard.
+        FromSlave::Hello { .. }
         | FromSlave::Login { .. }
         | FromSlave::Attached { .. }
         | FromSlave::GracefulShutdown

@@ -25,6 +25,7 @@ use crate::master::troubles::{Patience, Place};
 use crate::model::Artifact;
 use crate::model::Command;
 use crate::model::CommandId;
+use crate::model::EventKind;
 use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::model::FileCommand;
@@ -69,6 +70,7 @@ impl Build {
         {
             self.stopped = true;
             self.course.stop();
+            self.happened(EventKind::Interrupted, &reason);
             self.properties.set_runtime(STOPPED, reason, "Build");
             let (build, properties) = (self.id, self.properties.clone());
             self.due(move |verbs| verbs.set_build_properties(build, &properties));

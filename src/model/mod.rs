@@ -7,6 +7,7 @@ mod artifact;
 mod build;
 mod change;
 mod command;
+mod event;
 mod failing;
 mod files;
 mod ids;
@@ -32,6 +33,7 @@ pub(crate) use command::{
     Channel, Command, CommandId, Exit, ExitCause, FileCommand, FileWrite, HoleIn, Machine,
     Platform, SecretHole, Shell, ShellLine, Written, signal_name, signal_number,
 };
+pub(crate) use event::{EventKind, EventRecord, NewEvent, Subject};
 pub(crate) use failing::Failing;
 pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
 pub(crate) use ids::{

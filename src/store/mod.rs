@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod artifact_tests;
 #[cfg(test)]
+mod events_tests;
+#[cfg(test)]
 mod failing_tests;
 mod handle;
 pub(crate) mod runs;
@@ -28,12 +30,14 @@ use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::ConfigId;
+use crate::model::EventRecord;
 use crate::model::Exit;
 use crate::model::Failing;
 use crate::model::HeldLocks;
 use crate::model::LockUse;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
+use crate::model::NewEvent;
 use crate::model::Outcome;
 use crate::model::PastRun;
 use crate::model::PastTest;
@@ -44,6 +48,7 @@ use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::SourceStamp;
 use crate::model::StepRecord;
+use crate::model::Subject;
 use crate::model::TestEnd;
 use crate::model::TestResult;
 use crate::model::TestResults;
@@ -236,6 +241,20 @@ pub(crate) trait Store {
     /// How many builds for this request ended in `Retry`.
     fn retries(&mut self, request: RequestId) -> Result<u32>;
 
+    // --- events -------------------------------------------------------------
+
+    /// Writes down that something happened.
+    fn add_event(&mut self, event: &NewEvent) -> Result<()>;
+    /// What happened to a builder, a slave or the master itself, newest first.
+    fn events(
+        &mut self,
+        of: &Subject,
+        before: EventsBefore,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>>;
+    /// What happened to all of them, newest first.
+    fn all_events(&mut self, before: EventsBefore, limit: usize) -> Result<Vec<EventRecord>>;
+
     // --- forgetting ---------------------------------------------------------
 
     /// From which number on the builds of a builder are kept; 0 is all.
@@ -307,6 +326,14 @@ pub(crate) trait Store {
     fn forget_changes(&mut self, kept: Kept, holders: &Holders, limit: usize) -> Result<usize>;
     /// How many changes there are to forget.
     fn old_changes(&mut self, kept: Kept, holders: &Holders) -> Result<usize>;
+    /// Everybody whom something happened to that is still known.
+    fn event_subjects(&mut self) -> Result<Vec<Subject>>;
+    /// How many events of a subject there are to forget.
+    fn old_events(&mut self, of: &Subject, kept: Kept) -> Result<usize>;
+    /// Forgets at most `limit` of the events of a subject that are not kept, the oldest first.
+    /// Says how many.
+    fn forget_events(&mut self, of: &Subject, kept: Kept, limit: usize) -> Result<usize>;
+
     // --- configurations -----------------------------------------------------
 
     /// Writes down that a configuration is applied, and gives its number. The
@@ -335,6 +362,8 @@ pub(crate) trait Store {
     fn find_builds(&mut self, query: &BuildQuery) -> Result<Vec<BuildRecord>>;
     /// Changes that fit, newest first.
     fn find_changes(&mut self, query: &ChangeQuery) -> Result<FoundChanges>;
+    /// The newest build of a builder that had begun by then.
+    fn newest_begun(&mut self, builder: &BuilderName, at: Timestamp) -> Result<Option<BuildId>>;
     /// Builds that ran on a slave, newest first.
     fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>>;
     /// Builds that are running, oldest first.
@@ -547,6 +576,32 @@ pub(crate) struct CommandRow {
 pub(crate) struct Kept {
     pub(crate) newest: Option<u32>,
     pub(crate) since: Option<Timestamp>,
+}
+
+/// Where a list of events begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventsBefore {
+    Now,
+    /// With those of this moment.
+    UpTo(Timestamp),
+    /// Without this one.
+    #[cfg(test)]
+    Event {
+        at: Timestamp,
+        id: i64,
+    },
+}
+
+impl EventsBefore {
+    /// Times and numbers of all that are wanted are below.
+    const fn key(self) -> (i64, i64) {
+        match self {
+            Self::Now => (i64::MAX, i64::MAX),
+            Self::UpTo(at) => (at.0, i64::MAX),
+            #[cfg(test)]
+            Self::Event { at, id } => (at.0, id),
+        }
+    }
 }
 
 /// Whose states say what must not be forgotten yet: the objects of schedulers.

@@ -5,6 +5,7 @@
 //! | `GET /api/status` | what runs and waits, in a few numbers; builders, slaves and sources |
 //! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last`, `failing`: since which build |
 //! | `GET /api/changes?limit=` | the newest changes, newest first, as `/json` has them |
+//! | `GET /api/events?builder=&slave=&limit=` | what happened besides builds, newest first: `time`, `event`, `slave` or `builder`, a `note` |
 //! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps; what is `left` of one that runs |
 //! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
 //! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
@@ -15,7 +16,7 @@
 //! | `GET /api/schedulers` | all schedulers: `name`, `kind`, when it `builds`, its `builders`, the `next` time of its plan |
 //! | `GET /api/why/requests/ID`, `/builders/NAME`, `/builds/NAME/N`, `/changes/ID` | `about` and its `facts`, as above |
 //! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
-//! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`, `requests` that were never built; bytes of logs that are `left` |
+//! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`, `requests` that were never built, `events`; bytes of logs that are `left` |
 //! | `POST /api/prune` | forgets it, for a while; `more` if there is more |
 //! | `GET /api/users?after=` | users by number: `uid`, `identifier`, `attributes`, `section` |
 //! | `GET /api/users/ID` | one, with the numbers of its newest `changes` |
@@ -24,7 +25,7 @@
 //!
 //! Times are ISO 8601 with an offset. A reload that fails answers 409 and
 //! changes nothing. `GET /events` is in `events.rs`, the actions on builders
-//! and builds (`force`, `cancelbuild`, `stop`) in `actions.rs`.
+//! and builds (`force`, `cancelbuild`, `stop`) in `actions.rs`, `POST /builders/NAME/ping` in `ping.rs`.
 
 use axum::Json;
 use axum::Router;
@@ -59,6 +60,7 @@ use super::build;
 use super::builder;
 use super::builders;
 use super::builders::BuilderFacts;
+use super::diary;
 use super::failing;
 use super::failure::Failure;
 use super::json;
@@ -98,6 +100,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/why/builds/{builder}/{number}", get(why::document))
         .route("/why/changes/{id}", get(why_waiting::change))
         .route("/changes", get(changes))
+        .route("/events", get(diary::documents))
         .route("/locks", get(locks::document))
         .route("/users", get(users::documents).post(users::order))
         .route("/users/{id}", get(users::one_document))
@@ -500,6 +503,7 @@ fn pruned(report: &Report) -> Value {
         "builders": builders,
         "changes": report.changes,
         "requests": report.requests,
+        "events": report.events,
         "left": report.left,
         "over": report.over,
         "more": report.more,

@@ -71,6 +71,7 @@ use super::log_index::Shelf;
 use super::log_text;
 use super::metrics;
 use super::methods;
+use super::ping;
 use super::queue_actions;
 use super::slaves;
 use super::sources;
@@ -241,6 +242,7 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .route("/builders", get(builder_list::page))
         .route("/builders/{builder}", get(builder::page))
         .route("/builders/{builder}/force", post(actions::force))
+        .route("/builders/{builder}/ping", post(ping::ping))
         .route("/builders/{builder}/cancelbuild", post(actions::cancel))
         .route("/builders/{builder}/builds/{number}", get(build::page))
         .route(
@@ -292,6 +294,7 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .route("/builders/{builder}/builds/{number}/steps", get(parent))
         .route(&format!("{STEP}/logs"), get(parent))
         .route("/waterfall", get(waterfall::page))
+        .route("/waterfall/help", get(waterfall::help::page))
         .route("/buildstatus", get(waterfall::status::page))
         .route("/console", get(console::page))
         .route("/one_line_per_build", get(lines::page))

@@ -23,6 +23,7 @@ use crate::model::Outcome;
 use crate::model::RequestRecord;
 use crate::model::SlaveName;
 use crate::model::StepRecord;
+use crate::model::Subject;
 use crate::model::Timestamp;
 use crate::store::BuildQuery;
 use crate::store::Glance;
@@ -34,6 +35,8 @@ use super::app::Shared;
 use super::builder_slaves::SlaveOfBuilder;
 use super::builders;
 use super::choice;
+use super::diary;
+use super::diary::EventLine;
 use super::failing::FailingLine;
 use super::failure::Failure;
 use super::force_form::Fields;
@@ -75,6 +78,7 @@ pub(super) struct Facts {
     pub(super) glances: Vec<Glance>,
     pub(super) slaves: Vec<SlaveView>,
     pub(super) failing: Vec<Failing>,
+    pub(super) events: Vec<EventLine>,
 }
 
 /// What the configuration says of it.
@@ -151,6 +155,7 @@ pub(super) struct BuilderView {
     /// Markdown of its badge, if the master knows its own address.
     pub(super) badge: Option<String>,
     pub(super) form: ForceForm,
+    pub(super) events: Vec<EventLine>,
 }
 
 /// What the list of builds is narrowed to, and ways on.
@@ -326,6 +331,7 @@ fn view(
             .as_deref()
             .map(|it| badge(it, &facts.name)),
         form,
+        events: facts.events.clone(),
     }
 }
 
@@ -407,8 +413,10 @@ pub(super) async fn draw(
                 limit: LOOKED_AT,
                 ..GlanceQuery::default()
             };
+            let subject = Subject::Builder(name.clone());
             Ok(Some(Facts {
                 failing: store.failing(&name)?,
+                events: diary::newest(store, &subject, clock::now())?,
                 running: read_running(store, Some(&name))?,
                 builds: store.find_builds(&asked)?,
                 glances: store.glances(&name, &looked_at)?,

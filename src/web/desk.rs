@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::changes::hooks::Knock;
 use crate::config::Plan;
@@ -21,6 +21,7 @@ use crate::master::hooks::KnockError;
 use crate::master::lock_view::LockView;
 use crate::master::outlook::{Outlook, Scope, SlavesOf};
 use crate::master::pauses::Pause;
+use crate::master::ping::Pinged;
 use crate::master::prune::Report;
 use crate::master::source_view::SourceView;
 use crate::master::tries::Tried;
@@ -88,6 +89,8 @@ pub(super) trait Desk: Send + Sync {
         of: Option<&'a [BuilderName]>,
         reason: &'a str,
     ) -> Answer<'a, Result<Vec<BuildKey>, Denied>>;
+    /// See [`MasterHandle::ping`].
+    fn ping(&self, builder: &BuilderName) -> Result<oneshot::Receiver<Pinged>, Denied>;
     fn rebuild(&self, rebuild: Rebuild) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
     fn cancel_request<'a>(
         &'a self,
@@ -224,6 +227,10 @@ impl Desk for MasterHandle {
         reason: &'a str,
     ) -> Answer<'a, Result<Vec<BuildKey>, Denied>> {
         Box::pin(MasterHandle::stop_builds(self, of, reason))
+    }
+
+    fn ping(&self, builder: &BuilderName) -> Result<oneshot::Receiver<Pinged>, Denied> {
+        MasterHandle::ping(self, builder)
     }
 
     fn rebuild(&self, rebuild: Rebuild) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {

@@ -96,6 +96,7 @@ impl From<Denied> for Failure {
             | Denied::Running(_)
             | Denied::Full(..)
             | Denied::NotPaused(_)
+            | Denied::Pinging(_)
             | Denied::NotConnected(_)
             | Denied::NotForUsers(_)
             | Denied::Kept(_) => Self::Conflict(denied.to_string()),

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::changes::hooks::Knock;
 use crate::changes::hooks::Refused;
@@ -47,6 +47,7 @@ use crate::master::outlook::Outlook;
 use crate::master::outlook::Place;
 use crate::master::outlook::{Scope, SlavesOf};
 use crate::master::pauses::Pause;
+use crate::master::ping::{PingAnswer, Pinged};
 use crate::master::prune::Report;
 use crate::master::shutdown::CleanShutdown;
 use crate::master::source_view::SourceView;
@@ -66,6 +67,7 @@ use crate::model::BuildsetId;
 use crate::model::ChangeId;
 use crate::model::Channel;
 use crate::model::ConfigId;
+use crate::model::EventKind;
 use crate::model::LogRecord;
 use crate::model::Machine;
 use crate::model::NewBuildset;
@@ -880,6 +882,24 @@ impl Desk for SampleDesk {
             self.ask(format!("stop builds of {of:?} {reason}"));
             Ok(Vec::new())
         })
+    }
+
+    fn ping(&self, builder: &BuilderName) -> Result<oneshot::Receiver<Pinged>, Denied> {
+        if builder.as_str() != "hello" {
+            return Err(Denied::NoBuilder(builder.to_string()));
+        }
+        self.ask(format!("ping {builder}"));
+        let (tell, told) = oneshot::channel();
+        let answered = PingAnswer::Answered(Duration::from_millis(12));
+        let pinged = Pinged {
+            end: EventKind::PingFailed,
+            slaves: vec![
+                ("newt".into(), PingAnswer::Silent),
+                ("otter".into(), answered),
+            ],
+        };
+        drop(tell.send(pinged));
+        Ok(told)
     }
 
     fn rebuild(&self, rebuild: Rebuild) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {

@@ -18,6 +18,7 @@ use crate::model::BuildRecord;
 use crate::model::Bytes;
 use crate::model::Machine;
 use crate::model::StepRecord;
+use crate::model::Subject;
 use crate::model::Timestamp;
 use crate::store::BuildQuery;
 use crate::store::Store;
@@ -29,6 +30,8 @@ use super::builder::Running;
 use super::builder::RunningFacts;
 use super::builders::Square;
 use super::choice;
+use super::diary;
+use super::diary::EventLine;
 use super::failure::Failure;
 use super::links;
 use super::rows::BuildLine;
@@ -232,6 +235,8 @@ struct SlavePage {
     used: Option<String>,
     older: Option<String>,
     newer: Option<String>,
+    /// Its newest events.
+    events: Vec<EventLine>,
 }
 
 /// Sorts `slave9` before `slave10`.
@@ -319,6 +324,7 @@ struct Facts {
     /// One more than the page lists says that there is more.
     builds: Vec<BuildRecord>,
     steps: Vec<StepRecord>,
+    events: Vec<EventLine>,
 }
 
 fn read(store: &mut dyn Store, slave: &SlaveView, query: &BuildQuery) -> Result<Facts, StoreError> {
@@ -329,10 +335,12 @@ fn read(store: &mut dyn Store, slave: &SlaveView, query: &BuildQuery) -> Result<
     for build in builds.iter().take(query.limit - 1) {
         steps.extend(store.steps(build.id)?);
     }
+    let subject = Subject::Slave(slave.name.clone());
     Ok(Facts {
         running,
         builds,
         steps,
+        events: diary::newest(store, &subject, clock::now())?,
     })
 }
 
@@ -380,6 +388,7 @@ pub(super) async fn page(
         older: oldest.map(|it| choice::with(&query, "before", &it.id.0.to_string(), &[])),
         newer: before.map(|_| choice::written(&query, &["before"])),
         slave: SlaveLine::new(&slave, now),
+        events: facts.events,
     };
     app.draw("buildslave.html", &uri, view)
 }

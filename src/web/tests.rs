@@ -29,6 +29,8 @@ use crate::master::troubles::{Place, Trouble};
 
 #[path = "form_tests.rs"]
 mod forms;
+#[path = "happened_tests.rs"]
+mod happened;
 
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -106,6 +108,8 @@ fn pages() -> Vec<String> {
         "builders/hello/builds/-1",
         "builders/hello/builds/6",
         "waterfall",
+        "waterfall/help?branch=%22%3Cx%3E",
+        "waterfall?show_events=true&failures_only=true&committer=%3Cb%3E",
         "console",
         "console?name=bo%22%3Cs%3E&revs=3&branch=feature%2F%3Cx%3E&reload=0",
         "console?category=nothing",

@@ -238,7 +238,7 @@ fn django_has_the_ten_builders_that_its_slaves_can_build() {
     master.ini:97:20: `force_all_builds` needs a login
     master.ini:98:19: `stop_all_builds` needs a login
     master.ini:99:15: `stop_change` needs a login
-    master.ini:100:16: `ping_builder` has no effect
+    master.ini:100:16: `ping_builder` needs a login
     master.ini:101:21: `graceful_shutdown` needs a login
     master.ini:102:18: `clean_shutdown` needs a login
     master.ini:104:2: [status:irc] tells nothing about builds

@@ -425,7 +425,7 @@ fn other_files_are_included_and_their_mistakes_show_where() {
     2 | include = conf.d/*.ini conf.d/*.toml
       |                        ^^^^^^^^^^^^^ included here
       |
-      = help: the keys of [factory.y] are `category`, `tags`, `description`, `merge_requests`, `priority`, `cancel_superseded`, `max_pending`, `next_build`, `next_slave`, `locks`, `use_progress`, `build_horizon`, `log_horizon`, `build_age`, `log_age`, `event_horizon`, `log_size`, `builddir`, `slavebuilddir`, `type`, `steps`, `workdir`, `hg`, `git`, `svn`, `mode`, `method`, `submodules`, `shallow`, `mirror`, `command`, `commands`, `timeout`, `property.NAME`, `env.NAME`
+      = help: the keys of [factory.y] are `category`, `tags`, `description`, `merge_requests`, `priority`, `cancel_superseded`, `max_pending`, `next_build`, `next_slave`, `locks`, `use_progress`, `build_horizon`, `log_horizon`, `build_age`, `log_age`, `event_horizon`, `event_age`, `log_size`, `builddir`, `slavebuilddir`, `type`, `steps`, `workdir`, `hg`, `git`, `svn`, `mode`, `method`, `submodules`, `shallow`, `mirror`, `command`, `commands`, `timeout`, `property.NAME`, `env.NAME`
 
     warning[idle]: slave `a` builds nothing
      --> master.ini:3:2

@@ -635,7 +635,7 @@ fn logs_are_kept_of_builds_only() {
       = help: what this section does not say is said in [:master:]
     ");
     let text = format!(
-        "[:master:]\nbuildHorizon = 0\nlogHorizon = none\nevent_horizon = 50\nchange_horizon = -1\n{section}"
+        "[:master:]\nbuildHorizon = 0\nlogHorizon = none\nevent_horizon = -1\nchange_horizon = -1\n{section}"
     );
     insta::assert_snapshot!(problems(&text), @"
     error[bad-value]: bad value for `buildHorizon` in [:master:]
@@ -644,11 +644,11 @@ fn logs_are_kept_of_builds_only() {
     2 | buildHorizon = 0
       |                ^ expected a whole number from 1, or `none`
 
-    warning[no-effect]: `event_horizon` has no effect
+    error[bad-value]: bad value for `event_horizon` in [:master:]
      --> master.ini:4:17
       |
-    4 | event_horizon = 50
-      |                 ^^ the waterfall draws builds and changes; other events are not kept
+    4 | event_horizon = -1
+      |                 ^^ expected a whole number, or `none`
 
     error[bad-value]: bad value for `change_horizon` in [:master:]
      --> master.ini:5:18

@@ -378,7 +378,6 @@ fn a_rule_that_needs_a_login_says_that_it_refuses_everybody() {
     insta::assert_snapshot!(told(with(":authz:", text, authz::read)), @"
     no-effect: `force_build` needs a login @ authenticated: nobody can log in in this version, so this refuses everybody
     no-effect: `stop_build` needs a login @ user == 'ann': nobody can log in in this version, so this refuses everybody
-    no-effect: `ping_builder` has no effect @ yes: the pages of this version have no such action
     no-effect: `users` has no effect @ ann:pw-one: nobody can log in in this version
     ");
 }

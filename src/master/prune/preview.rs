@@ -44,12 +44,16 @@ impl Round {
             (it.name.clone(), kept)
         });
         let unbuilt: Vec<_> = unbuilt.filter(|(_, it)| *it != Kept::default()).collect();
+        let events = self.old_events().await?;
         self.store
             .read(move |verbs| {
                 let mut sums = Sums {
                     verbs,
                     cuts,
-                    report: Report::default(),
+                    report: Report {
+                        events,
+                        ..Report::default()
+                    },
                 };
                 sums.add_up(&plan, kept, &holders)?;
                 for (builder, kept) in &unbuilt {

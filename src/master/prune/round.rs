@@ -44,6 +44,7 @@ pub(crate) struct Report {
     pub(crate) changes: usize,
     /// Requests that were completed without a build.
     pub(crate) requests: usize,
+    pub(crate) events: usize,
     /// Bytes of logs that stay.
     pub(crate) left: u64,
     /// How many of them are above a budget, because somebody needs them.
@@ -62,7 +63,7 @@ impl Report {
 
 impl Round {
     /// Whether the time is up, written down.
-    fn is_enough(&self, report: &mut Report) -> bool {
+    pub(super) fn is_enough(&self, report: &mut Report) -> bool {
         report.more |= self.until.is_some_and(|it| Instant::now() >= it);
         report.more
     }
@@ -77,6 +78,7 @@ impl Round {
         self.prune_to_size(None, self.plan.master.log_size, &mut report)
             .await?;
         self.prune_changes(&mut report).await?;
+        self.prune_events(&mut report).await?;
         report.left = self.store.read(|verbs| verbs.log_bytes(None)).await?;
         Ok(report)
     }

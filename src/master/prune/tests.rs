@@ -419,6 +419,77 @@ async fn a_failure_stays_while_an_older_build_runs_that_may_make_it_the_first() 
 }
 
 #[tokio::test]
+async fn the_newest_events_of_builders_slaves_and_the_master_are_kept_and_builders_may_differ() {
+    use crate::model::{EventKind, NewEvent, Subject};
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = ini("event_horizon = 7\n[b]\ntype = shell\ncommands = true\nevent_horizon = 0\n");
+    let text = text.replace("= a\n", "= a b\n");
+    let crew = crew(
+        dir.path(),
+        &format!("[:master:]\nevent_horizon = 3\n{text}"),
+    );
+    let subjects = || {
+        [
+            Subject::Master,
+            Subject::Slave("s".into()),
+            Subject::Slave("gone".into()),
+            Subject::Builder("a-s".into()),
+            Subject::Builder("b-s".into()),
+        ]
+    };
+    let happened = crew.store.write(move |verbs| {
+        for at in 0..20 {
+            for subject in subjects() {
+                let event = NewEvent::new(Timestamp(at), subject, EventKind::Connected);
+                verbs.add_event(&event)?;
+            }
+        }
+        Ok(())
+    });
+    happened.await.expect("written");
+    let would = preview(&crew).await.expect("readable").events;
+    let report = now(&crew).await.expect("pruned");
+    assert_eq!((would, report.events), (76, 76));
+    let left = crew.store.read(move |verbs| {
+        let all = subjects();
+        let counts = all.iter().map(|of| {
+            let events = verbs.events(of, crate::store::EventsBefore::Now, 99)?;
+            Ok(events.len())
+        });
+        counts.collect::<Result<Vec<_>>>()
+    });
+    // What is shown by more than one builder is kept for the one that keeps most.
+    assert_eq!(left.await.expect("readable"), [7, 7, 3, 7, 0]);
+    assert_eq!(now(&crew).await.expect("pruned").events, 0);
+}
+
+#[tokio::test]
+async fn fifty_events_of_each_are_kept_unless_somebody_says_otherwise_and_old_ones_by_age() {
+    use crate::model::{EventKind, NewEvent, Subject};
+
+    for (key, left) in [("", 50), ("event_age = 10d\n", 10)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let crew = crew(dir.path(), &ini(key));
+        let happened = crew.store.write(|verbs| {
+            for day in 0..60 {
+                let at = Timestamp(clock::now().0 - day * 86_400_000 - 3_600_000);
+                let subject = Subject::Builder("a-s".into());
+                verbs.add_event(&NewEvent::new(at, subject, EventKind::Pinging))?;
+            }
+            Ok(())
+        });
+        happened.await.expect("written");
+        now(&crew).await.expect("pruned");
+        let kept = crew.store.read(|verbs| {
+            let of = Subject::Builder("a-s".into());
+            verbs.events(&of, crate::store::EventsBefore::Now, 99)
+        });
+        assert_eq!(kept.await.expect("readable").len(), left);
+    }
+}
+
+#[tokio::test]
 async fn what_would_go_is_what_goes_and_asking_for_it_changes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let horizons = "build_horizon = 40\nlog_horizon = 20\nlog_size = 15K\n\

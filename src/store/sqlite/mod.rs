@@ -6,6 +6,7 @@ mod builds;
 mod buildsets;
 mod changes;
 mod configs;
+mod events;
 mod failing;
 mod prune;
 mod requests;
@@ -44,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("unbuilt.sql"),
     include_str!("glance.sql"),
     include_str!("artifacts.sql"),
+    include_str!("events.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -10,11 +10,13 @@ use crate::model::BuildsetId;
 use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::ConfigId;
+use crate::model::EventRecord;
 use crate::model::Exit;
 use crate::model::Failing;
 use crate::model::HeldLocks;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
+use crate::model::NewEvent;
 use crate::model::PastRun;
 use crate::model::PastTest;
 use crate::model::Properties;
@@ -23,6 +25,7 @@ use crate::model::RequestRecord;
 use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::StepRecord;
+use crate::model::Subject;
 use crate::model::TestResults;
 use crate::model::Timestamp;
 use crate::model::User;
@@ -31,7 +34,7 @@ use crate::model::UserSection;
 
 use super::super::{
     Amount, BegunBuild, BuildEnd, BuildQuery, BuildsetState, ChangeQuery, CommandRow, ConfigFile,
-    ConfigRecord, FinishedBuildset, FoundChanges, Glance, GlanceQuery, Holders, Kept, KeptArtifact, KeptTest,
+    ConfigRecord, EventsBefore, FinishedBuildset, FoundChanges, Glance, GlanceQuery, Holders, Kept, KeptArtifact, KeptTest,
     LogVisit, NewBuild, NewConfig, OldBuild, Result, Store, TestCounts, TestQuery, UnfinishedBuild,
 };
 use super::Sqlite;
@@ -390,5 +393,31 @@ impl Store for Sqlite {
     }
     fn past_runs(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<PastRun>> {
         self.select_past_runs(builder, limit)
+    }
+    fn newest_begun(&mut self, builder: &BuilderName, at: Timestamp) -> Result<Option<BuildId>> {
+        self.select_newest_begun(builder, at)
+    }
+    fn add_event(&mut self, event: &NewEvent) -> Result<()> {
+        self.insert_event(event)
+    }
+    fn events(
+        &mut self,
+        of: &Subject,
+        before: EventsBefore,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
+        self.select_events(of, before, limit)
+    }
+    fn all_events(&mut self, before: EventsBefore, limit: usize) -> Result<Vec<EventRecord>> {
+        self.select_all_events(before, limit)
+    }
+    fn event_subjects(&mut self) -> Result<Vec<Subject>> {
+        self.select_event_subjects()
+    }
+    fn old_events(&mut self, of: &Subject, kept: Kept) -> Result<usize> {
+        self.count_old_events(of, kept)
+    }
+    fn forget_events(&mut self, of: &Subject, kept: Kept, limit: usize) -> Result<usize> {
+        self.delete_events(of, kept, limit)
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Bounds {
     pub(super) first: Option<Timestamp>,
     /// The most strips.
     pub(super) strips: usize,
+    /// With so many items it is enough, too.
+    pub(super) boxes: usize,
     /// Whether empty cells belong to those below them.
     pub(super) merge: bool,
 }
@@ -48,19 +50,23 @@ pub(super) struct Cell<T> {
     pub(super) what: Option<T>,
     /// Nothing is known of this time.
     pub(super) unknown: bool,
+    /// It is older than its row, and stands here because nothing else would.
+    pub(super) ahead: bool,
 }
 
 impl<T> Cell<T> {
     fn of(slot: Slot<T>, rows: usize) -> Self {
         let unknown = matches!(slot, Slot::Unknown);
+        let ahead = matches!(slot, Slot::Ahead(_));
         let what = match slot {
-            Slot::Item(what) => Some(what),
+            Slot::Item(what) | Slot::Ahead(what) => Some(what),
             Slot::Pause | Slot::Empty | Slot::Unknown => None,
         };
         Self {
             rows,
             what,
             unknown,
+            ahead,
         }
     }
 }
@@ -81,6 +87,8 @@ pub(super) struct Row<T> {
 
 enum Slot<T> {
     Item(T),
+    /// An item of an older time.
+    Ahead(T),
     Pause,
     Empty,
     Unknown,
@@ -134,7 +142,7 @@ pub(super) fn lay_out<'a, T, E>(
         .enumerate()
         .map(|(at, column)| Falling {
             column,
-            above: bounds.now,
+            above: bounds.now.min(bounds.last),
             held: None,
             next: None,
             slots: Vec::new(),
@@ -143,7 +151,8 @@ pub(super) fn lay_out<'a, T, E>(
         .collect();
     // Each strip's label and height.
     let mut strips: Vec<(Timestamp, usize)> = Vec::new();
-    while strips.len() < bounds.strips {
+    let mut boxes = 0;
+    while strips.len() < bounds.strips && boxes < bounds.boxes {
         let mut newest: Option<Timestamp> = None;
         for column in &mut columns {
             newest = newest.max(column.look()?);
@@ -156,6 +165,11 @@ pub(super) fn lay_out<'a, T, E>(
         if earliest > bounds.last {
             continue;
         }
+        boxes += parts
+            .iter()
+            .flatten()
+            .filter(|it| matches!(it, Slot::Item(_)))
+            .count();
         let height = parts.iter().map(Vec::len).max().unwrap_or(0);
         for (column, part) in columns.iter_mut().zip(&mut parts) {
             let empty = height - part.len();
@@ -196,6 +210,7 @@ fn fill_bottom<T, E>(columns: &mut [Falling<'_, T, E>]) -> Result<(), E> {
         }
         column.look()?;
         let filling = match column.next.take() {
+            Some((_, Slot::Item(what))) => Slot::Ahead(what),
             Some((_, slot)) => slot,
             None => Slot::Unknown,
         };
@@ -234,7 +249,8 @@ fn table<T, E>(
                 continue;
             }
             let at = cells.len() - 1;
-            if column.keeps_height && empty > 0 && matches!(slot, Slot::Item(_)) {
+            let is_apart = matches!(slot, Slot::Item(_) | Slot::Ahead(_) | Slot::Unknown);
+            if column.keeps_height && empty > 0 && is_apart {
                 cells[at - empty] = Some(Cell::of(Slot::Empty, empty));
                 cells[at] = Some(Cell::of(slot, 1));
             } else {
@@ -318,6 +334,7 @@ mod tests {
             last: Timestamp::from_secs(1000),
             first: None,
             strips: 200,
+            boxes: 300,
             merge: true,
         }
     }
