@@ -175,8 +175,8 @@ pub(crate) struct Beginnings {
     pub(crate) stop: CancellationToken,
 }
 
-/// Events that pages may lag behind before they are told to read again.
-const STATUS_BUFFER: usize = 1024;
+/// Events that somebody may lag behind before there is a gap: a page that comes back soon misses none.
+const STATUS_BUFFER: usize = 4096;
 
 impl Crew {
     pub(crate) fn new(it: Beginnings) -> Arc<Self> {

@@ -24,6 +24,7 @@ pub(crate) mod forcing;
 mod gate;
 mod growth;
 pub(crate) mod handle;
+mod history_bench;
 mod holding;
 pub(crate) mod hooks;
 mod intake;
@@ -72,5 +73,6 @@ mod watch;
 
 pub(crate) use assemble::run;
 pub(crate) use handle::MasterHandle;
+pub use history_bench::fill_history;
 pub(crate) use pages::{Access, Door, Pages};
 pub use queue_bench::QueueBench;

@@ -61,6 +61,7 @@ use super::frame::TroubleLine;
 use super::grid;
 use super::home;
 use super::hooks;
+use super::journal::Journal;
 use super::json;
 use super::lines;
 use super::locks;
@@ -81,6 +82,7 @@ use super::waterfall;
 pub(super) struct App {
     pub(super) desk: Arc<dyn Desk>,
     pub(super) access: Access,
+    pub(super) journal: Journal,
     templates: Templates,
     /// What was wrong with the master's own templates the last time, so that the log says it once.
     template_problem: Mutex<Option<String>>,
@@ -92,6 +94,7 @@ impl App {
     pub(super) fn new(desk: Arc<dyn Desk>, access: Access) -> Self {
         let templates = Templates::new(desk.basedir());
         Self {
+            journal: Journal::new(desk.subscribe()),
             desk,
             access,
             templates,

@@ -58,8 +58,11 @@ mod api;
 mod events;
 mod failing;
 mod hooks;
+mod journal;
 mod json;
 
+#[cfg(test)]
+mod events_tests;
 #[cfg(test)]
 mod overview_tests;
 #[cfg(test)]
