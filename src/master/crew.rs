@@ -24,6 +24,7 @@ use crate::master::lock_view::LockView;
 use crate::master::outlook::Histories;
 use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
+use crate::master::serving::Serving;
 use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::slaves::Slaves;
 use crate::master::source_view::SourceView;
@@ -102,6 +103,7 @@ pub(crate) struct Crew {
     pub(crate) slaves: Slaves,
     /// Those that the master starts.
     pub(crate) fleet: Fleet,
+    pub(super) serving: Serving,
     /// Those that somebody has paused.
     pub(crate) pauses: Pauses,
     /// Those that are away.
@@ -190,6 +192,7 @@ impl Crew {
             started: it.started,
             slaves: Slaves::default(),
             fleet: it.fleet,
+            serving: Serving::default(),
             pauses: it.pauses,
             absences: it.absences,
             troubles: Troubles::new(status.clone()),

@@ -55,6 +55,7 @@ mod recording;
 pub(crate) mod rehearsal;
 mod reload;
 mod seen;
+mod serving;
 pub(crate) mod shutdown;
 mod side_logs;
 mod slaves;

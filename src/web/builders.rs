@@ -1,6 +1,8 @@
 //! All builders, each with its state and its last builds.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use axum::extract::Query;
 use axum::extract::State;
@@ -9,10 +11,11 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::BuilderPlan;
 use crate::master::handle::SlaveView;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
-use crate::model::Failing;
+use crate::model::SlaveName;
 use crate::model::Timestamp;
 
 use super::app::App;
@@ -34,8 +37,6 @@ pub(super) struct BuilderFacts {
     pub(super) pending: usize,
     /// Newest first.
     pub(super) builds: Vec<BuildRecord>,
-    /// Branches that fail.
-    pub(super) failing: Vec<Failing>,
 }
 
 /// A builder in a table.
@@ -109,31 +110,45 @@ pub(super) fn state(building: bool, connected: usize) -> &'static str {
     }
 }
 
-/// How many of a builder's slaves are here, or would be if it had something to do.
-pub(super) fn connected(builder: &BuilderName, slaves: &[SlaveView]) -> usize {
-    slaves
-        .iter()
-        .filter(|it| (it.connected || it.on_demand) && it.builders.contains(builder))
-        .count()
+/// The slaves that are here, or would be if they had something to do.
+pub(super) struct Present(HashSet<SlaveName>);
+
+impl Present {
+    pub(super) fn new(slaves: &[SlaveView]) -> Self {
+        let here = slaves.iter().filter(|it| it.connected || it.on_demand);
+        Self(here.map(|it| it.name.clone()).collect())
+    }
+
+    /// How many of a builder's slaves are.
+    pub(super) fn of(&self, builder: &BuilderPlan) -> usize {
+        let slaves = builder.slaves.iter();
+        slaves.filter(|it| self.0.contains(*it)).count()
+    }
 }
 
 /// Asks for everything about every builder, in the order of the configuration.
 pub(super) async fn gather(app: &App) -> Result<Vec<BuilderFacts>, Failure> {
-    let plan = app.desk.plan();
-    let slaves = app.desk.slaves();
+    gather_of(app, app.desk.plan().builders.clone()).await
+}
+
+/// The same of some builders.
+pub(super) async fn gather_of(
+    app: &App,
+    builders: Vec<Arc<BuilderPlan>>,
+) -> Result<Vec<BuilderFacts>, Failure> {
+    let present = Present::new(&app.desk.slaves());
     app.read(move |store| {
         let pending: HashMap<_, _> = store.count_pending()?.into_iter().collect();
-        plan.builders
+        builders
             .iter()
             .map(|builder| {
                 Ok(BuilderFacts {
                     name: builder.name.clone(),
                     category: builder.category.clone(),
                     slaves: builder.slaves.len(),
-                    connected: connected(&builder.name, &slaves),
+                    connected: present.of(builder),
                     pending: pending.get(&builder.name).copied().unwrap_or(0),
                     builds: store.recent_builds(Some(&builder.name), None, GLANCE)?,
-                    failing: store.failing(&builder.name)?,
                 })
             })
             .collect()

@@ -1,7 +1,11 @@
 //! What the arguments of an address choose of builders, branches and changes,
 //! as several pages have them.
 
-use super::builders::BuilderFacts;
+use std::sync::Arc;
+
+use crate::config::BuilderPlan;
+use crate::config::Plan;
+
 use super::links;
 
 pub(super) type Query = Vec<(String, String)>;
@@ -24,16 +28,21 @@ impl Choice {
         }
     }
 
-    pub(super) fn takes_builder(&self, facts: &BuilderFacts) -> bool {
-        let named =
-            self.builders.is_empty() || self.builders.iter().any(|it| it == facts.name.as_str());
-        let category = facts.category.as_deref();
+    fn takes(&self, name: &str, category: Option<&str>) -> bool {
+        let named = self.builders.is_empty() || self.builders.iter().any(|it| it == name);
         named
             && (self.categories.is_empty()
                 || self
                     .categories
                     .iter()
                     .any(|it| Some(it.as_str()) == category))
+    }
+
+    /// The builders of a configuration that are chosen, in its order.
+    pub(super) fn planned(&self, plan: &Plan) -> Vec<Arc<BuilderPlan>> {
+        let builders = plan.builders.iter();
+        let chosen = builders.filter(|it| self.takes(it.name.as_str(), it.category.as_deref()));
+        chosen.cloned().collect()
     }
 
     pub(super) fn takes_branch(&self, branch: Option<&str>) -> bool {

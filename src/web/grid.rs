@@ -27,11 +27,16 @@ use super::past::FARTHEST;
 use super::past::Past;
 use super::rows;
 use super::rows::StampView;
+use super::window::Ways;
+use super::window::Window;
 use super::words::Badge;
 
 /// Sources that are shown unless `width` or `length` says otherwise, and the most they may say.
 const WIDTH: i64 = 5;
 const MOST: i64 = 50;
+
+/// Builders on one page.
+const BUILDERS: usize = 100;
 
 /// What an address asks for.
 struct Wanted {
@@ -101,6 +106,8 @@ struct GridView {
     rows: Vec<RowView>,
     /// The arguments of the same grid the other way round.
     transposed: String,
+    /// Where the other builders are.
+    window: Option<Ways>,
 }
 
 #[derive(Serialize)]
@@ -172,6 +179,7 @@ fn view(
         rows: rows.iter().map(row).collect(),
         sources: sources.iter().map(stamp).collect(),
         transposed: same,
+        window: None,
     }
 }
 
@@ -201,9 +209,10 @@ async fn draw(
     template: &str,
 ) -> Result<Response, Failure> {
     let wanted = Wanted::new(&query, width)?;
-    let mut facts = builders::gather(&app).await?;
-    facts.retain(|it| wanted.choice.takes_builder(it));
-    facts.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    let mut chosen = wanted.choice.planned(&app.desk.plan());
+    chosen.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    let ways = Window::new(&query, BUILDERS)?.cut(&mut chosen, &query);
+    let facts = builders::gather_of(&app, chosen).await?;
     let choice = wanted.choice.clone();
     let count = wanted.width;
     let rows = app
@@ -218,7 +227,8 @@ async fn draw(
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    let view = view(&rows, &wanted, &query, &app.desk.plan().web, clock::now());
+    let mut view = view(&rows, &wanted, &query, &app.desk.plan().web, clock::now());
+    view.window = ways;
     app.draw(template, &uri, view)
 }
 
@@ -257,7 +267,6 @@ mod tests {
             connected: 1,
             pending: 0,
             builds: builds.clone(),
-            failing: Vec::new(),
         };
         Row { facts, builds }
     }

@@ -17,12 +17,14 @@ mod failure;
 mod force_form;
 mod frame;
 mod links;
+mod paging;
 mod past;
 mod queue_actions;
 mod rows;
 mod serve;
 mod templates;
 mod tries;
+mod window;
 mod words;
 
 mod about;

@@ -380,7 +380,11 @@ impl Sqlite {
     }
 
     /// Builds that fit a condition, whole.
-    fn select_builds(&self, which: &str, values: &[&dyn ToSql]) -> Result<Vec<BuildRecord>> {
+    pub(super) fn select_builds(
+        &self,
+        which: &str,
+        values: &[&dyn ToSql],
+    ) -> Result<Vec<BuildRecord>> {
         let mut select = self
             .db
             .prepare_cached(&format!("SELECT {COLUMNS} FROM builds WHERE {which}"))?;

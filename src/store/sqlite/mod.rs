@@ -7,6 +7,7 @@ mod changes;
 mod configs;
 mod failing;
 mod prune;
+mod reading;
 mod requests;
 mod rows;
 mod test_results;
@@ -39,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("users.sql"),
     include_str!("external_ids.sql"),
     include_str!("queue.sql"),
+    include_str!("ended.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -37,6 +37,7 @@ use crate::store::StoreError;
 use super::app::App;
 use super::app::Jsonp;
 use super::app::Shared;
+use super::builders::Present;
 use super::failure::Failure;
 use super::links;
 use super::step;
@@ -52,6 +53,7 @@ const MOST_BUILDS: usize = 1000;
 pub(super) struct World {
     plan: Arc<Plan>,
     slaves: Vec<SlaveView>,
+    present: Present,
     sources: Vec<SourceView>,
     /// How many requests wait for each builder.
     pending: HashMap<BuilderName, usize>,
@@ -105,6 +107,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
     let at = path.clone();
     let plan = app.desk.plan();
     let slaves = app.desk.slaves();
+    let present = Present::new(&slaves);
     let sources = app.desk.sources();
     // What shows no build needs no estimate.
     let shows_builds = |it: &String| matches!(it.as_str(), "builds" | "slaves");
@@ -117,6 +120,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
             let world = World {
                 plan,
                 slaves,
+                present,
                 sources,
                 pending: store.count_pending()?.into_iter().collect(),
                 running: store.running_builds()?,
