@@ -128,6 +128,9 @@ fn main() {
     }
     if chosen.is_empty() {
         throughput(&farm);
+        // What large pages left in its memory would hide what a stream takes.
+        farm.kill_master();
+        farm.start_master();
         live(&farm);
     }
 }

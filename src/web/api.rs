@@ -1,30 +1,5 @@
-//! `/api`: what the command line asks for. JSON; an error is `{"error": TEXT}`.
-//!
-//! | request | answer |
-//! |---|---|
-//! | `GET /api/status` | what runs and waits, in a few numbers; builders, slaves and sources |
-//! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last`, `failing`: since which build |
-//! | `GET /api/changes?limit=` | the newest changes, newest first, as `/json` has them |
-//! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps; what is `left` of one that runs |
-//! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
-//! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
-//! | `GET /api/builders/NAME/builds/N/tests?q=&end=&skip=&limit=` | `counts` of its tests by result, how many are `left_out`, and `tests`, those first that went wrong |
-//! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
-//! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
-//! | `GET /api/jobs/ID` | the requests of the try job with this id, as above |
-//! | `GET /api/schedulers` | all schedulers: `name`, `kind`, when it `builds`, its `builders`, the `next` time of its plan |
-//! | `GET /api/why/requests/ID`, `/builders/NAME`, `/builds/NAME/N`, `/changes/ID` | `about` and its `facts`, as above |
-//! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
-//! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`; bytes of logs that are `left` |
-//! | `POST /api/prune` | forgets it, for a while; `more` if there is more |
-//! | `GET /api/users?after=` | users by number: `uid`, `identifier`, `attributes`, `section` |
-//! | `GET /api/users/ID` | one, with the numbers of its newest `changes` |
-//! | `POST /api/users` | what `autobot user` does: `op`, `ids`, `info`; the answer has the `users` and the `missing` |
-//! | `POST /api/reload` | reads the configuration again; the answer is text |
-//!
-//! Times are ISO 8601 with an offset. A reload that fails answers 409 and
-//! changes nothing. `GET /events` is in `events.rs`, the actions on builders
-//! and builds (`force`, `cancelbuild`, `stop`) in `actions.rs`.
+//! `/api`: what the command line asks for. JSON; an error is `{"error": TEXT}`, with `next` where
+//! something can be done about it. [`super::calls`] has every call with its fields and its answer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +10,7 @@ use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
 use axum::http::Uri;
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
@@ -66,15 +42,18 @@ use super::app::Shared;
 use super::build;
 use super::builders;
 use super::builders::Present;
+use super::calls;
 use super::choice;
 use super::failing;
 use super::failure::Failure;
 use super::json;
 use super::locks;
+use super::openapi;
 use super::paging;
 use super::sources;
 use super::test_list;
 use super::test_page;
+use super::unchanged;
 use super::users;
 use super::why;
 use super::why_waiting;
@@ -85,6 +64,7 @@ const MOST: usize = 1000;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/", get(openapi::document))
         .route("/status", get(status))
         .route("/builders", get(all_builders))
         .route("/builds", get(builds))
@@ -116,6 +96,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/shutdown", get(shutdown))
         .route("/prune", get(what_would_go).post(prune))
         .route("/reload", post(reload))
+        .route_layer(middleware::from_fn(calls::check_query))
+        .route_layer(middleware::from_fn(unchanged::layer))
 }
 
 #[derive(Serialize)]

@@ -75,6 +75,7 @@ use super::templates::Templates;
 use super::test_list;
 use super::test_page;
 use super::tries;
+use super::unchanged;
 use super::users;
 use super::waterfall;
 
@@ -285,6 +286,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, access: Access) -> Router {
             Router::new()
                 .route("/json", get(json::root))
                 .route("/json/{*path}", get(json::at))
+                .route_layer(middleware::from_fn(unchanged::layer))
                 .route_layer(middleware::from_fn_with_state(
                     Arc::clone(&app),
                     feeds::json,

@@ -11,6 +11,7 @@
 //! [`templates`] and a route in [`mod@app`].
 
 mod app;
+mod calls;
 mod choice;
 mod desk;
 mod failure;
@@ -24,6 +25,7 @@ mod rows;
 mod serve;
 mod templates;
 mod tries;
+mod unchanged;
 mod window;
 mod words;
 
@@ -62,7 +64,10 @@ mod failing;
 mod hooks;
 mod journal;
 mod json;
+mod openapi;
 
+#[cfg(test)]
+mod calls_tests;
 #[cfg(test)]
 mod events_tests;
 #[cfg(test)]
