@@ -99,6 +99,10 @@ fn operation(call: &Call) -> Value {
         }));
     }
     operation["parameters"] = Value::Array(parameters);
+    let (address, form) = call.example;
+    if !address.is_empty() {
+        operation["x-example"] = json!({ "address": address, "form": form });
+    }
     if let Some(right) = call.right {
         operation["x-right"] = right.as_str().into();
     }
