@@ -57,7 +57,7 @@ pub use cli::main;
 #[doc(hidden)]
 pub use config::fuzz_config;
 #[doc(hidden)]
-pub use master::QueueBench;
+pub use master::{QueueBench, fill_history};
 
 /// A configuration that was read as a master reads it, to be read again as one
 /// that runs does: for benchmarks.

@@ -215,7 +215,9 @@
       "shutdown_changed", "resync"];
   let events = null;
   const listen = () => {
-    events = new EventSource(`${root}events${query ? `?${query}` : ""}`);
+    // Others' events stay with the master, and growth with those who show a log.
+    const kinds = [...names, ...(query.startsWith("build=") ? ["log_grew"] : [])].map((it) => `kind=${it}`);
+    events = new EventSource(`${root}events?${[query, ...kinds].filter(Boolean).join("&")}`);
     // What happened since the page was drawn, or while the line was cut.
     events.addEventListener("open", () => { later(); read(); });
     for (const name of names) events.addEventListener(name, () => { later(); read(); });

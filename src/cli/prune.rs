@@ -133,8 +133,7 @@ fn text(told: &PruneView, dry_run: bool) -> String {
         bytes += it.bytes;
     }
     let would = if dry_run { "would go" } else { "went" };
-    let nothing =
-        (builds, logs, told.changes, told.requests, told.events) == (0, 0, 0, 0, 0);
+    let nothing = (builds, logs, told.changes, told.requests, told.events) == (0, 0, 0, 0, 0);
     let requests = match told.requests {
         0 => String::new(),
         1 => ", 1 request that was never built".to_owned(),

@@ -235,7 +235,14 @@ mod tests {
                  `UPDATE_REFERENCE=1 cargo nextest run reference` writes it anew"
             );
         }
-        let count = fs::read_dir(&dir).unwrap().count();
+        // The calls of the web are written by their own test.
+        let others = ["api.md"];
+        let there = fs::read_dir(&dir)
+            .unwrap()
+            .map(|it| it.unwrap().file_name());
+        let count = there
+            .filter(|it| !others.iter().any(|other| it == other))
+            .count();
         assert_eq!(count, pages.len(), "a page of docs/reference is left over");
     }
 }

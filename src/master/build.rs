@@ -137,6 +137,7 @@ impl Build {
         info!(build = %self.key, slave = %self.slave.name, "build started");
         self.news.push(Status::BuildStarted {
             build: self.key.clone(),
+            slave: self.slave.name.clone(),
         });
         match self.read_steps(&session) {
             Ok(fingerprint) => {
@@ -326,6 +327,7 @@ impl Build {
         self.due(move |verbs| verbs.finish_build(build, &end, now).map(drop));
         self.news.push(Status::BuildFinished {
             build: self.key.clone(),
+            slave: self.slave.name.clone(),
             outcome,
         });
         let completed: &[RequestId] = if outcome == Outcome::Retry {

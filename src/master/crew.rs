@@ -28,6 +28,7 @@ use crate::master::pauses::Pauses;
 use crate::master::phase::Phase;
 use crate::master::ping::Pings;
 use crate::master::readiness::Readiness;
+use crate::master::serving::Serving;
 use crate::master::shutdown::{CleanShutdown, Wish};
 use crate::master::slaves::Slaves;
 use crate::master::source_view::SourceView;
@@ -106,6 +107,7 @@ pub(crate) struct Crew {
     pub(crate) slaves: Slaves,
     /// Those that the master starts.
     pub(crate) fleet: Fleet,
+    pub(super) serving: Serving,
     /// Those that somebody has paused.
     pub(crate) pauses: Pauses,
     /// Those that are away.
@@ -185,8 +187,8 @@ pub(crate) struct Beginnings {
     pub(crate) stop: CancellationToken,
 }
 
-/// Events that pages may lag behind before they are told to read again.
-const STATUS_BUFFER: usize = 1024;
+/// Events that somebody may lag behind before there is a gap: a page that comes back soon misses none.
+const STATUS_BUFFER: usize = 4096;
 
 impl Crew {
     pub(crate) fn new(it: Beginnings) -> Arc<Self> {
@@ -200,6 +202,7 @@ impl Crew {
             started: it.started,
             slaves: Slaves::default(),
             fleet: it.fleet,
+            serving: Serving::default(),
             pauses: it.pauses,
             absences: it.absences,
             diary: Diary::default(),

@@ -37,7 +37,7 @@ impl Figures {
     /// Counts what the pages are told.
     pub(super) fn note(&self, status: &Status) {
         match status {
-            Status::BuildFinished { build, outcome } => {
+            Status::BuildFinished { build, outcome, .. } => {
                 let builds = self.builds.lock();
                 let mut builds = builds.unwrap_or_else(PoisonError::into_inner);
                 let ended = (build.builder.clone(), word(*outcome));
@@ -311,7 +311,11 @@ mod tests {
                 builder: builder.into(),
                 number: 1,
             };
-            figures.note(&Status::BuildFinished { build, outcome });
+            figures.note(&Status::BuildFinished {
+                build,
+                slave: "linux".into(),
+                outcome,
+            });
         };
         ended("a", Outcome::Success);
         ended("a", Outcome::Success);

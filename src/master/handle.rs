@@ -222,16 +222,13 @@ impl MasterHandle {
         let (now, zone) = (clock::now(), Zone::from(clock::zone()));
         let recent = now.0 - CONNECTS_WITHIN_SECS * 1000;
         let mut running = self.crew.running_by_slave();
+        let served = self.crew.serving.of(&plan);
         plan.slaves
             .iter()
             .map(|slave| {
                 let seat = self.crew.slaves.seat(&slave.name);
                 let facts = seat.facts.as_deref();
                 let info = |name: &str| facts.and_then(|it| it.info.get(name).cloned());
-                let serves = plan
-                    .builders
-                    .iter()
-                    .filter(|it| it.slaves.contains(&slave.name));
                 let session = seat.session.filter(|it| !it.closed.is_cancelled());
                 let connected = session.is_some();
                 let shuts_down = session.is_some_and(|it| it.shuts_down.is_cancelled());
@@ -262,7 +259,7 @@ impl MasterHandle {
                     machine: facts.map(|it| it.machine.clone()).unwrap_or_default(),
                     kernel: facts.map(|it| it.platform.version.clone()),
                     capabilities: capabilities(slave, facts, &seat.told),
-                    builders: serves.map(|it| it.name.clone()).collect(),
+                    builders: served.get(&slave.name).cloned().unwrap_or_default(),
                     running: running.remove(&slave.name).unwrap_or_default(),
                     last_heard: seat.last_heard,
                     connects: seat.connects.iter().filter(|at| at.0 > recent).count(),

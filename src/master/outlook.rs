@@ -192,7 +192,7 @@ pub(crate) fn read(
     let mut known = HashMap::new();
     for next in &lineup.waiting {
         if !known.contains_key(&next.builder) {
-            let steps = steps_of(verbs, &next.builder)?;
+            let steps = verbs.steps_to_come(&next.builder)?;
             let history = histories.of(verbs, &next.builder, moment)?;
             known.insert(&next.builder, (history, steps));
         }
@@ -227,18 +227,6 @@ pub(crate) fn read(
         running,
         why: lineup.why,
     })
-}
-
-/// The steps that a build of the builder is expected to have: those of its last one.
-fn steps_of(verbs: &mut dyn Store, builder: &BuilderName) -> Result<Vec<String>> {
-    let Some(last) = verbs.build(builder, -1)? else {
-        return Ok(Vec::new());
-    };
-    let steps = verbs.steps(last.id)?.into_iter();
-    Ok(steps
-        .filter(|it| it.progress.counts)
-        .map(|it| it.name)
-        .collect())
 }
 
 fn ahead(name: &str) -> StepNow<'_> {

@@ -19,6 +19,7 @@ pub(crate) enum Status {
     },
     BuildStarted {
         build: BuildKey,
+        slave: SlaveName,
     },
     StepStarted {
         build: BuildKey,
@@ -37,6 +38,7 @@ pub(crate) enum Status {
     },
     BuildFinished {
         build: BuildKey,
+        slave: SlaveName,
         outcome: Outcome,
     },
     SlaveChanged {

@@ -34,6 +34,8 @@ use super::{
 
 #[path = "queue_tests.rs"]
 mod queue;
+#[path = "reading_tests.rs"]
+mod reading;
 #[path = "search_tests.rs"]
 mod search;
 

@@ -1,11 +1,9 @@
 //! What a visitor can do: ask for a build, stop one, cancel a request, pause a slave, end it or the master. A
 //! browser is sent on to the page about it; who asked for JSON gets JSON.
 
-use axum::Form;
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::State;
-use axum::extract::rejection::FormRejection;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::Uri;
@@ -33,7 +31,7 @@ use super::failure::Failure;
 use super::links;
 
 pub(super) type Fields = Vec<(String, String)>;
-pub(super) type Posted = Result<Form<Fields>, FormRejection>;
+pub(super) use super::calls::Posted;
 
 /// The source of properties that were typed into the form.
 const FORM_SOURCE: &str = "Force Build Form";
@@ -203,13 +201,7 @@ pub(super) fn shutdown(app: &App) -> Value {
 }
 
 pub(super) fn read(posted: Posted) -> Result<Fields, Failure> {
-    match posted {
-        Ok(Form(fields)) => Ok(fields),
-        Err(rejection) if rejection.status().as_u16() == 413 => {
-            Err(Failure::BadRequest("the form is larger than 64 KiB".into()))
-        }
-        Err(rejection) => Err(Failure::BadRequest(rejection.body_text())),
-    }
+    posted.0
 }
 
 pub(super) fn answer(headers: &HeaderMap, done: &Value, page: impl FnOnce() -> String) -> Response {

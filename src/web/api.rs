@@ -1,37 +1,16 @@
-//! `/api`: what the command line asks for. JSON; an error is `{"error": TEXT}`.
-//!
-//! | request | answer |
-//! |---|---|
-//! | `GET /api/status` | what runs and waits, in a few numbers; builders, slaves and sources |
-//! | `GET /api/builders` | all builders: `name`, `state`, `category`, `connected`, `pending`, `running`, `last`, `failing`: since which build |
-//! | `GET /api/changes?limit=` | the newest changes, newest first, as `/json` has them |
-//! | `GET /api/events?builder=&slave=&limit=` | what happened besides builds, newest first: `time`, `event`, `slave` or `builder`, a `note` |
-//! | `GET /api/builds?builder=&limit=` | the newest builds, newest first, without steps; what is `left` of one that runs |
-//! | `GET /api/builders/NAME/builds/N` | one build with its `steps`; `N` may be negative |
-//! | `GET /api/builders/NAME/builds/N/why` | its `facts`: what led to it, each with `time`, `about`, `what` |
-//! | `GET /api/builders/NAME/builds/N/tests?q=&end=&skip=&limit=` | `counts` of its tests by result, how many are `left_out`, and `tests`, those first that went wrong |
-//! | `GET /api/builders/NAME/builds/N/tests/TEST` | the `results` of one test with their logs; since which build it `fails_since` |
-//! | `GET /api/requests/ID` | `state` (`waiting`, `building`, `complete`), `outcome`, `builds`, `why` it waits, what is `expected` |
-//! | `GET /api/jobs/ID` | the requests of the try job with this id, as above |
-//! | `GET /api/schedulers` | all schedulers: `name`, `kind`, when it `builds`, its `builders`, the `next` time of its plan |
-//! | `GET /api/why/requests/ID`, `/builders/NAME`, `/builds/NAME/N`, `/changes/ID` | `about` and its `facts`, as above |
-//! | `GET /api/shutdown` | the clean `shutdown` that is under way, in words, and the `builds` that are left |
-//! | `GET /api/prune` | what would be forgotten now: `builders` with `builds`, `logs` and `bytes`, `changes`, `requests` that were never built, `events`; bytes of logs that are `left` |
-//! | `POST /api/prune` | forgets it, for a while; `more` if there is more |
-//! | `GET /api/users?after=` | users by number: `uid`, `identifier`, `attributes`, `section` |
-//! | `GET /api/users/ID` | one, with the numbers of its newest `changes` |
-//! | `POST /api/users` | what `autobot user` does: `op`, `ids`, `info`; the answer has the `users` and the `missing` |
-//! | `POST /api/reload` | reads the configuration again; the answer is text |
-//!
-//! Times are ISO 8601 with an offset. A reload that fails answers 409 and
-//! changes nothing. `GET /events` is in `events.rs`, the actions on builders
-//! and builds (`force`, `cancelbuild`, `stop`) in `actions.rs`, `POST /builders/NAME/ping` in `ping.rs`.
+//! `/api`: what the command line asks for. JSON; an error is `{"error": TEXT}`, with `next` where
+//! something can be done about it. [`super::calls`] has every call with its fields and its answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
+use axum::http::Uri;
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
@@ -42,41 +21,51 @@ use serde_json::json;
 
 use crate::clock;
 use crate::config::Action;
+use crate::config::BuilderPlan;
 use crate::master::outlook::{Outlook, Scope};
 use crate::master::prune::Report;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
+use crate::model::ChangeId;
 use crate::model::ConfigId;
+use crate::model::Failing;
 use crate::model::Outcome;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
+use crate::store::StoreError;
 
 use super::actions;
 use super::app::App;
 use super::app::Shared;
 use super::build;
-use super::builder;
 use super::builders;
-use super::builders::BuilderFacts;
+use super::builders::Present;
+use super::calls;
+use super::choice;
 use super::diary;
 use super::failing;
 use super::failure::Failure;
 use super::json;
 use super::locks;
+use super::openapi;
+use super::paging;
 use super::sources;
 use super::test_list;
 use super::test_page;
+use super::unchanged;
 use super::users;
 use super::why;
 use super::why_waiting;
 
-const BUILDS: i64 = 20;
-const MOST_BUILDS: i64 = 1000;
+/// Of a list, unless `limit` says otherwise, and the most it may say.
+const BUILDS: usize = 20;
+const MOST: usize = 1000;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/", get(openapi::document))
         .route("/status", get(status))
         .route("/builders", get(all_builders))
         .route("/builds", get(builds))
@@ -109,6 +98,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/shutdown", get(shutdown))
         .route("/prune", get(what_would_go).post(prune))
         .route("/reload", post(reload))
+        .route_layer(middleware::from_fn(calls::check_query))
+        .route_layer(middleware::from_fn(unchanged::layer))
 }
 
 #[derive(Serialize)]
@@ -245,26 +236,31 @@ impl RequestDocument {
     }
 }
 
-fn builder_document(facts: &BuilderFacts, outlook: &Outlook, now: Timestamp) -> Value {
-    let mut running = Vec::new();
-    let mut last = None;
-    for build in &facts.builds {
-        match build.finished {
-            None => running.push(BuildDocument::new(build, outlook, now)),
-            Some(_) => last = last.or_else(|| Some(BuildDocument::new(build, outlook, now))),
-        }
+/// A builder with what the command line shows of it.
+struct BuilderFacts {
+    plan: Arc<BuilderPlan>,
+    connected: usize,
+    pending: usize,
+    running: Vec<BuildRecord>,
+    last: Option<BuildRecord>,
+    failing: Vec<Failing>,
+}
+
+impl BuilderFacts {
+    fn document(&self, outlook: &Outlook, now: Timestamp) -> Value {
+        let build = |it: &BuildRecord| BuildDocument::new(it, outlook, now);
+        json!({
+            "name": self.plan.name,
+            "category": self.plan.category,
+            "state": builders::state(!self.running.is_empty(), self.connected),
+            "slaves": self.plan.slaves.len(),
+            "connected": self.connected,
+            "pending": self.pending,
+            "running": self.running.iter().map(build).collect::<Vec<_>>(),
+            "last": self.last.as_ref().map(build),
+            "failing": self.failing.iter().map(failing::document).collect::<Vec<_>>(),
+        })
     }
-    json!({
-        "name": facts.name,
-        "category": facts.category,
-        "state": builders::state(!running.is_empty(), facts.connected),
-        "slaves": facts.slaves,
-        "connected": facts.connected,
-        "pending": facts.pending,
-        "running": running,
-        "last": last,
-        "failing": facts.failing.iter().map(failing::document).collect::<Vec<_>>(),
-    })
 }
 
 /// What is left of those of the builds that run.
@@ -281,8 +277,22 @@ async fn outlook(
 
 async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
     let plan = app.desk.plan();
-    let facts = builders::gather(&app).await?;
-    let running = app.read(|store| store.running_builds()).await?;
+    let present = Present::new(&app.desk.slaves());
+    let planned = plan.builders.clone();
+    let (facts, running) = app
+        .read(move |store| {
+            let running = store.running_builds()?;
+            let pending: HashMap<_, _> = store.count_pending()?.into_iter().collect();
+            let facts = planned.into_iter().map(|it| {
+                let builds = running.iter().any(|build| build.key.builder == it.name);
+                let waiting = pending.get(&it.name).copied().unwrap_or(0);
+                let last = store.last_end(&it.name)?.map(|it| it.1);
+                Ok((it, builds, waiting, last))
+            });
+            let facts = facts.collect::<Result<Vec<_>, StoreError>>()?;
+            Ok((facts, running))
+        })
+        .await?;
     let slaves: Vec<Value> = app
         .desk
         .slaves()
@@ -321,13 +331,11 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
     let builders: Vec<Value> = facts
         .iter()
         .map(|it| {
-            let building = it.builds.iter().any(|it| it.finished.is_none());
-            let last = it.builds.iter().find_map(|it| it.outcome);
             json!({
-                "name": it.name,
-                "state": builders::state(building, it.connected),
-                "pending": it.pending,
-                "last": last,
+                "name": it.0.name,
+                "state": builders::state(it.1, present.of(&it.0)),
+                "pending": it.2,
+                "last": it.3,
             })
         })
         .collect();
@@ -345,7 +353,7 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
         )),
         "troubles": app.desk.troubles().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "shutdown": app.desk.shutdown().map(|it| it.wish.to_string()),
-        "waiting": facts.iter().map(|it| it.pending).sum::<usize>(),
+        "waiting": facts.iter().map(|it| it.2).sum::<usize>(),
         "running": running,
         "builders": builders,
         "slaves": slaves,
@@ -353,46 +361,106 @@ async fn status(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
     })))
 }
 
-async fn all_builders(State(app): State<Shared>) -> Result<Json<Vec<Value>>, Failure> {
-    let facts = builders::gather(&app).await?;
-    let outlook = outlook(&app, facts.iter().flat_map(|it| &it.builds)).await?;
+async fn all_builders(
+    State(app): State<Shared>,
+    uri: Uri,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Failure> {
+    let plan = app.desk.plan();
+    let mut chosen: &[Arc<BuilderPlan>] = &plan.builders;
+    if let Some(after) = paging::after(&query) {
+        let place = chosen.iter().position(|it| it.name.as_str() == after);
+        let place = place.ok_or_else(|| Failure::NotFound(format!("builder `{after}`")))?;
+        chosen = &chosen[place + 1..];
+    }
+    // All of them, unless somebody wants fewer.
+    let limit = paging::limit(&query, chosen.len().max(1), usize::MAX)?;
+    let next = chosen
+        .get(limit)
+        .map(|_| chosen[limit - 1].name.to_string());
+    let chosen = chosen[..limit.min(chosen.len())].to_vec();
+    let present = Present::new(&app.desk.slaves());
+    let facts = app
+        .read(move |store| {
+            let pending: HashMap<_, _> = store.count_pending()?.into_iter().collect();
+            let running = store.running_builds()?;
+            chosen
+                .into_iter()
+                .map(|plan| {
+                    let own = running.iter().filter(|it| it.key.builder == plan.name);
+                    let mut last = None;
+                    if let Some((number, _)) = store.last_end(&plan.name)? {
+                        last = store.build(&plan.name, number)?;
+                    }
+                    Ok(BuilderFacts {
+                        connected: present.of(&plan),
+                        pending: pending.get(&plan.name).copied().unwrap_or(0),
+                        running: own.rev().cloned().collect(),
+                        last,
+                        failing: store.failing(&plan.name)?,
+                        plan,
+                    })
+                })
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+    let outlook = outlook(&app, facts.iter().flat_map(|it| &it.running)).await?;
     let now = clock::now();
-    let documents = facts.iter().map(|it| builder_document(it, &outlook, now));
-    Ok(Json(documents.collect()))
+    let documents: Vec<_> = facts.iter().map(|it| it.document(&outlook, now)).collect();
+    Ok(paging::page(documents, &uri, next))
 }
 
 async fn builds(
     State(app): State<Shared>,
+    uri: Uri,
     Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Vec<BuildDocument>>, Failure> {
-    let limit = builder::number(&query, "limit")?.unwrap_or(BUILDS);
-    let limit = usize::try_from(limit.clamp(0, MOST_BUILDS)).expect("not negative");
-    let name = query
-        .iter()
-        .find(|(it, value)| it == "builder" && !value.is_empty())
-        .map(|(_, value)| BuilderName::from(value.as_str()));
-    if let Some(name) = &name {
-        let planned = app.desk.plan().builders.iter().any(|it| it.name == *name);
-        let known = planned
-            || app
-                .read(|store| store.known_builders())
-                .await?
-                .contains(name);
-        if !known {
-            return Err(Failure::NotFound(format!("builder `{name}`")));
+) -> Result<Response, Failure> {
+    let limit = paging::limit(&query, BUILDS, MOST)?;
+    let name = choice::first(&query, "builder").map(BuilderName::from);
+    let after = match paging::after(&query) {
+        None => None,
+        Some(after) => {
+            let bad = || {
+                Failure::BadRequest(format!(
+                    "`after` should be a builder and a number such as `hello/12`, not `{after}`"
+                ))
+            };
+            let (builder, number) = after.rsplit_once('/').ok_or_else(bad)?;
+            let number: i64 = number.parse().map_err(|_| bad())?;
+            Some((BuilderName::from(builder), number))
         }
-    }
-    let builds = app
-        .read(move |store| store.recent_builds(name.as_ref(), None, limit))
-        .await?;
+    };
+    let planned = name
+        .as_ref()
+        .is_none_or(|name| app.desk.plan().builders.iter().any(|it| it.name == *name));
+    let mut builds = app
+        .read(move |store| {
+            if let Some(name) = name.as_ref().filter(|_| !planned)
+                && store.newest_numbers(name, 1)?.is_empty()
+            {
+                return Ok(Err(format!("builder `{name}`")));
+            }
+            let mut before = None;
+            if let Some((builder, number)) = after {
+                match store.build(&builder, number)? {
+                    Some(build) => before = Some(build.id),
+                    None => return Ok(Err(format!("build `{builder}/{number}`"))),
+                }
+            }
+            Ok(Ok(store.recent_builds(name.as_ref(), before, limit + 1)?))
+        })
+        .await?
+        .map_err(Failure::NotFound)?;
+    let has_more = builds.len() > limit;
+    builds.truncate(limit);
+    let next = builds.last().filter(|_| has_more);
+    let next = next.map(|it| it.key.to_string());
     let outlook = outlook(&app, &builds).await?;
     let now = clock::now();
-    Ok(Json(
-        builds
-            .iter()
-            .map(|it| BuildDocument::new(it, &outlook, now))
-            .collect(),
-    ))
+    let documents = builds
+        .iter()
+        .map(|it| BuildDocument::new(it, &outlook, now));
+    Ok(paging::page(documents.collect(), &uri, next))
 }
 
 async fn one_build(
@@ -410,14 +478,23 @@ async fn one_build(
 /// The newest changes, newest first.
 async fn changes(
     State(app): State<Shared>,
+    uri: Uri,
     Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Vec<Value>>, Failure> {
-    let limit = builder::number(&query, "limit")?.unwrap_or(BUILDS);
-    let limit = usize::try_from(limit.clamp(0, MOST_BUILDS)).expect("not negative");
-    let found = app
-        .read(move |store| store.recent_changes(None, limit))
+) -> Result<Response, Failure> {
+    let limit = paging::limit(&query, BUILDS, MOST)?;
+    let before = paging::after_number(&query)?.map(ChangeId);
+    let mut found = app
+        .read(move |store| store.recent_changes(before, limit + 1))
         .await?;
-    Ok(Json(found.iter().map(json::change).collect()))
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more);
+    let next = next.map(|it| it.id.to_string());
+    Ok(paging::page(
+        found.iter().map(json::change).collect(),
+        &uri,
+        next,
+    ))
 }
 
 async fn request(

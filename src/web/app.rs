@@ -63,14 +63,15 @@ use super::grid;
 use super::health;
 use super::home;
 use super::hooks;
+use super::journal::Journal;
 use super::json;
 use super::lines;
 use super::locks;
 use super::log;
 use super::log_index::Shelf;
 use super::log_text;
-use super::metrics;
 use super::methods;
+use super::metrics;
 use super::ping;
 use super::queue_actions;
 use super::slaves;
@@ -80,6 +81,7 @@ use super::templates::Templates;
 use super::test_list;
 use super::test_page;
 use super::tries;
+use super::unchanged;
 use super::users;
 use super::visits;
 use super::visits::House;
@@ -90,6 +92,7 @@ pub(super) struct App {
     pub(super) desk: Arc<dyn Desk>,
     pub(super) access: Access,
     pub(super) house: Arc<House>,
+    pub(super) journal: Journal,
     templates: Templates,
     /// What is known of the lines of logs.
     pub(super) shelf: Arc<Shelf>,
@@ -103,6 +106,7 @@ impl App {
     fn new(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) -> Self {
         let templates = Templates::new(desk.basedir());
         Self {
+            journal: Journal::new(desk.subscribe()),
             desk,
             access,
             house,
@@ -322,6 +326,7 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
             Router::new()
                 .route("/json", get(json::root))
                 .route("/json/{*path}", get(json::at))
+                .route_layer(middleware::from_fn(unchanged::layer))
                 .route_layer(middleware::from_fn_with_state(
                     Arc::clone(&app),
                     feeds::json,

@@ -1,6 +1,7 @@
 //! What pages with many builds of many builders know of each: its state and its last builds.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,11 +10,10 @@ use crate::config::BuilderPlan;
 use crate::master::handle::SlaveView;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
-use crate::model::Failing;
+use crate::model::SlaveName;
 use crate::model::Timestamp;
 
 use super::app::App;
-use super::choice::Choice;
 use super::failure::Failure;
 use super::links;
 use super::rows::BuildLine;
@@ -31,8 +31,6 @@ pub(super) struct BuilderFacts {
     pub(super) pending: usize,
     /// Newest first.
     pub(super) builds: Vec<BuildRecord>,
-    /// Branches that fail.
-    pub(super) failing: Vec<Failing>,
 }
 
 /// A builder in a table.
@@ -101,49 +99,28 @@ pub(super) fn state(building: bool, connected: usize) -> &'static str {
     }
 }
 
-/// How many of a builder's slaves are here, or would be if it had something to do.
-pub(super) fn connected(builder: &BuilderName, slaves: &[SlaveView]) -> usize {
-    slaves
-        .iter()
-        .filter(|it| (it.connected || it.on_demand) && it.builders.contains(builder))
-        .count()
-}
+/// The slaves that are here, or would be if they had something to do.
+pub(super) struct Present(HashSet<SlaveName>);
 
-/// Builders on a page that has many builds of each.
-pub(super) const MANY: usize = 100;
-
-/// Asks for everything about the builders of a part of a page, in the order of the configuration
-/// or of their names; and says how many there are in all.
-pub(super) async fn gather_part(
-    app: &App,
-    choice: &Choice,
-    by_name: bool,
-    skip: usize,
-) -> Result<(Vec<BuilderFacts>, usize), Failure> {
-    let plan = app.desk.plan();
-    let all = plan.builders.iter();
-    let mut all: Vec<_> = all
-        .filter(|it| choice.takes(it.name.as_str(), it.category.as_deref()))
-        .cloned()
-        .collect();
-    if by_name {
-        all.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+impl Present {
+    pub(super) fn new(slaves: &[SlaveView]) -> Self {
+        let here = slaves.iter().filter(|it| it.connected || it.on_demand);
+        Self(here.map(|it| it.name.clone()).collect())
     }
-    let count = all.len();
-    let part = all.into_iter().skip(skip).take(MANY).collect();
-    Ok((gather_these(app, part).await?, count))
+
+    /// How many of a builder's slaves are.
+    pub(super) fn of(&self, builder: &BuilderPlan) -> usize {
+        let slaves = builder.slaves.iter();
+        slaves.filter(|it| self.0.contains(*it)).count()
+    }
 }
 
-/// Asks for everything about every builder, in the order of the configuration.
-pub(super) async fn gather(app: &App) -> Result<Vec<BuilderFacts>, Failure> {
-    gather_these(app, app.desk.plan().builders.clone()).await
-}
-
-async fn gather_these(
+/// Asks for everything about these builders, in their order.
+pub(super) async fn gather_of(
     app: &App,
     builders: Vec<Arc<BuilderPlan>>,
 ) -> Result<Vec<BuilderFacts>, Failure> {
-    let slaves = app.desk.slaves();
+    let present = Present::new(&app.desk.slaves());
     app.read(move |store| {
         let pending: HashMap<_, _> = store.count_pending()?.into_iter().collect();
         builders
@@ -153,10 +130,9 @@ async fn gather_these(
                     name: builder.name.clone(),
                     category: builder.category.clone(),
                     slaves: builder.slaves.len(),
-                    connected: connected(&builder.name, &slaves),
+                    connected: present.of(builder),
                     pending: pending.get(&builder.name).copied().unwrap_or(0),
                     builds: store.recent_builds(Some(&builder.name), None, GLANCE)?,
-                    failing: store.failing(&builder.name)?,
                 })
             })
             .collect()

@@ -1,7 +1,11 @@
 //! What the arguments of an address choose of builders, branches and changes,
 //! as several pages have them.
 
-use super::builders::BuilderFacts;
+use std::sync::Arc;
+
+use crate::config::BuilderPlan;
+use crate::config::Plan;
+
 use super::links;
 
 pub(super) type Query = Vec<(String, String)>;
@@ -24,10 +28,6 @@ impl Choice {
         }
     }
 
-    pub(super) fn takes_builder(&self, facts: &BuilderFacts) -> bool {
-        self.takes(facts.name.as_str(), facts.category.as_deref())
-    }
-
     /// Whether a builder of this name and category is shown.
     pub(super) fn takes(&self, name: &str, category: Option<&str>) -> bool {
         let named = self.builders.is_empty() || self.builders.iter().any(|it| it == name);
@@ -37,6 +37,13 @@ impl Choice {
                     .categories
                     .iter()
                     .any(|it| Some(it.as_str()) == category))
+    }
+
+    /// The builders of a configuration that are chosen, in its order.
+    pub(super) fn planned(&self, plan: &Plan) -> Vec<Arc<BuilderPlan>> {
+        let builders = plan.builders.iter();
+        let chosen = builders.filter(|it| self.takes(it.name.as_str(), it.category.as_deref()));
+        chosen.cloned().collect()
     }
 
     pub(super) fn takes_branch(&self, branch: Option<&str>) -> bool {

@@ -77,6 +77,23 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What can be done about it, for programs.
+    fn next(&self) -> Option<&'static str> {
+        match self {
+            Self::NotFound(_) => Some(
+                "names and numbers are spelled as the pages spell them; an old build may have been \
+                 removed; `GET /api` has all calls",
+            ),
+            Self::ReadOnly => Some("`htmlport` is where actions are sent to"),
+            Self::Store(error) if error.is_disk => {
+                Some("it works again when there is room on the master's disk")
+            }
+            _ => None,
+        }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -219,6 +236,9 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
     let kept = kept.map(|name| (response.headers_mut().remove(&name), name));
     let mut response = if wants_json {
         let mut body = serde_json::json!({ "error": view.what });
+        if let Some(next) = failure.as_ref().and_then(Failure::next) {
+            body["next"] = next.into();
+        }
         if let Some(Failure::BadForm(wrong)) = &failure {
             for it in &wrong.0 {
                 body["fields"][&it.field] = it.why.as_str().into();

@@ -24,17 +24,20 @@ use super::choice;
 use super::choice::Choice;
 use super::failure::Failure;
 use super::links;
-use super::pager;
-use super::pager::Pager;
 use super::past::FARTHEST;
 use super::past::Past;
 use super::rows;
 use super::rows::StampView;
+use super::window::Ways;
+use super::window::Window;
 use super::words::Badge;
 
 /// Sources that are shown unless `width` or `length` says otherwise, and the most they may say.
 const WIDTH: i64 = 5;
 const MOST: i64 = 50;
+
+/// Builders on one page.
+const BUILDERS: usize = 100;
 
 /// What an address asks for.
 struct Wanted {
@@ -105,7 +108,8 @@ struct GridView {
     /// The arguments of the same grid the other way round.
     transposed: String,
     legend: Vec<Badge>,
-    pager: Option<Pager>,
+    /// Where the other builders are.
+    window: Option<Ways>,
 }
 
 #[derive(Serialize)]
@@ -182,7 +186,7 @@ fn view(
             .map(|it| Badge::of(Some(it)))
             .chain([Badge::of(None)])
             .collect(),
-        pager: None,
+        window: None,
     }
 }
 
@@ -212,8 +216,10 @@ async fn draw(
     template: &str,
 ) -> Result<Response, Failure> {
     let wanted = Wanted::new(&query, width)?;
-    let skip = pager::skip(&query)?;
-    let (facts, of) = builders::gather_part(&app, &wanted.choice, true, skip).await?;
+    let mut chosen = wanted.choice.planned(&app.desk.plan());
+    chosen.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    let ways = Window::new(&query, BUILDERS)?.cut(&mut chosen, &query);
+    let facts = builders::gather_of(&app, chosen).await?;
     let choice = wanted.choice.clone();
     let count = wanted.width;
     let rows = app
@@ -229,7 +235,7 @@ async fn draw(
         })
         .await?;
     let mut view = view(&rows, &wanted, &query, &app.desk.plan().web, clock::now());
-    view.pager = Some(Pager::new(&query, skip, builders::MANY, of));
+    view.window = ways;
     app.draw(template, &uri, view)
 }
 
@@ -267,7 +273,6 @@ mod tests {
             connected: 1,
             pending: 0,
             builds: builds.clone(),
-            failing: Vec::new(),
         };
         Row { facts, builds }
     }

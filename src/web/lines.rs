@@ -29,6 +29,9 @@ use super::rows::Link;
 const LINES: i64 = 20;
 const MOST: i64 = 500;
 
+/// Of more builders than that, the builds of all are read in the order of their ends.
+pub(super) const MANY: usize = 64;
+
 #[derive(Serialize)]
 struct LinesView {
     /// The builder that all are of, if the page is about one.
@@ -46,7 +49,7 @@ fn count(query: &choice::Query, web: &WebPlan) -> Result<usize, Failure> {
     Ok(usize::try_from(asked.clamp(1, MOST)).expect("at least one"))
 }
 
-/// Reads the builds that ended last.
+/// Reads the builds that ended last, of these builders.
 async fn read(
     app: &Shared,
     builders: Option<Vec<BuilderName>>,
@@ -115,7 +118,7 @@ pub(super) async fn find(app: &App, name: &str) -> Result<BuilderFacts, Failure>
     let asked = builder.clone();
     let builds = app
         .read(move |store| {
-            if !is_planned && !store.known_builders()?.contains(&asked) {
+            if !is_planned && store.newest_numbers(&asked, 1)?.is_empty() {
                 return Ok(None);
             }
             Ok(Some(store.recent_builds(
@@ -133,7 +136,6 @@ pub(super) async fn find(app: &App, name: &str) -> Result<BuilderFacts, Failure>
         connected: 0,
         pending: 0,
         builds,
-        failing: Vec::new(),
     })
 }
 

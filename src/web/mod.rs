@@ -12,6 +12,7 @@
 
 mod access_log;
 mod app;
+mod calls;
 mod choice;
 mod client_address;
 mod desk;
@@ -23,6 +24,7 @@ mod links;
 mod methods;
 mod paced;
 mod pager;
+mod paging;
 mod past;
 mod people;
 mod ping;
@@ -33,7 +35,9 @@ mod seats;
 mod serve;
 mod templates;
 mod tries;
+mod unchanged;
 mod visits;
+mod window;
 mod words;
 
 mod about;
@@ -78,11 +82,17 @@ mod events;
 mod failing;
 mod health;
 mod hooks;
+mod journal;
 mod json;
 mod metrics;
+mod openapi;
 
 #[cfg(test)]
 mod artifact_tests;
+#[cfg(test)]
+mod calls_tests;
+#[cfg(test)]
+mod events_tests;
 #[cfg(test)]
 mod list_tests;
 #[cfg(test)]

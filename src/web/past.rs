@@ -34,6 +34,16 @@ impl Past {
         }
     }
 
+    /// Begins with nothing.
+    pub(super) fn of(builder: &BuilderName, most: usize) -> Self {
+        Self {
+            builder: builder.clone(),
+            builds: Vec::new(),
+            at_end: false,
+            most,
+        }
+    }
+
     /// The build at a place, 0 for the newest.
     pub(super) fn get(
         &mut self,
@@ -77,6 +87,35 @@ impl Past {
         }
         Ok(found)
     }
+}
+
+/// Builds that are read at once of all builders.
+const ENDED: usize = 50;
+
+/// Of so many that ended last it is looked for those that fit.
+pub(super) const FARTHEST_OF_ALL: usize = 2000;
+
+/// The builds that ended last, of those that fit; no further back than [`FARTHEST_OF_ALL`].
+pub(super) fn ended_last(
+    store: &mut dyn Store,
+    count: usize,
+    fits: impl Fn(&BuildRecord) -> bool,
+) -> Result<Vec<BuildRecord>, StoreError> {
+    let mut found = Vec::new();
+    let mut before: Option<BuildRecord> = None;
+    let mut seen = 0;
+    while found.len() < count && seen < FARTHEST_OF_ALL {
+        let block = store.ended_builds(before.as_ref(), ENDED)?;
+        seen += block.len();
+        let is_end = block.len() < ENDED;
+        before = block.last().cloned();
+        found.extend(block.into_iter().filter(&fits));
+        if is_end {
+            break;
+        }
+    }
+    found.truncate(count);
+    Ok(found)
 }
 
 /// The newest builds of several builders that fit, in the order of `key`, the highest first.
@@ -155,23 +194,8 @@ mod tests {
         Ok(())
     }
 
-    fn facts(name: &str) -> BuilderFacts {
-        BuilderFacts {
-            name: name.into(),
-            category: None,
-            slaves: 1,
-            connected: 1,
-            pending: 0,
-            builds: Vec::new(),
-            failing: Vec::new(),
-        }
-    }
-
     fn past(name: &str, most: usize) -> Past {
-        Past {
-            at_end: false,
-            ..Past::new(&facts(name), most)
-        }
+        Past::of(&name.into(), most)
     }
 
     #[tokio::test]
@@ -203,6 +227,17 @@ mod tests {
                 assert_eq!([pasts[0].builds.len(), pasts[1].builds.len()], [BLOCK; 2]);
                 let all = merge(store, &mut [past("b", FARTHEST)], 99, |_| true, key)?;
                 assert_eq!(all.len(), 30);
+
+                let names = |all: Vec<BuildRecord>| -> Vec<String> {
+                    all.iter().map(|it| it.key.to_string()).collect()
+                };
+                let last = ended_last(store, 3, |_| true)?;
+                assert_eq!(names(last), ["a/1999", "a/1998", "a/1997"]);
+                let last = ended_last(store, 2, |it| it.key.builder.as_str() == "b")?;
+                assert_eq!(names(last), ["b/29", "b/28"]);
+                // Of so many it is not looked at the oldest.
+                let oldest = ended_last(store, 1, |it| it.key.to_string() == "a/3")?;
+                assert!(oldest.is_empty());
                 Ok(())
             })
             .await

@@ -31,7 +31,7 @@ macro_rules! built_in {
 
 built_in! {
     "layout.html" "macros.html" "forms.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html" "artifacts.html"
-    "waterfall.html" "waterfallhelp.html" "happened.html" "ping.html" "box_macros.html" "buildstatus.html" "grid.html" "grid_transposed.html" "grid_macros.html"
+    "waterfall.html" "waterfallhelp.html" "happened.html" "ping.html" "box_macros.html" "buildstatus.html" "grid.html" "grid_transposed.html" "grid_macros.html" "window.html"
     "console.html" "onelineperbuild.html" "feed_rss20.xml" "feed_atom10.xml" "feed_description.html" "badge.xml" "directory.html"
     "changes.html" "change.html" "sources.html" "buildslaves.html"
     "buildslave.html" "locks.html" "tests.html" "testresult.html" "users.html" "user.html"

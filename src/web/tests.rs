@@ -1266,13 +1266,18 @@ async fn events_come_over_a_socket_and_stop_ends_them() {
                         builder: "hello".into(),
                         number,
                     },
+                    slave: "otter".into(),
                     outcome: crate::model::Outcome::Success,
                 };
                 desk.events.send(Arc::new(status)).expect("somebody hears");
             }
         }
     }
-    assert!(heard.contains(r#"data: {"builder":"hello","number":6,"outcome":"success"}"#));
+    assert!(
+        heard.contains(
+            r#"data: {"builder":"hello","number":6,"slave":"otter","outcome":"success"}"#
+        )
+    );
     assert!(!heard.contains(r#""number":5"#));
     stop.cancel();
     served.await.expect("it ends");

@@ -1,11 +1,9 @@
 //! Who changes are made by: all users, and one with what it is called and its changes.
 
-use axum::Form;
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
-use axum::extract::rejection::FormRejection;
 use axum::http::Uri;
 use axum::response::Response;
 use serde::Serialize;
@@ -25,6 +23,7 @@ use crate::model::UserId;
 use super::app::App;
 use super::app::Shared;
 use super::builder;
+use super::calls::Posted;
 use super::failure::Failure;
 use super::rows::ChangeView;
 use super::rows::Link;
@@ -167,10 +166,10 @@ pub(super) async fn one_document(
 /// Carries out what `autobot user` asks for.
 pub(super) async fn order(
     State(app): State<Shared>,
-    posted: Result<Form<Vec<(String, String)>>, FormRejection>,
+    posted: Posted,
 ) -> Result<Json<Value>, Failure> {
     app.permit(Action::ManageUsers)?;
-    let Form(fields) = posted.map_err(|it| Failure::BadRequest(it.body_text()))?;
+    let fields = posted.0?;
     let all = |name: &'static str| {
         let named = fields.iter().filter(move |(it, _)| it == name);
         named.map(|(_, value)| value.as_str())

@@ -185,9 +185,14 @@ impl Farm {
         self.slaves.last().expect("started").id()
     }
 
+    /// The number of the master's process.
+    pub(crate) fn master_pid(&self) -> u32 {
+        self.master.as_ref().expect("started").id()
+    }
+
     /// The most memory that the master's process has taken since its start.
     pub(crate) fn master_peak_kib(&self) -> u64 {
-        let pid = self.master.as_ref().expect("started").id();
+        let pid = self.master_pid();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
         let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
         let peak = peak.and_then(|it| it.trim().strip_suffix(" kB"));

@@ -38,6 +38,12 @@ const COLUMNS: &str = "id, builder, number, slave, reason, branch, revision, rep
                        patch, properties, blame, text, started, finished, outcome, config, \
                        failing_since";
 
+/// Requests are found through the build: all there ever were would be looked at otherwise.
+const GIVE_BACK: &str = "UPDATE requests SET build = NULL WHERE build = ?1 \
+                         AND id IN (SELECT request FROM build_requests WHERE build = ?1)";
+const COMPLETE: &str = "UPDATE requests SET outcome = ?2, finished = ?3 WHERE build = ?1 \
+                        AND id IN (SELECT request FROM build_requests WHERE build = ?1)";
+
 impl Sqlite {
     pub(super) fn insert_build(
         &self,
@@ -304,13 +310,11 @@ impl Sqlite {
             .prepare_cached("DELETE FROM commands WHERE build = ?1")?
             .execute([build.0])?;
         if end.outcome == Outcome::Retry {
-            self.db
-                .prepare_cached("UPDATE requests SET build = NULL WHERE build = ?1")?
-                .execute([build.0])?;
+            self.db.prepare_cached(GIVE_BACK)?.execute([build.0])?;
             return Ok(Vec::new());
         }
         self.db
-            .prepare_cached("UPDATE requests SET outcome = ?2, finished = ?3 WHERE build = ?1")?
+            .prepare_cached(COMPLETE)?
             .execute(params![build.0, end.outcome.code(), now.0])?;
         let mut finished = Vec::new();
         for request in self.select_requests_of_build(build)? {
@@ -632,4 +636,28 @@ fn step(row: &Row<'_>) -> Result<StepRecord> {
             })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_build_looks_at_no_requests_but_its_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path: &Path = dir.path();
+        let sqlite = Sqlite::open(&path.join("state.sqlite")).expect("a database");
+        for (statement, values) in [(GIVE_BACK, 1), (COMPLETE, 3)] {
+            let mut explain = sqlite
+                .db
+                .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+                .expect("a statement");
+            let values = rusqlite::params_from_iter(std::iter::repeat_n(1, values));
+            let rows = explain.query_map(values, |row| row.get::<_, String>(3));
+            let plan: Vec<_> = rows.expect("a plan").map(|it| it.expect("text")).collect();
+            assert!(!plan.iter().any(|it| it.starts_with("SCAN")), "{plan:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod configs;
 mod events;
 mod failing;
 mod prune;
+mod reading;
 mod requests;
 mod rows;
 mod search;
@@ -46,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("glance.sql"),
     include_str!("artifacts.sql"),
     include_str!("events.sql"),
+    include_str!("ended.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::model::Artifact;
 use crate::model::BuildId;
+use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::BuildsetId;
@@ -17,6 +18,7 @@ use crate::model::HeldLocks;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::NewEvent;
+use crate::model::Outcome;
 use crate::model::PastRun;
 use crate::model::PastTest;
 use crate::model::Properties;
@@ -34,8 +36,9 @@ use crate::model::UserSection;
 
 use super::super::{
     Amount, BegunBuild, BuildEnd, BuildQuery, BuildsetState, ChangeQuery, CommandRow, ConfigFile,
-    ConfigRecord, EventsBefore, FinishedBuildset, FoundChanges, Glance, GlanceQuery, Holders, Kept, KeptArtifact, KeptTest,
-    LogVisit, NewBuild, NewConfig, OldBuild, Result, Store, TestCounts, TestQuery, UnfinishedBuild,
+    ConfigRecord, EventsBefore, FinishedBuildset, FoundChanges, Glance, GlanceQuery, Holders, Kept,
+    KeptArtifact, KeptTest, LogVisit, NewBuild, NewConfig, OldBuild, Result, Store, TestCounts,
+    TestQuery, UnfinishedBuild,
 };
 use super::Sqlite;
 
@@ -345,6 +348,25 @@ impl Store for Sqlite {
     }
     fn find_changes(&mut self, query: &ChangeQuery) -> Result<FoundChanges> {
         self.select_fitting_changes(query)
+    }
+    fn ended_builds(
+        &mut self,
+        before: Option<&BuildRecord>,
+        limit: usize,
+    ) -> Result<Vec<BuildRecord>> {
+        self.select_ended_builds(before, limit)
+    }
+    fn newest_numbers(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<i64>> {
+        self.select_newest_numbers(builder, limit)
+    }
+    fn last_end(&mut self, builder: &BuilderName) -> Result<Option<(i64, Outcome)>> {
+        self.select_last_end(builder)
+    }
+    fn ran_on(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildKey>> {
+        self.select_ran_on(slave, limit)
+    }
+    fn steps_to_come(&mut self, builder: &BuilderName) -> Result<Vec<String>> {
+        self.select_steps_to_come(builder)
     }
     fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>> {
         self.select_builds_on_slave(slave, limit)

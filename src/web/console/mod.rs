@@ -33,11 +33,11 @@ use super::choice::Choice;
 use super::failure::Failure;
 use super::frame;
 use super::links;
-use super::pager;
-use super::pager::Pager;
 use super::past::Past;
 use super::rows::ChangeView;
 use super::rows::Link;
+use super::window::Ways;
+use super::window::Window;
 use super::words::Badge;
 use boxes::By;
 use boxes::Found;
@@ -48,6 +48,9 @@ const MOST_CHANGES: i64 = 200;
 
 /// Where the search for changes that fit ends.
 const FARTHEST: usize = 500;
+
+/// Boxes on one page: what is shown of more builders is on the next.
+const BOXES: usize = 1000;
 
 /// Changes that are read at once.
 const BLOCK: usize = 50;
@@ -186,7 +189,8 @@ struct ConsoleView {
     /// Arguments that a search keeps.
     others: Vec<(String, String)>,
     reload: u32,
-    pager: Option<Pager>,
+    /// Where the other builders are.
+    window: Option<Ways>,
 }
 
 /// What stands together, under the category of its builders.
@@ -350,7 +354,7 @@ fn view(
         name: choice::first(query, "name").unwrap_or_default().to_owned(),
         others: query.iter().filter(|it| it.0 != "name").cloned().collect(),
         reload: RELOAD,
-        pager: None,
+        window: None,
     }
 }
 
@@ -365,8 +369,10 @@ pub(super) async fn page(
         false => By::Revision,
     };
     let wanted = Wanted::new(&query, by)?;
-    let skip = pager::skip(&query)?;
-    let (builders, of) = builders::gather_part(&app, &wanted.choice, false, skip).await?;
+    let mut chosen = wanted.choice.planned(&plan);
+    let most = (BOXES / wanted.changes.max(1)).max(1);
+    let ways = Window::new(&query, most)?.cut(&mut chosen, &query);
+    let builders = builders::gather_of(&app, chosen).await?;
     let is_busy = builders
         .iter()
         .any(|it| it.builds.iter().any(|it| it.finished.is_none()));
@@ -378,11 +384,11 @@ pub(super) async fn page(
         .read(move |store| read(store, builders, &wanted))
         .await?;
     let mut view = view(&facts, &query, &outlook, &plan.web, clock::now());
+    view.window = ways;
     if choice::first(&query, "reload").is_some_and(|it| it.trim() == "0") {
         view.reload = 0;
     }
     view.reload = frame::reload(uri.query()).unwrap_or(view.reload);
-    view.pager = Some(Pager::new(&query, skip, builders::MANY, of));
     app.draw("console.html", &uri, view)
 }
 
@@ -399,7 +405,6 @@ mod tests {
             connected: 1,
             pending: 0,
             builds: Vec::new(),
-            failing: Vec::new(),
         };
         let builders = [
             facts("a", Some("2slow|nightly")),

@@ -6,6 +6,8 @@ mod tails;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -25,15 +27,16 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::Feed;
 use crate::model::BuildRecord;
+use crate::model::BuilderName;
 use crate::model::Outcome;
 use crate::model::StepRecord;
 
 use super::app::App;
 use super::app::Shared;
-use super::builders;
 use super::choice;
 use super::choice::Choice;
 use super::failure::Failure;
+use super::lines;
 use super::past;
 use super::past::Past;
 use super::words::Badge;
@@ -118,24 +121,32 @@ async fn send(
     };
     let choice = Choice::new(&query);
     let only_failures = choice::first(&query, "failures_only") == Some("true");
-    let mut facts = builders::gather(&app).await?;
-    facts.retain(|it| choice.takes_builder(it));
+    let builders = choice.planned(&plan);
     let builds = app
         .read(move |store| {
-            let running = |it: &builders::BuilderFacts| {
-                let builds = it.builds.iter();
-                builds.filter(|it| it.finished.is_none()).count()
-            };
-            let mut pasts: Vec<_> = facts
-                .iter()
-                .map(|it| Past::new(it, ENTRIES + running(it)))
-                .collect();
             let fits = |it: &BuildRecord| {
                 it.finished.is_some()
                     && choice.takes_branch(it.stamp.branch.as_deref())
                     && (!only_failures || Badge::of(it.outcome).is_red())
             };
-            let builds = past::merge(store, &mut pasts, ENTRIES, fits, |it| it.started)?;
+            let builds = if builders.len() > lines::MANY {
+                let names: HashSet<_> = builders.iter().map(|it| &it.name).collect();
+                let fits = |it: &BuildRecord| names.contains(&it.key.builder) && fits(it);
+                let mut builds = past::ended_last(store, ENTRIES, fits)?;
+                builds.sort_by_key(|it| Reverse((it.started, it.id.0)));
+                builds
+            } else {
+                let running = store.running_builds()?;
+                let running = |name: &BuilderName| {
+                    let builds = running.iter();
+                    builds.filter(|it| it.key.builder == *name).count()
+                };
+                let names = builders.iter().map(|it| &it.name);
+                let mut pasts: Vec<_> = names
+                    .map(|it| Past::of(it, ENTRIES + running(it)))
+                    .collect();
+                past::merge(store, &mut pasts, ENTRIES, fits, |it| it.started)?
+            };
             let facts = builds.into_iter().map(|build| {
                 let mut failed = Vec::new();
                 if Badge::of(build.outcome).is_red() {

@@ -61,15 +61,11 @@ impl World {
             .filter(|it| it.key.builder == builder.name)
             .map(|it| it.key.number)
             .collect();
-        let mut cached: Vec<i64> = store
-            .recent_builds(Some(&builder.name), None, CACHED)?
-            .iter()
-            .map(|it| it.key.number)
-            .chain(running.iter().copied())
-            .collect();
+        let mut cached = store.newest_numbers(&builder.name, CACHED)?;
+        cached.extend(&running);
         cached.sort_unstable();
         cached.dedup();
-        let connected = builders::connected(&builder.name, &self.slaves);
+        let connected = self.present.of(builder);
         let basedir = builder.builddir.rsplit('/').next();
         Ok(json!({
             "basedir": basedir,
@@ -93,11 +89,9 @@ impl World {
             .iter()
             .map(|it| (it.to_string(), json!([])))
             .collect();
-        for build in store.builds_on_slave(&slave.name, SLAVE_BUILDS)? {
-            if build.finished.is_some()
-                && let Some(Value::Array(numbers)) = builders.get_mut(build.key.builder.as_str())
-            {
-                numbers.push(build.key.number.into());
+        for build in store.ran_on(&slave.name, SLAVE_BUILDS)? {
+            if let Some(Value::Array(numbers)) = builders.get_mut(build.builder.as_str()) {
+                numbers.push(build.number.into());
             }
         }
         let paused = slave

@@ -37,6 +37,7 @@ use crate::store::StoreError;
 use super::app::App;
 use super::app::Jsonp;
 use super::app::Shared;
+use super::builders::Present;
 use super::failure::Failure;
 use super::links;
 use super::step;
@@ -54,6 +55,7 @@ const MOST_PENDING: usize = 1000;
 pub(super) struct World {
     plan: Arc<Plan>,
     slaves: Vec<SlaveView>,
+    present: Present,
     sources: Vec<SourceView>,
     /// How many requests wait for each builder.
     pending: HashMap<BuilderName, usize>,
@@ -70,10 +72,61 @@ pub(super) fn change(change: &Change) -> Value {
 
 type Found = Result<Option<Value>, StoreError>;
 
+/// Builds whose help is linked: the newest.
+const LINKED: usize = 20;
+
 #[derive(Serialize)]
 struct HelpView {
     path: String,
-    children: Vec<String>,
+    /// Its last part, as it stands in an address.
+    last: String,
+    has_parent: bool,
+    children: Vec<Child>,
+}
+
+/// A resource below another.
+#[derive(Serialize)]
+struct Child {
+    name: String,
+    url: String,
+}
+
+impl HelpView {
+    fn new(address: &str, path: &[String], document: &Value) -> Self {
+        let shown = address.trim_end_matches('/').trim_end_matches("/help");
+        let keys = || -> Vec<String> {
+            let all = document.as_object();
+            all.into_iter().flat_map(|it| it.keys().cloned()).collect()
+        };
+        let named = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
+        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+        let names: Vec<String> = match parts.as_slice() {
+            [] | ["builders" | "slaves" | "change_sources"] => keys(),
+            ["builders", _] => named(&["builds", "pendingBuilds", "slaves"]),
+            ["builders", _, "slaves"] => keys(),
+            ["builders", _, "builds"] => {
+                let mut numbers = keys();
+                numbers.push("_all".to_owned());
+                numbers.into_iter().rev().take(LINKED).collect()
+            }
+            ["builders", _, "builds", "_all"] => Vec::new(),
+            ["builders", _, "builds", _] => named(&["source_stamp", "steps"]),
+            ["builders", _, "builds", _, "source_stamp"] => named(&["changes"]),
+            ["builders", _, "builds", _, "source_stamp", "changes"]
+            | ["builders", _, "builds", _, "steps"] => keys(),
+            _ => Vec::new(),
+        };
+        let child = |name: String| Child {
+            url: links::quote(&name),
+            name,
+        };
+        Self {
+            path: shown.to_owned(),
+            last: shown.rsplit('/').next().unwrap_or_default().to_owned(),
+            has_parent: !path.is_empty(),
+            children: names.into_iter().map(child).collect(),
+        }
+    }
 }
 
 pub(super) async fn root(
@@ -107,6 +160,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
     let at = path.clone();
     let plan = app.desk.plan();
     let slaves = app.desk.slaves();
+    let present = Present::new(&slaves);
     let sources = app.desk.sources();
     // What shows no build needs no estimate.
     let shows_builds = |it: &String| matches!(it.as_str(), "builds" | "slaves");
@@ -119,6 +173,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
             let world = World {
                 plan,
                 slaves,
+                present,
                 sources,
                 pending: store.count_pending()?.into_iter().collect(),
                 running: store.running_builds()?,
@@ -131,14 +186,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
         .await?
         .ok_or_else(missing)?;
     if help {
-        let children = match document {
-            Value::Object(all) => all.into_iter().map(|(name, _)| name).collect(),
-            _ => Vec::new(),
-        };
-        let view = HelpView {
-            path: uri.path().trim_end_matches("/help").to_owned(),
-            children,
-        };
+        let view = HelpView::new(uri.path(), &path[..path.len() - 1], &document);
         return app.draw("jsonhelp.html", uri, view);
     }
     let callback = shape.callback.is_some();
@@ -354,5 +402,7 @@ impl World {
     }
 }
 
+#[cfg(test)]
+mod rows_tests;
 #[cfg(test)]
 mod tests;

@@ -12,12 +12,12 @@ use crate::web::sample::SampleDesk;
 use crate::web::tests::Answer;
 use crate::web::tests::get;
 
-async fn ask(path: &str) -> Answer {
+pub(super) async fn ask(path: &str) -> Answer {
     let desk = SampleDesk::new().await;
     get(&router(Arc::clone(&desk) as Arc<_>, Access::Full), path).await
 }
 
-async fn document(path: &str) -> Value {
+pub(super) async fn document(path: &str) -> Value {
     let answer = ask(path).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     serde_json::from_str(&answer.body).expect("JSON")
