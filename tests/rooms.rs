@@ -24,6 +24,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // has a password.
     ("schedulers", &["model", "syntax", "expr", "secrets"]),
     ("factories", &["model", "syntax", "expr", "steps"]),
+    // Whether a password is the right one; what is shown in a header is read where secrets are.
+    ("logins", &["secrets"]),
     // A mail and its relay; a password is of the files that it stands in.
     ("mail", &["model", "syntax"]),
     // Who hears what is a rule over outcomes; the texts are templates. A target that mails says
@@ -64,6 +66,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "changes",
             // It looks at the certificate on this machine.
             "tls",
+            // Whether what it is given as a hash is one.
+            "logins",
         ],
     ),
     (
@@ -91,6 +95,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "logs",
             "store",
             "config",
+            // What it is told as the password of a user is to be a hash.
+            "logins",
         ],
     ),
     (
@@ -98,6 +104,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         // Of changes the hooks only: what knocks is handed on as it came.
         &[
             "model", "clock", "estimate", "logs", "store", "config", "changes", "master",
+            // Who comes is let in here; a password of the configuration may be a secret.
+            "logins", "secrets",
         ],
     ),
     ("client", &["model"]),

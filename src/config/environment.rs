@@ -23,6 +23,7 @@ use super::Plan;
 use super::SlavePlan;
 use super::SshLaunch;
 use super::TlsUse;
+use super::accounts;
 use crate::syntax::Code;
 use crate::syntax::Problem;
 use crate::syntax::Problems;
@@ -44,6 +45,7 @@ pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
     check_programs(plan, &mut problems);
     check_directories(plan, &mut problems);
     check_jobdirs(plan, &mut problems);
+    accounts::check_file(plan, &mut problems);
     check_certificate(plan, &mut problems);
     problems.sort();
     problems

@@ -20,6 +20,10 @@
 //! | `GET /api/users?after=` | users by number: `uid`, `identifier`, `attributes`, `section` |
 //! | `GET /api/users/ID` | one, with the numbers of its newest `changes` |
 //! | `POST /api/users` | what `autobot user` does: `op`, `ids`, `info`; the answer has the `users` and the `missing` |
+//! | `GET /api/tokens` | all tokens: `name`, `user`, `scopes`, when each `expires` and was `used` |
+//! | `POST /api/tokens` | makes one of `name`, `user`, `scope` and `days`; its `token` is shown this once |
+//! | `POST /api/tokens/NAME/remove` | removes it |
+//! | `GET /api/audit?user=&action=&before=&limit=` | who did what, the newest first |
 //! | `POST /api/reload` | reads the configuration again; the answer is text |
 //!
 //! Times are ISO 8601 with an offset. A reload that fails answers 409 and
@@ -55,6 +59,9 @@ use crate::model::Timestamp;
 use super::actions;
 use super::app::App;
 use super::app::Shared;
+use super::auth;
+use super::auth::Target;
+use super::auth::Visitor;
 use super::build;
 use super::builder;
 use super::builders;
@@ -101,6 +108,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/locks", get(locks::document))
         .route("/users", get(users::documents).post(users::order))
         .route("/users/{id}", get(users::one_document))
+        .route("/tokens", get(auth::list_tokens).post(auth::add_token))
+        .route("/tokens/{name}/remove", post(auth::remove_token))
+        .route("/audit", get(auth::audit_document))
         .route("/sources", get(sources::document))
         .route("/schedulers", get(schedulers))
         .route("/shutdown", get(shutdown))
@@ -476,13 +486,17 @@ async fn shutdown(State(app): State<Shared>) -> Json<Value> {
     Json(actions::shutdown(&app))
 }
 
-async fn what_would_go(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
-    app.permit(Action::Prune)?;
+async fn what_would_go(
+    State(app): State<Shared>,
+    visitor: Visitor,
+) -> Result<Json<Value>, Failure> {
+    app.see(&visitor, Action::Prune).await?;
     Ok(Json(pruned(&app.desk.prune(true).await?)))
 }
 
-async fn prune(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
-    app.permit(Action::Prune)?;
+async fn prune(State(app): State<Shared>, visitor: Visitor) -> Result<Json<Value>, Failure> {
+    app.permit(&visitor, Action::Prune, &Target::master())
+        .await?;
     Ok(Json(pruned(&app.desk.prune(false).await?)))
 }
 
@@ -505,8 +519,9 @@ fn pruned(report: &Report) -> Value {
     })
 }
 
-async fn reload(State(app): State<Shared>) -> Response {
-    if let Err(refused) = app.permit(Action::Reload) {
+async fn reload(State(app): State<Shared>, visitor: Visitor) -> Response {
+    let target = Target::master();
+    if let Err(refused) = app.permit(&visitor, Action::Reload, &target).await {
         return refused.into_response();
     }
     match app.desk.reload().await {

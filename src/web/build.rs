@@ -24,6 +24,8 @@ use crate::store::TestCounts;
 
 use super::app::App;
 use super::app::Shared;
+use super::auth;
+use super::auth::Target;
 use super::failing::RunLine;
 use super::failure::Failure;
 use super::links;
@@ -186,6 +188,7 @@ pub(super) async fn page(
     Path((builder, number)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     let facts = find(&app, builder, &number).await?;
+    auth::about_page(Target::build(&app.desk.plan(), &facts.build).about);
     let tails = tails(&app, &facts).await;
     let why = why::of(&app, &facts).await?;
     let left = left(&app, &facts.build).await?.and_then(|it| it.left);

@@ -18,6 +18,7 @@ use crate::model::Timestamp;
 use crate::model::User;
 
 use super::app::Shared;
+use super::auth::Visitor;
 use super::builder;
 use super::failure::Failure;
 use super::rows::ChangeView;
@@ -154,6 +155,7 @@ pub(super) async fn list(
 
 pub(super) async fn page(
     State(app): State<Shared>,
+    visitor: Visitor,
     uri: Uri,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
@@ -171,7 +173,7 @@ pub(super) async fn page(
         })
         .await?;
     let (change, requests, user) = found.ok_or(missing)?;
-    let user = user.filter(|_| app.permit(Action::ShowUsersPage).is_ok());
+    let user = user.filter(|_| app.may_see(&visitor, Action::ShowUsersPage));
     let why = why_waiting::change_facts(&app, &change, &requests).await?;
     let (plan, now) = (app.desk.plan(), clock::now());
     let view = change_view(&change, &requests, user.as_ref(), why, &plan.web, now);

@@ -11,6 +11,7 @@
 //! [`templates`] and a route in [`mod@app`].
 
 mod app;
+mod auth;
 mod choice;
 mod desk;
 mod failure;

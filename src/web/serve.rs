@@ -8,7 +8,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::Listener;
 use axum::serve::ListenerExt;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service as _;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +27,7 @@ use crate::master::MasterHandle;
 use crate::master::Pages;
 
 use super::app::router;
+use super::auth::Peer;
 
 /// A client that does not finish its header in this time is sent away.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,20 +63,29 @@ impl Pages for Site {
 }
 
 /// Answers connections until `stop`; then finishes what is being answered, followed logs aside.
-pub(super) async fn serve<L: Listener>(mut listener: L, router: Router, stop: CancellationToken) {
+pub(super) async fn serve<L>(mut listener: L, router: Router, stop: CancellationToken)
+where
+    L: Listener,
+    L::Addr: Into<Peer>,
+{
     let connections = TaskTracker::new();
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let (stream, seat) = tokio::select! {
+        let (stream, peer, seat) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            (stream, seat) = async {
+            (stream, peer, seat) = async {
                 let seat = Arc::clone(&seats).acquire_owned().await;
-                let (stream, _) = listener.accept().await;
-                (stream, seat)
-            } => (stream, seat),
+                let (stream, address) = listener.accept().await;
+                (stream, address.into(), seat)
+            } => (stream, peer, seat),
         };
+        let peer: Peer = peer;
         let service = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            service.call(request)
+        });
         let stop = stop.clone();
         connections.spawn(async move {
             let _seat = seat;

@@ -14,6 +14,8 @@ use crate::model::Machine;
 use crate::model::Timestamp;
 
 use super::app::Shared;
+use super::auth;
+use super::auth::Target;
 use super::failure::Failure;
 use super::links;
 use super::rows::BuildLine;
@@ -252,6 +254,7 @@ pub(super) async fn page(
         .find(|it| it.name.as_str() == name)
         .ok_or_else(|| Failure::NotFound(format!("slave `{name}`")))?;
     let id = slave.name.clone();
+    auth::about_page(Target::slave(&id).about);
     let builds = app
         .read(move |store| store.builds_on_slave(&id, BUILDS))
         .await?;

@@ -1,11 +1,13 @@
 //! SQLite: WAL, every commit synced. One file per noun; this one opens the
 //! database and brackets transactions.
 
+mod audit;
 mod builds;
 mod buildsets;
 mod changes;
 mod configs;
 mod failing;
+mod logins;
 mod prune;
 mod requests;
 mod rows;
@@ -39,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("users.sql"),
     include_str!("external_ids.sql"),
     include_str!("queue.sql"),
+    include_str!("logins.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);
