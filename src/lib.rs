@@ -14,7 +14,7 @@
 //! Below them lie [`model`] (the nouns), [`syntax`] (text with places),
 //! [`expr`] (conditions), [`locks`] (who may build while who else does), [`estimate`] (how long it still takes),
 //! [`process`] (children well run), [`mail`] (a letter and its relay), [`ssh`] (other hosts), [`xml`] (what some
-//! programs print), [`tls`] (a line that nobody else can read), [`cores`] (long
+//! programs print), [`tls`] (a line that nobody else can read), [`logins`] (passwords, tickets, patience), [`cores`] (long
 //! lists, by all cores at once) and the clock;
 //! above them [`config`], [`scaffold`], [`client`] and [`cli`].
 //! `tests/rooms.rs` says which room may name which.
@@ -29,6 +29,7 @@ mod estimate;
 mod expr;
 mod factories;
 mod locks;
+mod logins;
 mod logs;
 mod mail;
 mod master;

@@ -26,6 +26,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // has a password.
     ("schedulers", &["model", "syntax", "expr", "secrets"]),
     ("factories", &["model", "syntax", "expr", "steps"]),
+    // Whether a password is the right one; what is shown in a header is read where secrets are.
+    ("logins", &["secrets"]),
     // A mail and its relay; a password is of the files that it stands in.
     ("mail", &["model", "syntax"]),
     // Who hears what is a rule over outcomes; the texts are templates. A target that mails says
@@ -67,6 +69,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "changes",
             // It looks at the certificate on this machine.
             "tls",
+            // Whether what it is given as a hash is one.
+            "logins",
         ],
     ),
     (
@@ -95,6 +99,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "store",
             "config",
             "metrics",
+            // What it is told as the password of a user is to be a hash.
+            "logins",
         ],
     ),
     (
@@ -104,6 +110,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "model", "clock", "estimate", "logs", "store", "config", "changes", "master",
             // It shows the master's figures and has some of visits; and visitors come over TLS.
             "metrics", "tls",
+            // Who comes is let in here; a password of the configuration may be a secret.
+            "logins", "secrets",
         ],
     ),
     ("client", &["model"]),

@@ -104,6 +104,10 @@ pub(super) enum Verb {
     Log(LogArgs),
     /// Add, update, remove or look up users: who changes are made by
     User(UserArgs),
+    /// Make, list or remove tokens: what programs show instead of a name and a password
+    Token(TokenArgs),
+    /// Say who did what, the newest first
+    Audit(AuditArgs),
     /// Forget builds, logs and changes that the horizons do not keep, or say what that would be
     Prune(PruneArgs),
     /// Print a completion script for a shell
@@ -551,9 +555,86 @@ pub(super) struct MasterArgs {
     /// The directory of the master or of its pair [default: the current directory]
     #[arg(long, env = "AUTOBOT_DIR", value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
-    /// The address of its pages, to talk to it over the network
-    #[arg(long, value_name = "URL")]
+    /// The address of its pages, to talk to it over the network with the token that stands in
+    /// AUTOBOT_TOKEN [default: AUTOBOT_URL, where no directory is named]
+    #[arg(long, alias = "url", value_name = "URL")]
     pub(super) master: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    pub(super) verb: TokenVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenVerb {
+    /// Make a token, and print it this once
+    Add(TokenAddArgs),
+    /// List the tokens, and when each was used
+    List(TokenListArgs),
+    /// Remove a token: it opens nothing from then on
+    Remove(TokenRemoveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenAddArgs {
+    /// What it is called
+    pub(super) name: String,
+    /// For whom it acts: it may do no more than this user
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: String,
+    /// What it is for: `read`, or actions such as `force_build,stop_build`
+    #[arg(
+        long = "scope",
+        value_name = "ACTION,…",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub(super) scopes: Vec<String>,
+    /// How long it lasts: days such as `90d`, or `none`
+    #[arg(long, value_name = "DURATION", default_value = "90d")]
+    pub(super) expires: Option<String>,
+    /// Print a document
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenListArgs {
+    /// Print a document
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenRemoveArgs {
+    /// What it is called
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// What this user did only
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// This action only, such as `force_build` or `login`
+    #[arg(long, value_name = "ACTION")]
+    pub(super) action: Option<String>,
+    /// So many at most
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub(super) limit: u32,
+    /// Print a document
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -575,7 +656,7 @@ pub(super) struct UserArgs {
     /// What the user logs in as; to update, with `--bb-password`
     #[arg(long, alias = "bb_username", value_name = "NAME")]
     pub(super) bb_username: Option<String>,
-    /// Its password, which is hashed before it is sent
+    /// Its password, which is hashed before it is sent; `-` reads it from the standard input
     #[arg(long, alias = "bb_password", value_name = "PASSWORD")]
     pub(super) bb_password: Option<String>,
     /// Buildbot's login; nobody asks for it here

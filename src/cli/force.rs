@@ -138,9 +138,20 @@ pub(super) fn add_properties(fields: &mut Vec<(String, String)>, all: &[(String,
 /// The master that a command is about: `--master`, `--dir`, `$AUTOBOT_DIR`,
 /// the current directory, its `master/`.
 pub(super) fn client(args: &MasterArgs) -> Result<Client, Failure> {
-    if let Some(address) = &args.master {
-        let address = Address::parse(address).map_err(|error| Failure::usage(error.to_string()))?;
-        return Ok(Client::new(address));
+    let named = |name: &str| env::var(name).ok().filter(|it| !it.is_empty());
+    // A directory that is named is nearer than an address that is always there.
+    let usual = || named("AUTOBOT_URL").filter(|_| args.dir.is_none());
+    if let Some(address) = args.master.clone().or_else(usual) {
+        let address = Address::parse(&address);
+        let address = address.map_err(|error| Failure::usage(error.to_string()))?;
+        let token = named("AUTOBOT_TOKEN").map(|it| it.trim().to_owned());
+        if token
+            .as_ref()
+            .is_some_and(|it| it.contains(char::is_control))
+        {
+            return Err(Failure::usage("the token in AUTOBOT_TOKEN is one line"));
+        }
+        return Ok(Client::new(address).with_secret(token));
     }
     let dir = args.dir.as_deref().unwrap_or(Path::new("."));
     let base = Base::master_of(dir)?;

@@ -2,6 +2,7 @@
 //! [`verbs`] who does it, [`rooms`] is where it meets the rooms that it runs.
 
 mod args;
+mod audit;
 mod builds;
 mod checkconfig;
 mod completions;
@@ -38,6 +39,7 @@ mod status;
 mod stop_clean;
 mod terminal;
 mod tls;
+mod token;
 mod tryserver;
 mod user;
 mod verbs;

@@ -11,8 +11,8 @@ use super::args::PruneArgs;
 use super::daemon;
 use super::exit::Done;
 use super::exit::Failure;
+use super::force::client;
 use super::place::Base;
-use crate::client::Address;
 use crate::client::Client;
 use crate::client::PruneView;
 use crate::clock;
@@ -24,11 +24,7 @@ use crate::store::StoreHandle;
 
 pub(super) async fn run(args: &PruneArgs) -> Done {
     let told = match &args.master.master {
-        Some(address) => {
-            let address =
-                Address::parse(address).map_err(|error| Failure::usage(error.to_string()))?;
-            ask(&Client::new(address), args.dry_run).await?
-        }
+        Some(_) => ask(&client(&args.master)?, args.dry_run).await?,
         None => {
             let dir = args.master.dir.as_deref().unwrap_or(Path::new("."));
             let base = Base::master_of(dir)?;

@@ -6,6 +6,7 @@ use clap::CommandFactory as _;
 
 use super::args::Autobot;
 use super::args::Verb;
+use super::audit;
 use super::builds;
 use super::checkconfig;
 use super::completions;
@@ -33,6 +34,7 @@ use super::start;
 use super::status;
 use super::stop_clean;
 use super::tls;
+use super::token;
 use super::tryserver;
 use super::user;
 use super::why;
@@ -81,6 +83,8 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Builds(args) => wait_for(builds::run(&args)),
         Verb::Log(args) => wait_for(log::run(&args)),
         Verb::User(args) => wait_for(user::run(&args)),
+        Verb::Token(args) => wait_for(token::run(&args)),
+        Verb::Audit(args) => wait_for(audit::run(&args)),
         Verb::Prune(args) => wait_for(prune::run(&args)),
         Verb::Completions(args) => completions::completions(args.shell),
         Verb::Man(args) => completions::man(&args.dir),

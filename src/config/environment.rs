@@ -22,6 +22,7 @@ use super::Plan;
 use super::SlavePlan;
 use super::SshLaunch;
 use super::TlsUse;
+use super::accounts;
 use super::web_ports::Endpoint;
 use super::web_ports::Listener;
 use crate::syntax::Code;
@@ -49,6 +50,7 @@ pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
     check_programs(plan, &mut problems);
     check_directories(plan, &mut problems);
     check_jobdirs(plan, &mut problems);
+    accounts::check_file(plan, &mut problems);
     check_certificate(plan, &mut problems);
     check_web_certificate(plan, &mut problems);
     problems.sort();

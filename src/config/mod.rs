@@ -2,6 +2,7 @@
 //! Three doors: *read* (text to typed), *check* (across sections), both pure
 //! but for the files; then *derive* (what needs no configuration).
 
+mod accounts;
 mod asked;
 mod authz;
 mod buildbot_keys;
@@ -31,6 +32,7 @@ mod matrix;
 mod metrics;
 mod origins;
 mod own_log;
+mod persons;
 mod proxies;
 mod read;
 #[cfg(test)]
@@ -83,6 +85,10 @@ use crate::syntax::Section;
 use crate::syntax::Source;
 
 pub(crate) use crate::schedulers::Asking;
+pub(crate) use accounts::Htfile;
+pub(crate) use accounts::Known as KnownPassword;
+pub(crate) use accounts::Password;
+pub(crate) use accounts::read_file as read_htpasswd;
 pub(crate) use authz::Action;
 pub(crate) use authz::Authz;
 pub(crate) use authz::Permission;
@@ -110,6 +116,9 @@ pub(crate) use log_limits::LogLimits;
 pub(crate) use metrics::MetricsPlan;
 pub(crate) use origins::Origins;
 pub(crate) use own_log::{LogFormat, LogLevel, LogPlan};
+pub(crate) use persons::About;
+pub(crate) use persons::AboutBuilder;
+pub(crate) use persons::Person;
 pub(crate) use proxies::ProxyHeaders;
 #[cfg(test)]
 pub(crate) use proxies::TrustedProxies;
@@ -417,6 +426,7 @@ pub(crate) fn load_again(dir: &Path, known: &Known) -> Result<Plan, Problems> {
     plan.secrets.check(&plan.secret_names, &mut plan.warnings);
     let mut problems = std::mem::take(&mut plan.warnings);
     environment::check_jobdirs(&plan, &mut problems);
+    accounts::check_file(&plan, &mut problems);
     plan.warnings = problems;
     if plan.warnings.has_errors() {
         return Err(plan.warnings);

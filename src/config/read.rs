@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::Catalogue;
 use super::Origins;
 use super::Plan;
-use super::UserPlan;
 use super::authz;
 use super::builders;
 use super::derive;
@@ -160,9 +159,13 @@ fn plan(
         .filter_map(|it| status::read(it, &candidates, &built.broken, problems))
         .collect();
     slave::check_notices(&slaves, &status, problems);
-    let users = read_users(&sections, problems);
+    let read_users = read_users(&sections, problems);
     let web = single(&sections, Kind::Web, web::read, problems);
     let authz = single(&sections, Kind::Authz, authz::read, problems);
+    if let Some(authz) = &authz {
+        users::check_logins(&read_users, authz, problems);
+    }
+    let users = read_users.into_iter().map(|it| Arc::new(it.plan)).collect();
     let metrics = match sections.alone(Kind::Metrics) {
         Some(_) => single(&sections, Kind::Metrics, metrics::read, problems).map(Some),
         None => Some(None),
@@ -340,7 +343,7 @@ fn read_locks(
     all.into_iter().map(|it| it.plan).collect()
 }
 
-fn read_users(sections: &Sections, problems: &mut Problems) -> Vec<Arc<UserPlan>> {
+fn read_users(sections: &Sections, problems: &mut Problems) -> Vec<users::User> {
     let mut all = Vec::new();
     for section in sections.of(Kind::User) {
         let mut keys = Keys::of(section, problems);
@@ -348,7 +351,7 @@ fn read_users(sections: &Sections, problems: &mut Problems) -> Vec<Arc<UserPlan>
         keys.finish();
     }
     users::check(&all, problems);
-    all.into_iter().map(|it| Arc::new(it.plan)).collect()
+    all
 }
 
 pub(super) fn empty_section(name: &str, place: &Place) -> Section {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Authz;
+use super::Password;
 use crate::model::UserSection;
 use crate::syntax::Code;
-use crate::syntax::HiddenText;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
@@ -13,14 +14,14 @@ use crate::syntax::Problem;
 use crate::syntax::Problems;
 use crate::syntax::Value;
 
-/// A person. Nobody can log in yet.
+/// A person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserPlan {
     pub(crate) name: String,
     /// By kind: `email`, `git`, `svn` and so on.
     pub(crate) attributes: BTreeMap<&'static str, String>,
     /// Name and password on the pages.
-    pub(crate) login: Option<(String, HiddenText)>,
+    pub(crate) login: Option<(String, Password)>,
 }
 
 impl UserPlan {
@@ -40,6 +41,8 @@ impl UserPlan {
 pub(super) struct User {
     pub(super) plan: UserPlan,
     places: Vec<(&'static str, Place)>,
+    /// Where what it logs in as stands.
+    login_place: Option<Place>,
 }
 
 /// What a person is called, and by whom.
@@ -80,16 +83,11 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Option<User> {
         }
     }
     let username = keys.optional_as::<Called>(&["username", "bb_username"]);
-    let password = keys.optional_as::<HiddenText>(&["password", "bb_password"]);
+    let password = keys.optional_as::<Password>(&["password", "bb_password"]);
     let header = keys.header().clone();
     let login = match (username?, password?) {
         (None, None) => None,
-        (Some(username), Some(password)) => {
-            for name in ["username", "bb_username"] {
-                keys.without_effect(name, "nobody can log in in this version");
-            }
-            Some((username.0, password))
-        }
+        (Some(username), Some(password)) => Some((username.0, password)),
         (username, _) => {
             let (there, missing) = match username {
                 Some(_) => ("username", "password"),
@@ -108,7 +106,39 @@ pub(super) fn read(name: &str, keys: &mut Keys<'_>) -> Option<User> {
         attributes,
         login,
     };
-    is_good.then_some(User { plan, places })
+    let login_place = ["username", "bb_username"]
+        .into_iter()
+        .find_map(|it| keys.set_at(it));
+    is_good.then_some(User {
+        plan,
+        places,
+        login_place,
+    })
+}
+
+/// Looks at logins: two users cannot have the same, and one that nobody asks for is told.
+pub(super) fn check_logins(users: &[User], authz: &Authz, problems: &mut Problems) {
+    let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
+    for user in users {
+        let (Some((name, _)), Some(place)) = (&user.plan.login, &user.login_place) else {
+            continue;
+        };
+        if !authz.accounts.of_sections {
+            let what = format!("the login of `{}` has no effect", user.plan.name);
+            let problem = Problem::warning(Code::NoEffect, what)
+                .at(place)
+                .label("nobody is asked for it")
+                .help("`user_sections = yes` in [:authz:] lets those log in who have one here");
+            problems.note(problem);
+        }
+        if let Some(first) = seen.insert(name, place) {
+            let problem = Problem::error(Code::Duplicate, "two users log in by one name")
+                .at(place)
+                .label("the second one")
+                .also(first, "the first one");
+            problems.note(problem);
+        }
+    }
 }
 
 fn is_address(text: &str) -> bool {

@@ -94,6 +94,15 @@ impl Context {
         context
     }
 
+    /// Whether the name alone stands for its `name`: `builder == 'docs'` is `builder.name == 'docs'`.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let known = self.row.names.iter().find(|it| it.name == name);
+        known.is_some_and(|it| match it.inside {
+            Inside::Names(names) | Inside::Open(names) => names.iter().any(|it| it.name == "name"),
+            Inside::Nothing | Inside::Each(_) => false,
+        })
+    }
+
     /// Whether every name exists, and everything that stands behind its dots.
     pub(super) fn check(&self, text: &str, parts: &[Part]) -> Result<(), ExprError> {
         for (index, part) in parts.iter().enumerate() {

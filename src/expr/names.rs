@@ -345,27 +345,116 @@ pub(crate) static STAMP: Context = Context::of(&Row {
 /// Somebody who wants to press a button.
 pub(crate) static USER: Context = Context::of(&Row {
     name: "user",
-    keys: "`can_force` and what else asks who may do something",
-    summary: "computed when somebody wants to do it",
+    keys: "rules of `[:authz:]` about nothing in particular, such as `default_action` and `reload`",
+    summary: "computed when somebody who is logged in wants to do it",
+    names: &[PERSON, ROLE, TEAM],
+    further: Further::Nothing,
+});
+
+pub(crate) static USER_OF_BUILDER: Context = Context::of(&Row {
+    name: "user_of_builder",
+    keys: "`force_build`, `force_all_builds` and `ping_builder`",
+    summary: "the names of `user`, and the builder that it is about",
     names: &[
-        with(
-            "user",
-            "who is logged in",
-            Inside::Open(&[
-                value("name", "the user's name"),
-                value("email", "the user's address"),
-                value("roles", "the user's roles, a list"),
-                value(
-                    "team",
-                    "the user's team, where the users have one; so with every other attribute",
-                ),
-            ]),
-        ),
+        PERSON,
+        ROLE,
+        TEAM,
         BUILDER,
         value("branch", "the branch that is asked for, or `none`"),
     ],
     further: Further::Nothing,
 });
+
+pub(crate) static USER_OF_BUILD: Context = Context::of(&Row {
+    name: "user_of_build",
+    keys: "`stop_build`",
+    summary: "the names of `user`, and the build that it is about",
+    names: &[
+        PERSON,
+        ROLE,
+        TEAM,
+        BUILDER,
+        BUILD,
+        value("branch", "the branch that is built, or `none`"),
+        OWNER,
+    ],
+    further: Further::Nothing,
+});
+
+pub(crate) static USER_OF_REQUEST: Context = Context::of(&Row {
+    name: "user_of_request",
+    keys: "`cancel_pending_build` and `stop_change`",
+    summary: "the names of `user`, and the request that it is about",
+    names: &[
+        PERSON,
+        ROLE,
+        TEAM,
+        BUILDER,
+        with(
+            "request",
+            "the request; `none` where all that wait are meant",
+            Inside::Names(&[
+                value("number", "its number"),
+                value("reason", "why it was asked for"),
+            ]),
+        ),
+        value("branch", "the branch that is to be built, or `none`"),
+        OWNER,
+    ],
+    further: Further::Nothing,
+});
+
+pub(crate) static USER_OF_SLAVE: Context = Context::of(&Row {
+    name: "user_of_slave",
+    keys: "`pause_slave` and `graceful_shutdown`",
+    summary: "the names of `user`, and the slave that it is about",
+    names: &[
+        PERSON,
+        ROLE,
+        TEAM,
+        with(
+            "slave",
+            "the slave",
+            Inside::Names(&[value("name", "its name")]),
+        ),
+    ],
+    further: Further::Nothing,
+});
+
+const PERSON: Known = with(
+    "user",
+    "who is logged in; alone it is the user's name",
+    Inside::Open(&[
+        value("name", "the user's name"),
+        value("email", "the user's address"),
+        value("roles", "the names of the roles that the user has, a list"),
+        value(
+            "teams",
+            "the names of the teams that the user is in, a list",
+        ),
+        value(
+            "git",
+            "what git calls the user; so with every other attribute",
+        ),
+    ]),
+);
+
+const ROLE: Known = with(
+    "role",
+    "the users of each `role.NAME`: `user in role.admin`",
+    Inside::Open(&[]),
+);
+
+const TEAM: Known = with(
+    "team",
+    "the users of each `team.NAME`: `user in team.releng`",
+    Inside::Open(&[]),
+);
+
+const OWNER: Known = value(
+    "owner",
+    "whether the user asked for it, or made one of its changes",
+);
 
 /// Whatever values there are, for texts that are filled in.
 pub(crate) static VALUES: Context = Context::of(&Row {
@@ -390,4 +479,8 @@ pub(crate) static CONTEXTS: &[&Context] = &[
     &PLATFORM,
     &STAMP,
     &USER,
+    &USER_OF_BUILDER,
+    &USER_OF_BUILD,
+    &USER_OF_REQUEST,
+    &USER_OF_SLAVE,
 ];

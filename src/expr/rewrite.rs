@@ -47,10 +47,12 @@ impl Rewritten {
     }
 }
 
-/// Rewrites an expression that was checked and that minijinja can read.
-pub(super) fn rewrite(source: &str, all: &[Part]) -> Rewritten {
+/// Rewrites an expression that was checked and that minijinja can read. Names that `is_called`
+/// stand for their `name` where nothing stands behind them.
+pub(super) fn rewrite(source: &str, all: &[Part], is_called: &dyn Fn(&str) -> bool) -> Rewritten {
     let mut writer = Writer {
         source,
+        is_called,
         out: Rewritten::default(),
     };
     writer.expression(all);
@@ -62,6 +64,7 @@ const RANKS: [Rank; 4] = [Rank::Compare, Rank::Add, Rank::Concat, Rank::Multiply
 
 struct Writer<'a> {
     source: &'a str,
+    is_called: &'a dyn Fn(&str) -> bool,
     out: Rewritten,
 }
 
@@ -133,7 +136,12 @@ impl Writer<'_> {
     fn value(&mut self, parts: &[Part]) {
         let mut at = 0;
         while let Some(part) = parts.get(at) {
-            self.verbatim(part);
+            if self.stands_for_its_name(part, parts.get(at + 1)) {
+                let text = format!("{}.name", part.text(self.source));
+                self.out.replace(&text, part.at.start, part.at.len());
+            } else {
+                self.verbatim(part);
+            }
             if part.role == Role::Open {
                 let close = parts::closing(parts, at);
                 self.expression(&parts[at + 1..close]);
@@ -144,6 +152,11 @@ impl Writer<'_> {
             }
             at += 1;
         }
+    }
+
+    fn stands_for_its_name(&self, part: &Part, after: Option<&Part>) -> bool {
+        let goes_on = after.is_some_and(|it| matches!(it.text(self.source), "." | "["));
+        part.role == Role::Name && !goes_on && (self.is_called)(part.text(self.source))
     }
 
     fn verbatim(&mut self, part: &Part) {
@@ -178,7 +191,7 @@ mod tests {
     use super::*;
 
     fn rewritten(source: &str) -> Rewritten {
-        rewrite(source, &parts::of(source))
+        rewrite(source, &parts::of(source), &|it| it == "user")
     }
 
     #[test]
@@ -192,6 +205,7 @@ mod tests {
                 "45m * f + 10m if x is containing 'a' else max(1, [2 * 3][0])",
                 "a not in b != c",
                 "-1 ** 2 ** 3",
+                "user in team.x or user.name == b.user and [user | upper][0] != user['email']",
             ]
             .map(show)
             .join("\n"),
@@ -202,6 +216,7 @@ mod tests {
         __computed( __computed( 2700, '*', f), '+', 600) if x is containing 'a' else __max ( 1 , [ __computed( 2, '*', 3) ] [ 0 ] )
         __compared( a, 'not in', b, '!=', c)
         - 1 ** 2 ** 3
+        __compared( user.name, 'in', team . x) or __compared( user . name, '==', b . user) and __compared( [ user.name | upper ] [ 0 ], '!=', user [ 'email' ])
         "
         );
     }

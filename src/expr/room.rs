@@ -100,7 +100,7 @@ pub(super) fn compile(text: &str, context: &Context) -> Result<Compiled, ExprErr
     ROOM.compile_expression_owned(plain)
         .map_err(|error| explain(text, &error, Some))?;
     context.check(text, &parts)?;
-    let rewritten = rewrite::rewrite(text, &parts);
+    let rewritten = rewrite::rewrite(text, &parts, &|it| context.is_called(it));
     let expression = ROOM
         .compile_expression_owned(rewritten.text.clone())
         .map_err(|error| explain(text, &error, |at| rewritten.origin(&at)))?;

@@ -3,6 +3,7 @@
 
 use tokio::sync::oneshot;
 
+use crate::logins::Hash;
 use crate::master::handle::Denied;
 use crate::model::User;
 use crate::model::UserId;
@@ -23,10 +24,6 @@ const KINDS: [&str; 8] = [
 ];
 /// The longest value.
 const LONGEST: usize = 256;
-/// What a password that was made into a hash begins with.
-pub(crate) const HASHED: &str = "pbkdf2-sha256$";
-/// Letters of a hash as Buildbot made them: a salt and a SHA-1.
-const BUILDBOTS: usize = 56;
 
 /// Kinds and values, in the order in which they were given.
 type Attributes = Vec<(String, String)>;
@@ -355,11 +352,8 @@ fn login(it: &Written<'_>) -> Result<Option<Login>, String> {
         _ => return Err("`--bb-username` and `--bb-password` go together".into()),
     };
     line("bb_username", username)?;
-    let is_buildbots =
-        password.len() == BUILDBOTS && password.bytes().all(|it| it.is_ascii_hexdigit());
-    if !is_buildbots && !password.starts_with(HASHED) {
-        return Err("the password was not hashed; `autobot user` does that".into());
-    }
+    Hash::read(password)
+        .map_err(|_| "the password was not hashed; `autobot user` does that".to_owned())?;
     line("bb_password", password)?;
     Ok(Some(Login {
         username: username.to_owned(),

@@ -222,7 +222,7 @@ async fn who_is_removed_is_gone_with_the_links_to_changes() {
 async fn a_login_is_set_as_a_pair_by_an_update_and_no_two_users_have_one_name() {
     let bench = Bench::new();
     bench.order("add", &["svn=ann", "svn=bo"]).await;
-    let hash = "0".repeat(BUILDBOTS);
+    let hash = "0".repeat(56);
     let login = |username, password| Written {
         op: "update",
         infos: vec!["bo"],

@@ -10,6 +10,9 @@ mod events_tests;
 #[cfg(test)]
 mod failing_tests;
 mod handle;
+mod logins;
+#[cfg(test)]
+mod logins_tests;
 pub(crate) mod runs;
 mod sqlite;
 #[cfg(test)]
@@ -60,6 +63,10 @@ use crate::model::UserSection;
 pub(crate) use handle::StoreHandle;
 #[cfg(test)]
 pub(crate) use handle::bench;
+pub(crate) use logins::{
+    AuditId, AuditQuery, AuditRecord, LoginStore, NewAudit, NewSession, NewToken, SessionLimits,
+    Token,
+};
 
 /// Makes the database file of a new master, or brings an older one up to date.
 ///
@@ -88,7 +95,7 @@ pub(crate) fn read_file<T>(
 }
 
 /// The verbs. Implemented by SQLite; another database implements the same.
-pub(crate) trait Store {
+pub(crate) trait Store: LoginStore {
     // --- changes and states -------------------------------------------------
 
     /// Keeps a change. One whose origin is known already is not kept twice

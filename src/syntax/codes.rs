@@ -153,6 +153,9 @@ codes! {
     /// A file that others may read.
     OpenFile "open-file"
         "The file holds passwords, and users who are not meant to know them can read it."
+    /// An action that everybody may do, and that gives more than itself.
+    OpenAction "open-action"
+        "Whoever reaches the port of the pages may do this, and with it give themselves every other right. A rule such as `user in role.admin` names who may."
     /// A setting in an old spelling.
     OldName "old-name"
         "The setting still works under this name; the message tells today's name."

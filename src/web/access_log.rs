@@ -38,6 +38,12 @@ const LONGEST: usize = 2048;
 #[derive(Clone, Debug)]
 pub(super) struct LoggedIn(pub(super) Arc<str>);
 
+impl From<&str> for LoggedIn {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
 /// An answer, as the log has it.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {

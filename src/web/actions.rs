@@ -18,12 +18,16 @@ use crate::master::handle::Force;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
 use crate::model::Properties;
-use crate::model::RequestId;
+use crate::model::RequestRecord;
 use crate::model::SlaveName;
+use crate::store::Store;
+use crate::store::StoreError;
 
 use super::app::App;
 use super::app::Shared;
 use super::app::redirect;
+use super::auth::Target;
+use super::auth::Visitor;
 use super::build;
 use super::builder;
 use super::failure;
@@ -38,17 +42,20 @@ const FORM_SOURCE: &str = "Force Build Form";
 
 pub(super) async fn force(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     uri: Uri,
     Path(builder): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::ForceBuild)?;
     let fields = read(posted)?;
     let plan = app.desk.plan();
-    let forcing = plan.forcing(&BuilderName::from(builder.as_str()));
+    let name = BuilderName::from(builder.as_str());
+    let target = Target::builder(&plan, &name, field(&fields, "branch"));
+    app.permit(&visitor, Action::ForceBuild, &target).await?;
+    let forcing = plan.forcing(&name);
     let usual = forcing.and_then(|it| it.settings.as_force()?.reason.as_deref());
-    let mut wish = wish(&builder, &fields, usual);
+    let mut wish = wish(&visitor, &builder, &fields, usual);
     wish.priority = priority(&fields)?;
     let (buildset, request) = match app.desk.force(wish).await {
         // A person sees what is wrong beside what was typed.
@@ -66,11 +73,11 @@ pub(super) async fn force(
 
 pub(super) async fn cancel(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path(builder): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::CancelPendingBuild)?;
     let fields = read(posted)?;
     let id = field(&fields, "id")
         .ok_or_else(|| Failure::BadRequest("`id` should be a request's number or `all`".into()))?;
@@ -81,13 +88,41 @@ pub(super) async fn cancel(
         })?),
     };
     let name = BuilderName::from(builder.as_str());
-    let why = reason("cancel", &fields, None);
-    let open = app.read(move |store| store.open_requests(&name)).await?;
-    let ids: Vec<RequestId> = open
-        .iter()
-        .filter(|it| !it.claimed && wanted.is_none_or(|id| it.id.0 == id))
-        .map(|it| it.id)
-        .collect();
+    let why = reason(&visitor, "cancel", &fields, None);
+    let wanted_of = name.clone();
+    let waiting = app.read(move |store| {
+        let mut open = store.open_requests(&wanted_of)?;
+        open.retain(|it| !it.claimed && wanted.is_none_or(|id| it.id.0 == id));
+        let mut all = Vec::new();
+        for request in open {
+            let authors = authors(store, &request)?;
+            all.push((request, authors));
+        }
+        Ok(all)
+    });
+    let waiting = waiting.await?;
+    let plan = app.desk.plan();
+    if waiting.is_empty() {
+        let target = Target::builder(&plan, &name, None);
+        app.permit(&visitor, Action::CancelPendingBuild, &target)
+            .await?;
+    }
+    let mut ids = Vec::new();
+    let mut refused = None;
+    for (request, authors) in waiting {
+        let target = Target::request(&plan, &request, authors);
+        match app
+            .permit(&visitor, Action::CancelPendingBuild, &target)
+            .await
+        {
+            Ok(()) => ids.push(request.id),
+            Err(failure) => refused = Some(failure),
+        }
+    }
+    // With `all` those are cancelled that may be.
+    if let (Some(refused), []) = (refused, ids.as_slice()) {
+        return Err(refused);
+    }
     if let (Some(id), []) = (wanted, ids.as_slice()) {
         let what = format!("request {id} does not wait for `{builder}`");
         return Err(Failure::Conflict(what));
@@ -109,16 +144,26 @@ pub(super) async fn cancel(
 
 pub(super) async fn stop(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path((builder, number)): Path<(String, String)>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::StopBuild)?;
     let fields = read(posted)?;
-    let found = build::find(&app, builder, &number).await?;
+    let found = match build::find(&app, builder, &number).await {
+        Ok(found) => found,
+        Err(missing) => {
+            // Who may stop nothing is told that, and not what there is.
+            let target = Target::called("build");
+            app.permit(&visitor, Action::StopBuild, &target).await?;
+            return Err(missing);
+        }
+    };
+    let target = Target::build(&app.desk.plan(), &found.build);
+    app.permit(&visitor, Action::StopBuild, &target).await?;
     let key: BuildKey = found.build.key;
     app.desk
-        .stop_build(&key, &reason("stop build", &fields, None))
+        .stop_build(&key, &reason(&visitor, "stop build", &fields, None))
         .await?;
     let done = json!({ "stopped": key.to_string() });
     Ok(answer(&headers, &done, || format!("../{}", key.number)))
@@ -126,15 +171,17 @@ pub(super) async fn stop(
 
 pub(super) async fn pause(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path(slave): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::PauseSlave)?;
+    let name = SlaveName::from(slave.as_str());
+    app.permit(&visitor, Action::PauseSlave, &Target::slave(&name))
+        .await?;
     let fields = read(posted)?;
     let why = field(&fields, "comments").or_else(|| field(&fields, "reason"));
-    let name = SlaveName::from(slave.as_str());
-    let by = field(&fields, "username");
+    let by = visitor.called(field(&fields, "username"));
     let pause = app.desk.pause(&name, by, why).await?;
     let done = json!({ "slave": slave, "pause": pause.to_string() });
     Ok(answer(&headers, &done, || {
@@ -144,11 +191,13 @@ pub(super) async fn pause(
 
 pub(super) async fn unpause(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path(slave): Path<String>,
 ) -> Result<Response, Failure> {
-    app.permit(Action::PauseSlave)?;
     let name = SlaveName::from(slave.as_str());
+    app.permit(&visitor, Action::PauseSlave, &Target::slave(&name))
+        .await?;
     app.desk.unpause(&name).await?;
     let done = json!({ "slave": slave, "pause": null });
     Ok(answer(&headers, &done, || {
@@ -158,11 +207,13 @@ pub(super) async fn unpause(
 
 pub(super) async fn shut_down(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path(slave): Path<String>,
 ) -> Result<Response, Failure> {
-    app.permit(Action::GracefulShutdown)?;
     let name = SlaveName::from(slave.as_str());
+    app.permit(&visitor, Action::GracefulShutdown, &Target::slave(&name))
+        .await?;
     app.desk.shut_down(&name).await?;
     let done = json!({ "slave": slave, "shuts_down": true });
     Ok(answer(&headers, &done, || {
@@ -172,20 +223,25 @@ pub(super) async fn shut_down(
 
 pub(super) async fn begin_shutdown(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::CleanShutdown)?;
+    app.permit(&visitor, Action::CleanShutdown, &Target::master())
+        .await?;
     let fields = read(posted)?;
-    app.desk.begin_shutdown(field(&fields, "username")).await?;
+    let by = visitor.called(field(&fields, "username"));
+    app.desk.begin_shutdown(by).await?;
     Ok(answer(&headers, &shutdown(&app), || "./".to_owned()))
 }
 
 pub(super) async fn cancel_shutdown(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    app.permit(Action::CleanShutdown)?;
+    app.permit(&visitor, Action::CleanShutdown, &Target::master())
+        .await?;
     let cancelled = app.desk.cancel_shutdown().await;
     let done = json!({ "cancelled": cancelled });
     Ok(answer(&headers, &done, || "./".to_owned()))
@@ -222,9 +278,15 @@ pub(super) fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
 }
 
 /// Why something is done: which button, who, and what that person says.
-/// `usual` stands for what that person does not say.
-pub(super) fn reason(button: &str, fields: &Fields, usual: Option<&str>) -> String {
-    let user = field(fields, "username").unwrap_or("<unknown>");
+/// `usual` stands for what that person does not say. Who has logged in goes by no other name.
+pub(super) fn reason(
+    visitor: &Visitor,
+    button: &str,
+    fields: &Fields,
+    usual: Option<&str>,
+) -> String {
+    let typed = field(fields, "username");
+    let user = visitor.called(typed).unwrap_or("<unknown>");
     let comment = field(fields, "comments")
         .or_else(|| field(fields, "reason"))
         .or(usual)
@@ -259,8 +321,34 @@ pub(super) fn properties(fields: &Fields) -> Properties {
     properties
 }
 
+/// Says whose a build is that somebody who has logged in asks for.
+pub(super) fn own(visitor: &Visitor, properties: &mut Properties) {
+    if let Some(name) = visitor.name() {
+        properties.set("owner", name, FORM_SOURCE);
+    }
+}
+
+/// Who made the changes of a request.
+pub(super) fn authors(
+    store: &mut dyn Store,
+    request: &RequestRecord,
+) -> Result<Vec<String>, StoreError> {
+    let mut authors = Vec::new();
+    for id in &request.stamp.changes {
+        authors.extend(store.change(*id)?.map(|it| it.author));
+    }
+    Ok(authors)
+}
+
 /// What the force form asks for.
-pub(super) fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force {
+pub(super) fn wish(
+    visitor: &Visitor,
+    builder: &str,
+    fields: &Fields,
+    usual: Option<&str>,
+) -> Force {
+    let mut properties = properties(fields);
+    own(visitor, &mut properties);
     let text = |name| field(fields, name).map(str::to_owned);
     Force {
         builder: BuilderName::from(builder),
@@ -268,8 +356,8 @@ pub(super) fn wish(builder: &str, fields: &Fields, usual: Option<&str>) -> Force
         revision: text("revision"),
         repository: text("repository").unwrap_or_default(),
         project: text("project").unwrap_or_default(),
-        reason: reason("force build", fields, usual),
-        properties: properties(fields),
+        reason: reason(visitor, "force build", fields, usual),
+        properties,
         parameters: fields
             .iter()
             .filter_map(|(name, value)| {
@@ -291,9 +379,31 @@ mod tests {
             .collect()
     }
 
+    fn somebody(name: Option<&str>) -> Visitor {
+        Visitor::called_for_tests(name)
+    }
+
+    #[test]
+    fn what_somebody_asks_for_who_has_logged_in_is_theirs_whatever_was_typed() {
+        let typed = fields(&[
+            ("username", "bo"),
+            ("property1name", "owner"),
+            ("property1value", "bo"),
+        ]);
+        let wish = wish(&somebody(Some("ann")), "a", &typed, Some("x"));
+        assert!(wish.reason.contains("pressed by 'ann'"), "{}", wish.reason);
+        let owner = wish.properties.get("owner").and_then(Value::as_str);
+        assert_eq!(owner, Some("ann"));
+    }
+
     #[test]
     fn an_empty_form_asks_for_the_newest_source() {
-        let wish = wish("a", &fields(&[("branch", ""), ("revision", " ")]), None);
+        let wish = wish(
+            &somebody(None),
+            "a",
+            &fields(&[("branch", ""), ("revision", " ")]),
+            None,
+        );
         assert_eq!((wish.branch, wish.revision), (None, None));
         assert_eq!(
             wish.reason,
@@ -305,6 +415,7 @@ mod tests {
     #[test]
     fn a_gap_between_property_fields_hides_none() {
         let wish = wish(
+            &somebody(None),
             "a",
             &fields(&[
                 ("username", "<ann>"),

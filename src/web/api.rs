@@ -39,6 +39,9 @@ use crate::store::StoreError;
 use super::actions;
 use super::app::App;
 use super::app::Shared;
+use super::auth;
+use super::auth::Target;
+use super::auth::Visitor;
 use super::build;
 use super::builders;
 use super::builders::Present;
@@ -93,6 +96,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/locks", get(locks::document))
         .route("/users", get(users::documents).post(users::order))
         .route("/users/{id}", get(users::one_document))
+        .route("/tokens", get(auth::list_tokens).post(auth::add_token))
+        .route("/tokens/{name}/remove", post(auth::remove_token))
+        .route("/audit", get(auth::audit_document))
         .route("/sources", get(sources::document))
         .route("/schedulers", get(schedulers))
         .route("/shutdown", get(shutdown))
@@ -556,13 +562,17 @@ async fn shutdown(State(app): State<Shared>) -> Json<Value> {
     Json(actions::shutdown(&app))
 }
 
-async fn what_would_go(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
-    app.permit(Action::Prune)?;
+async fn what_would_go(
+    State(app): State<Shared>,
+    visitor: Visitor,
+) -> Result<Json<Value>, Failure> {
+    app.see(&visitor, Action::Prune).await?;
     Ok(Json(pruned(&app.desk.prune(true).await?)))
 }
 
-async fn prune(State(app): State<Shared>) -> Result<Json<Value>, Failure> {
-    app.permit(Action::Prune)?;
+async fn prune(State(app): State<Shared>, visitor: Visitor) -> Result<Json<Value>, Failure> {
+    app.permit(&visitor, Action::Prune, &Target::master())
+        .await?;
     Ok(Json(pruned(&app.desk.prune(false).await?)))
 }
 
@@ -587,8 +597,9 @@ fn pruned(report: &Report) -> Value {
     })
 }
 
-async fn reload(State(app): State<Shared>) -> Response {
-    if let Err(refused) = app.permit(Action::Reload) {
+async fn reload(State(app): State<Shared>, visitor: Visitor) -> Response {
+    let target = Target::master();
+    if let Err(refused) = app.permit(&visitor, Action::Reload, &target).await {
         return refused.into_response();
     }
     match app.desk.reload().await {

@@ -9,7 +9,6 @@ use std::sync::PoisonError;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -18,7 +17,6 @@ use axum::http::StatusCode;
 use axum::http::Uri;
 use axum::http::header;
 use axum::middleware;
-use axum::middleware::Next;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -31,9 +29,7 @@ use tower_http::csrf::CsrfLayer;
 use tracing::error;
 
 use crate::clock;
-use crate::config::Action;
 use crate::config::Permission;
-use crate::config::Plan;
 use crate::master::Access;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -42,6 +38,7 @@ use super::about;
 use super::actions;
 use super::api;
 use super::artifacts;
+use super::auth;
 use super::badge;
 use super::build;
 use super::builder;
@@ -93,6 +90,7 @@ pub(super) struct App {
     pub(super) access: Access,
     pub(super) house: Arc<House>,
     pub(super) journal: Journal,
+    pub(super) gate: auth::Gate,
     templates: Templates,
     /// What is known of the lines of logs.
     pub(super) shelf: Arc<Shelf>,
@@ -110,6 +108,7 @@ impl App {
             desk,
             access,
             house,
+            gate: auth::Gate::new(),
             templates,
             shelf: Arc::default(),
             template_problem: Mutex::default(),
@@ -132,6 +131,21 @@ impl App {
         rx.await.map_err(|_| Failure::Lost)
     }
 
+    /// Runs writing verbs as one transaction.
+    pub(super) async fn write<T, F>(&self, verbs: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (tx, rx) = oneshot::channel();
+        let job = move |store: &mut dyn Store| {
+            let _ = tx.send(verbs(store)?);
+            Ok(())
+        };
+        self.desk.write(Box::new(job)).await?;
+        rx.await.map_err(|_| Failure::Lost)
+    }
+
     pub(super) fn draw(
         &self,
         template: &str,
@@ -151,7 +165,7 @@ impl App {
     ) -> Result<String, Failure> {
         let mut frame = Frame {
             reload: frame::reload(uri.query()),
-            ..self.frame(uri.path())
+            ..self.frame(uri)
         };
         let page = match self.templates.draw(template, &frame, &view) {
             Err(error) if self.templates.has_own() => {
@@ -179,8 +193,8 @@ impl App {
     }
 
     /// Draws the error page; with the built-in template if the master's own is the trouble.
-    pub(super) fn draw_error(&self, path: &str, view: &ErrorView) -> Html<String> {
-        let frame = self.frame(path);
+    pub(super) fn draw_error(&self, uri: &Uri, view: &ErrorView) -> Html<String> {
+        let frame = self.frame(uri);
         let drawn = self
             .templates
             .draw("error.html", &frame, view)
@@ -189,9 +203,14 @@ impl App {
         Html(drawn)
     }
 
-    fn frame(&self, path: &str) -> Frame {
+    fn frame(&self, uri: &Uri) -> Frame {
         let plan = self.desk.plan();
-        let permits = |action| self.permission(&plan, action) == Permission::Granted;
+        let page = auth::of_page();
+        let offers = |action| match &page {
+            Some((visitor, about)) => self.offers(&plan, visitor, action, about.as_ref()),
+            None => Permission::Refused,
+        };
+        let visitor = page.as_ref().map(|it| &it.0);
         let now = clock::now();
         let shutdown = self.desk.shutdown();
         Frame {
@@ -199,31 +218,22 @@ impl App {
             config_bad_since: self.desk.config_bad_since().map(clock::iso),
             troubles: self.desk.troubles().iter().map(TroubleLine::new).collect(),
             shutdown: shutdown.map(|it| ShutdownLine::new(&it, now)),
-            ..Frame::new(path, &plan.master, permits, self.access, now)
-        }
-    }
-
-    /// Refuses an action that this port or the configuration does not allow.
-    pub(super) fn permit(&self, action: Action) -> Result<(), Failure> {
-        match self.permission(&self.desk.plan(), action) {
-            Permission::Granted => Ok(()),
-            Permission::Refused => Err(Failure::Refused(action)),
-            Permission::NeedsLogin => Err(Failure::NeedsLogin(action)),
-        }
-    }
-
-    fn permission(&self, plan: &Plan, action: Action) -> Permission {
-        match self.access {
-            Access::Owner => Permission::Granted,
-            Access::ReadOnly => Permission::Refused,
-            Access::Full if plan.web.allow_force == Some(false) => Permission::Refused,
-            Access::Full => plan.authz.permits(action),
+            visitor: visitor.and_then(|it| it.name()).map(str::to_owned),
+            can_log_in: self.access == Access::Full && !plan.authz.accounts.is_none(),
+            here: here(uri),
+            ..Frame::new(uri.path(), &plan.master, offers, self.access, now)
         }
     }
 }
 
+/// The page that is asked for, from the root of the site on: where a login leads back to.
+fn here(uri: &Uri) -> String {
+    let page = uri.path_and_query().map_or("", |it| it.as_str());
+    auth::ReturnPath::of_page(page).as_str().to_owned()
+}
+
 /// The largest form that is read.
-const FORM: usize = 64 * 1024;
+pub(super) const FORM: usize = 64 * 1024;
 
 const STEP: &str = "/builders/{builder}/builds/{number}/steps/{step}";
 
@@ -317,8 +327,12 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .route("/users", get(users::list))
         .route("/users/{id}", get(users::page))
         // As Buildbot calls them.
-        .route("/users/table", get(parent))
+        .route("/users/table", get(parent).post(users::list))
         .route("/users/table/{id}", get(user_of_table))
+        .route("/login", get(auth::login_page).post(auth::log_in))
+        .route("/logout", get(auth::logout_page).post(auth::log_out))
+        .route("/authfail", get(auth::authfail))
+        .route("/audit", get(auth::audit_page))
         .route("/sources", get(sources::page))
         .route("/about", get(about::page))
         .route("/events", get(events::stream))
@@ -357,13 +371,17 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .fallback(elsewhere)
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
         .layer(DefaultBodyLimit::max(FORM))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            auth::enter,
+        ))
         .layer(CsrfLayer::new())
         .layer(CatchPanicLayer::custom(|_| Failure::Lost.into_response()))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             failure::draw,
         ))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::meet))
         // Programs knock here, from anywhere: they show a secret, and get no pages.
         .merge(knocks())
         .merge(probes())
@@ -456,17 +474,6 @@ pub(super) fn redirect(to: &str) -> Response {
         Ok(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         Err(_) => Failure::BadRequest("the address cannot be quoted".into()).into_response(),
     }
-}
-
-async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let reads = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if app.access == Access::ReadOnly && !reads {
-        return Failure::ReadOnly.into_response();
-    }
-    next.run(request).await
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \

@@ -28,6 +28,8 @@ use super::app::App;
 use super::app::Shared;
 use super::artifacts;
 use super::artifacts::ArtifactLine;
+use super::auth;
+use super::auth::Target;
 use super::failing::RunLine;
 use super::failure::Failure;
 use super::links;
@@ -258,6 +260,7 @@ pub(super) async fn page(
     Path((builder, number)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     let facts = find(&app, builder, &number).await?;
+    auth::about_page(Target::build(&app.desk.plan(), &facts.build).about);
     let tails = tails(&app, &facts).await;
     let (plan, now) = (app.desk.plan(), clock::now());
     let brought = facts.artifacts.clone();

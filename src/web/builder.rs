@@ -32,6 +32,8 @@ use crate::store::Store;
 use crate::store::StoreError;
 
 use super::app::Shared;
+use super::auth;
+use super::auth::Target;
 use super::builder_slaves::SlaveOfBuilder;
 use super::builders;
 use super::choice;
@@ -380,6 +382,7 @@ pub(super) async fn draw(
     let missing = Failure::NotFound(format!("builder `{name}`"));
     let name = BuilderName::from(name);
     let plan = app.desk.plan();
+    auth::about_page(Target::builder(&plan, &name, None).about);
     let form = ForceForm::new(&plan, &name, posted, wrong);
     let planned = plan
         .builders

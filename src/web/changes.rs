@@ -29,6 +29,7 @@ use crate::store::Store;
 use crate::store::StoreError;
 
 use super::app::Shared;
+use super::auth::Visitor;
 use super::builder;
 use super::choice;
 use super::failure::Failure;
@@ -297,6 +298,7 @@ pub(super) async fn list(
 
 pub(super) async fn page(
     State(app): State<Shared>,
+    visitor: Visitor,
     uri: Uri,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
@@ -306,7 +308,7 @@ pub(super) async fn page(
     };
     let facts = app.read(move |store| read(store, id)).await?;
     let facts = facts.ok_or(missing)?;
-    let is_shown = app.permit(Action::ShowUsersPage).is_ok();
+    let is_shown = app.may_see(&visitor, Action::ShowUsersPage);
     let user = facts.user.as_ref().filter(|_| is_shown);
     let why = why_waiting::change_facts(&app, &facts.change, &facts.requests).await?;
     let plan = app.desk.plan();

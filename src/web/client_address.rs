@@ -74,6 +74,14 @@ impl Client {
         client
     }
 
+    /// As if nothing stood in between.
+    pub(super) const fn peer(&self) -> Peer {
+        Peer {
+            address: self.address,
+            secure: self.secure,
+        }
+    }
+
     /// Has everything behind see the host that the visitor asked.
     pub(super) fn put_host(&self, headers: &mut HeaderMap) {
         let host = self.host.as_ref();

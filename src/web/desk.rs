@@ -45,7 +45,7 @@ use crate::store::StoreError;
 
 pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Reading verbs, run on a snapshot of the store.
+/// Verbs: to read, run on a snapshot of the store; to write, as one transaction.
 pub(super) type Verbs = Box<dyn FnOnce(&mut dyn Store) -> Result<(), StoreError> + Send>;
 
 /// The master as the web sees it.
@@ -67,6 +67,8 @@ pub(super) trait Desk: Send + Sync {
     fn slaves(&self) -> Vec<SlaveView>;
     fn sources(&self) -> Vec<SourceView>;
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
+    /// Writes what is the web's own: who is let in, and what was done.
+    fn write(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
     /// When a scheduler does something by its own plan, if it has one.
     fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp>;
     fn locks(&self) -> Answer<'_, Vec<LockView>>;
@@ -183,6 +185,10 @@ impl Desk for MasterHandle {
 
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
         Box::pin(self.store().read(verbs))
+    }
+
+    fn write(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
+        Box::pin(self.store().write(verbs))
     }
 
     fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {

@@ -5,11 +5,14 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -21,7 +24,10 @@ use crate::master::forcing::FormErrors;
 use crate::master::handle::Denied;
 use crate::store::StoreError;
 
+use super::app::App;
 use super::app::Shared;
+use super::auth;
+use super::auth::ReturnPath;
 
 /// Why a request cannot be answered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -43,11 +49,25 @@ pub(super) enum Failure {
         .0.as_str()
     )]
     Refused(Action),
-    #[error(
-        "`{}` in `[:authz:]` asks for a login, and nobody can log in in this version",
-        .0.as_str()
-    )]
+    #[error("`{action}` in `[:authz:]` does not let `{name}` do this", action = .0.as_str(), name = .1)]
+    RefusedTo(Action, String),
+    #[error("`{}` in `[:authz:]` asks for a login", .0.as_str())]
     NeedsLogin(Action),
+    #[error("`{}` in `[:authz:]` asks for a login, and nobody can log in here", .0.as_str())]
+    NobodyLogsIn(Action),
+    #[error("the token `{name}` is not for this: it has no scope `{action}`", action = .0.as_str(), name = .1)]
+    LacksScope(Action, String),
+    #[error("{0}")]
+    BadToken(String),
+    #[error("the name or the password is wrong")]
+    BadLogin,
+    /// A login that has to wait.
+    #[error("there were too many logins that failed; try again in {} s", secs(*.0))]
+    TooOften(Duration),
+    #[error("nobody can log in here")]
+    NoLogins,
+    #[error("who can log in cannot be read now; the log of the master says why")]
+    NoAccounts,
     #[error("failed to draw `{template}`: {what}")]
     Template { template: String, what: String },
     #[error("the store cannot be used: {0}")]
@@ -68,7 +88,15 @@ impl Failure {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) | Self::BadForm(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::ReadOnly | Self::Refused(_) | Self::NeedsLogin(_) => StatusCode::FORBIDDEN,
+            Self::ReadOnly
+            | Self::Refused(_)
+            | Self::RefusedTo(..)
+            | Self::NobodyLogsIn(_)
+            | Self::LacksScope(..)
+            | Self::NoLogins => StatusCode::FORBIDDEN,
+            Self::NeedsLogin(_) | Self::BadToken(_) | Self::BadLogin => StatusCode::UNAUTHORIZED,
+            Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoAccounts => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_disk => StatusCode::SERVICE_UNAVAILABLE,
             Self::Template { .. } | Self::Store(_) | Self::Log { .. } | Self::Lost => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -92,6 +120,35 @@ impl Failure {
             _ => None,
         }
     }
+
+    /// Whether a login would help, or another one than what was shown.
+    const fn asks_for_login(&self) -> bool {
+        matches!(self, Self::NeedsLogin(_) | Self::BadLogin)
+    }
+
+    /// What a program does about it stands in headers.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::TooOften(wait) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(secs(*wait)));
+            }
+            Self::NeedsLogin(_) | Self::BadLogin => {
+                for way in ["Basic realm=\"autobot\", charset=\"UTF-8\"", "Bearer"] {
+                    headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+                }
+            }
+            Self::BadToken(_) => {
+                let way = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, way);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whole seconds, and never none.
+fn secs(time: Duration) -> u64 {
+    (time + Duration::from_millis(999)).as_secs().max(1)
 }
 
 impl From<StoreError> for Failure {
@@ -183,6 +240,16 @@ fn words(status: StatusCode) -> (&'static str, &'static str, &'static str) {
             "there is nothing at this address",
             "Names and numbers are spelled as the pages spell them; an old build may have been removed.",
         ),
+        StatusCode::UNAUTHORIZED => (
+            "Log in",
+            "this is for who has logged in",
+            "Nothing was changed. Programs show a name and a password, or a token.",
+        ),
+        StatusCode::TOO_MANY_REQUESTS => (
+            "Too often",
+            "there were too many of these",
+            "Nothing was changed. Who waits is let in.",
+        ),
         StatusCode::FORBIDDEN => (
             "Not allowed",
             "this form was sent from another site",
@@ -219,8 +286,10 @@ fn words(status: StatusCode) -> (&'static str, &'static str, &'static str) {
 
 /// Gives every failed response a body: a page, or JSON for who asked for that.
 pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let wants_json = wants_json(request.headers()) || path.starts_with("/api/");
+    let uri = request.uri().clone();
+    let is_post = request.method() == axum::http::Method::POST;
+    let wants_json = wants_json(request.headers()) || uri.path().starts_with("/api/");
+    let is_browser = wants_page(request.headers());
     let mut response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -231,6 +300,12 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
         return response;
     }
     let failure = response.extensions_mut().remove::<Failure>();
+    if let Some(failure) = failure.as_ref().filter(|it| it.asks_for_login())
+        && is_browser
+        && !wants_json
+    {
+        return ask_to_log_in(&app, &uri, is_post, failure);
+    }
     let view = ErrorView::new(status, failure.as_ref());
     let kept = [header::ALLOW, header::CONTENT_RANGE];
     let kept = kept.map(|name| (response.headers_mut().remove(&name), name));
@@ -246,8 +321,11 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
         }
         (status, axum::Json(body)).into_response()
     } else {
-        (status, app.draw_error(&path, &view)).into_response()
+        (status, app.draw_error(&uri, &view)).into_response()
     };
+    if let Some(failure) = &failure {
+        failure.add_headers(response.headers_mut());
+    }
     for (value, name) in kept {
         if let Some(value) = value {
             response.headers_mut().insert(name, value);
@@ -256,10 +334,35 @@ pub(super) async fn draw(State(app): State<Shared>, request: Request, next: Next
     response
 }
 
+/// The login page, in place of what was asked for. A browser that is answered 401 would ask with
+/// a window of its own, and keep the password as long as it lives; so it is 403.
+fn ask_to_log_in(app: &App, uri: &Uri, is_post: bool, failure: &Failure) -> Response {
+    let to = match (is_post, uri.path_and_query()) {
+        (true, _) => ReturnPath::of_action(uri.path()),
+        (false, page) => ReturnPath::of_page(page.map_or("", |it| it.as_str())),
+    };
+    let view = auth::login_view(app, Some(failure.to_string()), &to);
+    match app.draw("login.html", uri, view) {
+        Ok(page) => (StatusCode::FORBIDDEN, page).into_response(),
+        Err(broken) => {
+            let view = ErrorView::new(broken.status(), Some(&broken));
+            (broken.status(), app.draw_error(uri, &view)).into_response()
+        }
+    }
+}
+
 pub(super) fn is_page(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|it| it.to_str().ok());
     kind.is_some_and(|it| it.starts_with("text/html"))
+}
+
+/// Whether the client is one that shows pages to somebody.
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|it| it.to_str().ok())
+        .is_some_and(|it| it.contains("text/html"))
 }
 
 /// Whether the client prefers JSON to a page.

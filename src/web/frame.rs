@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::config::Action;
 use crate::config::MasterPlan;
+use crate::config::Permission;
 use crate::master::Access;
 use crate::master::handle::ShutdownView;
 use crate::master::troubles::Trouble;
@@ -39,6 +40,15 @@ pub(super) struct Frame {
     pub(super) can_shut_down: bool,
     pub(super) can_shut_down_master: bool,
     pub(super) can_see_users: bool,
+    pub(super) can_see_audit: bool,
+    /// Actions that a login may allow.
+    pub(super) after_login: Vec<&'static str>,
+    /// Who has logged in.
+    pub(super) visitor: Option<String>,
+    /// Whether anybody can.
+    pub(super) can_log_in: bool,
+    /// This page, from the root of the site on.
+    pub(super) here: String,
     /// Whether the configuration has any: a page of none has no place in the list of pages.
     pub(super) has_locks: bool,
     pub(super) drawn: String,
@@ -101,10 +111,13 @@ impl Frame {
     pub(super) fn new(
         path: &str,
         master: &MasterPlan,
-        permits: impl Fn(Action) -> bool,
+        offers: impl Fn(Action) -> Permission,
         access: Access,
         now: Timestamp,
     ) -> Self {
+        let permits = |action| offers(action) == Permission::Granted;
+        let after_login = Action::ALL.into_iter();
+        let after_login = after_login.filter(|it| offers(*it) == Permission::NeedsLogin);
         Self {
             root: links::root(path),
             site: master.title.clone(),
@@ -122,6 +135,11 @@ impl Frame {
             can_shut_down: permits(Action::GracefulShutdown),
             can_shut_down_master: permits(Action::CleanShutdown),
             can_see_users: permits(Action::ShowUsersPage),
+            can_see_audit: permits(Action::ShowAudit),
+            after_login: after_login.map(Action::as_str).collect(),
+            visitor: None,
+            can_log_in: false,
+            here: String::new(),
             has_locks: false,
             drawn: clock::iso(now),
             config_bad_since: None,

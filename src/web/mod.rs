@@ -12,6 +12,7 @@
 
 mod access_log;
 mod app;
+mod auth;
 mod calls;
 mod choice;
 mod client_address;

@@ -16,17 +16,22 @@ use crate::model::SlaveName;
 
 use super::actions::answer;
 use super::app::Shared;
+use super::auth::Target;
+use super::auth::Visitor;
 use super::failure;
 use super::failure::Failure;
 use super::links;
 
 pub(super) async fn ping(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path(builder): Path<String>,
 ) -> Result<Response, Failure> {
-    app.permit(Action::PingBuilder)?;
-    let told = app.desk.ping(&BuilderName::from(builder.as_str()))?;
+    let name = BuilderName::from(builder.as_str());
+    let target = Target::builder(&app.desk.plan(), &name, None);
+    app.permit(&visitor, Action::PingBuilder, &target).await?;
+    let told = app.desk.ping(&name)?;
     let done = match failure::wants_json(&headers) {
         true => document(&builder, &told.await.map_err(|_| Failure::Lost)?),
         false => Value::Null,

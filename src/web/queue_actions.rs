@@ -14,19 +14,25 @@ use crate::config::Action;
 use crate::master::again::Rebuild;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
+use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::RequestId;
 
 use super::actions::Fields;
 use super::actions::Posted;
 use super::actions::answer;
+use super::actions::authors;
 use super::actions::field;
+use super::actions::own;
 use super::actions::priority;
 use super::actions::properties;
 use super::actions::read;
 use super::actions::reason;
 use super::actions::wish;
+use super::app::App;
 use super::app::Shared;
+use super::auth::Target;
+use super::auth::Visitor;
 use super::build;
 use super::failure::Failure;
 use super::links;
@@ -36,18 +42,26 @@ const AT_ONCE: usize = 50;
 
 pub(super) async fn rebuild(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path((builder, number)): Path<(String, String)>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::ForceBuild)?;
     let fields = read(posted)?;
-    let found = build::find(&app, builder, &number).await?;
-    let key: BuildKey = found.build.key;
+    let plan = app.desk.plan();
+    let name = BuilderName::from(builder.as_str());
+    let found = build::find(&app, builder, &number).await;
+    let branch = found.as_ref().ok();
+    let branch = branch.and_then(|it| it.build.stamp.branch.as_deref());
+    let target = Target::builder(&plan, &name, branch);
+    app.permit(&visitor, Action::ForceBuild, &target).await?;
+    let key: BuildKey = found?.build.key;
+    let mut properties = properties(&fields);
+    own(&visitor, &mut properties);
     let wish = Rebuild {
         build: key.clone(),
-        reason: reason("rebuild", &fields, None),
-        properties: properties(&fields),
+        reason: reason(&visitor, "rebuild", &fields, None),
+        properties,
         priority: priority(&fields)?,
     };
     let (buildset, request) = app.desk.rebuild(wish).await?;
@@ -61,18 +75,32 @@ pub(super) async fn rebuild(
 
 pub(super) async fn cancel_request(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path(id): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::CancelPendingBuild)?;
     let fields = read(posted)?;
+    let number = id.parse().map(RequestId).ok();
+    let found = app.read(move |store| {
+        let Some(request) = number.map(|it| store.request(it)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let authors = authors(store, &request)?;
+        Ok(Some((request, authors)))
+    });
+    let found = found.await?;
+    let target = match &found {
+        Some((request, authors)) => Target::request(&app.desk.plan(), request, authors.clone()),
+        None => Target::called(format!("request {id}")),
+    };
+    app.permit(&visitor, Action::CancelPendingBuild, &target)
+        .await?;
     let missing = || Failure::NotFound(format!("request {id}"));
-    let number = id.parse().map(RequestId).map_err(|_| missing())?;
-    let found = app.read(move |store| store.request(number)).await?;
-    let builder = found.ok_or_else(missing)?.builder;
+    let (request, _) = found.ok_or_else(missing)?;
+    let (number, builder) = (request.id, request.builder);
     app.desk
-        .cancel_request(number, &reason("cancel", &fields, None))
+        .cancel_request(number, &reason(&visitor, "cancel", &fields, None))
         .await?;
     let done = json!({ "builder": builder, "cancelled": [number] });
     Ok(answer(&headers, &done, || {
@@ -83,15 +111,17 @@ pub(super) async fn cancel_request(
 /// Cancels what waits of a change for one builder.
 pub(super) async fn stop_change(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     Path(builder): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::StopChange)?;
     let fields = read(posted)?;
     let name = BuilderName::from(builder.as_str());
     let change = change(&fields)?;
-    let why = reason("stop change", &fields, None);
+    let known = app.read(move |store| store.change(change)).await?;
+    permit_change(&app, &visitor, Some(&name), change, known.as_ref()).await?;
+    let why = reason(&visitor, "stop change", &fields, None);
     let cancelled = app.desk.cancel_change(change, Some(&name), &why).await?;
     let done = json!({ "change": change, "cancelled": cancelled });
     Ok(answer(&headers, &done, || {
@@ -102,17 +132,18 @@ pub(super) async fn stop_change(
 /// Cancels what waits of a change for any builder.
 pub(super) async fn stop_change_everywhere(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::StopChange)?;
     let fields = read(posted)?;
     let change = change(&fields)?;
     let known = app.read(move |store| store.change(change)).await?;
+    permit_change(&app, &visitor, None, change, known.as_ref()).await?;
     if known.is_none() {
         return Err(Failure::NotFound(format!("change {change}")));
     }
-    let why = reason("stop change", &fields, None);
+    let why = reason(&visitor, "stop change", &fields, None);
     let cancelled = app.desk.cancel_change(change, None, &why).await?;
     let done = json!({ "change": change, "cancelled": cancelled });
     Ok(answer(&headers, &done, || {
@@ -122,52 +153,59 @@ pub(super) async fn stop_change_everywhere(
 
 pub(super) async fn stop_all(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::StopAllBuilds)?;
+    app.permit(&visitor, Action::StopAllBuilds, &Target::master())
+        .await?;
     let fields = read(posted)?;
-    stop(&app, &headers, &fields, None).await
+    stop(&app, &visitor, &headers, (&fields, None)).await
 }
 
 /// Asks for a build of every builder.
 pub(super) async fn force_all(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::ForceAllBuilds)?;
+    app.permit(&visitor, Action::ForceAllBuilds, &Target::master())
+        .await?;
     let fields = read(posted)?;
     let plan = app.desk.plan();
     let all = plan.builders.iter().map(|it| it.name.clone()).collect();
-    force(&app, &headers, &fields, all).await
+    force(&app, &visitor, &headers, (&fields, all)).await
 }
 
 /// Asks for a build of each builder that was chosen.
 pub(super) async fn force_selected(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::ForceAllBuilds)?;
     let fields = read(posted)?;
     let chosen = selected(&fields);
-    force(&app, &headers, &fields, chosen).await
+    let target = called(&chosen);
+    app.permit(&visitor, Action::ForceAllBuilds, &target)
+        .await?;
+    force(&app, &visitor, &headers, (&fields, chosen)).await
 }
 
 /// Asks each builder; one that refuses is not in the way of the others, unless all do.
 async fn force(
     app: &Shared,
+    visitor: &Visitor,
     headers: &HeaderMap,
-    fields: &Fields,
-    builders: Vec<BuilderName>,
+    (fields, builders): (&Fields, Vec<BuilderName>),
 ) -> Result<Response, Failure> {
     let plan = app.desk.plan();
     let priority = priority(fields)?;
     let asking = builders.into_iter().map(|builder| {
         let forcing = plan.forcing(&builder);
         let usual = forcing.and_then(|it| it.settings.as_force()?.reason.as_deref());
-        let mut wish = wish(builder.as_str(), fields, usual);
+        let mut wish = wish(visitor, builder.as_str(), fields, usual);
         wish.priority = priority;
         async move { (builder, app.desk.force(wish).await) }
     });
@@ -205,28 +243,52 @@ fn selected(fields: &Fields) -> Vec<BuilderName> {
     chosen
 }
 
+/// What the audit log says of builders that were chosen.
+fn called(chosen: &[BuilderName]) -> Target {
+    let names: Vec<_> = chosen.iter().map(|it| it.as_str()).collect();
+    Target::called(format!("builders {}", names.join(", ")))
+}
+
 /// Stops the builds of the builders that were chosen.
 pub(super) async fn stop_selected(
     State(app): State<Shared>,
+    visitor: Visitor,
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    app.permit(Action::StopAllBuilds)?;
     let fields = read(posted)?;
-    stop(&app, &headers, &fields, Some(&selected(&fields))).await
+    let chosen = selected(&fields);
+    let target = called(&chosen);
+    app.permit(&visitor, Action::StopAllBuilds, &target).await?;
+    stop(&app, &visitor, &headers, (&fields, Some(&chosen))).await
 }
 
 async fn stop(
     app: &Shared,
+    visitor: &Visitor,
     headers: &HeaderMap,
-    fields: &Fields,
-    of: Option<&[BuilderName]>,
+    (fields, of): (&Fields, Option<&[BuilderName]>),
 ) -> Result<Response, Failure> {
-    let why = reason("stop build", fields, None);
+    let why = reason(visitor, "stop build", fields, None);
     let stopped = app.desk.stop_builds(of, &why).await?;
     let stopped: Vec<_> = stopped.iter().map(ToString::to_string).collect();
     let done = json!({ "stopped": stopped });
     Ok(answer(headers, &done, || "../../builders".to_owned()))
+}
+
+/// Asks for what waits of a change, also of one that there is no longer.
+async fn permit_change(
+    app: &App,
+    visitor: &Visitor,
+    builder: Option<&BuilderName>,
+    id: ChangeId,
+    known: Option<&Change>,
+) -> Result<(), Failure> {
+    let target = match known {
+        Some(change) => Target::change(&app.desk.plan(), builder, change),
+        None => Target::called(format!("change {id}")),
+    };
+    app.permit(visitor, Action::StopChange, &target).await
 }
 
 fn change(fields: &Fields) -> Result<ChangeId, Failure> {

@@ -108,7 +108,7 @@ use crate::master::troubles::Trouble;
 pub(super) const HOSTILE: &str = "web lint/\"><script>alert('x')</script>";
 
 pub(super) struct SampleDesk {
-    pub(super) dir: TempDir,
+    pub(super) dir: Arc<TempDir>,
     pub(super) plan: Arc<Plan>,
     pub(super) store: StoreHandle,
     /// What waits, for `hello` and for the hostile name.
@@ -149,7 +149,8 @@ pub(super) fn master_plan() -> MasterPlan {
 }
 
 pub(super) fn frame(path: &str) -> Frame {
-    Frame::new(path, &master_plan(), |_| true, Access::Full, clock::now())
+    let granted = |_| config::Permission::Granted;
+    Frame::new(path, &master_plan(), granted, Access::Full, clock::now())
 }
 
 /// What `master.ini` says of one builder; the others differ in their names, which a file
@@ -543,10 +544,25 @@ impl SampleDesk {
         };
         change(&mut plan);
         Arc::new(Self {
-            dir,
+            dir: Arc::new(dir),
             plan: Arc::new(plan),
             store,
             waiting,
+            events: broadcast::channel(16).0,
+            asked: Mutex::default(),
+            bad_since: Mutex::default(),
+            troubles: Mutex::default(),
+            shutdown_by: Mutex::default(),
+        })
+    }
+
+    /// The same master, with another configuration.
+    pub(super) fn again(&self, plan: Plan) -> Arc<Self> {
+        Arc::new(Self {
+            dir: Arc::clone(&self.dir),
+            plan: Arc::new(plan),
+            store: self.store.clone(),
+            waiting: self.waiting,
             events: broadcast::channel(16).0,
             asked: Mutex::default(),
             bad_since: Mutex::default(),
@@ -729,6 +745,10 @@ impl Desk for SampleDesk {
 
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
         Box::pin(self.store.read(verbs))
+    }
+
+    fn write(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
+        Box::pin(self.store.write(verbs))
     }
 
     fn outlook(&self, _: Scope) -> Answer<'_, Result<Outlook, StoreError>> {

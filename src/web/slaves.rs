@@ -25,6 +25,8 @@ use crate::store::Store;
 use crate::store::StoreError;
 
 use super::app::Shared;
+use super::auth;
+use super::auth::Target;
 use super::builder;
 use super::builder::Running;
 use super::builder::RunningFacts;
@@ -356,6 +358,7 @@ pub(super) async fn page(
         .into_iter()
         .find(|it| it.name.as_str() == name)
         .ok_or_else(|| Failure::NotFound(format!("slave `{name}`")))?;
+    auth::about_page(Target::slave(&slave.name).about);
     let count = builder::number(&query, "numbuilds")?.unwrap_or(BUILDS);
     let count = usize::try_from(count.clamp(1, MOST_BUILDS)).expect("at least one");
     let before = builder::number(&query, "before")?;

@@ -35,7 +35,7 @@ built_in! {
     "console.html" "onelineperbuild.html" "feed_rss20.xml" "feed_atom10.xml" "feed_description.html" "badge.xml" "directory.html"
     "changes.html" "change.html" "sources.html" "buildslaves.html"
     "buildslave.html" "locks.html" "tests.html" "testresult.html" "users.html" "user.html"
-    "about.html" "jsonhelp.html" "error.html"
+    "about.html" "jsonhelp.html" "error.html" "login.html" "logout.html" "authfail.html" "audit.html"
 }
 
 /// Draws pages.

@@ -6,6 +6,8 @@
 //! there, or what would be its file in a job directory. The answer names the buildset and its
 //! requests. Nothing of a body is read before its sender is known.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::Path;
@@ -22,15 +24,25 @@ use crate::master::tries::TryError;
 use crate::master::tries::TryPass;
 
 use super::app::Shared;
+use super::client_address::Client;
+use super::auth::Visitor;
+use super::failure::Failure;
 use super::hooks;
+use crate::config::Person;
+use crate::master::Access;
+use crate::secrets::Login;
 
 pub(super) async fn builders(
     State(app): State<Shared>,
     Path(name): Path<String>,
+    client: Client,
     headers: HeaderMap,
 ) -> Response {
-    let builders = enter(&app, &name, &headers).and_then(|pass| app.desk.trying(&pass));
-    match builders {
+    let pass = match enter(&app, &name, &headers, &client).await {
+        Ok(pass) => pass,
+        Err(refused) => return refused,
+    };
+    match app.desk.trying(&pass) {
         Ok(builders) => {
             Json(json!({ "scheduler": name, "builders": names(&builders) })).into_response()
         }
@@ -41,12 +53,13 @@ pub(super) async fn builders(
 pub(super) async fn send(
     State(app): State<Shared>,
     Path(name): Path<String>,
+    client: Client,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let pass = match enter(&app, &name, &headers) {
+    let pass = match enter(&app, &name, &headers, &client).await {
         Ok(pass) => pass,
-        Err(error) => return refusal(&error),
+        Err(refused) => return refused,
     };
     let read = time::timeout(hooks::PATIENCE, hooks::read(body)).await;
     let (bytes, _room) = match read {
@@ -60,16 +73,55 @@ pub(super) async fn send(
             let requests =
                 requests.map(|(id, builder)| json!({ "request": id, "builder": builder.as_str() }));
             let requests: Vec<_> = requests.collect();
+            let visitor = Visitor::nobody(app.access, client.peer());
+            let visitor = match login(&headers) {
+                Some(login) => visitor.known_as(Person::new(login.user, BTreeMap::new())),
+                None => visitor,
+            };
+            app.note_done(&visitor, "try", &format!("scheduler {name}"))
+                .await;
             Json(json!({ "buildset": tried.buildset, "requests": requests })).into_response()
         }
         Err(error) => refusal(&error),
     }
 }
 
-fn enter(app: &Shared, name: &str, headers: &HeaderMap) -> Result<TryPass, TryError> {
+fn login(headers: &HeaderMap) -> Option<Login> {
+    let said = headers.get(header::AUTHORIZATION)?;
+    Login::of_header(said.to_str().ok()?)
+}
+
+/// Lets in who has a password for it. Who is wrong too often waits, as at the other doors.
+async fn enter(
+    app: &Shared,
+    name: &str,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<TryPass, Response> {
     let said = headers.get(header::AUTHORIZATION);
     let said = said.and_then(|it| it.to_str().ok());
-    app.desk.let_try(name, said, app.access)
+    let user = login(headers).map(|it| format!("try {name}/{}", it.user));
+    let user = user.unwrap_or_default();
+    let peer = client.peer();
+    if app.access == Access::Full
+        && let Some(wait) = app.gate.wait(peer.address, &user)
+    {
+        let failure = Failure::TooOften(wait);
+        let mut response = line(StatusCode::TOO_MANY_REQUESTS, &failure.to_string());
+        failure.add_headers(response.headers_mut());
+        return Err(response);
+    }
+    let entered = app.desk.let_try(name, said, app.access);
+    if let Err(TryError::Login) = &entered
+        && !user.is_empty()
+    {
+        app.gate.was_wrong(peer.address, &user);
+        let visitor = Visitor::nobody(app.access, peer);
+        let why = TryError::Login.to_string();
+        let target = user.escape_debug().to_string();
+        app.note_refused(&visitor, "login", &target, &why).await;
+    }
+    entered.map_err(|error| refusal(&error))
 }
 
 fn names(all: &[crate::model::BuilderName]) -> Vec<&str> {

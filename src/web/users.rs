@@ -22,6 +22,8 @@ use crate::model::UserId;
 
 use super::app::App;
 use super::app::Shared;
+use super::auth::Target;
+use super::auth::Visitor;
 use super::builder;
 use super::calls::Posted;
 use super::failure::Failure;
@@ -90,10 +92,11 @@ fn view(user: &User, changes: &[Change], web: &WebPlan, now: Timestamp) -> UserV
 
 pub(super) async fn list(
     State(app): State<Shared>,
+    visitor: Visitor,
     uri: Uri,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
-    let users = some(&app, &query).await?;
+    let users = some(&app, &visitor, &query).await?;
     let view = UsersView {
         after: (users.len() == PAGE)
             .then(|| users.last().map(|it| it.id.0))
@@ -105,23 +108,28 @@ pub(super) async fn list(
 
 pub(super) async fn page(
     State(app): State<Shared>,
+    visitor: Visitor,
     uri: Uri,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
-    let (user, changes) = one(&app, &id).await?;
+    let (user, changes) = one(&app, &visitor, &id).await?;
     let view = view(&user, &changes, &app.desk.plan().web, clock::now());
     app.draw("user.html", &uri, view)
 }
 
 /// Users in the order of their numbers, from the one on that the query says.
-async fn some(app: &App, query: &[(String, String)]) -> Result<Vec<User>, Failure> {
-    app.permit(Action::ShowUsersPage)?;
+async fn some(
+    app: &App,
+    visitor: &Visitor,
+    query: &[(String, String)],
+) -> Result<Vec<User>, Failure> {
+    app.see(visitor, Action::ShowUsersPage).await?;
     let after = UserId(builder::number(query, "after")?.unwrap_or(0));
     app.read(move |store| store.users(after, PAGE)).await
 }
 
-async fn one(app: &App, id: &str) -> Result<(User, Vec<Change>), Failure> {
-    app.permit(Action::ShowUsersPage)?;
+async fn one(app: &App, visitor: &Visitor, id: &str) -> Result<(User, Vec<Change>), Failure> {
+    app.see(visitor, Action::ShowUsersPage).await?;
     let missing = || Failure::NotFound(format!("user {id}"));
     let id = UserId(id.parse().map_err(|_| missing())?);
     let found = app.read(move |store| {
@@ -147,17 +155,19 @@ fn document(user: &User) -> Value {
 
 pub(super) async fn documents(
     State(app): State<Shared>,
+    visitor: Visitor,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Json<Vec<Value>>, Failure> {
-    let users = some(&app, &query).await?;
+    let users = some(&app, &visitor, &query).await?;
     Ok(Json(users.iter().map(document).collect()))
 }
 
 pub(super) async fn one_document(
     State(app): State<Shared>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failure> {
-    let (user, changes) = one(&app, &id).await?;
+    let (user, changes) = one(&app, &visitor, &id).await?;
     let mut told = document(&user);
     told["changes"] = changes.iter().map(|it| json!(it.id)).collect();
     Ok(Json(told))
@@ -166,9 +176,9 @@ pub(super) async fn one_document(
 /// Carries out what `autobot user` asks for.
 pub(super) async fn order(
     State(app): State<Shared>,
+    visitor: Visitor,
     posted: Posted,
 ) -> Result<Json<Value>, Failure> {
-    app.permit(Action::ManageUsers)?;
     let fields = posted.0?;
     let all = |name: &'static str| {
         let named = fields.iter().filter(move |(it, _)| it == name);
@@ -181,6 +191,10 @@ pub(super) async fn order(
         username: all("bb_username").next(),
         password: all("bb_password").next(),
     };
+    let whom: Vec<_> = all("ids").chain(all("info")).collect();
+    let target = format!("users: {} {}", written.op, whom.join(" "));
+    app.permit(&visitor, Action::ManageUsers, &Target::called(target))
+        .await?;
     let order = UserOrder::read(&written).map_err(Failure::BadRequest)?;
     let reply = app.desk.users(order).await?;
     Ok(Json(json!({

@@ -272,7 +272,7 @@ fn users_come_of_changes_of_sections_and_by_hand_and_are_kept() {
             row.get(0)
         })
         .expect("a hash");
-    assert!(secret.starts_with("pbkdf2-sha256$600000$"), "{secret}");
+    assert!(secret.starts_with("$argon2id$"), "{secret}");
 
     let address = format!("http://127.0.0.1:{}", farm.htmlport);
     let over = farm.autobot(&["user", "remove", "bo", "--master", &address]);

@@ -25,6 +25,7 @@ mod journey;
 mod launched;
 mod limits;
 mod locks;
+mod logins;
 mod mails;
 mod mirrors;
 mod missing;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use super::Authz;
 use super::WebPlan;
+use crate::config::About;
+use crate::config::AboutBuilder;
 use crate::config::Action;
 use crate::config::Feed;
 use crate::config::Permission;
+use crate::config::Person;
 use crate::config::authz;
 use crate::config::metrics;
 use crate::config::slave;
@@ -344,21 +347,27 @@ fn two_listeners_with_the_same_port_are_a_mistake_that_names_it() {
 #[test]
 fn with_the_section_what_is_not_allowed_is_refused() {
     use Permission::{Granted, NeedsLogin, Refused};
+    let ask = |authz: &Authz, action| authz.permits(action, None, &About::default());
     let check = |text: &str, action: Action, expected: Permission| {
-        assert_eq!(authz_of(text).permits(action), expected, "{text}");
+        assert_eq!(ask(&authz_of(text), action), expected, "{text}");
     };
     for action in Action::ALL {
-        check("", action, Refused);
         check(&format!("{} = yes", action.as_str()), action, Granted);
-        if action == Action::ManageUsers {
-            // That must be said by its name.
-            assert_eq!(Authz::default().permits(action), Refused);
-            check("default_action = yes", action, Refused);
-            continue;
+        check(&format!("{} = no", action.as_str()), action, Refused);
+        match action {
+            Action::ManageUsers | Action::ShowAudit => {
+                // That must be said by its name.
+                assert_eq!(ask(&Authz::default(), action), Refused);
+                check("default_action = yes", action, Refused);
+            }
+            Action::View => check("default_action = no", action, Granted),
+            _ => {
+                check("", action, Refused);
+                assert_eq!(ask(&Authz::default(), action), Granted);
+                check("default_action = yes", action, Granted);
+                check("default_action = authenticated", action, NeedsLogin);
+            }
         }
-        assert_eq!(Authz::default().permits(action), Granted);
-        check("default_action = yes", action, Granted);
-        check("default_action = authenticated", action, NeedsLogin);
     }
     check("forceBuild = yes", Action::ForceBuild, Granted);
     check("forceBuild = yes", Action::StopBuild, Refused);
@@ -372,32 +381,149 @@ fn with_the_section_what_is_not_allowed_is_refused() {
     check(condition, Action::ForceBuild, NeedsLogin);
 }
 
+fn person(name: &str, attributes: &[(&str, &str)]) -> Person {
+    let attributes = attributes.iter();
+    let attributes = attributes.map(|(kind, it)| ((*kind).to_owned(), (*it).to_owned()));
+    Person::new(name, attributes.collect())
+}
+
 #[test]
-fn a_rule_that_needs_a_login_says_that_it_refuses_everybody() {
-    let text = "force_build = authenticated\nstop_build = user == 'ann'\nping_builder = yes\nreload = no\nusers = ann:pw-one";
+fn a_condition_is_computed_over_who_it_is_and_what_it_is_about() {
+    use Permission::{Granted, NeedsLogin, Refused};
+    let groups = "role.admin = ann\nteam.releng = ann bo\nteam.docs = cy\n";
+    let about = About {
+        builder: Some(AboutBuilder::called("smoketest")),
+        branch: Some("main".into()),
+        build: Some((7, "because".into())),
+        request: Some((9, "because".into())),
+        slave: Some("otter".into()),
+        owners: vec!["Bo B <bo@example.org>".into(), "dee".into()],
+    };
+    let check = |rule: &str, person: &Person, expected: Permission| {
+        let authz = authz_of(&format!("{groups}{rule}"));
+        let action = Action::ALL
+            .into_iter()
+            .find(|it| rule.starts_with(it.as_str()))
+            .expect("an action");
+        let asked = authz.permits(action, Some(person), &about);
+        assert_eq!(asked, expected, "{rule} for {}", person.name());
+        // Who has not logged in is asked to, whatever the condition says.
+        let asked = authz.permits(action, None, &about);
+        assert_eq!(asked, NeedsLogin, "{rule}");
+    };
+    let ann = person("ann", &[]);
+    let bo = person("bo", &[("email", "B. <bo@example.org>"), ("git", "bob")]);
+    let dee = person("dee", &[("git", "d")]);
+    let eve = person("eve", &[("email", "eve@example.org")]);
+    let rule = "force_build = user in team.releng or builder.name == \"smoketest\"";
+    check(rule, &eve, Granted);
+    let rule = "force_build = user in team.releng or builder.name == \"other\"";
+    check(rule, &bo, Granted);
+    check(rule, &eve, Refused);
+    check("stop_build = owner or user in role.admin", &ann, Granted);
+    check("stop_build = owner or user in role.admin", &bo, Granted);
+    check("stop_build = owner", &dee, Granted);
+    check("stop_build = owner", &eve, Refused);
+    check(
+        "stop_build = build.number == 7 and branch == 'main'",
+        &eve,
+        Granted,
+    );
+    check(
+        "cancel_pending_build = owner and request.number == 9",
+        &dee,
+        Granted,
+    );
+    check(
+        "pause_slave = slave == 'otter' and user != 'ann'",
+        &bo,
+        Granted,
+    );
+    check(
+        "pause_slave = slave == 'otter' and user != 'ann'",
+        &ann,
+        Refused,
+    );
+    check("reload = 'admin' in user.roles", &ann, Granted);
+    check("reload = 'admin' in user.roles", &bo, Refused);
+    check("reload = 'docs' in user.teams", &person("cy", &[]), Granted);
+    check(
+        "reload = user.email is endingwith('@example.org')",
+        &bo,
+        Granted,
+    );
+    check("reload = user.git == 'bob'", &bo, Granted);
+    check("reload = user.git == 'bob'", &ann, Refused);
+    check("reload = authenticated", &eve, Granted);
+    // What cannot be computed refuses.
+    check("reload = user.name > 3 + user.name", &ann, Refused);
+}
+
+#[test]
+fn forms_are_offered_where_some_of_what_is_shown_may_be_acted_on() {
+    use Permission::{Granted, NeedsLogin, Refused};
+    let authz = authz_of(
+        "role.admin = ann\nforce_build = user in role.admin\nstop_build = owner\n\
+         pause_slave = authenticated",
+    );
+    let (ann, bo) = (person("ann", &[]), person("bo", &[]));
+    let offers = |action, person| authz.offers(action, person, None);
+    assert_eq!(offers(Action::ForceBuild, Some(&ann)), Granted);
+    assert_eq!(offers(Action::ForceBuild, Some(&bo)), Refused);
+    assert_eq!(offers(Action::ForceBuild, None), NeedsLogin);
+    assert_eq!(offers(Action::StopBuild, Some(&bo)), Granted);
+    assert_eq!(offers(Action::StopBuild, None), NeedsLogin);
+    assert_eq!(offers(Action::PauseSlave, Some(&bo)), Granted);
+    assert_eq!(offers(Action::Reload, Some(&ann)), Refused);
+    let of_others = About {
+        owners: vec!["cy".into()],
+        ..About::default()
+    };
+    let asked = authz.offers(Action::StopBuild, Some(&bo), Some(&of_others));
+    assert_eq!(asked, Refused);
+}
+
+#[test]
+fn a_rule_that_needs_a_login_says_that_it_refuses_everybody_where_nobody_logs_in() {
+    let text =
+        "force_build = authenticated\nstop_build = user == 'ann'\nping_builder = yes\nreload = no";
     insta::assert_snapshot!(told(with(":authz:", text, authz::read)), @"
-    no-effect: `force_build` needs a login @ authenticated: nobody can log in in this version, so this refuses everybody
-    no-effect: `stop_build` needs a login @ user == 'ann': nobody can log in in this version, so this refuses everybody
-    no-effect: `users` has no effect @ ann:pw-one: nobody can log in in this version
+    no-effect: `force_build` needs a login, and nobody can log in @ authenticated: this refuses everybody
+    no-effect: `stop_build` needs a login, and nobody can log in @ user == 'ann': this refuses everybody
     ");
+    let text = "force_build = authenticated\nusers = ann:pw-one";
+    assert!(with(":authz:", text, authz::read).1.is_empty());
+    let open = told(with(":authz:", "manage_users = yes", authz::read));
+    insta::assert_snapshot!(open, @"open-action: `manage_users` is allowed to everybody @ yes: whoever reaches the port makes users and tokens");
 }
 
 #[test]
 fn a_mistake_in_a_rule_is_told_and_never_allows() {
     let text = "forcebild = yes\nstop_build = yess\ncancel_pending_build = user = 'ann'\nreload = builder == 'a'\n\
-        default_action = root\nusers = ann\nhtpasswd = x";
+        default_action = root\nusers = ann\nhtpasswd = x\nteam.releng = ann\nforce_build = user in team.relneg\n\
+        graceful_shutdown = slaev == 'a'";
     let read = with(":authz:", text, authz::read);
     assert!(read.0.is_none());
     insta::assert_snapshot!(told(read), @r#"
     unknown-key: unknown key `forcebild` in [:authz:] @ forcebild: did you mean `force_build`?
     bad-value: bad value for `stop_build` in [:authz:] @ yess: did you mean `yes`?
     bad-expression: bad value for `cancel_pending_build` in [:authz:] @ =: write `==` to compare
-    no-effect: `reload` needs a login @ builder == 'a': nobody can log in in this version, so this refuses everybody
-    bad-value: bad value for `default_action` in [:authz:] @ root: expected `yes`, `no`, `authenticated`, or a condition such as `user.name == "ann"`
+    unknown-name: bad value for `reload` in [:authz:] @ builder: there is no name `builder`; there are `user`, `role`, `team`
+    bad-value: bad value for `default_action` in [:authz:] @ root: expected `yes`, `no`, `authenticated`, or a condition such as `user == "ann"`
     bad-value: bad value for `users` in [:authz:] @ ann: expected `NAME:PASSWORD`
+    unknown-name: bad value for `force_build` in [:authz:] @ relneg: there is no `relneg` of `team`; did you mean `releng`?
+    unknown-name: bad value for `graceful_shutdown` in [:authz:] @ slaev: there is no name `slaev`; did you mean `slave`?
     "#);
-    let twice = told(with(":authz:", "users = a:b\nhtpasswd = x", authz::read));
-    assert!(twice.contains("both say who can log in"), "{twice}");
+    for bad in [
+        "users = ann:$2y$05$short",
+        "users = ann:$6$rounds=999999999$salt$xxxx",
+        "users = ann: bo:x",
+        "users = ann:x ann:y",
+        "session_idle = long",
+        "audit_entries = -1",
+    ] {
+        assert!(with(":authz:", bad, authz::read).0.is_none(), "{bad}");
+    }
     let shown = format!("{:?}", authz_of("users = ann:pw-one bo:pw-two"));
     assert!(!shown.contains("pw-"), "{shown}");
 }

@@ -2,12 +2,14 @@
 //! database and brackets transactions.
 
 mod artifacts;
+mod audit;
 mod builds;
 mod buildsets;
 mod changes;
 mod configs;
 mod events;
 mod failing;
+mod logins;
 mod prune;
 mod reading;
 mod requests;
@@ -48,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("artifacts.sql"),
     include_str!("events.sql"),
     include_str!("ended.sql"),
+    include_str!("logins.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);
