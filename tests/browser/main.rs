@@ -14,6 +14,7 @@ mod farm;
 mod axe;
 mod chromium;
 mod live;
+mod logins;
 mod pages;
 mod plain;
 mod sample;

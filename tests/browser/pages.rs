@@ -110,6 +110,10 @@ pub(crate) fn all() -> Vec<Page> {
         ("about", "about"),
         ("json-help", "json/help"),
         ("files", "docs/"),
+        ("login", "login?to=/builders/slow"),
+        ("logout", "logout"),
+        ("authfail", "authfail"),
+        ("audit", "audit"),
         ("404", "builders/nobody"),
     ]
     .map(|(name, path)| (name.to_owned(), path.to_owned()))

@@ -149,6 +149,7 @@ fn ini(farm: &Farm) -> String {
     let tests = tests.display();
     let mut ini = format!(
         "base_url = http://127.0.0.1:{port}/\ntitle = Otter & <b>Newt</b>\ntree_stable = 0\npoll_interval = 1\n\n\
+         [:authz:]\nusers = ann:secret\ndefault_action = yes\nshow_audit = yes\n\n\
          [:web:]\nrevlink = https://git.example.org/commit/%s\n\
          change_comment_link = #(\\d+) https://bugs.example.org/\\1 \"Ticket \\g<0>\"\n\n\
          [lock:database]\n\n[lock:<script>alert('lock')<script>]\ntype = slave\nmax_count = 2\n\n\
