@@ -196,7 +196,7 @@ impl History {
         number: usize,
         now: Timestamp,
     ) -> crate::store::Result<ChangeId> {
-        if number % OF_CHANGE == 0 {
+        if number.is_multiple_of(OF_CHANGE) {
             let change = NewChange {
                 files: (0..4).map(|it| format!("src/part_{it}.c")).collect(),
                 comments: format!("reword part {number}\n\nIt was hard to read."),

@@ -293,6 +293,7 @@ async fn the_description_is_of_the_same_calls() {
     let told = json(send(&router, "GET", "/api", "").await).await;
     assert_eq!(told, openapi::description());
     assert_eq!(told["openapi"], "3.1.0");
+    let named = Regex::new(r"\{([a-z]+)\}").expect("a pattern");
     let mut names = BTreeSet::new();
     for call in CALLS {
         let operation = &told["paths"][call.path][call.method.to_ascii_lowercase()];
@@ -302,8 +303,7 @@ async fn the_description_is_of_the_same_calls() {
         let parameters = operation["parameters"].as_array().expect("a list");
         let in_path = parameters.iter().filter(|it| it["in"] == "path");
         let in_path: Vec<_> = in_path.filter_map(|it| it["name"].as_str()).collect();
-        let parts = Regex::new(r"\{([a-z]+)\}").expect("a pattern");
-        let parts = parts.captures_iter(call.path).filter_map(|it| it.get(1));
+        let parts = named.captures_iter(call.path).filter_map(|it| it.get(1));
         assert_eq!(in_path, parts.map(|it| it.as_str()).collect::<Vec<_>>());
         let reference =
             &operation["responses"]["default"]["content"]["application/json"]["schema"]["$ref"];

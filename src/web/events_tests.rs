@@ -50,8 +50,8 @@ impl Ear {
     }
 
     fn last_id(&self) -> String {
-        let ids = self.heard.lines().filter_map(|it| it.strip_prefix("id: "));
-        ids.last().expect("an id").to_owned()
+        let mut ids = self.heard.lines().filter_map(|it| it.strip_prefix("id: "));
+        ids.next_back().expect("an id").to_owned()
     }
 
     /// The data of all that was heard.

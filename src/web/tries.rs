@@ -24,8 +24,8 @@ use crate::master::tries::TryError;
 use crate::master::tries::TryPass;
 
 use super::app::Shared;
-use super::client_address::Client;
 use super::auth::Visitor;
+use super::client_address::Client;
 use super::failure::Failure;
 use super::hooks;
 use crate::config::Person;
