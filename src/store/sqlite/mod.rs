@@ -49,7 +49,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("glance.sql"),
     include_str!("artifacts.sql"),
     include_str!("events.sql"),
-    include_str!("ended.sql"),
     include_str!("logins.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
