@@ -35,7 +35,7 @@ pub(super) type Field = (&'static str, &'static str);
 
 const WHO: Field = (
     "username",
-    "who does it, if nobody is logged in; stands in the reason",
+    "who does it, if nobody is logged in; stands in the reason. With `passwd`, a password, it is who logs in for this call",
 );
 const WHY: Field = ("comments", "why; stands in the reason");
 const REASON: Field = ("reason", "the same as `comments`");
@@ -83,6 +83,51 @@ const fn post(
         example,
     }
 }
+
+/// What is said of a build that is asked for.
+const FORCE: &[Field] = &[
+    WHO,
+    WHY,
+    REASON,
+    ("branch", "the builder's own without it"),
+    ("revision", "the newest without it"),
+    ("repository", "the builder's own without it"),
+    ("project", "the builder's own without it"),
+    PRIORITY,
+    PROPERTY,
+    VALUE,
+    (
+        "param.*",
+        "an answer to a question of the builder's `force` scheduler",
+    ),
+    (
+        "forcescheduler",
+        "read for old scripts' sake; a builder has one",
+    ),
+];
+
+/// The same of several builders at once.
+const FORCE_MANY: &[Field] = &[
+    ("selected", "a builder, as often as wanted"),
+    WHO,
+    WHY,
+    REASON,
+    ("branch", "the builder's own without it"),
+    ("revision", "the newest without it"),
+    ("repository", "the builder's own without it"),
+    ("project", "the builder's own without it"),
+    PRIORITY,
+    PROPERTY,
+    VALUE,
+    (
+        "param.*",
+        "an answer to a question of the builder's `force` scheduler",
+    ),
+    (
+        "forcescheduler",
+        "read for old scripts' sake; a builder has one",
+    ),
+];
 
 /// All of them.
 pub(super) const CALLS: &[Call] = &[
@@ -235,6 +280,61 @@ pub(super) const CALLS: &[Call] = &[
         "what `autobot user` does; the answer has the `users` and the `missing`",
         ("/api/users", "op=get&ids=nobody"),
     ),
+    Call {
+        right: Some(Action::ManageUsers),
+        ..get(
+            "/api/tokens",
+            &[],
+            "all tokens: `name`, `user`, `scopes`, when each `expires` and was `used`",
+            "/api/tokens",
+        )
+    },
+    post(
+        "/api/tokens",
+        Action::ManageUsers,
+        &[
+            ("name", "what the token is called"),
+            ("user", "for whom it acts"),
+            (
+                "scope",
+                "`read`, or actions such as `force_build,stop_build`",
+            ),
+            ("days", "how long it is good; for ever without it"),
+        ],
+        "makes one; its `token` is shown this once, with `name`, `user`, `scopes` and when it `expires`",
+        ("/api/tokens", "name=ci&user=ann&scope=read"),
+    ),
+    post(
+        "/api/tokens/{name}/remove",
+        Action::ManageUsers,
+        &[],
+        "`removed`",
+        ("", ""),
+    ),
+    Call {
+        right: Some(Action::ShowAudit),
+        ..get(
+            "/api/audit",
+            &[
+                ("user", "only what this user did"),
+                ("action", "only this action"),
+                ("before", "only what came before the entry of this number"),
+                ("limit", "how many"),
+            ],
+            "who did what, the newest first: `id`, `at`, `user`, `way`, `place`, `action`, `target`, `result`",
+            "/api/audit?limit=5",
+        )
+    },
+    get(
+        "/api/events",
+        &[
+            ("builder", "only what happened to it"),
+            ("slave", "only what happened to it"),
+            LIMIT,
+        ],
+        "what happened besides changes and builds, newest first: `time`, `event`, `slave` or `builder`, a `note`; without a builder or slave, to all",
+        "/api/events?limit=5",
+    ),
     get(
         "/api/shutdown",
         &[],
@@ -267,26 +367,7 @@ pub(super) const CALLS: &[Call] = &[
     post(
         "/builders/{builder}/force",
         Action::ForceBuild,
-        &[
-            WHO,
-            WHY,
-            REASON,
-            ("branch", "the builder's own without it"),
-            ("revision", "the newest without it"),
-            ("repository", "the builder's own without it"),
-            ("project", "the builder's own without it"),
-            PRIORITY,
-            PROPERTY,
-            VALUE,
-            (
-                "param.*",
-                "an answer to a question of the builder's `force` scheduler",
-            ),
-            (
-                "forcescheduler",
-                "read for old scripts' sake; a builder has one",
-            ),
-        ],
+        FORCE,
         "`builder`, and the numbers of the `buildset` and its `request`",
         (
             "/builders/hello/force",
@@ -313,6 +394,30 @@ pub(super) const CALLS: &[Call] = &[
         &[CHANGE, WHO, WHY, REASON],
         "the same for all builders",
         ("/builders/_all/stopchangeall", "change=1"),
+    ),
+    post(
+        "/builders/_all/forceall",
+        Action::ForceAllBuilds,
+        FORCE_MANY,
+        "asks for a build of every builder: `forced` and `refused`",
+        ("/builders/_all/forceall", "comments=new compiler"),
+    ),
+    post(
+        "/builders/_selected/forceselected",
+        Action::ForceAllBuilds,
+        FORCE_MANY,
+        "asks for a build of each of these builders: `forced` and `refused`, with `why`",
+        (
+            "/builders/_selected/forceselected",
+            "selected=hello&comments=new compiler",
+        ),
+    ),
+    post(
+        "/builders/{builder}/ping",
+        Action::PingBuilder,
+        &[],
+        "asks its slaves whether they are there, and waits for their answers: `builder`, `result`, and what each of the `slaves` says",
+        ("", ""),
     ),
     post(
         "/builders/_all/stopall",
@@ -422,7 +527,9 @@ pub(super) fn check(
         return Ok(());
     };
     for (name, _) in fields {
-        if !call.fields.iter().any(|it| is_called(it.0, name)) {
+        // Whoever has no session says who it is in the form, as with Buildbot.
+        let is_login = call.right.is_some() && matches!(name.as_str(), "username" | "passwd");
+        if !is_login && !call.fields.iter().any(|it| is_called(it.0, name)) {
             return Err(Failure::BadRequest(unknown(call, name)));
         }
     }

@@ -336,9 +336,6 @@ async fn numbers_that_are_none_are_refused_and_builders_that_are_none_ignored() 
         "/console?revs=x",
         "/buildstatus?builder=hello&number=x",
         "/waterfall?num_events=x",
-        "/waterfall?last_time=x",
-        "/waterfall?first_time=x",
-        "/waterfall?show_time=x",
     ] {
         let answer = get(&router, path).await;
         assert_eq!(answer.status, 400, "{path}");
@@ -346,6 +343,11 @@ async fn numbers_that_are_none_are_refused_and_builders_that_are_none_ignored() 
             answer.body.contains("should be a whole number, not `x`"),
             "{path}"
         );
+    }
+    for name in ["last_time", "first_time", "show_time"] {
+        let answer = get(&router, &format!("/waterfall?{name}=x")).await;
+        assert_eq!(answer.status, 400, "{name}");
+        assert!(answer.body.contains("should be seconds, not `x`"), "{name}");
     }
     for path in [
         "grid",

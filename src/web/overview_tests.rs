@@ -29,7 +29,7 @@ async fn the_grid_says_what_came_of_each_source_at_each_builder() {
         "<span class=\"faint\">Category:</span> quick",
         "<span class=\"faint\">Branch:</span> trunk",
         "hello</a> <span class=\"faint\">(building, plus 1)</span>",
-        "title=\"5f0c1e7ab92d44bb0c\">5f0c1e7ab92d</span>",
+        "title=\"5f0c1e7ab92d44bb0c\">5f0c1e7ab92d...</span>",
         "<td class=\"cell running\"><a href=\"./builders/hello/builds/6\"",
         "<a href=\"./tgrid?category=quick&amp;branch=trunk&amp;reload=20\">",
         "<noscript><meta http-equiv=\"refresh\" content=\"20\"></noscript>",

@@ -7,6 +7,7 @@ use super::sample::HOSTILE;
 use super::tests::Answer;
 use super::tests::full;
 use super::tests::get;
+use super::tests::told;
 
 const BAD: &str = "words.test.test_intro.Intro.test_counts";
 
@@ -170,7 +171,7 @@ async fn programs_are_told_the_same_of_tests() {
     let answer = get(&router, "/api/builders/hello/builds/2/tests/x").await;
     assert_eq!(answer.status, 404);
     assert_eq!(
-        answer.body,
-        r#"{"error":"there is no result of a test `x` in this build"}"#
+        told(&answer.body),
+        "there is no result of a test `x` in this build"
     );
 }

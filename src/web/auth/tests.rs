@@ -10,6 +10,7 @@ use axum::http::Request;
 use serde_json::Value;
 
 use crate::config::Plan;
+use crate::config::TrustedProxies;
 use crate::config::tests::sections::authz_of;
 use crate::logins;
 use crate::master::Access;
@@ -403,7 +404,14 @@ async fn the_cookie_is_for_private_lines_only_where_there_is_one() {
     let by_hand = Site::new(RULES).await;
     assert!(!set(&by_hand.post("/login", &[], form).await));
     let proxy = [("x-forwarded-proto", "https")];
-    assert!(set(&by_hand.post("/login", &proxy, form).await));
+    let answer = by_hand.post("/login", &proxy, form).await;
+    assert!(!set(&answer), "anybody can write that");
+    let behind = Site::with(|plan| {
+        plan.authz = authz_of(RULES);
+        plan.web.server.trusted_proxies = TrustedProxies::of("0.0.0.0/0");
+    })
+    .await;
+    assert!(set(&behind.post("/login", &proxy, form).await));
 }
 
 #[tokio::test]
