@@ -28,6 +28,26 @@ const NO_PAGES: &[(&str, &str)] = &[
         "/builders/{builder}/builds/{number}/steps/{step}/logs/{log}/text",
         "plain text",
     ),
+    (
+        "/builders/{builder}/builds/{number}/steps/{step}/logs/{log}/raw",
+        "a page of a build's own, kept apart",
+    ),
+    (
+        "/builders/{builder}/builds/{number}/artifacts/{*path}",
+        "files",
+    ),
+    ("/builders/{builder}/latest", "leads to the newest build"),
+    (
+        "/builders/{builder}/latest/artifacts",
+        "leads to those of a build",
+    ),
+    (
+        "/builders/{builder}/latest/artifacts/{*path}",
+        "leads to one of a build",
+    ),
+    ("/healthz", "a word"),
+    ("/readyz", "a document"),
+    ("/metrics", "for Prometheus"),
     ("/builders/{builder}/builds", "leads to the builder"),
     (
         "/builders/{builder}/builds/{number}/steps",
@@ -84,6 +104,9 @@ pub(crate) fn all() -> Vec<Page> {
             &format!("{tests}/test_a.py%3A%3Atest_%3Cscript%3Ealert%283%29%3C%2Fscript%3E"),
         ),
         ("waterfall", "waterfall"),
+        ("waterfall-events", "waterfall?show_events=true"),
+        ("waterfall-help", "waterfall/help"),
+        ("artifacts-none", &format!("{ends}/builds/0/artifacts")),
         ("waterfall-one", &format!("waterfall?show={}", quote(ENDS))),
         (
             "buildstatus",
