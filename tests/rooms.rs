@@ -45,6 +45,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("wire", &["model"]),
     ("logs", &["model"]),
+    // Slaves of another program, in the words of our own.
+    ("buildbot", &["model", "wire", "logs"]),
     ("slave", &["model", "process", "wire", "logs", "tls"]),
     ("store", &["model"]),
     (
@@ -87,6 +89,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "schedulers",
             "changes",
             "wire",
+            // It lets its slaves in.
+            "buildbot",
             "tls",
             "logs",
             "store",

@@ -246,11 +246,6 @@ impl<T: Clone + PartialEq> Broker<T> {
         Value::Ours(self.last_object)
     }
 
-    /// What one of the objects stands for that the other side gave back.
-    pub(crate) fn what(&self, number: u64) -> Option<&T> {
-        self.ours.get(&number).map(|it| &it.what)
-    }
-
     /// Calls of this object are answered with an error from here on.
     pub(crate) fn withdraw(&mut self, what: &T) {
         self.ours.retain(|_, held| held.what != *what);
@@ -429,7 +424,6 @@ mod tests {
             "{heard:?}"
         );
         assert_eq!(broker.next(), Ok(Some(Heard::Released("challenger"))));
-        assert_eq!(broker.what(number), None);
         // And once more: an error, and the line goes on.
         broker.out.clear();
         hear(&mut broker, &call(number, "respond", vec![]));
