@@ -14,6 +14,9 @@ mod slave;
 mod tarball;
 mod transfer;
 
+#[cfg(test)]
+mod slave_tests;
+
 pub(crate) use line::LineError;
 pub(crate) use line::attend;
 pub(crate) use line::log_in;
