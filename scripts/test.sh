@@ -141,7 +141,7 @@ install_tools() {
         return 0
     fi
     tools=$cache/tools
-    wanted="twisted==26.10.0 pylint==4.1.4 pyflakes==4.1.0 sphinx python-subunit==1.4.6 pytest==9.2.0 tox==4.67.13"
+    wanted="twisted==26.10.0 pylint==4.1.4 pyflakes==4.1.0 sphinx python-subunit==1.4.6 buildbot-worker==4.3.0 pytest==9.2.0 tox==4.67.13"
     if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
         say "installing Python tools: $wanted"
         rm -rf "$tools"

@@ -19,6 +19,7 @@
 //! above them [`config`], [`scaffold`], [`client`] and [`cli`].
 //! `tests/rooms.rs` says which room may name which.
 
+mod buildbot;
 mod changes;
 mod cli;
 mod client;

@@ -49,6 +49,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("wire", &["model"]),
     ("logs", &["model"]),
+    // Slaves of another program, in the words of our own.
+    ("buildbot", &["model", "wire", "logs"]),
     ("slave", &["model", "process", "wire", "logs", "tls"]),
     // It counts how long it takes.
     ("store", &["model", "metrics"]),
@@ -94,6 +96,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "schedulers",
             "changes",
             "wire",
+            // It lets its slaves in.
+            "buildbot",
             "tls",
             "logs",
             "store",

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{self, Instant, timeout};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::config::TlsUse;
+use crate::master::buildbot_line;
 use crate::master::crew::Crew;
 use crate::master::slaves::{self, NotIn};
 use crate::master::strangers::{Refusal, Strangers};
@@ -32,6 +33,10 @@ const WORDS: usize = 16;
 const FIRST_WORDS: u64 = 64 << 10;
 /// An idle line is probed by the system too, so that what lies between does not forget it.
 const PROBE: Duration = Duration::from_mins(10);
+
+/// Slaves of autobot speak first, at once; those of Buildbot wait to be spoken to. Who is taken for
+/// the wrong one dials again.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// What a caller with a plain line hears where none is taken.
 const TLS_ONLY: &str = "this master takes slaves over TLS only: set `tls = yes` in slave.ini, and \
@@ -79,7 +84,7 @@ impl Gate {
         Ok(Stranger { gate, from })
     }
 
-    fn failed(&self, crew: &Crew, from: IpAddr) {
+    pub(super) fn failed(&self, crew: &Crew, from: IpAddr) {
         let limits = &crew.plan().master.line;
         locked(&self.strangers).failed(from, limits, Instant::now());
     }
@@ -90,8 +95,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A caller who has not logged in yet; one less when it is dropped.
-struct Stranger {
-    gate: Arc<Gate>,
+pub(super) struct Stranger {
+    pub(super) gate: Arc<Gate>,
     from: IpAddr,
 }
 
@@ -214,12 +219,17 @@ async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger:
         warn!(%from, reason = why, "refused a slave");
         stranger.gate.failed(&crew, from.ip());
     };
-    let first = match time::timeout_at(until, first_byte(&stream)).await {
+    let first = match timeout(QUIET, first_byte(&stream)).await {
         Ok(Ok(Some(first))) => first,
         // Who only looks whether somebody listens does no harm.
         Ok(Ok(None)) => return debug!(%from, "a caller said nothing and went"),
         Ok(Err(error)) => return debug!(%from, reason = %error, "a caller's line broke"),
-        Err(_) => return refuse("it says nothing"),
+        Err(_) if limits.tls == TlsUse::Required => {
+            return refuse("it does not begin with TLS, and `tls` is `required`");
+        }
+        Err(_) => {
+            return buildbot_line::converse(crew, (from, "plain"), until, stranger, stream).await;
+        }
     };
     if first != tls::FIRST_BYTE {
         if limits.tls == TlsUse::Required {
@@ -237,6 +247,12 @@ async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger:
     };
     match time::timeout_at(until, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
+            let mut stream = BufStream::new(stream);
+            // What has been looked at is still there to be read.
+            let begun = timeout(QUIET, stream.fill_buf()).await.is_ok();
+            if !begun {
+                return buildbot_line::converse(crew, (from, "TLS"), until, stranger, stream).await;
+            }
             let (read, write) = tokio::io::split(stream);
             converse(crew, (from, "TLS"), until, stranger, read, write).await;
         }

@@ -11,6 +11,7 @@ mod begin;
 #[cfg(test)]
 pub(crate) mod bench;
 mod build;
+mod buildbot_line;
 mod clones;
 mod command;
 mod conduct;

@@ -513,6 +513,23 @@ fn note_refusal(crew: &Crew, name: &SlaveName, from: &str, why: &str) {
 }
 
 impl Guest {
+    /// One that has shown in another protocol that it knows its password.
+    pub(super) fn known(
+        name: SlaveName,
+        features: &[&str],
+        password: Option<String>,
+        from: String,
+        heartbeat: Duration,
+    ) -> Self {
+        Self {
+            name,
+            features: features.iter().map(ToString::to_string).collect(),
+            password,
+            from,
+            heartbeat,
+        }
+    }
+
     /// Serves the slave to the end of its line, and says how it came.
     pub(super) async fn stay<R, W>(
         self,
@@ -567,7 +584,7 @@ pub(super) fn password_of(crew: &Crew, name: &str) -> Option<String> {
 }
 
 /// Makes sure that no slave of this name is here: one that answers stays and keeps the name.
-async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
+pub(super) async fn make_room(crew: &Crew, name: &SlaveName) -> bool {
     let Some(old) = crew.slaves.session(name) else {
         return true;
     };

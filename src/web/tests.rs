@@ -155,7 +155,8 @@ fn pages() -> Vec<String> {
 
 /// What an answer for programs says went wrong.
 pub(super) fn told(body: &str) -> String {
-    let document: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{body}"));
+    let document: serde_json::Value =
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("{body}"));
     document["error"].as_str().expect("a text").to_owned()
 }
 

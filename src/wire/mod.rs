@@ -11,6 +11,7 @@ pub(crate) mod login;
 mod message;
 pub(crate) mod native;
 pub(crate) mod pack;
+pub(crate) mod pb;
 
 pub(crate) use checksum::Checksum;
 pub(crate) use dirs::is_builder_dir;

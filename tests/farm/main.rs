@@ -7,6 +7,7 @@
     reason = "programs are started and waited for in real time"
 )]
 
+mod buildbot_slaves;
 mod clean;
 mod clean_up;
 mod commands;

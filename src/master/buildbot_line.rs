@@ -1,0 +1,165 @@
+//! A slave of Buildbot that dials in: its line, and in front of it the slave that the master
+//! knows. From there on it is a slave like any other.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::sync::mpsc;
+use tokio::time;
+use tokio::time::Instant;
+use tracing::debug;
+use tracing::info;
+use tracing::warn;
+
+use crate::buildbot;
+use crate::master::crew::Crew;
+use crate::master::gate::Stranger;
+use crate::master::slaves;
+use crate::master::slaves::Guest;
+use crate::master::slaves::LineEnd;
+use crate::model::SlaveName;
+use crate::wire::FILES;
+use crate::wire::FromMaster;
+use crate::wire::FromSlave;
+use crate::wire::LISTS;
+use crate::wire::MASKS;
+use crate::wire::TERMS;
+use crate::wire::native::FrameReader;
+use crate::wire::native::FrameWriter;
+use crate::wire::native::WireError;
+
+/// What such a slave can do of what came later than the first slaves; what it cannot is refused
+/// where it is ordered.
+const FEATURES: [&str; 4] = [MASKS, TERMS, FILES, LISTS];
+
+/// Messages that may wait in between, either way.
+const WAITING: usize = 16;
+
+/// The pipe between the two halves holds a few pieces of a log.
+const PIPE: usize = 256 << 10;
+
+/// Asks a caller who it is in Buildbot's words, and serves the slave that it becomes.
+pub(super) async fn converse<S>(
+    crew: Arc<Crew>,
+    (from, how): (SocketAddr, &'static str),
+    until: Instant,
+    stranger: Stranger,
+    stream: S,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let gate = Arc::clone(&stranger.gate);
+    let password_of = |name: &str| slaves::password_of(&crew, name);
+    let place = format!("{from}, {how}, Buildbot's protocol");
+    let peer = match time::timeout_at(until, buildbot::log_in(stream, &password_of)).await {
+        Ok(Ok(peer)) => peer,
+        // Who only looks whether somebody listens does no harm.
+        Ok(Err(buildbot::LineError::Closed | buildbot::LineError::Line(_))) => {
+            return debug!(%from, "a caller said nothing and went");
+        }
+        Ok(Err(error)) => {
+            warn!(%from, reason = slaves::chain(&error), "refused a slave");
+            return gate.failed(&crew, from.ip());
+        }
+        Err(_) => {
+            warn!(%from, reason = "it says nothing", "refused a slave");
+            return gate.failed(&crew, from.ip());
+        }
+    };
+    drop(stranger);
+    let name = SlaveName::from(peer.name.as_str());
+    let password = password_of(&peer.name);
+    if !slaves::make_room(&crew, &name).await {
+        warn!(%from, slave = %name, reason = %LineEnd::NameTaken, "refused a slave");
+        drop(peer.refuse(&LineEnd::NameTaken.to_string()).await);
+        return;
+    }
+    let heartbeat = crew.plan().master.line.heartbeat;
+    let run = match run() {
+        Ok(run) => run,
+        Err(error) => return warn!(%from, reason = %error, "no random numbers for a slave"),
+    };
+    let attached = match time::timeout(heartbeat, peer.welcome(&run)).await {
+        Ok(Ok(attached)) => attached,
+        Ok(Err(error)) => {
+            let reason = slaves::chain(&error);
+            return warn!(%from, slave = %name, reason, "lost a slave during its login");
+        }
+        Err(_) => {
+            let reason = LineEnd::Silent(heartbeat).to_string();
+            return warn!(%from, slave = %name, reason, "lost a slave during its login");
+        }
+    };
+    let (here, there) = tokio::io::duplex(PIPE);
+    let (read, write) = tokio::io::split(here);
+    let guest = Guest::known(name.clone(), &FEATURES, password, place, heartbeat);
+    let guest = guest.stay(
+        &crew,
+        FrameReader::new(read),
+        FrameWriter::new(write),
+        &password_of,
+    );
+    let line = async {
+        let (read, write) = tokio::io::split(there);
+        let (reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+        let facts = attached.facts.clone();
+        let commands = Vec::new();
+        let first = FromSlave::Attached { facts, commands };
+        if let Err(error) = writer.send(&first).await {
+            return warn!(slave = %name, reason = slaves::chain(&error), "cannot speak for a slave");
+        }
+        let (order, orders) = mpsc::channel(WAITING);
+        let (say, said) = mpsc::channel(WAITING);
+        let ended = tokio::select! {
+            ended = buildbot::attend(attached, orders, say) => ended,
+            () = hand_in(reader, order) => Ok(()),
+            () = hand_out(writer, said) => Ok(()),
+        };
+        if let Err(error) = ended {
+            let reason = slaves::chain(&error);
+            if error.is_nonsense() {
+                warn!(slave = %name, reason, "cut off a slave that talks nonsense");
+                gate.failed(&crew, from.ip());
+            } else {
+                info!(slave = %name, reason, "the line of a slave ended");
+            }
+        }
+    };
+    // When one of them ends, so does the pipe between them, and by that the other.
+    let (end, ()) = tokio::join!(guest, line);
+    if end.is_nonsense() {
+        gate.failed(&crew, from.ip());
+    }
+}
+
+/// Names one line: what ran on another is not on this one.
+fn run() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("line {:016x}", u64::from_be_bytes(bytes)))
+}
+
+async fn hand_in<R: AsyncRead + Unpin>(
+    mut reader: FrameReader<R>,
+    order: mpsc::Sender<FromMaster>,
+) {
+    while let Ok(Some(message)) = reader.next::<FromMaster>().await {
+        if order.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn hand_out<W: AsyncWrite + Unpin>(
+    mut writer: FrameWriter<W>,
+    mut said: mpsc::Receiver<FromSlave>,
+) {
+    while let Some(message) = said.recv().await {
+        let sent: Result<(), WireError> = writer.send(&message).await;
+        if sent.is_err() {
+            return;
+        }
+    }
+}
