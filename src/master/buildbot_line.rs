@@ -60,7 +60,11 @@ pub(super) async fn converse<S>(
             return debug!(%from, "a caller said nothing and went");
         }
         Ok(Err(error)) => {
-            warn!(%from, reason = slaves::chain(&error), "refused a slave");
+            let reason = slaves::chain(&error);
+            warn!(%from, reason, "refused a slave");
+            if let buildbot::LineError::WrongPassword(name) = &error {
+                slaves::note_refusal(&crew, &name.as_str().into(), &place, &reason);
+            }
             return gate.failed(&crew, from.ip());
         }
         Err(_) => {
@@ -73,6 +77,7 @@ pub(super) async fn converse<S>(
     let password = password_of(&peer.name);
     if !slaves::make_room(&crew, &name).await {
         warn!(%from, slave = %name, reason = %LineEnd::NameTaken, "refused a slave");
+        slaves::note_refusal(&crew, &name, &place, &LineEnd::NameTaken.to_string());
         drop(peer.refuse(&LineEnd::NameTaken.to_string()).await);
         return;
     }
@@ -82,14 +87,15 @@ pub(super) async fn converse<S>(
         Err(error) => return warn!(%from, reason = %error, "no random numbers for a slave"),
     };
     let attached = match time::timeout(heartbeat, peer.welcome(&run)).await {
-        Ok(Ok(attached)) => attached,
-        Ok(Err(error)) => {
-            let reason = slaves::chain(&error);
-            return warn!(%from, slave = %name, reason, "lost a slave during its login");
-        }
-        Err(_) => {
-            let reason = LineEnd::Silent(heartbeat).to_string();
-            return warn!(%from, slave = %name, reason, "lost a slave during its login");
+        Ok(Ok(attached)) => Ok(attached),
+        Ok(Err(error)) => Err(slaves::chain(&error)),
+        Err(_) => Err(LineEnd::Silent(heartbeat).to_string()),
+    };
+    let attached = match attached {
+        Ok(attached) => attached,
+        Err(reason) => {
+            warn!(%from, slave = %name, reason, "lost a slave during its login");
+            return slaves::note_refusal(&crew, &name, &place, &reason);
         }
     };
     let (here, there) = tokio::io::duplex(PIPE);

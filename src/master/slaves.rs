@@ -506,7 +506,7 @@ where
 }
 
 /// Writes down that who used the name of a slave did not become it; names of nobody are not kept.
-fn note_refusal(crew: &Crew, name: &SlaveName, from: &str, why: &str) {
+pub(super) fn note_refusal(crew: &Crew, name: &SlaveName, from: &str, why: &str) {
     if crew.plan().slaves.iter().any(|it| it.name == *name) {
         crew.diary.refusal(name, &format!("from {from}: {why}"));
     }

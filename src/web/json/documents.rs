@@ -8,6 +8,8 @@ use serde_json::json;
 
 use crate::clock;
 use crate::estimate::Left;
+use crate::master::figures::FiguresView;
+use crate::master::figures::Level;
 use crate::master::handle::SlaveView;
 use crate::model::BuildKey;
 use crate::model::BuildRecord;
@@ -33,6 +35,15 @@ const SLAVE_BUILDS: usize = 200;
 
 /// Builds that a builder keeps at hand.
 pub(super) const CACHED: usize = 15;
+
+/// The master's figures: what is counted, how long things take, and what is worth a look.
+pub(super) fn metrics(figures: &FiguresView) -> Value {
+    let alarm = |(name, level, why): &(&'static str, Level, Option<String>)| {
+        ((*name).to_owned(), json!([level.as_str(), why]))
+    };
+    let alarms: Map<String, Value> = figures.alarms.iter().map(alarm).collect();
+    json!({ "counters": figures.counters, "timers": figures.timers, "alarms": alarms })
+}
 
 impl World {
     pub(super) fn project(&self) -> Value {

@@ -24,6 +24,7 @@ use serde_json::json;
 use crate::clock;
 use crate::config::BuilderPlan;
 use crate::config::Plan;
+use crate::master::Access;
 use crate::master::handle::SlaveView;
 use crate::master::outlook::{Outlook, Scope};
 use crate::master::source_view::SourceView;
@@ -61,6 +62,8 @@ pub(super) struct World {
     pending: HashMap<BuilderName, usize>,
     running: Vec<BuildRecord>,
     outlook: Outlook,
+    /// The master's figures; null without a section for them.
+    metrics: Value,
     /// For `builds/_all`.
     max: usize,
 }
@@ -168,6 +171,12 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
         true => app.desk.outlook(Scope::Nothing).await?,
         false => Outlook::default(),
     };
+    let shows_figures = at.first().is_none_or(|it| it == "metrics");
+    let is_shown = app.access != Access::ReadOnly && plan.metrics.is_some();
+    let metrics = match shows_figures && is_shown {
+        true => documents::metrics(&app.desk.figures().await?),
+        false => Value::Null,
+    };
     let document = app
         .read(move |store| {
             let world = World {
@@ -178,6 +187,7 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
                 pending: store.count_pending()?.into_iter().collect(),
                 running: store.running_builds()?,
                 outlook,
+                metrics,
                 max: max.min(MOST_BUILDS),
             };
             let found = if help { &at[..at.len() - 1] } else { &at[..] };
@@ -270,7 +280,7 @@ impl World {
                 "slaves": self.slaves_of(store, None)?,
                 "project": self.project(),
                 "change_sources": self.sources(),
-                "metrics": null,
+                "metrics": self.metrics,
             }),
             ["builders"] => self.all_builders(store)?,
             ["builders", name, rest @ ..] => {
@@ -289,7 +299,12 @@ impl World {
             ["project"] => self.project(),
             ["change_sources"] => self.sources(),
             ["change_sources", at] => return Ok(self.sources().get(*at).cloned()),
-            ["metrics"] => Value::Null,
+            ["metrics"] => self.metrics.clone(),
+            ["metrics", group] => return Ok(self.metrics.get(*group).cloned()),
+            ["metrics", group, name] => {
+                let group = self.metrics.get(*group);
+                return Ok(group.and_then(|it| it.get(*name)).cloned());
+            }
             _ => return Ok(None),
         }))
     }

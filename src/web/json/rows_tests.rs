@@ -1,10 +1,17 @@
 //! The tree against a table of what clients of Buildbot 0.8.5 rely on: keys and their types,
 //! written down from its documents and not from our code.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::tests::ask;
 use super::tests::document;
+use crate::config::MetricsPlan;
+use crate::master::Access;
+use crate::web::app::router;
+use crate::web::sample::SampleDesk;
+use crate::web::tests::get;
 
 /// A key and what its value may be: types with `|` between them.
 type Row = (&'static str, &'static str);
@@ -363,12 +370,33 @@ async fn nothing_in_the_tree_is_changed_and_a_head_is_answered() {
     use axum::http::Request;
     use tower::ServiceExt;
 
-    let desk = crate::web::sample::SampleDesk::new().await;
-    let router = crate::web::app::router(desk, crate::master::Access::ReadOnly);
+    let desk = SampleDesk::new().await;
+    let router = router(desk, Access::ReadOnly);
     for (method, status) in [("HEAD", 200), ("GET", 200), ("PUT", 403), ("DELETE", 403)] {
         let request = Request::builder().method(method).uri("/json/project");
         let request = request.body(Body::empty()).expect("a request");
         let answer = router.clone().oneshot(request).await.expect("an answer");
         assert_eq!(answer.status(), status, "{method}");
     }
+}
+
+#[tokio::test]
+async fn figures_are_there_where_the_configuration_asks_for_them_and_only_on_a_port_for_all() {
+    let desk = SampleDesk::with(|plan| plan.metrics = Some(MetricsPlan::default())).await;
+    let full = router(Arc::clone(&desk) as Arc<_>, Access::Full);
+    let told: Value = serde_json::from_str(&get(&full, "/json/metrics").await.body).expect("JSON");
+    for (group, holds) in [
+        ("counters", Value::is_number as fn(&Value) -> bool),
+        ("timers", Value::is_number),
+        ("alarms", Value::is_array),
+    ] {
+        let group = told[group].as_object().unwrap_or_else(|| panic!("{told}"));
+        assert!(group.values().all(holds), "{group:?}");
+    }
+    assert!(told["counters"]["num_builders"].is_number(), "{told}");
+    let one = get(&full, "/json/metrics/counters/num_builders").await.body;
+    assert_eq!(one, told["counters"]["num_builders"].to_string());
+    let twin = router(desk, Access::ReadOnly);
+    assert_eq!(get(&twin, "/json/metrics").await.body, "null");
+    assert_eq!(document("/json/metrics").await, Value::Null);
 }
