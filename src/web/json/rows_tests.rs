@@ -393,9 +393,11 @@ async fn figures_are_there_where_the_configuration_asks_for_them_and_only_on_a_p
         let group = told[group].as_object().unwrap_or_else(|| panic!("{told}"));
         assert!(group.values().all(holds), "{group:?}");
     }
-    assert!(told["counters"]["num_builders"].is_number(), "{told}");
-    let one = get(&full, "/json/metrics/counters/num_builders").await.body;
-    assert_eq!(one, told["counters"]["num_builders"].to_string());
+    assert!(told["counters"]["active_builds"].is_number(), "{told}");
+    let one = get(&full, "/json/metrics/counters/active_builds")
+        .await
+        .body;
+    assert_eq!(one, told["counters"]["active_builds"].to_string());
     let twin = router(desk, Access::ReadOnly);
     assert_eq!(get(&twin, "/json/metrics").await.body, "null");
     assert_eq!(document("/json/metrics").await, Value::Null);
