@@ -90,6 +90,8 @@ pub(super) struct Slave {
     is_asked_for_builders: bool,
     tasks: BTreeMap<u64, Task>,
     last_task: u64,
+    /// Commands that the master has not forgotten.
+    begun: BTreeSet<CommandId>,
     /// What runs in a directory, and what waits for that.
     lines: BTreeMap<String, VecDeque<u64>>,
     calls: BTreeMap<CallId, Asked>,
@@ -108,6 +110,7 @@ impl Slave {
             is_asked_for_builders: false,
             tasks: BTreeMap::new(),
             last_task: 0,
+            begun: BTreeSet::new(),
             lines: BTreeMap::new(),
             calls: BTreeMap::new(),
             out: Vec::new(),
@@ -120,11 +123,11 @@ impl Slave {
             FromMaster::Start {
                 id, command, have, ..
             } => {
-                let is_new = self.find(id).is_none();
-                if have.values().all(|it| *it == 0) && is_new {
-                    self.start(id, command);
-                } else if is_new || have.values().any(|it| *it > 0) {
-                    self.lose(id);
+                // Nothing is begun twice, and nothing that was said is said again.
+                let is_new = have.values().all(|it| *it == 0) && self.begun.insert(id);
+                match is_new {
+                    true => self.start(id, command),
+                    false => self.lose(id),
                 }
             }
             FromMaster::Interrupt { id, why, .. } => self.interrupt(id, &why),
@@ -139,9 +142,11 @@ impl Slave {
             FromMaster::Shutdown => {
                 self.call(self.bot, "shutdown", Arguments::default(), Asked::Nothing);
             }
-            // What it said is kept by nobody, and nothing is left to be forgotten.
+            FromMaster::Forget { id } => {
+                self.begun.remove(&id);
+            }
+            // What it said is kept by nobody.
             FromMaster::Ack { .. }
-            | FromMaster::Forget { .. }
             | FromMaster::Pong
             // Said at the login of an autobot slave, or to one that can answer.
             | FromMaster::Challenge { .. }

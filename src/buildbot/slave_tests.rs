@@ -587,6 +587,22 @@ fn what_was_said_over_a_broken_line_is_lost_and_said_so() {
 }
 
 #[test]
+fn a_command_is_begun_once_even_if_the_master_asks_for_all_of_it_again() {
+    let mut peer = Peer::new("3.3");
+    peer.slave.told(start(0, line("a/build")));
+    let command = ordered(&mut peer).2;
+    peer.update(command, vec![("rc", Value::Int(0))]);
+    peer.complete(command, Value::None);
+    peer.master();
+    // The master lost what it had heard, on its own disk.
+    peer.slave.told(start(0, line("a/build")));
+    let exit = told(peer.master()).1.unwrap();
+    assert!(matches!(exit.cause, ExitCause::Lost(_)), "{exit:?}");
+    assert!(!peer.has_call("startCommand"));
+    peer.slave.told(FromMaster::Forget { id: id(0) });
+}
+
+#[test]
 fn a_slave_is_asked_whether_it_lives_and_may_say_that_it_wants_to_go() {
     let mut peer = Peer::new("3.3");
     peer.slave.told(FromMaster::Ping);
