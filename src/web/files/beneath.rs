@@ -26,6 +26,9 @@ pub(super) enum Found {
     Directory(OwnedFd),
 }
 
+/// How often a path is looked up before no link of it is followed.
+const TRIES: usize = 100;
+
 /// Names in a directory that are told; of more, those that come first.
 const MOST: usize = 1000;
 
@@ -55,11 +58,18 @@ pub(super) fn open(root: &Path, parts: &[String]) -> io::Result<Option<Found>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = openat(CWD, root, flags | OFlags::DIRECTORY, Mode::empty()).and_then(|root| {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        match openat2(&root, parts.join("/"), flags, Mode::empty(), resolve) {
-            // An old kernel, or a container that does not let it.
-            Err(Errno::NOSYS | Errno::PERM) => walk(root, parts, flags),
-            opened => opened,
+        let path = parts.join("/");
+        for _ in 0..TRIES {
+            match openat2(&root, &path, flags, Mode::empty(), resolve) {
+                // Something was renamed somewhere while a link led up: the kernel is not sure
+                // that it stayed inside, and asks to look again.
+                Err(Errno::AGAIN) => {}
+                // An old kernel, or a container that does not let it.
+                Err(Errno::NOSYS | Errno::PERM) => break,
+                opened => return opened,
+            }
         }
+        walk(root, parts, flags)
     });
     let opened = match opened {
         Ok(opened) => opened,
@@ -196,6 +206,34 @@ mod tests {
         let long = format!("/{}", "x".repeat(300));
         assert_eq!(said(&root, &long), None);
         assert_eq!(said(&dir.path().join("missing"), "/x"), None);
+    }
+
+    #[test]
+    fn what_is_renamed_meanwhile_hides_nothing_and_breaks_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = dir.path().join("public");
+        fs::create_dir_all(root.join("a")).expect("directories");
+        fs::write(root.join("x"), "inside").expect("written");
+        fs::write(dir.path().join("secret"), "outside").expect("written");
+        symlink("../x", root.join("a/in")).expect("a link");
+        symlink("../../secret", root.join("a/out")).expect("a link");
+        let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+        fs::write(&one, "").expect("written");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    fs::rename(&one, &other).expect("renamed");
+                    fs::rename(&other, &one).expect("renamed");
+                }
+            });
+            let walks = (0..5000).map(|_| (said(&root, "/a/in"), said(&root, "/a/out")));
+            let wrong = walks
+                .filter(|it| *it != (Some("inside".to_owned()), None))
+                .count();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(wrong, 0);
+        });
     }
 
     #[test]
