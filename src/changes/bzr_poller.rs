@@ -1,26 +1,33 @@
 //! Follows a branch of Bazaar, with `bzr` or Breezy's `brz`: asks for its newest revision, then
-//! for the log from the one it knows. There is nothing to clone.
+//! for the log from the one it knows. There is nothing to clone; sources of one branch share
+//! what they were told.
 //!
 //! The position is the last revisions that were delivered, by number and id: after `uncommit` or
 //! `push --overwrite` the newest that is still there tells where to go on.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Sink;
+use super::asked;
+use super::asked::Asks;
 use super::bzr_log;
 use super::bzr_log::Entry;
 use super::mirror::PollError;
-use super::poll;
 use super::poll::Poll;
 use super::program::Program;
 use super::settings;
+use super::yard::Seen;
+use super::yard::Want;
+use super::yard::Yard;
 use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::Vc;
@@ -34,8 +41,14 @@ const ENV: &[(&str, &str)] = &[
 /// What Bazaar and Breezy say of a number that no revision has.
 const NO_SUCH_REVISION: &str = "does not exist in branch";
 
-/// Revisions that are asked for at a time.
-const BATCH: u64 = 100;
+/// Revisions that are asked for at a time: the program takes its time to begin.
+const ASKED: u64 = 1000;
+
+/// With the files of each revision.
+const VERBOSE: &[&str] = &["--verbose"];
+
+/// Changes of one delivery: few enough for one short transaction.
+const BATCH: usize = 100;
 
 /// Delivered revisions that are remembered.
 const REMEMBERED: usize = 50;
@@ -79,8 +92,7 @@ pub(crate) struct BzrPoller {
     interval: Duration,
     settings: BzrSettings,
     bzr: Program,
-    /// Where the program runs; nothing is kept there.
-    workdir: PathBuf,
+    want: Want,
 }
 
 /// How far a source has come.
@@ -92,11 +104,22 @@ struct Position {
 }
 
 impl BzrPoller {
+    #[cfg(test)]
     pub(crate) fn new(
         name: String,
         settings: BzrSettings,
         interval: Duration,
-        workdir: PathBuf,
+        workdir: std::path::PathBuf,
+    ) -> Self {
+        Self::sharing(name, settings, interval, &Yard::at(workdir))
+    }
+
+    /// What others of `yard` were told of the same branch is not asked for again.
+    pub(crate) fn sharing(
+        name: String,
+        settings: BzrSettings,
+        interval: Duration,
+        yard: &Arc<Yard>,
     ) -> Self {
         Self {
             bzr: Program {
@@ -106,16 +129,8 @@ impl BzrPoller {
             name,
             interval,
             settings,
-            workdir,
+            want: yard.want(BTreeSet::new()),
         }
-    }
-
-    async fn bzr(&self, dir: &Path, args: &[&str]) -> Result<String, PollError> {
-        let said = self.bzr.text(dir, args).await;
-        said.map_err(|source| PollError::Remote {
-            url: self.settings.url.clone(),
-            source,
-        })
     }
 
     fn unreadable(&self) -> PollError {
@@ -128,13 +143,14 @@ impl BzrPoller {
     async fn revision(
         &self,
         dir: &Path,
+        seen: &Seen,
         number: Option<u64>,
     ) -> Result<Option<(u64, String)>, PollError> {
         let of = format!("--directory={}", self.settings.url);
         let number = number.map(|it| format!("--revision={it}"));
         let mut line = vec!["revision-info", &of];
         line.extend(number.as_deref());
-        let said = match self.bzr(dir, &line).await {
+        let said = match asked::told(self, dir, seen, &line).await {
             Ok(said) => said,
             // Any other failure is no word about the revision.
             Err(PollError::Remote { source, .. })
@@ -153,21 +169,25 @@ impl BzrPoller {
         Ok((number > 0).then(|| (number, id.trim().to_owned())))
     }
 
-    async fn log(&self, dir: &Path, range: &str) -> Result<Vec<Entry>, PollError> {
+    async fn log(
+        &self,
+        dir: &Path,
+        seen: &Seen,
+        range: &str,
+        verbose: &[&str],
+    ) -> Result<Vec<Entry>, PollError> {
         let range = format!("--revision={range}");
-        let line = [
+        let mut line = vec![
             "log",
-            "--verbose",
             "--show-ids",
             "--forward",
             "--levels=1",
             "--log-format=long",
             "--timezone=utc",
-            &range,
-            "--",
-            &self.settings.url,
         ];
-        let said = self.bzr(dir, &line).await?;
+        line.extend_from_slice(verbose);
+        line.extend([range.as_str(), "--", &self.settings.url]);
+        let said = asked::told(self, dir, seen, &line).await?;
         bzr_log::read(&said).ok_or_else(|| self.unreadable())
     }
 
@@ -175,10 +195,11 @@ impl BzrPoller {
     async fn reached(
         &self,
         dir: &Path,
+        seen: &Seen,
         delivered: &[(u64, String)],
     ) -> Result<Option<u64>, PollError> {
         for (number, id) in delivered.iter().rev() {
-            let there = self.revision(dir, Some(*number)).await?;
+            let there = self.revision(dir, seen, Some(*number)).await?;
             if there.is_some_and(|(_, there)| there == *id) {
                 return Ok(Some(*number));
             }
@@ -187,13 +208,13 @@ impl BzrPoller {
         Ok(None)
     }
 
-    async fn change(&self, dir: &Path, entry: Entry) -> Result<NewChange, PollError> {
+    async fn change(&self, dir: &Path, seen: &Seen, entry: Entry) -> Result<NewChange, PollError> {
         let settings = &self.settings;
         let mut author = entry.author;
         if settings.blame_merge_author
             && let [_, .., merged] = entry.parents.as_slice()
         {
-            let merged = self.log(dir, &format!("revid:{merged}")).await?;
+            let merged = self.log(dir, seen, &format!("revid:{merged}"), &[]).await?;
             author = merged.into_iter().next().map_or(author, |it| it.author);
         }
         let revision = entry.number.to_string();
@@ -247,10 +268,41 @@ impl Poll for BzrPoller {
     }
 
     async fn poll_once(&self, sink: &dyn Sink) -> Result<(), PollError> {
-        settings::refuse_option("repository", &self.settings.url)?;
-        let dir = &self.workdir;
-        std::fs::create_dir_all(dir).map_err(|source| poll::io(dir, source))?;
-        let newest = self.revision(dir, None).await?;
+        self.poll_since(sink, Instant::now()).await.0
+    }
+
+    async fn poll_since(
+        &self,
+        sink: &dyn Sink,
+        since: Instant,
+    ) -> (Result<(), PollError>, Instant) {
+        asked::in_turn(self, since, sink).await
+    }
+}
+
+impl Asks for BzrPoller {
+    fn want(&self) -> &Want {
+        &self.want
+    }
+
+    fn url(&self) -> &str {
+        &self.settings.url
+    }
+
+    async fn ask(&self, dir: &Path, args: &[&str]) -> Result<String, PollError> {
+        let said = self.bzr.text(dir, args).await;
+        said.map_err(|source| PollError::Remote {
+            url: self.settings.url.clone(),
+            source,
+        })
+    }
+
+    async fn look(&self, dir: &Path, seen: &Seen) -> Result<(), PollError> {
+        self.revision(dir, seen, None).await.map(drop)
+    }
+
+    async fn follow(&self, dir: &Path, seen: &Seen, sink: &dyn Sink) -> Result<(), PollError> {
+        let newest = self.revision(dir, seen, None).await?;
         let state = sink.state(&self.name).await?;
         let position = Position::deserialize(&state).ok();
         let mut delivered = position
@@ -264,25 +316,39 @@ impl Poll for BzrPoller {
             return Ok(());
         }
         // Who is new here is told the newest, and only that.
-        let mut reached = match self.reached(dir, &delivered).await? {
+        let mut reached = match self.reached(dir, seen, &delivered).await? {
             Some(number) => number,
             None => last - 1,
         };
         delivered.retain(|(number, _)| *number <= reached);
+        let mut asked = ASKED;
         while reached < last {
-            let until = last.min(reached + BATCH);
-            let entries = self.log(dir, &format!("{}..{until}", reached + 1)).await?;
+            let until = last.min(reached + asked);
+            let range = format!("{}..{until}", reached + 1);
+            let entries = match self.log(dir, seen, &range, VERBOSE).await {
+                // Smaller and smaller, and at last without its files: one huge
+                // commit must not hold up those behind it.
+                Err(error) if error.said_too_much() && asked > 1 => {
+                    asked /= 2;
+                    continue;
+                }
+                Err(error) if error.said_too_much() => self.log(dir, seen, &range, &[]).await?,
+                entries => entries?,
+            };
             if entries.last().is_none_or(|it| it.number != until) {
                 return Err(self.unreadable());
             }
-            let mut changes = Vec::new();
-            for entry in entries {
-                delivered.push((entry.number, entry.id.clone()));
-                changes.push(self.change(dir, entry).await?);
+            let mut entries = entries.into_iter().peekable();
+            while entries.peek().is_some() {
+                let mut changes = Vec::new();
+                for entry in entries.by_ref().take(BATCH) {
+                    delivered.push((entry.number, entry.id.clone()));
+                    changes.push(self.change(dir, seen, entry).await?);
+                }
+                sink.deliver(&self.name, changes, self.state(&delivered))
+                    .await?;
             }
             reached = until;
-            sink.deliver(&self.name, changes, self.state(&delivered))
-                .await?;
         }
         Ok(())
     }

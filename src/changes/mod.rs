@@ -10,6 +10,7 @@
 //! tests in `tests/` that run its real program. What is asked over HTTP goes through [`fetch`], and
 //! mails through [`mails`].
 
+mod asked;
 mod bonsai_poller;
 mod branches;
 mod bzr_log;

@@ -13,6 +13,7 @@ use super::Sink;
 use super::SourceSettings;
 use super::bonsai_poller::BonsaiPoller;
 use super::bzr_poller::BzrPoller;
+use super::bzr_poller::BzrSettings;
 use super::feed::FeedPoller;
 use super::followed::Followed;
 use super::gerrit::Gerrit;
@@ -37,8 +38,8 @@ pub(crate) fn dir_of(name: &str, settings: &Settings) -> String {
         Settings::Git(it) => Yards::dir_of("git", git(it), &it.url),
         Settings::Hg(it) => Yards::dir_of("hg", hg(it), &it.url),
         Settings::Svn(it) => Yards::dir_of("svn", &svn(it), &it.url),
-        Settings::Bzr(_)
-        | Settings::P4(_)
+        Settings::Bzr(it) => Yards::dir_of("bzr", bzr(it), &it.url),
+        Settings::P4(_)
         | Settings::Feed(_)
         | Settings::Bonsai(_)
         | Settings::Mail(_)
@@ -61,6 +62,10 @@ fn git(it: &Followed) -> &str {
 
 fn hg(it: &Followed) -> &str {
     it.program.as_deref().unwrap_or("hg")
+}
+
+fn bzr(it: &BzrSettings) -> &str {
+    it.program.as_deref().unwrap_or("bzr")
 }
 
 /// The program as one user of the repository.
@@ -120,7 +125,8 @@ pub(crate) async fn run(
             poll::run(poller, sink, stop, wake).await;
         }
         Settings::Bzr(it) => {
-            let poller = BzrPoller::new(name.to_owned(), it.clone(), interval, workdir);
+            let yard = yards.of("bzr", bzr(it), &it.url);
+            let poller = BzrPoller::sharing(name.to_owned(), it.clone(), interval, &yard);
             poll::run(poller, sink, stop, wake).await;
         }
         Settings::P4(it) => {

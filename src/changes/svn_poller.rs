@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::Sink;
+use super::asked;
+use super::asked::Asks;
 use super::mirror::PollError;
-use super::poll;
 use super::poll::Poll;
 use super::program::Program;
 use super::settings;
@@ -133,54 +134,14 @@ impl SvnPoller {
         }
     }
 
-    async fn svn(&self, dir: &Path, args: &[&str]) -> Result<String, PollError> {
-        let user = self
-            .settings
-            .user
-            .as_ref()
-            .map(|it| format!("--username={it}"));
-        let password = self.settings.password.as_ref();
-        let password = password.map(|it| format!("--password={it}"));
-        // Behind the last `@` svn looks for a revision, which none of ours is.
-        let url = format!("{}@", self.settings.url);
-        let mut line = args.to_vec();
-        line.extend(["--xml", "--non-interactive", "--no-auth-cache"]);
-        line.extend(user.as_deref());
-        line.extend(password.as_deref());
-        line.extend(["--", &url]);
-        let said = self.svn.text(dir, &line).await;
-        said.map_err(|source| PollError::Remote {
-            url: self.settings.url.clone(),
-            source,
-        })
-    }
-
     fn unreadable(&self) -> PollError {
         PollError::Unreadable {
             program: self.svn.name.clone(),
         }
     }
 
-    /// What `svn` said since the last look, or says now.
-    async fn told(&self, dir: &Path, seen: &Seen, args: &[&str]) -> Result<String, PollError> {
-        let asked = args.join(" ");
-        if let Some(said) = seen.said(&asked) {
-            return Ok(said);
-        }
-        let said = self.svn(dir, args).await?;
-        seen.remember(&asked, &said);
-        Ok(said)
-    }
-
-    async fn look(&self, dir: &Path) -> Result<Seen, PollError> {
-        std::fs::create_dir_all(dir).map_err(|source| poll::io(dir, source))?;
-        let seen = Seen::default();
-        self.told(dir, &seen, INFO).await?;
-        Ok(seen)
-    }
-
     async fn info(&self, dir: &Path, seen: &Seen) -> Result<Info, PollError> {
-        let said = self.told(dir, seen, INFO).await?;
+        let said = asked::told(self, dir, seen, INFO).await?;
         let info = svn_log::info(&said).ok().flatten();
         info.ok_or_else(|| self.unreadable())
     }
@@ -198,13 +159,13 @@ impl SvnPoller {
         let entries = loop {
             let most = format!("--limit={limit}");
             let asked = ["log", "--verbose", &range, &most];
-            let said = self.told(dir, seen, &asked).await;
+            let said = asked::told(self, dir, seen, &asked).await;
             match said {
                 // Smaller and smaller, and at last without its files: one huge
                 // commit must not hold up those behind it.
                 Err(error) if error.said_too_much() && limit > 1 => limit /= 2,
                 Err(error) if error.said_too_much() => {
-                    break self.svn(dir, &["log", &range, &most]).await?;
+                    break self.ask(dir, &["log", &range, &most]).await?;
                 }
                 said => break said?,
             }
@@ -353,22 +314,45 @@ impl Poll for SvnPoller {
         sink: &dyn Sink,
         since: Instant,
     ) -> (Result<(), PollError>, Instant) {
-        if let Err(refused) = settings::refuse_option("repository", &self.settings.url) {
-            return (Err(refused), Instant::now());
-        }
-        let mut turn = self.want.yard().turn().await;
-        let dir = turn.dir().to_owned();
-        let answer = turn.look(&self.want, since, self.look(&dir)).await;
-        let polled = match answer.seen {
-            Ok(seen) => self.follow(&dir, &seen, sink).await,
-            Err(error) => Err(error),
-        };
-        (polled, turn.looked_at().unwrap_or_else(Instant::now))
+        asked::in_turn(self, since, sink).await
     }
 }
 
-impl SvnPoller {
-    /// Delivers what is new by what was seen.
+impl Asks for SvnPoller {
+    fn want(&self) -> &Want {
+        &self.want
+    }
+
+    fn url(&self) -> &str {
+        &self.settings.url
+    }
+
+    async fn ask(&self, dir: &Path, args: &[&str]) -> Result<String, PollError> {
+        let user = self
+            .settings
+            .user
+            .as_ref()
+            .map(|it| format!("--username={it}"));
+        let password = self.settings.password.as_ref();
+        let password = password.map(|it| format!("--password={it}"));
+        // Behind the last `@` svn looks for a revision, which none of ours is.
+        let url = format!("{}@", self.settings.url);
+        let mut line = args.to_vec();
+        line.extend(["--xml", "--non-interactive", "--no-auth-cache"]);
+        line.extend(user.as_deref());
+        line.extend(password.as_deref());
+        line.extend(["--", &url]);
+        let said = self.svn.text(dir, &line).await;
+        said.map_err(|source| PollError::Remote {
+            url: self.settings.url.clone(),
+            source,
+        })
+    }
+
+    async fn look(&self, dir: &Path, seen: &Seen) -> Result<(), PollError> {
+        asked::told(self, dir, seen, INFO).await.map(drop)
+    }
+
     async fn follow(&self, dir: &Path, seen: &Seen, sink: &dyn Sink) -> Result<(), PollError> {
         let info = self.info(dir, seen).await?;
         let state = sink.state(&self.name).await?;

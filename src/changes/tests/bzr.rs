@@ -3,6 +3,7 @@
 use super::super::bzr_poller::BranchName;
 use super::super::bzr_poller::BzrPoller;
 use super::super::bzr_poller::BzrSettings;
+use super::super::yard::Yard;
 use super::*;
 
 impl Bench {
@@ -29,7 +30,14 @@ impl Bench {
     }
 
     pub(super) fn bzr_poller(&self, change: impl FnOnce(&mut BzrSettings)) -> BzrPoller {
-        let mut settings = BzrSettings {
+        let mut settings = self.bzr_settings();
+        change(&mut settings);
+        let interval = Duration::from_hours(1);
+        BzrPoller::new("source".into(), settings, interval, self.clone_dir())
+    }
+
+    fn bzr_settings(&self) -> BzrSettings {
+        BzrSettings {
             url: self.remote().to_string_lossy().into_owned(),
             poll_interval: None,
             poll_jitter: Duration::ZERO,
@@ -40,10 +48,7 @@ impl Bench {
             revlink: Some("http://x/%s".into()),
             project: "hello".into(),
             category: Some("nightly".into()),
-        };
-        change(&mut settings);
-        let interval = Duration::from_hours(1);
-        BzrPoller::new("source".into(), settings, interval, self.clone_dir())
+        }
     }
 
     /// `REVISION AUTHOR COMMENT: FILES` of what is new.
@@ -163,4 +168,82 @@ async fn a_branch_that_is_not_there_loses_nothing() {
     assert!(failed.is_err());
     std::fs::rename(&away, &here).unwrap();
     assert_eq!(bench.bzr_news(&poller).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_huge_revision_is_told_without_its_files_and_holds_up_nobody() {
+    let bench = Bench::bzr().await;
+    bench.bzr_commit("before", &["a"]).await;
+    // Of the second the files are more than anybody can read, alone or with others.
+    let program = bench.script(
+        "bzr.sh",
+        "case \"$*\" in *--verbose*)\n\
+         range=${*#*--revision=} from=${range%%..*} to=${range#*..} to=${to%% *}\n\
+         [ \"$from\" -gt 3 ] || [ \"$to\" -lt 3 ] || exec head -c 100000000 /dev/zero;; esac\n\
+         exec bzr \"$@\"",
+    );
+    let poller = bench.bzr_poller(|it| it.program = Some(program));
+    bench.bzr_news(&poller).await;
+    for message in ["first", "huge", "last"] {
+        bench.bzr_commit(message, &["a"]).await;
+    }
+    assert_eq!(
+        bench.bzr_news(&poller).await,
+        [
+            "2 Ann <ann@test> first: a file MODIFIED",
+            "3 Ann <ann@test> huge: ",
+            "4 Ann <ann@test> last: a file MODIFIED",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_branch_of_bazaar_is_asked_once_for_all_its_sources() {
+    let bench = Bench::bzr().await;
+    bench.bzr_commit("before", &["a"]).await;
+    let calls = bench.dir.path().join("calls");
+    let program = bench.script(
+        "bzr.sh",
+        &format!("echo \"$1\" >> {}\nexec bzr \"$@\"", calls.display()),
+    );
+    let yard = Yard::at(bench.clone_dir());
+    let stores = [Bench::empty(), Bench::empty(), Bench::empty()];
+    let pollers = ["one", "two", "three"].map(|name| {
+        let settings = BzrSettings {
+            program: Some(program.clone()),
+            project: name.into(),
+            ..bench.bzr_settings()
+        };
+        BzrPoller::sharing(name.into(), settings, Duration::from_hours(1), &yard)
+    });
+    let mut since = tokio::time::Instant::now();
+    for round in 0..3 {
+        bench.bzr_commit(&format!("round {round}"), &["a"]).await;
+        drop(std::fs::remove_file(&calls));
+        let mut looks = Vec::new();
+        for (poller, store) in pollers.iter().zip(&stores) {
+            let (polled, at) = poller.poll_since(store.store.as_ref(), since).await;
+            polled.unwrap();
+            looks.push(at);
+            let told = store.store.kept.lock().unwrap().changes.pop().unwrap();
+            assert_eq!(told.comments.trim_end(), format!("round {round}"));
+            assert_eq!(told.project, poller.name(), "each has its own settings");
+        }
+        assert!(looks.iter().all(|it| *it == looks[0]), "all go by one look");
+        since = looks[0];
+        let said = std::fs::read_to_string(&calls).unwrap();
+        let asked = match round {
+            // Nothing was delivered that could be gone.
+            0 => "revision-info log",
+            _ => "revision-info revision-info log",
+        };
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), asked);
+    }
+    // Who is told that there is something looks itself.
+    pollers[1]
+        .poll_once(stores[1].store.as_ref())
+        .await
+        .unwrap();
+    let said = std::fs::read_to_string(&calls).unwrap();
+    assert_eq!(said.lines().count(), 4);
 }
