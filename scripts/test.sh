@@ -1,6 +1,9 @@
 #!/bin/sh
 # Everything that is checked, the same here and in continuous integration:
 # form, lints, docs, tests, and a fresh installation with the demo.
+#
+# AUTOBOT_TEST_FULL=1 walks through all of what is usually walked through in part: each seed of the
+# simulation, each way in which each command of a poll fails, and ten thousand commits of each kind.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -194,6 +197,9 @@ RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
 
 say "tests; pictures of all pages come into ${CARGO_TARGET_DIR:-target}/tmp/pictures"
 if cargo nextest --version >/dev/null 2>&1; then
+    # Most of them wait for others most of the time.
+    NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$(($(nproc) * 2))}
+    export NEXTEST_TEST_THREADS
     cargo nextest run --locked
 else
     cargo test --locked

@@ -30,7 +30,7 @@ type = "shell"
 name = "prepare <b>&"
 command = '''printf 'plain \033[31mred </span><script>alert(2)</script>\033[0m \033[7;34mblue\033[0m\n'
 echo oops >&2
-case %(code:-0)s in 2) exit 0;; 6) [ ! -e again ] || exit 0; touch again;; esac
+case %(code:-0)s in 2) exit 2;; 6) [ ! -e again ] || exit 0; touch again;; esac
 exit %(code:-0)s'''
 warn_on_warnings = true
 exit.3 = "warnings"
