@@ -11,7 +11,10 @@ use super::address;
 use super::branch_of;
 use super::in_order;
 use super::is_nothing;
+use super::missing;
 use super::requests;
+use super::required;
+use super::required_in;
 use super::text;
 
 pub(super) fn read(
@@ -27,7 +30,7 @@ pub(super) fn read(
         return pushes(&document, pushed, known);
     }
     if let Json::Array(moved) = &document["changes"] {
-        return Ok(refs(&document, moved, known));
+        return refs(&document, moved, known);
     }
     if asks_for_requests
         && ["pullrequest", "pullRequest"]
@@ -51,21 +54,23 @@ fn pushes(document: &Json, pushed: &[Json], known: &[String]) -> Result<Vec<NewC
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let repository = address(&addresses, known).to_owned();
     let mut changes = Vec::new();
-    for it in pushed {
-        if text(it, "new/type") != "branch" {
+    for (index, it) in pushed.iter().enumerate() {
+        // What was deleted has nothing new, and a tag is no branch.
+        if it["new"].is_null() || required_in(it, &pushed_at(index), "new/type")? != "branch" {
             continue;
         }
-        let branch = text(it, "new/name");
-        let head = text(it, "new/target/hash");
+        let part = pushed_at(index);
+        let branch = required_in(it, &part, "new/name")?;
+        let head = required_in(it, &part, "new/target/hash")?;
+        let Json::Array(commits) = &it["commits"] else {
+            return Err(missing(&format!("{part}.commits")));
+        };
         let mut of_branch = Vec::new();
-        for commit in it["commits"].as_array().into_iter().flatten() {
-            let revision = text(commit, "hash");
-            if revision.is_empty() {
-                return Err(Refused::Bad("a commit of the payload has no `hash`".into()));
-            }
+        for (place, commit) in commits.iter().enumerate() {
+            let part = format!("{part}.commits[{place}]");
             let commit = Commit {
-                revision,
-                author: text(commit, "author/raw").to_owned(),
+                revision: required_in(commit, &part, "hash")?,
+                author: required_in(commit, &part, "author/raw")?.to_owned(),
                 comments: text(commit, "message"),
                 url: text(commit, "links/html/href"),
                 when: text(commit, "date"),
@@ -76,6 +81,10 @@ fn pushes(document: &Json, pushed: &[Json], known: &[String]) -> Result<Vec<NewC
         changes.extend(in_order(of_branch, head));
     }
     Ok(changes)
+}
+
+fn pushed_at(index: usize) -> String {
+    format!("push.changes[{index}]")
 }
 
 /// The addresses that a repository of the service has, for people and for programs.
@@ -94,34 +103,32 @@ pub(super) fn addresses(repository: &Json) -> [String; 3] {
 }
 
 /// What the server sends: where each branch is now.
-fn refs(document: &Json, moved: &[Json], known: &[String]) -> Vec<NewChange> {
+fn refs(document: &Json, moved: &[Json], known: &[String]) -> Result<Vec<NewChange>, Refused> {
     let links = document["repository"]["links"]["clone"].as_array();
     let links = links.into_iter().flatten();
     let addresses: Vec<&str> = links.map(|it| text(it, "href")).collect();
     let repository = address(&addresses, known);
-    let moved = moved.iter().filter_map(|it| {
-        let branch = branch_of(text(it, "ref/id"))?;
-        let revision = text(it, "toHash");
-        if revision.is_empty() || is_nothing(revision) {
-            return None;
-        }
-        let name = ["actor/displayName", "actor/name"];
-        let name = name
-            .iter()
-            .map(|it| text(document, it))
-            .find(|it| !it.is_empty());
+    let mut changes = Vec::new();
+    for (index, it) in moved.iter().enumerate() {
+        let part = format!("changes[{index}]");
+        let id = required_in(it, &part, "ref/id")?;
+        let revision = required_in(it, &part, "toHash")?;
+        let Some(branch) = branch_of(id).filter(|_| !is_nothing(revision)) else {
+            continue;
+        };
+        let name = match text(document, "actor/displayName") {
+            "" => required(document, "actor/name")?,
+            name => name,
+        };
         let commit = Commit {
             revision,
-            author: super::person(
-                name.unwrap_or_default(),
-                text(document, "actor/emailAddress"),
-            ),
+            author: super::person(name, text(document, "actor/emailAddress")),
             comments: "",
             url: "",
             when: text(document, "date"),
             files: Vec::new(),
         };
-        Some(commit.into_change(branch, repository))
-    });
-    moved.collect()
+        changes.push(commit.into_change(branch, repository));
+    }
+    Ok(changes)
 }

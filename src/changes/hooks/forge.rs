@@ -11,8 +11,11 @@ use super::address;
 use super::branch_of;
 use super::in_order;
 use super::is_nothing;
+use super::missing;
 use super::person;
 use super::requests;
+use super::required;
+use super::required_in;
 use super::text;
 use super::texts;
 
@@ -35,11 +38,8 @@ pub(super) fn read(
     let Json::Object(_) = document else {
         return Err(Refused::Bad("the payload is no JSON object".into()));
     };
-    let name = text(&document, "ref");
-    if name.is_empty() {
-        return Err(Refused::Bad("the payload names no `ref`".into()));
-    }
-    let after = text(&document, "after");
+    let name = required(&document, "ref")?;
+    let after = required(&document, "after")?;
     let Some(branch) = branch_of(name).filter(|_| !is_nothing(after)) else {
         return Ok(Vec::new());
     };
@@ -48,9 +48,19 @@ pub(super) fn read(
     let Json::Array(commits) = &document["commits"] else {
         return Err(Refused::Bad("the payload has no list of `commits`".into()));
     };
-    let changes = commits.iter().map(|it| change(it, branch, repository));
-    let changes: Result<Vec<NewChange>, Refused> = changes.collect();
-    Ok(in_order(changes?, after))
+    Ok(in_order(changes(commits, branch, repository)?, after))
+}
+
+/// The commits of a push as these forges and GitLab describe them.
+pub(super) fn changes(
+    commits: &[Json],
+    branch: &str,
+    repository: &str,
+) -> Result<Vec<NewChange>, Refused> {
+    let commits = commits.iter().enumerate();
+    let changes =
+        commits.map(|(index, it)| change(it, &format!("commits[{index}]"), branch, repository));
+    changes.collect()
 }
 
 /// The addresses that a repository has, for people and for programs.
@@ -62,19 +72,21 @@ pub(super) fn addresses(repository: &Json) -> Vec<&str> {
     addresses.into_iter().filter(is_api).collect()
 }
 
-/// A commit as these forges and GitLab describe it.
-pub(super) fn change(it: &Json, branch: &str, repository: &str) -> Result<NewChange, Refused> {
-    let revision = text(it, "id");
-    if revision.is_empty() {
-        return Err(Refused::Bad("a commit of the payload has no `id`".into()));
+fn change(it: &Json, part: &str, branch: &str, repository: &str) -> Result<NewChange, Refused> {
+    let author = match text(it, "author/name") {
+        "" => person(text(it, "author/username"), text(it, "author/email")),
+        name => person(name, text(it, "author/email")),
+    };
+    if author.is_empty() {
+        return Err(missing(&format!("{part}.author.name")));
+    }
+    if !it["message"].is_string() {
+        return Err(missing(&format!("{part}.message")));
     }
     let lists = ["added", "modified", "removed"];
     let commit = Commit {
-        revision,
-        author: match text(it, "author/name") {
-            "" => person(text(it, "author/username"), text(it, "author/email")),
-            name => person(name, text(it, "author/email")),
-        },
+        revision: required_in(it, part, "id")?,
+        author,
         comments: text(it, "message"),
         url: text(it, "url"),
         when: text(it, "timestamp"),

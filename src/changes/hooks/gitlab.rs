@@ -12,6 +12,7 @@ use super::forge;
 use super::in_order;
 use super::is_nothing;
 use super::requests;
+use super::required;
 use super::text;
 
 pub(super) fn read(
@@ -23,14 +24,13 @@ pub(super) fn read(
     let Json::Object(_) = document else {
         return Err(Refused::Bad("the payload is no JSON object".into()));
     };
-    match text(&document, "object_kind") {
+    match required(&document, "object_kind")? {
         "push" => {}
         "merge_request" if asks_for_requests => return requests::of_gitlab(&document, known),
-        "" => return Err(Refused::Bad("the payload has no `object_kind`".into())),
         _ => return Ok(Vec::new()),
     }
-    let after = text(&document, "after");
-    let Some(branch) = branch_of(text(&document, "ref")).filter(|_| !is_nothing(after)) else {
+    let after = required(&document, "after")?;
+    let Some(branch) = branch_of(required(&document, "ref")?).filter(|_| !is_nothing(after)) else {
         return Ok(Vec::new());
     };
     let addresses = addresses(&document["project"]);
@@ -38,11 +38,10 @@ pub(super) fn read(
     let Json::Array(commits) = &document["commits"] else {
         return Err(Refused::Bad("the payload has no list of `commits`".into()));
     };
-    let changes = commits
-        .iter()
-        .map(|it| forge::change(it, branch, repository));
-    let changes: Result<Vec<NewChange>, Refused> = changes.collect();
-    Ok(in_order(changes?, after))
+    Ok(in_order(
+        forge::changes(commits, branch, repository)?,
+        after,
+    ))
 }
 
 /// The addresses that a project has, for people and for programs.

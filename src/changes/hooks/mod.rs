@@ -367,6 +367,38 @@ fn text<'a>(document: &'a Json, path: &str) -> &'a str {
     at.as_str().unwrap_or_default()
 }
 
+/// The text at a path that the service always sends; who leaves it out is told which it is.
+fn required<'a>(document: &'a Json, path: &str) -> Result<&'a str, Refused> {
+    required_in(document, "", path)
+}
+
+/// The same inside of a part of the payload that is called `part`.
+fn required_in<'a>(inside: &'a Json, part: &str, path: &str) -> Result<&'a str, Refused> {
+    let mut at = inside;
+    for name in path.split('/') {
+        at = &at[name];
+    }
+    let called = || {
+        let path = path.replace('/', ".");
+        match part {
+            "" => path,
+            part => format!("{part}.{path}"),
+        }
+    };
+    match at {
+        Json::String(text) if !text.is_empty() => Ok(text),
+        Json::Null | Json::String(_) => Err(missing(&called())),
+        _ => Err(Refused::Bad(format!(
+            "`{}` of the payload is no text",
+            called()
+        ))),
+    }
+}
+
+fn missing(path: &str) -> Refused {
+    Refused::Bad(format!("the payload has no `{path}`"))
+}
+
 /// The texts of a list; what is no text is left out.
 fn texts<'a>(list: &'a Json) -> impl Iterator<Item = String> + use<'a> {
     let all = list.as_array().into_iter().flatten();
@@ -412,5 +444,7 @@ fn in_order(mut changes: Vec<NewChange>, head: &str) -> Vec<NewChange> {
     changes
 }
 
+#[cfg(test)]
+mod published;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,10 @@ use super::Knock;
 use super::Refused;
 use super::address;
 use super::forge;
+use super::missing;
 use super::person;
+use super::required;
+use super::required_in;
 use super::text;
 
 /// The category of a pull request, if the hook has none.
@@ -41,15 +44,7 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    fn into_change(self, branch: &str, repository: &str) -> Result<NewChange, Refused> {
-        if self.revision.is_empty() {
-            return Err(Refused::Bad("the pull request has no revision".into()));
-        }
-        if self.target.is_empty() {
-            return Err(Refused::Bad(
-                "the pull request has no branch to go to".into(),
-            ));
-        }
+    fn into_change(self, branch: &str, repository: &str) -> NewChange {
         let comments = match self.body.trim() {
             "" => self.title.to_owned(),
             body => format!("{}\n\n{body}", self.title),
@@ -75,7 +70,7 @@ impl Request<'_> {
             change.properties.set(name, value, "Change");
         }
         change.category = Some(CATEGORY.to_owned());
-        Ok(change)
+        change
     }
 }
 
@@ -103,35 +98,38 @@ pub(super) fn is_elsewhere(change: &NewChange) -> bool {
 pub(super) fn of_forge(document: &Json, known: &[String]) -> Result<Vec<NewChange>, Refused> {
     let request = &document["pull_request"];
     if !matches!(
-        text(document, "action"),
+        required(document, "action")?,
         "opened" | "reopened" | "synchronize" | "synchronized"
     ) {
         return Ok(Vec::new());
     }
-    let number = number(&request["number"])?;
+    let number = number(request, "pull_request", "number")?;
     let user = &request["user"];
     let name = ["full_name", "login", "username"].map(|it| text(user, it));
     let name = name.into_iter().find(|it| !it.is_empty());
+    let name = name.ok_or_else(|| missing("pull_request.user.login"))?;
     let read = Request {
         number,
-        title: text(request, "title"),
+        title: required(document, "pull_request/title")?,
         body: text(request, "body"),
         url: text(request, "html_url"),
-        author: person(name.unwrap_or_default(), text(user, "email")),
-        revision: text(request, "head/sha"),
+        author: person(name, text(user, "email")),
+        revision: required(document, "pull_request/head/sha")?,
         when: text(request, "updated_at"),
-        source: text(request, "head/ref"),
+        source: required(document, "pull_request/head/ref")?,
         source_repository: text(request, "head/repo/clone_url"),
-        target: text(request, "base/ref"),
+        target: required(document, "pull_request/base/ref")?,
     };
     let addresses = forge::addresses(&document["repository"]);
     let branch = format!("refs/pull/{number}/head");
-    Ok(vec![read.into_change(&branch, address(&addresses, known))?])
+    Ok(vec![read.into_change(&branch, address(&addresses, known))])
 }
 
 /// GitLab.
 pub(super) fn of_gitlab(document: &Json, known: &[String]) -> Result<Vec<NewChange>, Refused> {
-    let request = &document["object_attributes"];
+    const PART: &str = "object_attributes";
+    let request = &document[PART];
+    // A change of its labels alone may come without a word of what was done.
     let is_new = match text(request, "action") {
         "open" | "reopen" => true,
         // Of its title, its labels; or of its commits, of which this tells the old one.
@@ -141,26 +139,26 @@ pub(super) fn of_gitlab(document: &Json, known: &[String]) -> Result<Vec<NewChan
     if !is_new {
         return Ok(Vec::new());
     }
-    let number = number(&request["iid"])?;
+    let number = number(request, PART, "iid")?;
     let commit = &request["last_commit"];
     let read = Request {
         number,
-        title: text(request, "title"),
+        title: required_in(request, PART, "title")?,
         body: text(request, "description"),
         url: text(request, "url"),
         author: match text(commit, "author/name") {
-            "" => text(document, "user/name").to_owned(),
+            "" => required(document, "user/name")?.to_owned(),
             name => person(name, text(commit, "author/email")),
         },
-        revision: text(commit, "id"),
+        revision: required_in(request, PART, "last_commit/id")?,
         when: text(request, "updated_at"),
-        source: text(request, "source_branch"),
+        source: required_in(request, PART, "source_branch")?,
         source_repository: text(request, "source/git_http_url"),
-        target: text(request, "target_branch"),
+        target: required_in(request, PART, "target_branch")?,
     };
     let addresses = super::gitlab::addresses(&document["project"]);
     let branch = format!("refs/merge-requests/{number}/head");
-    Ok(vec![read.into_change(&branch, address(&addresses, known))?])
+    Ok(vec![read.into_change(&branch, address(&addresses, known))])
 }
 
 /// Bitbucket, the service or the server.
@@ -183,40 +181,44 @@ pub(super) fn of_bitbucket(
 
 /// The service keeps no refs of requests: they are built where they come from.
 fn service(document: &Json, known: &[String]) -> Result<Vec<NewChange>, Refused> {
-    let request = &document["pullrequest"];
-    let number = number(&request["id"])?;
-    let source = text(request, "source/branch/name");
-    if source.is_empty() {
-        return Err(Refused::Bad("the pull request has no branch".into()));
-    }
+    const PART: &str = "pullrequest";
+    let request = &document[PART];
+    let number = number(request, PART, "id")?;
+    let source = required_in(request, PART, "source/branch/name")?;
     let name = ["author/display_name", "author/nickname"].map(|it| text(request, it));
     let name = name.into_iter().find(|it| !it.is_empty());
+    let name = name.ok_or_else(|| missing("pullrequest.author.display_name"))?;
     let from = &request["source"]["repository"];
     let addresses = super::bitbucket::addresses(from);
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let repository = address(&addresses, known);
     let read = Request {
         number,
-        title: text(request, "title"),
+        title: required_in(request, PART, "title")?,
         body: text(request, "description"),
         url: text(request, "links/html/href"),
-        author: name.unwrap_or_default().to_owned(),
-        revision: text(request, "source/commit/hash"),
+        author: name.to_owned(),
+        revision: required_in(request, PART, "source/commit/hash")?,
         when: text(request, "updated_on"),
         source,
         source_repository: text(from, "links/html/href"),
-        target: text(request, "destination/branch/name"),
+        target: required_in(request, PART, "destination/branch/name")?,
     };
-    Ok(vec![read.into_change(source, repository)?])
+    Ok(vec![read.into_change(source, repository)])
 }
 
 fn server(document: &Json, known: &[String]) -> Result<Vec<NewChange>, Refused> {
-    let request = &document["pullRequest"];
-    let number = number(&request["id"])?;
+    const PART: &str = "pullRequest";
+    let request = &document[PART];
+    let number = number(request, PART, "id")?;
     let user = &request["author"]["user"];
     let name = ["displayName", "name"].map(|it| text(user, it));
     let name = name.into_iter().find(|it| !it.is_empty());
-    let branch_of = |path: &str| super::branch_of(text(request, path)).unwrap_or_default();
+    let name = name.ok_or_else(|| missing("pullRequest.author.user.displayName"))?;
+    let branch_of = |path: &str| {
+        let branch = super::branch_of(required_in(request, PART, path)?);
+        branch.ok_or_else(|| missing(&format!("{PART}.{}", path.replace('/', "."))))
+    };
     let clones = |repository: &'static str| -> Vec<&str> {
         let links = request[repository]["repository"]["links"]["clone"].as_array();
         links
@@ -227,26 +229,30 @@ fn server(document: &Json, known: &[String]) -> Result<Vec<NewChange>, Refused> 
     };
     let read = Request {
         number,
-        title: text(request, "title"),
+        title: required_in(request, PART, "title")?,
         body: text(request, "description"),
         url: request["links"]["self"][0]["href"]
             .as_str()
             .unwrap_or_default(),
-        author: person(name.unwrap_or_default(), text(user, "emailAddress")),
-        revision: text(request, "fromRef/latestCommit"),
+        author: person(name, text(user, "emailAddress")),
+        revision: required_in(request, PART, "fromRef/latestCommit")?,
         when: text(document, "date"),
-        source: branch_of("fromRef/id"),
+        source: branch_of("fromRef/id")?,
         source_repository: clones("fromRef").first().copied().unwrap_or_default(),
-        target: branch_of("toRef/id"),
+        target: branch_of("toRef/id")?,
     };
     let branch = format!("refs/pull-requests/{number}/from");
     let addresses = clones("toRef");
-    Ok(vec![read.into_change(&branch, address(&addresses, known))?])
+    Ok(vec![read.into_change(&branch, address(&addresses, known))])
 }
 
-fn number(value: &Json) -> Result<u64, Refused> {
-    let read = value.as_u64();
-    read.ok_or_else(|| Refused::Bad("the pull request has no number".into()))
+fn number(request: &Json, part: &str, name: &str) -> Result<u64, Refused> {
+    match &request[name] {
+        Json::Null => Err(missing(&format!("{part}.{name}"))),
+        value => value
+            .as_u64()
+            .ok_or_else(|| Refused::Bad(format!("`{part}.{name}` of the payload is no number"))),
+    }
 }
 
 #[cfg(test)]
@@ -466,30 +472,30 @@ mod tests {
             refusal(&hook, &sent(event.0, event.1, &body))
         };
         let github = ("x-github-event", "pull_request");
-        let none = r#"Bad("the pull request has no number")"#;
         assert_eq!(
             said("github", github, r#"{"action": "opened"}"#.into()),
-            none
+            r#"Bad("the payload has no `pull_request.number`")"#
         );
-        for bad in ["\"2; rm -rf /\"", "-1", "1e3", "null"] {
+        let none = r#"Bad("`pull_request.number` of the payload is no number")"#;
+        for bad in ["\"2; rm -rf /\"", "-1", "1e3", "[]"] {
             let body = GITHUB.replace("\"number\": 2", &format!("\"number\": {bad}"));
             assert_eq!(said("github", github, body), none, "{bad}");
         }
         let body = GITHUB.replace("\"sha\"", "\"x\"");
         assert_eq!(
             said("github", github, body),
-            r#"Bad("the pull request has no revision")"#
+            r#"Bad("the payload has no `pull_request.head.sha`")"#
         );
         let gitlab = ("x-gitlab-event", "Merge Request Hook");
         let body = GITLAB.replace("target_branch", "x");
         assert_eq!(
             said("gitlab", gitlab, body),
-            r#"Bad("the pull request has no branch to go to")"#
+            r#"Bad("the payload has no `object_attributes.target_branch`")"#
         );
         let key = ("x-event-key", "pullrequest:created");
         assert_eq!(
             said("bitbucket", key, r#"{"pullrequest": {"id": 1}}"#.into()),
-            r#"Bad("the pull request has no branch")"#
+            r#"Bad("the payload has no `pullrequest.source.branch.name`")"#
         );
     }
 }
