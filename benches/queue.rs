@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use autobot::QueueBench;
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 
 const BUILDERS: usize = 1000;
 const SLAVES: usize = 60;
@@ -73,17 +73,15 @@ fn timed<T>(act: impl FnOnce() -> T) -> (Duration, T) {
 
 /// How long this thread, or all threads together, were on a processor: others who compute
 /// meanwhile are not in it.
-fn computed<T>(who: UsageWho, act: impl FnOnce() -> T) -> (Duration, T) {
-    let used = || {
-        let usage = getrusage(who).expect("always known");
-        let both = usage.user_time() + usage.system_time();
-        let micros = both.tv_sec() * 1_000_000 + both.tv_usec();
-        Duration::from_micros(micros.try_into().expect("not negative"))
-    };
+fn computed<T>(who: ClockId, act: impl FnOnce() -> T) -> (Duration, T) {
+    let used = || Duration::from(clock_gettime(who).expect("always known"));
     let before = used();
     let done = act();
     (used().saturating_sub(before), done)
 }
+
+/// All threads together.
+const ALL: ClockId = ClockId::CLOCK_PROCESS_CPUTIME_ID;
 
 /// A directory with a configuration of so many builders on all slaves.
 fn farm(builders: usize, slaves: usize, master: &str, keys: &str) -> tempfile::TempDir {
@@ -197,7 +195,7 @@ fn waiting(each: usize, master: &str, keys: &str) {
     let mut queue = QueueBench::new(dir.path()).expect("a queue");
     queue.fill(each);
     let before = resident();
-    let (took, ()) = computed(UsageWho::RUSAGE_SELF, || queue.learn());
+    let (took, ()) = computed(ALL, || queue.learn());
     let floor = sorting(all);
     row(
         &format!("{all} requests of {BUILDERS} builders are read{rules}"),
@@ -228,7 +226,7 @@ fn waiting(each: usize, master: &str, keys: &str) {
     );
     // The builds of the benchmark are not in the store: what they took is not news again.
     queue.learn();
-    let (took, ()) = computed(UsageWho::RUSAGE_SELF, || queue.learn());
+    let (took, ()) = computed(ALL, || queue.learn());
     row(
         &format!("the look every ten seconds, reading{rules}"),
         took,
@@ -244,7 +242,7 @@ fn waiting(each: usize, master: &str, keys: &str) {
 
 /// What one decision computes.
 fn decided<T>(act: impl FnOnce() -> T) -> (Duration, T) {
-    computed(UsageWho::RUSAGE_THREAD, act)
+    computed(ClockId::CLOCK_THREAD_CPUTIME_ID, act)
 }
 
 /// Builds end, and others begin.

@@ -127,7 +127,6 @@ pub(crate) use rule::BuilderOrder;
 pub(crate) use rule::MergeRequests;
 pub(crate) use rule::Rank;
 pub(crate) use rule::RequestOrder;
-#[cfg(test)]
 pub(crate) use rule::Rule;
 pub(crate) use rule::SlaveOrder;
 pub(crate) use show::Shown;

@@ -51,6 +51,11 @@ impl Rule {
         self.0.eval(&values).map_err(|error| error.to_string())
     }
 
+    /// Whether it looks at this of the thing: nobody else needs to say it.
+    pub(crate) fn reads(&self, thing: &str, name: &str) -> bool {
+        self.0.reads(thing, name)
+    }
+
     /// Whether it holds for `a` and `b`.
     pub(crate) fn joins(&self, a: Json, b: Json) -> Result<bool, String> {
         Ok(is_true(&self.compute([("a", a), ("b", b)])?))
@@ -268,6 +273,24 @@ mod tests {
         );
         let usual = rank("request.priority | default(5)", json!({"id": 1}));
         assert_eq!(usual, rank("5", json!({})));
+    }
+
+    #[test]
+    fn a_rule_says_what_it_looks_at() {
+        let check = |text: &str, name: &str, reads: bool| {
+            let rule = Rule::compile(text, &names::NEXT_BUILD).expect(text);
+            assert_eq!(rule.reads("request", name), reads, "{text}: {name}");
+        };
+        check("request.properties.nightly", "properties", true);
+        check("request.properties.nightly", "id", false);
+        check("-request['id']", "id", true);
+        check("-request['id']", "reason", false);
+        check("[request.id, request.reason]", "reason", true);
+        // All of it may be wanted.
+        check("request | default(1)", "reason", true);
+        let rule = Rule::compile("builder != 'docs'", &names::PRIORITY).expect("a name");
+        assert!(rule.reads("builder", "name"));
+        assert!(!rule.reads("request", "name"));
     }
 
     #[test]

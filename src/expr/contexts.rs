@@ -173,7 +173,7 @@ fn unknown(what: &str, name: &str, known: &[&str], part: &Part) -> ExprError {
 }
 
 /// The `.NAME` and `['NAME']` behind the name that `parts` begin with.
-fn behind<'a>(text: &str, parts: &'a [Part]) -> Vec<&'a Part> {
+pub(super) fn behind<'a>(text: &str, parts: &'a [Part]) -> Vec<&'a Part> {
     let mut found = Vec::new();
     let mut rest = &parts[1..];
     loop {
@@ -196,7 +196,7 @@ fn behind<'a>(text: &str, parts: &'a [Part]) -> Vec<&'a Part> {
     }
 }
 
-fn unquoted(text: &str) -> &str {
+pub(super) fn unquoted(text: &str) -> &str {
     match text.as_bytes() {
         [b'\'' | b'"', .., _] => &text[1..text.len() - 1],
         _ => text,

@@ -121,6 +121,13 @@ impl Expression {
         self.0.compiled.names.iter().any(|it| it == name)
     }
 
+    /// Whether it looks at this inside of the name; also if it looks at all of the name.
+    pub(crate) fn reads(&self, name: &str, inside: &str) -> bool {
+        let reads = &self.0.compiled.reads;
+        let mut of_name = reads.iter().filter(|it| it.0 == name);
+        of_name.any(|(_, read)| read.as_ref().is_none_or(|it| it == inside))
+    }
+
     /// Computes it.
     pub(crate) fn eval(&self, values: &Values) -> Result<Json, ExprError> {
         let value = self.value(values)?;

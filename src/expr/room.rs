@@ -12,6 +12,7 @@ use minijinja::UndefinedBehavior;
 
 use super::ExprError;
 use super::check;
+use super::contexts;
 use super::contexts::Context;
 use super::filters;
 use super::matching;
@@ -79,6 +80,8 @@ pub(super) struct Compiled {
     rewritten: Rewritten,
     /// Its bare names, as they are used.
     pub(super) names: Vec<String>,
+    /// Each of them with what stands behind its dot, if that is known.
+    pub(super) reads: Vec<(String, Option<String>)>,
 }
 
 /// Compiles an expression whose names, filters, tests and operators all exist.
@@ -104,12 +107,19 @@ pub(super) fn compile(text: &str, context: &Context) -> Result<Compiled, ExprErr
     let expression = ROOM
         .compile_expression_owned(rewritten.text.clone())
         .map_err(|error| explain(text, &error, |at| rewritten.origin(&at)))?;
-    let names = parts.iter().filter(|it| it.role == Role::Name);
-    let names = names.map(|it| it.text(text).to_owned()).collect();
+    let names = parts.iter().enumerate();
+    let names = names.filter(|(_, it)| it.role == Role::Name);
+    let reads = names.map(|(index, name)| {
+        let inside = contexts::behind(text, &parts[index..]);
+        let inside = inside.first().map(|it| contexts::unquoted(it.text(text)));
+        (name.text(text).to_owned(), inside.map(str::to_owned))
+    });
+    let reads: Vec<(String, Option<String>)> = reads.collect();
     Ok(Compiled {
         expression,
         rewritten,
-        names,
+        names: reads.iter().map(|it| it.0.clone()).collect(),
+        reads,
     })
 }
 

@@ -195,6 +195,16 @@ impl Locks {
             .map_or(Ok(()), |key| Err(self.busy(&key)))
     }
 
+    /// The same without saying what is in the way.
+    pub(crate) fn are_free(
+        &self,
+        place: Option<Claim>,
+        slave: &SlaveName,
+        uses: &[LockUse],
+    ) -> bool {
+        uses.is_empty() || self.first_busy(None, place, slave, uses).is_none()
+    }
+
     /// Gives who stands at `place`, or comes new, the locks at once, or none. With them it has
     /// left the line.
     pub(crate) fn take(

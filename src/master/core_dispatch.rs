@@ -1,6 +1,5 @@
 //! The round in which free slaves are given to builders in turn.
 
-use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,6 +14,9 @@ use crate::model::BuilderName;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
 use crate::model::SlaveName;
+
+/// The slaves with room for one more build, in file order, and how busy each is.
+pub(super) type Room = Vec<(SlaveName, Load)>;
 
 impl Core {
     /// Gives free slaves to builders in turn. A builder that finds none is not asked again in
@@ -39,12 +41,15 @@ impl Core {
         self.waits_for.clear();
         self.reserved.clear();
         self.refresh_turns();
-        if self.queues.is_empty() || self.holds_everything() || self.room().is_empty() {
+        if self.queues.is_empty() || self.holds_everything() {
+            return assignments;
+        }
+        let mut room = self.room();
+        if room.is_empty() {
             return assignments;
         }
         let mut troubles = Vec::new();
         let mut turns = self.line(&mut troubles);
-        let mut room: Vec<SlaveName> = self.room().into_iter().cloned().collect();
         let mut locked = Locked::default();
         let mut waiting = Vec::new();
         while let Some(turn) = turns.pop_first() {
@@ -66,8 +71,12 @@ impl Core {
             };
             locked.forget();
             // Nothing else has become less.
-            if self.has_room(&slave).is_err() {
-                room.retain(|it| *it != slave);
+            match self.has_room(&slave) {
+                Ok(load) => room
+                    .iter_mut()
+                    .filter(|it| it.0 == slave)
+                    .for_each(|it| it.1 = load),
+                Err(_) => room.retain(|it| it.0 != slave),
             }
             // Its place may have changed with what it has to do.
             self.refresh_turns();
@@ -106,7 +115,7 @@ impl Core {
     fn assign(
         &mut self,
         name: &BuilderName,
-        room: &[SlaveName],
+        room: &Room,
         locked: &mut Locked,
         troubles: &mut Vec<String>,
     ) -> Option<Given> {
@@ -115,7 +124,7 @@ impl Core {
             return None;
         }
         let known = self.builders.get(name)?;
-        if !room.iter().any(|it| known.slaves.contains(it)) {
+        if !room.iter().any(|it| known.slaves.contains(&it.0)) {
             return None;
         }
         let builder = Arc::clone(&known.plan);
@@ -167,31 +176,30 @@ impl Core {
     }
 
     /// The slaves that could take one more build of some builder, in file order.
-    pub(super) fn room(&self) -> Vec<&SlaveName> {
+    pub(super) fn room(&self) -> Room {
         let all = self.plan.slaves.iter().map(|it| &it.name);
-        all.filter(|it| self.has_room(it).is_ok()).collect()
+        all.filter_map(|it| Some((it.clone(), self.has_room(it).ok()?)))
+            .collect()
     }
 
     /// The slave for the builder's next build, or why there is none: of those
     /// that can take one, the least busy, of those the one that has most of what the build
     /// needs, and of those the one idle longest. One for which the locks are free goes before
     /// all others.
-    pub(super) fn choose_slave<'a, T: Borrow<SlaveName>>(
+    pub(super) fn choose_slave<'a>(
         &'a self,
         known: &'a Known,
         repository: &str,
-        room: &'a [T],
+        room: &'a Room,
         troubles: &mut Vec<String>,
     ) -> Result<&'a SlaveName, Wait<'a>> {
         let builder = &known.plan;
         let able: Vec<_> = room
             .iter()
-            .map(Borrow::borrow)
-            .filter(|it| known.slaves.contains(*it))
-            .filter_map(|it| Some((self.can_build(&builder.name, it).ok()?, it)))
-            .map(|(load, it)| {
+            .filter(|(it, _)| known.slaves.contains(it) && self.takes(&builder.name, it))
+            .map(|(it, load)| {
                 let warm = self.warmth.of(builder, &self.slaves[it], repository);
-                (Load { warm, ..load }, it)
+                (Load { warm, ..*load }, it)
             })
             .collect();
         if able.is_empty() {
@@ -202,6 +210,7 @@ impl Core {
                 .iter()
                 .map(|(load, name)| {
                     let seen = subjects::slave(
+                        rule,
                         &self.slaves[*name],
                         load.running,
                         load.last_used,
@@ -228,6 +237,13 @@ impl Core {
         }
         self.first_unlocked(builder, able, |it| it.0, |it| it.1)
             .expect("one is able")
+    }
+
+    /// Whether a slave with room has it for this builder, too.
+    fn takes(&self, builder: &BuilderName, slave: &SlaveName) -> bool {
+        effort::made();
+        let mut builds = self.load.get(slave).into_iter().flatten();
+        builds.all(|it| self.running[it].builder != *builder) && !self.is_reserved(slave, builder)
     }
 
     /// How busy the slave is, and when it last got a build; or why it can take none of this
@@ -318,7 +334,7 @@ pub(super) fn joins(
         MergeRequests::No => false,
         MergeRequests::Yes => head.stamp.can_merge_with(&other.stamp),
         MergeRequests::If(rule) => {
-            let (a, b) = subjects::pair(head, other);
+            let (a, b) = subjects::pair(rule, head, other);
             rule.joins(a, b).unwrap_or_else(|why| {
                 let trouble = format!(
                     "merge_requests of builder {} ({}) cannot be computed, so requests that agree \

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::dispatch::Room;
 use super::{Core, Ticket, Wait};
 use crate::config::BuilderPlan;
 use crate::locks::{Busy, Claim, LockHeld, LockKind, LockUser, Owner};
@@ -45,7 +46,7 @@ impl Core {
     pub(super) fn stays_in_line(
         &mut self,
         name: &BuilderName,
-        room: &[SlaveName],
+        room: &Room,
         locked: &mut Locked,
     ) -> bool {
         let (Some(known), Some(line)) = (self.builders.get(name), self.lines.get(name)) else {
@@ -66,7 +67,7 @@ impl Core {
         let is_locked = match locked.0.get(own) {
             Some(known) => *known,
             None => {
-                let mut held = room.iter().map(|slave| {
+                let mut held = room.iter().map(|(slave, _)| {
                     let uses = self.uses(builder, slave);
                     self.locks.are_held(slave, &uses)
                 });
@@ -142,14 +143,17 @@ impl Core {
     ) -> Option<Result<&'a SlaveName, Wait<'a>>> {
         slaves.sort_by_key(key);
         let place = self.place(&builder.name);
-        let mut first = None;
-        for slave in slaves.iter().map(name) {
-            match self.locks.look(place, slave, &self.uses(builder, slave)) {
-                Ok(()) => return Some(Ok(slave)),
-                Err(busy) => first = first.or(Some(Wait::Locked(slave, busy))),
-            }
+        let mut all = slaves.iter().map(&name);
+        let free = all.find(|slave| {
+            let uses = self.uses(builder, slave);
+            self.locks.are_free(place, slave, &uses)
+        });
+        if let Some(slave) = free {
+            return Some(Ok(slave));
         }
-        first.map(Err)
+        let first = slaves.first().map(name)?;
+        let busy = self.locks.look(place, first, &self.uses(builder, first));
+        Some(busy.map(|()| first).map_err(|it| Wait::Locked(first, it)))
     }
 
     /// Gives a build its locks; the builder leaves the line.

@@ -92,7 +92,7 @@ impl Queue {
         self.usual.insert((priority, place));
         self.alike.insert((likeness(&request), place));
         if let RequestOrder(Some(rule)) = &self.order {
-            let seen = subjects::request(&request).into();
+            let seen = subjects::request(rule, RequestOrder::THING, &request);
             match rule.rank(RequestOrder::THING, seen) {
                 Ok(Some(rank)) => {
                     self.ranks.insert(request.id, rank.clone());

@@ -181,13 +181,16 @@ impl Core {
         let Some(oldest) = queue.oldest() else {
             return Ok(None);
         };
-        let running = self.running.values().filter(|it| it.builder == *builder);
+        let running = || {
+            let running = self.running.values();
+            running.filter(|it| it.builder == *builder).count()
+        };
         let load = subjects::BuilderLoad {
             waiting: queue.len(),
-            running: running.count(),
+            running: &running,
             priority: queue.top_priority(),
         };
-        let seen = subjects::builder(plan, oldest, &load);
+        let seen = subjects::builder(rule, plan, oldest, &load);
         let rank = rule.rank(BuilderOrder::THING, seen)?;
         Ok(rank.map(|rank| Turn {
             rank: Some(rank),

@@ -38,7 +38,7 @@ pub struct QueueBench {
     ids: Vec<RequestId>,
 }
 
-/// Requests that are read at a time, as they are when they come in.
+/// Requests that are read at a time, as they are when they come in; and buildsets that are stored so.
 const TOGETHER: usize = 1000;
 
 impl QueueBench {
@@ -122,20 +122,24 @@ impl QueueBench {
             .iter()
             .map(|it| it.name.clone())
             .collect();
-        for number in 0..each {
-            let builders = builders.clone();
+        let numbers: Vec<usize> = (0..each).collect();
+        for some in numbers.chunks(TOGETHER) {
+            let (some, builders) = (some.to_vec(), builders.clone());
             self.write(move |verbs| {
-                let wanted = NewBuildset {
-                    reason: "by hand".into(),
-                    stamp: SourceStamp {
-                        revision: Some(number.to_string()),
-                        ..SourceStamp::default()
-                    },
-                    properties: Properties::new(),
-                    priority: None,
-                    builders,
-                };
-                verbs.add_buildset(&wanted, clock::now())
+                for number in some {
+                    let wanted = NewBuildset {
+                        reason: "by hand".into(),
+                        stamp: SourceStamp {
+                            revision: Some(number.to_string()),
+                            ..SourceStamp::default()
+                        },
+                        properties: Properties::new(),
+                        priority: None,
+                        builders: builders.clone(),
+                    };
+                    verbs.add_buildset(&wanted, clock::now())?;
+                }
+                Ok(())
             });
         }
     }
