@@ -2,7 +2,6 @@
 //! or leave no room for goes. All of it is one transaction, so that nobody
 //! ever sees half of it.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use tracing::info;
@@ -83,7 +82,7 @@ pub(crate) fn take_in(
             let Some(most) = limit.map(std::num::NonZeroU32::get) else {
                 continue;
             };
-            if waiting(verbs, name)?.len() >= most as usize {
+            if verbs.waits_up_to(name, most as usize)? >= most as usize {
                 let builder = name.clone();
                 return Ok(Err(Full { builder, most }));
             }
@@ -110,12 +109,6 @@ pub(crate) fn take_in(
         .requests
         .retain(|it| gone.iter().all(|(id, _)| *id != it.id));
     Ok(Ok(intake))
-}
-
-fn waiting(verbs: &mut dyn Store, builder: &BuilderName) -> Result<Vec<RequestRecord>> {
-    let mut all = verbs.open_requests(builder)?;
-    all.retain(|it| !it.claimed);
-    Ok(all)
 }
 
 /// Whether the request is of changes that a scheduler has heard of. What somebody asked for
@@ -160,15 +153,13 @@ impl Intake {
         if rule == CancelSuperseded::No || !is_of_changes(request) {
             return Ok(());
         }
-        let mut older = verbs.open_requests(&request.builder)?;
-        older.retain(|it| {
-            it.id < request.id && is_of_changes(it) && goes_further(&request.stamp, &it.stamp)
-        });
+        let mut older = verbs.older_of_source(request)?;
+        older.retain(|it| is_of_changes(it) && goes_further(&request.stamp, &it.stamp));
         let why = format!("superseded by request {}", request.id);
         let mut builds: Vec<BuildKey> = Vec::new();
         for it in &older {
             match (it.claimed, rule) {
-                (false, _) => self.cancel(verbs, it, &why)?,
+                (false, _) => self.cancel(verbs, it.id, &it.builder, &why)?,
                 (true, CancelSuperseded::Running) => builds.extend(it.builds.last().cloned()),
                 (true, CancelSuperseded::No | CancelSuperseded::Queued) => {}
             }
@@ -191,26 +182,36 @@ impl Intake {
 
     /// Of more requests than may wait the oldest go, of those the least urgent.
     fn make_room(&mut self, verbs: &mut dyn Store, plan: &BuilderPlan, most: u32) -> Result<()> {
-        let mut waiting = waiting(verbs, &plan.name)?;
-        waiting.sort_by_key(|it| {
-            (
-                Reverse(it.priority.unwrap_or(plan.priority)),
-                Reverse(it.id),
-            )
-        });
+        // More than one only if they were there before so few might wait.
+        let mut surplus = 1;
+        let waiting = loop {
+            let limit = most as usize + surplus;
+            let waiting = verbs.waits_up_to(&plan.name, limit)?;
+            if waiting < limit {
+                break waiting;
+            }
+            surplus *= 2;
+        };
+        let surplus = waiting.saturating_sub(most as usize);
         let why = format!(
             "builder {} lets {most} requests wait (max_pending), and newer ones came",
             plan.name
         );
-        for it in waiting.iter().skip(most as usize) {
-            self.cancel(verbs, it, &why)?;
+        for id in verbs.least_urgent(&plan.name, plan.priority, surplus)? {
+            self.cancel(verbs, id, &plan.name, &why)?;
         }
         Ok(())
     }
 
-    fn cancel(&mut self, verbs: &mut dyn Store, it: &RequestRecord, why: &str) -> Result<()> {
-        if verbs.cancel_request(it.id, why, clock::now())? {
-            self.gone.push((it.id, it.builder.clone()));
+    fn cancel(
+        &mut self,
+        verbs: &mut dyn Store,
+        id: RequestId,
+        builder: &BuilderName,
+        why: &str,
+    ) -> Result<()> {
+        if verbs.cancel_request(id, why, clock::now())? {
+            self.gone.push((id, builder.clone()));
         }
         Ok(())
     }

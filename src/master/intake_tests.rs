@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::config::plan_of;
 use crate::model::{BuildId, ChangeId, NewChange, Outcome, Patch, Properties};
-use crate::store::{BuildEnd, NewBuild, StoreHandle};
+use crate::store::{BuildEnd, NewBuild, StoreHandle, effort};
 
 /// The builders `a` and `b`, with more keys for both.
 fn plan(keys: &str) -> Arc<Plan> {
@@ -67,8 +67,7 @@ impl Bench {
         }
     }
 
-    async fn want(&self, wish: Wish) -> std::result::Result<Intake, Full> {
-        let plan = Arc::clone(&self.plan);
+    fn wanted(&self, wish: &Wish) -> NewBuildset {
         let mut properties = Properties::new();
         if !wish.by_hand {
             properties.set("scheduler", "quick", "Scheduler");
@@ -80,7 +79,7 @@ impl Bench {
             author: None,
             comment: None,
         };
-        let wanted = NewBuildset {
+        NewBuildset {
             reason: "why".into(),
             stamp: SourceStamp {
                 branch: Some(wish.branch.into()),
@@ -93,7 +92,12 @@ impl Bench {
             properties,
             priority: wish.priority,
             builders: vec![wish.builder.into()],
-        };
+        }
+    }
+
+    async fn want(&self, wish: Wish) -> std::result::Result<Intake, Full> {
+        let plan = Arc::clone(&self.plan);
+        let wanted = self.wanted(&wish);
         let taken = self.store.write(move |verbs| {
             let asker = match wish.by_hand {
                 true => Asker::Person,
@@ -353,6 +357,62 @@ async fn who_asks_for_more_than_may_wait_is_refused_and_nothing_goes_for_it() {
     assert_eq!(bench.waiting().await, [first]);
     let newest = bench.store.read(|verbs| verbs.newest_buildset()).await;
     assert_eq!(newest.expect("readable"), BuildsetId(1), "nothing was made");
+}
+
+/// What is read whole when a request comes while so many others wait.
+async fn read_for_one_more(keys: &str, waiting: i64) -> usize {
+    let bench = Bench::new("").await;
+    let store = bench.store.clone();
+    let filled = store.write(move |verbs| {
+        for number in 0..waiting {
+            let wanted = NewBuildset {
+                reason: "by hand".into(),
+                stamp: SourceStamp {
+                    branch: Some(format!("topic-{number}")),
+                    repository: "https://git.test/x".into(),
+                    changes: vec![ChangeId(1)],
+                    ..SourceStamp::default()
+                },
+                properties: Properties::new(),
+                priority: None,
+                builders: vec!["a".into()],
+            };
+            verbs.add_buildset(&wanted, clock::now())?;
+        }
+        Ok(())
+    });
+    filled.await.expect("written");
+    let bench = Bench {
+        plan: plan(keys),
+        ..bench
+    };
+    bench.ask(changes(&[1])).await;
+    let plan = Arc::clone(&bench.plan);
+    let wanted = bench.wanted(&changes(&[2]));
+    let taken = store.write(move |verbs| {
+        let rules = QueueRules::default();
+        let (read, intake) =
+            effort::of(|| take_in(verbs, &plan, &wanted, Asker::Scheduler(&rules)));
+        Ok((
+            read,
+            intake?.expect("a scheduler is not refused").gone.len(),
+        ))
+    });
+    let (read, gone) = taken.await.expect("written");
+    assert!(gone > 0, "something goes");
+    read
+}
+
+#[tokio::test]
+async fn no_more_is_read_for_a_request_because_more_wait() {
+    for keys in ["cancel_superseded = queued", "max_pending = 5"] {
+        let (few, many) = (
+            read_for_one_more(keys, 10).await,
+            read_for_one_more(keys, 300).await,
+        );
+        assert_eq!(few, many, "{keys}");
+        assert!(few <= 3, "{keys}: {few}");
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,8 @@ pub(crate) use logins::{
     AuditId, AuditQuery, AuditRecord, LoginStore, NewAudit, NewSession, NewToken, SessionLimits,
     Token,
 };
+#[cfg(test)]
+pub(crate) use sqlite::effort;
 
 /// Makes the database file of a new master, or brings an older one up to date.
 ///
@@ -153,6 +155,19 @@ pub(crate) trait Store: LoginStore {
     fn count_pending(&mut self) -> Result<Vec<(BuilderName, usize)>>;
     /// Requests of the builder that are not complete, claimed or not, oldest first.
     fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>>;
+    /// Requests of the same builder, older than this one, that are not complete and may be of the
+    /// same repository, branch and project, oldest first.
+    fn older_of_source(&mut self, request: &RequestRecord) -> Result<Vec<RequestRecord>>;
+    /// How many requests of the builder are neither claimed nor complete, counted up to `most`.
+    fn waits_up_to(&mut self, builder: &BuilderName, most: usize) -> Result<usize>;
+    /// So many of them, the least urgent first, of those the oldest; `usual` is how urgent those
+    /// are that say nothing.
+    fn least_urgent(
+        &mut self,
+        builder: &BuilderName,
+        usual: i64,
+        count: usize,
+    ) -> Result<Vec<RequestId>>;
     /// The oldest requests of the builder that are neither claimed nor complete, and how many
     /// there are of them.
     fn waiting_of(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::model::ChangeId;
 
 async fn add(store: &StoreHandle, wanted: NewBuildset) -> (BuildsetId, Vec<RequestId>) {
     write(store, move |verbs| verbs.add_buildset(&wanted, NOW)).await
@@ -60,6 +61,65 @@ async fn a_look_at_what_waits_is_bounded_and_says_how_many_there_are() {
     let (oldest, count) = read(&store, |verbs| verbs.waiting_of(&"a".into(), 2)).await;
     let oldest: Vec<_> = oldest.iter().map(|it| it.id).collect();
     assert_eq!((oldest, count), (vec![all[2], all[4]], 4));
+}
+
+#[tokio::test]
+async fn older_requests_of_a_source_are_found_and_no_others() {
+    let (_dir, store) = open();
+    let change = NewChange::by("ann");
+    write(&store, move |verbs| verbs.add_change(&change, NOW)).await;
+    let of = |branch: &str, builders: &[&str]| NewBuildset {
+        stamp: SourceStamp {
+            branch: Some(branch.into()),
+            changes: vec![ChangeId(1)],
+            ..SourceStamp::default()
+        },
+        ..wanted(builders)
+    };
+    let (_, main) = add(&store, of("main", &["a", "b"])).await;
+    add(&store, of("side", &["a"])).await;
+    add(&store, wanted(&["a"])).await;
+    let (_, running) = add(&store, of("main", &["a"])).await;
+    let (_, done) = add(&store, of("main", &["a"])).await;
+    let (_, new) = add(&store, of("main", &["a"])).await;
+    add(&store, of("main", &["a"])).await;
+    let (claimed, ended) = (running[0], done[0]);
+    write(&store, move |verbs| {
+        verbs.cancel_request(ended, "no", NOW)?;
+        verbs.start_build(&start("a", &[claimed]), NOW)
+    })
+    .await;
+    let found = read(&store, move |verbs| {
+        let new = verbs.request(new[0])?.expect("it waits");
+        verbs.older_of_source(&new)
+    });
+    let found: Vec<_> = found.await.iter().map(|it| it.id).collect();
+    assert_eq!(found, [main[0], claimed]);
+}
+
+#[tokio::test]
+async fn of_those_who_wait_the_least_urgent_are_found_first_and_of_these_the_oldest() {
+    let (_dir, store) = open();
+    let mut ids = Vec::new();
+    for priority in [Some(5), None, Some(-3), Some(2), None, Some(7), Some(-3)] {
+        let wanted = NewBuildset {
+            priority,
+            ..wanted(&["a"])
+        };
+        ids.extend(add(&store, wanted).await.1);
+    }
+    add(&store, wanted(&["b"])).await;
+    let urgent = |usual, count| {
+        read(&store, move |verbs| {
+            verbs.least_urgent(&"a".into(), usual, count)
+        })
+    };
+    let order = |places: &[usize]| -> Vec<RequestId> { places.iter().map(|it| ids[*it]).collect() };
+    assert_eq!(urgent(2, 9).await, order(&[2, 6, 1, 3, 4, 0, 5]));
+    assert_eq!(urgent(-4, 3).await, order(&[1, 4, 2]));
+    assert_eq!(urgent(9, 0).await, []);
+    let count = |most| read(&store, move |verbs| verbs.waits_up_to(&"a".into(), most));
+    assert_eq!((count(3).await, count(100).await), (3, 7));
 }
 
 #[tokio::test]

@@ -15,9 +15,13 @@ mod reading;
 mod requests;
 mod rows;
 mod search;
+mod superseded;
 mod test_results;
 mod users;
 mod verbs;
+
+#[cfg(test)]
+pub(crate) use superseded::effort;
 
 use std::cmp::Ordering;
 use std::fs;
@@ -50,6 +54,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("artifacts.sql"),
     include_str!("events.sql"),
     include_str!("logins.sql"),
+    include_str!("superseded.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

@@ -21,6 +21,7 @@ use crate::model::Timestamp;
 use super::super::{FinishedBuildset, Result, StoreError};
 use super::Sqlite;
 use super::rows::{outcome, patch_from, patch_to_bytes, properties_from_json, properties_to_json};
+use super::superseded::source_of;
 
 /// What a request has of its own.
 const COLUMNS: &str = "requests.id, requests.buildset, requests.builder, requests.submitted, \
@@ -59,13 +60,21 @@ impl Sqlite {
                 .prepare_cached("INSERT INTO buildset_changes VALUES (?1, ?2)")?
                 .execute([id.0, change.0])?;
         }
+        let source = source_of(stamp);
         let mut requests = Vec::new();
         for builder in &buildset.builders {
             self.db
                 .prepare_cached(
-                    "INSERT INTO requests (buildset, builder, submitted) VALUES (?1, ?2, ?3)",
+                    "INSERT INTO requests (buildset, builder, submitted, source, priority) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
-                .execute(params![id.0, builder.as_str(), now.0])?;
+                .execute(params![
+                    id.0,
+                    builder.as_str(),
+                    now.0,
+                    source,
+                    buildset.priority
+                ])?;
             requests.push(RequestId(self.db.last_insert_rowid()));
         }
         Ok((id, requests))
@@ -178,6 +187,8 @@ impl Sqlite {
             .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE {which}"))?;
         let rows = select.query_and_then(rusqlite::params_from_iter(values), Own::of)?;
         let mut all = rows.collect::<Result<Vec<Own>>>()?;
+        #[cfg(test)]
+        super::superseded::effort::read(all.len());
         let mut builds = HashMap::new();
         for some in all.chunks(TOGETHER) {
             self.add_shared(some, shared)?;

@@ -120,6 +120,20 @@ impl Store for Sqlite {
     fn open_requests(&mut self, builder: &BuilderName) -> Result<Vec<RequestRecord>> {
         self.select_open_requests(builder)
     }
+    fn older_of_source(&mut self, request: &RequestRecord) -> Result<Vec<RequestRecord>> {
+        self.select_older_of_source(request)
+    }
+    fn waits_up_to(&mut self, builder: &BuilderName, most: usize) -> Result<usize> {
+        self.count_waiting_up_to(builder, most)
+    }
+    fn least_urgent(
+        &mut self,
+        builder: &BuilderName,
+        usual: i64,
+        count: usize,
+    ) -> Result<Vec<RequestId>> {
+        self.select_least_urgent(builder, usual, count)
+    }
     fn waiting_of(
         &mut self,
         builder: &BuilderName,
