@@ -107,14 +107,16 @@ pub(crate) async fn run(
         }
     }
     info!("master stops; running commands go on at their slaves");
+    let here = crew.slaves.present();
     crew.tasks.close();
     if time::timeout(GRACE, crew.tasks.wait()).await.is_err() {
         warn!("some tasks did not end in time");
     }
+    diary::part(crew, &here);
     crew.diary
         .note(Subject::Master, EventKind::MasterStopped, "");
     // A full disk holds nobody up who wants to go.
-    match time::timeout(GRACE, crew.diary.flush(&crew.store)).await {
+    match time::timeout(GRACE, crew.diary.flush(&crew.store, &crew.plan())).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(reason = %error, "failed to write down that the master stops"),
         Err(_) => warn!("the database takes too long to write down that the master stops"),

@@ -14,17 +14,20 @@ use tracing::warn;
 use crate::clock;
 use crate::config::Plan;
 use crate::master::crew::Crew;
+use crate::master::prune;
 use crate::model::EventKind;
 use crate::model::NewEvent;
 use crate::model::SlaveName;
 use crate::model::Subject;
 use crate::model::Timestamp;
-use crate::store::{Result, Store, StoreHandle};
+use crate::store::{Kept, Result, Store, StoreHandle};
 
 /// Events that wait to be written: more than a minute of a bad day. The oldest go first.
 const WAITING: usize = 4096;
 /// Events in one transaction.
 const TOGETHER: usize = 128;
+/// Of the oldest events of somebody so many go with each that comes.
+const FORGOTTEN: usize = 4;
 /// How long to wait before a store that could not write is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Who knocks with a wrong password all the time is written down once in this time.
@@ -83,11 +86,12 @@ impl Diary {
         self.more.notify_one();
     }
 
-    /// Writes down what has gathered.
+    /// Writes down what has gathered, and forgets a little of what is older than is kept: somebody
+    /// to whom much happens has no more than that in between, too.
     ///
     /// # Errors
     /// The store does not take it; it waits on.
-    pub(crate) async fn flush(&self, store: &StoreHandle) -> Result<()> {
+    pub(crate) async fn flush(&self, store: &StoreHandle, plan: &Arc<Plan>) -> Result<()> {
         let _alone = self.writing.lock().await;
         loop {
             let piece: Arc<[NewEvent]> = {
@@ -97,9 +101,18 @@ impl Diary {
             if piece.is_empty() {
                 return Ok(());
             }
-            let written = Arc::clone(&piece);
+            let (written, plan) = (Arc::clone(&piece), Arc::clone(plan));
             store
-                .write(move |verbs| written.iter().try_for_each(|it| verbs.add_event(it)))
+                .write(move |verbs| {
+                    for event in written.iter() {
+                        verbs.add_event(event)?;
+                        let kept = prune::events::kept(&plan, &event.subject, event.at);
+                        if kept != Kept::default() {
+                            verbs.forget_events(&event.subject, kept, FORGOTTEN)?;
+                        }
+                    }
+                    Ok(())
+                })
                 .await?;
             // What was pushed out meanwhile is not there to be taken away.
             let mut waiting = locked(&self.waiting);
@@ -112,11 +125,21 @@ impl Diary {
     }
 }
 
+/// Takes in that slaves lose their line because the master goes; those whose line ended before
+/// have told it.
+pub(crate) fn part(crew: &Crew, here: &[SlaveName]) {
+    let still = here.iter().filter(|it| crew.slaves.has_seat(it));
+    for name in still {
+        crew.diary
+            .of_slave(name, EventKind::Disconnected, "the master stops");
+    }
+}
+
 /// Writes events down until the master stops. It is never cut off in between: nobody would know
 /// what of a piece is written.
 pub(crate) async fn run(crew: Arc<Crew>) {
     loop {
-        let written = crew.diary.flush(&crew.store).await;
+        let written = crew.diary.flush(&crew.store, &crew.plan()).await;
         if let Err(error) = &written {
             warn!(reason = %error, "failed to write down what happened; trying again");
         }

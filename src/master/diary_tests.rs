@@ -3,6 +3,7 @@
 use super::*;
 use crate::master::ping::PingAnswer;
 use crate::model::EventKind;
+use crate::model::NewEvent;
 use crate::model::SlaveName;
 use crate::model::Subject;
 use crate::store::EventsBefore;
@@ -102,6 +103,62 @@ async fn a_slave_that_comes_and_goes_is_one_event_each_however_many_builders_it_
     assert_eq!(of_slave, ["linux connect", "linux disconnect"]);
     let why = notes(&bench, EventKind::Disconnected).await;
     assert_eq!(why, ["the slave closed the line"]);
+}
+
+#[tokio::test]
+async fn a_slave_that_is_here_when_the_master_stops_is_disconnected_by_that_and_only_once() {
+    let bench = Bench::new(TWO).await;
+    let slave = bench.attach("linux").await;
+    comes(&bench, "linux connect").await;
+    let here = bench.crew().slaves.present();
+    crate::master::diary::part(bench.crew(), &here);
+    comes(&bench, "linux disconnect").await;
+    assert_eq!(
+        notes(&bench, EventKind::Disconnected).await,
+        ["the master stops"]
+    );
+    drop(slave);
+    // Who has gone before the master does has told it.
+    wait("an empty seat", async || {
+        (!bench.crew().slaves.has_seat(&"linux".into())).then_some(())
+    })
+    .await;
+    crate::master::diary::part(bench.crew(), &here);
+    let crew = bench.crew();
+    let flushed = crew.diary.flush(&crew.store, &crew.plan()).await;
+    flushed.expect("written");
+    assert_eq!(notes(&bench, EventKind::Disconnected).await.len(), 2);
+}
+
+#[tokio::test]
+async fn old_events_go_when_new_ones_come_a_few_at_a_time() {
+    let text = TWO.replace("type = shell", "type = shell\nevent_horizon = 3");
+    let bench = Bench::new(&text).await;
+    comes(&bench, "master started").await;
+    let slave = Subject::Slave("linux".into());
+    let crew = bench.crew();
+    let of = slave.clone();
+    // From a time when more were kept.
+    let before = crew.store.write(move |verbs| {
+        let event = NewEvent::new(clock::now(), of, EventKind::Connected);
+        (0..20).try_for_each(|_| verbs.add_event(&event))
+    });
+    before.await.expect("written");
+    let count = async || {
+        let of = slave.clone();
+        let all = crew
+            .store
+            .read(move |verbs| verbs.events(&of, EventsBefore::Now, 999));
+        all.await.expect("readable").len()
+    };
+    let mut left = Vec::new();
+    for _ in 0..7 {
+        crew.diary.note(slave.clone(), EventKind::Connected, "");
+        let flushed = crew.diary.flush(&crew.store, &crew.plan()).await;
+        flushed.expect("written");
+        left.push(count().await);
+    }
+    assert_eq!(left, [17, 14, 11, 8, 5, 3, 3]);
 }
 
 #[tokio::test]

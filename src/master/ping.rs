@@ -144,7 +144,7 @@ pub(super) fn begin(
         let subject = Subject::Builder(name);
         asked.diary.note(subject, pinged.end, &pinged.note());
         // Who is told sees it on the page.
-        drop(asked.diary.flush(&asked.store).await);
+        drop(asked.diary.flush(&asked.store, &asked.plan()).await);
         for (slave, _) in &pinged.slaves {
             let slave = slave.clone();
             asked.tell(Status::SlaveChanged { slave });

@@ -360,6 +360,12 @@ impl Slaves {
         seats.entry(name.clone()).or_default().nonsense = Some((clock::now(), why));
     }
 
+    /// Whether a slave has not stood up since it came, even if its line is closed.
+    pub(crate) fn has_seat(&self, name: &SlaveName) -> bool {
+        let seats = self.seats();
+        seats.get(name).is_some_and(|it| it.session.is_some())
+    }
+
     /// Every slave that is here to stay.
     pub(crate) fn present(&self) -> Vec<SlaveName> {
         let seats = self.seats();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::config::Horizons;
-use crate::model::Subject;
+use crate::config::{Horizons, Plan};
+use crate::model::{Subject, Timestamp};
 use crate::store::{Kept, Result};
 
 use super::round::{Report, Round};
@@ -77,8 +77,7 @@ impl Round {
         let all: Vec<_> = subjects
             .into_iter()
             .map(|subject| {
-                let width = self.width(&subject);
-                let kept = self.kept(width.newest, width.age);
+                let kept = kept(&self.plan, &subject, self.now);
                 (subject, kept)
             })
             .collect();
@@ -95,27 +94,33 @@ impl Round {
             })
             .await
     }
+}
 
-    /// What is kept of somebody's events; of who left the configuration, what all others have.
-    fn width(&self, subject: &Subject) -> Width {
-        let usual = Width::of(self.plan.master.horizons);
-        let builders = self.plan.builders.iter();
-        let shows = |width: Width, it: &Horizons| width.with(Width::of(*it));
-        match subject {
-            Subject::Builder(name) => {
-                let mut mine = builders.filter(|it| it.name == *name);
-                mine.next().map_or(usual, |it| Width::of(it.horizons))
-            }
-            Subject::Slave(name) => builders
-                .filter(|it| it.slaves.contains(name))
-                .map(|it| it.horizons)
-                .fold(None, |sum, it| {
-                    Some(sum.map_or(Width::of(it), |sum| shows(sum, &it)))
-                })
-                .unwrap_or(usual),
-            Subject::Master => builders
-                .map(|it| it.horizons)
-                .fold(usual, |sum, it| shows(sum, &it)),
+/// What is kept of somebody's events; of who left the configuration, what all others have.
+fn width(plan: &Plan, subject: &Subject) -> Width {
+    let usual = Width::of(plan.master.horizons);
+    let builders = plan.builders.iter();
+    let shows = |width: Width, it: &Horizons| width.with(Width::of(*it));
+    match subject {
+        Subject::Builder(name) => {
+            let mut mine = builders.filter(|it| it.name == *name);
+            mine.next().map_or(usual, |it| Width::of(it.horizons))
         }
+        Subject::Slave(name) => builders
+            .filter(|it| it.slaves.contains(name))
+            .map(|it| it.horizons)
+            .fold(None, |sum, it| {
+                Some(sum.map_or(Width::of(it), |sum| shows(sum, &it)))
+            })
+            .unwrap_or(usual),
+        Subject::Master => builders
+            .map(|it| it.horizons)
+            .fold(usual, |sum, it| shows(sum, &it)),
     }
+}
+
+/// What is kept of somebody's events, now.
+pub(crate) fn kept(plan: &Plan, subject: &Subject, now: Timestamp) -> Kept {
+    let width = width(plan, subject);
+    super::round::kept(now, width.newest, width.age)
 }

@@ -2,7 +2,7 @@
 //! builds has ended, and of everything at the start and every hour. It works
 //! in small pieces, so that a first round over years of builds stops nobody.
 
-mod events;
+pub(crate) mod events;
 mod preview;
 mod round;
 #[cfg(test)]

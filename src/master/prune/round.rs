@@ -137,14 +137,7 @@ impl Round {
     }
 
     pub(super) fn kept(&self, newest: Option<u32>, age: Option<Duration>) -> Kept {
-        let before = |age: Duration| {
-            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            Timestamp(self.now.0.saturating_sub(age))
-        };
-        Kept {
-            newest,
-            since: age.map(before),
-        }
+        kept(self.now, newest, age)
     }
 
     async fn prune_builder(&self, builder: &BuilderPlan, report: &mut Report) -> Result<()> {
@@ -365,5 +358,17 @@ fn remove_file(path: &Path) {
         Err(error) => {
             warn!(log = %path.display(), reason = %error, "failed to remove an old log");
         }
+    }
+}
+
+/// So many of the newest, and what is younger than `age`.
+pub(super) fn kept(now: Timestamp, newest: Option<u32>, age: Option<Duration>) -> Kept {
+    let before = |age: Duration| {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        Timestamp(now.0.saturating_sub(age))
+    };
+    Kept {
+        newest,
+        since: age.map(before),
     }
 }
