@@ -2,6 +2,7 @@
 //! once more, or an end of them.
 
 use crate::clock;
+use crate::master::forcing;
 use crate::master::handle::{Denied, MasterHandle};
 use crate::master::intake::{Asker, take_in};
 use crate::model::BuildKey;
@@ -25,8 +26,10 @@ const SCHEDULER: &str = "scheduler";
 pub(crate) struct Rebuild {
     pub(crate) build: BuildKey,
     pub(crate) reason: String,
-    /// Over those of the build.
+    /// Over those of the build, as they were typed.
     pub(crate) properties: Properties,
+    /// Who has logged in and asks: whose the build is, whatever was typed.
+    pub(crate) owner: Option<String>,
     pub(crate) priority: Option<i64>,
 }
 
@@ -35,12 +38,14 @@ impl MasterHandle {
     /// properties.
     ///
     /// # Errors
-    /// The build is not there or not finished, or its builder has left the configuration.
+    /// The build is not there or not finished, its builder has left the configuration, or a
+    /// property is not let in.
     pub(crate) async fn rebuild(
         &self,
         rebuild: Rebuild,
     ) -> Result<(BuildsetId, RequestId), Denied> {
         let plan = self.plan();
+        let typed = forcing::check_typed(&rebuild, &plan)?;
         let key = rebuild.build;
         let found = {
             let key = key.clone();
@@ -61,7 +66,7 @@ impl MasterHandle {
         let wanted = NewBuildset {
             reason: rebuild.reason,
             stamp: exact_stamp(&build),
-            properties: carried_over(&build.properties, &rebuild.properties),
+            properties: carried_over(&build.properties, &typed),
             priority: rebuild.priority,
             builders: vec![key.builder],
         };

@@ -19,6 +19,7 @@ fn again(number: i64) -> Rebuild {
         build: key(number),
         reason: "once more".into(),
         properties: Properties::new(),
+        owner: None,
         priority: Some(3),
     }
 }
@@ -183,6 +184,7 @@ async fn who_forces_a_build_says_how_urgent_it_is_or_its_scheduler_does() {
     assert_eq!(bench.request(usual).await.priority, Some(4));
     let force = Force {
         parameters: Vec::new(),
+        owner: None,
         priority: Some(-2),
         builder: "a-s1".into(),
         branch: None,

@@ -111,6 +111,7 @@ impl PlayedMaster {
             reason: String::new(),
             properties: Properties::new(),
             parameters: Vec::new(),
+            owner: None,
         };
         Ok(self.handle.force(force).await?.1)
     }

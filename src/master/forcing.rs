@@ -6,11 +6,13 @@ use std::fmt;
 use tracing::info;
 
 use crate::config::{Plan, ValidationPlan};
+use crate::master::again::Rebuild;
 use crate::master::handle::{Denied, Force};
+use crate::model::{BuilderName, Properties};
 use crate::schedulers::{self, FIELDS};
 use crate::syntax::WholePattern;
 
-pub(crate) use crate::schedulers::WrongAnswer;
+pub(crate) use crate::schedulers::{FORM_SOURCE, WrongAnswer};
 
 /// All that is wrong with a form, field by field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,34 +59,50 @@ pub(crate) fn check(force: &mut Force, plan: &Plan) -> Result<(), Denied> {
         let parameter = rules.parameter(name);
         let field = match parameter {
             Some(_) => format!("param.{name}"),
-            None => {
-                let field = format!("property.{name}");
-                wrong.extend(refused(
-                    &field,
-                    "property_name",
-                    name,
-                    &patterns.property_name,
-                ));
-                field
-            }
+            None => format!("property.{name}"),
         };
-        if !parameter.is_some_and(|it| it.is_closed())
-            && let Some(value) = property.value.as_str()
-        {
-            wrong.extend(refused(
-                &field,
-                "property_value",
-                value,
-                &patterns.property_value,
-            ));
+        if parameter.is_none() {
+            wrong.extend(refused_name(&field, name, patterns));
+        }
+        if !parameter.is_some_and(|it| it.is_closed()) {
+            wrong.extend(refused_value(&field, property.value.as_str(), patterns));
         }
     }
     force.properties = properties;
+    own(&mut force.properties, force.owner.as_deref());
+    told(&force.builder, wrong)
+}
+
+/// Checks the properties that were typed for a build that is built once more, and says what they
+/// become.
+pub(crate) fn check_typed(rebuild: &Rebuild, plan: &Plan) -> Result<Properties, Denied> {
+    let patterns = &plan.master.validation;
+    let mut wrong = Vec::new();
+    for (name, property) in rebuild.properties.iter() {
+        let field = format!("property.{name}");
+        wrong.extend(refused_name(&field, name, patterns));
+        wrong.extend(refused_value(&field, property.value.as_str(), patterns));
+    }
+    told(&rebuild.build.builder, wrong)?;
+    let mut typed = rebuild.properties.clone();
+    own(&mut typed, rebuild.owner.as_deref());
+    Ok(typed)
+}
+
+/// Says whose the build is: a name of an account may have signs that nothing typed may.
+fn own(properties: &mut Properties, owner: Option<&str>) {
+    if let Some(owner) = owner {
+        properties.set("owner", owner, FORM_SOURCE);
+    }
+}
+
+/// Tells what is wrong, if anything is.
+fn told(builder: &BuilderName, wrong: Vec<WrongAnswer>) -> Result<(), Denied> {
     if wrong.is_empty() {
         return Ok(());
     }
     for it in &wrong {
-        info!(builder = %force.builder, field = %it.field.escape_debug(), "refused a forced build");
+        info!(%builder, field = %it.field.escape_debug(), "refused a forced build");
     }
     Err(Denied::BadForm(FormErrors(wrong)))
 }
@@ -108,6 +126,18 @@ fn pattern_of<'a>(
         "revision" => Some(("revision", &patterns.revision)),
         _ => None,
     }
+}
+
+fn refused_name(field: &str, name: &str, patterns: &ValidationPlan) -> Option<WrongAnswer> {
+    refused(field, "property_name", name, &patterns.property_name)
+}
+
+fn refused_value(
+    field: &str,
+    value: Option<&str>,
+    patterns: &ValidationPlan,
+) -> Option<WrongAnswer> {
+    refused(field, "property_value", value?, &patterns.property_value)
 }
 
 /// Says that a text from outside does not fit its pattern.

@@ -36,6 +36,7 @@ fn form() -> Force {
         reason: String::new(),
         properties: Properties::new(),
         parameters: Vec::new(),
+        owner: None,
     }
 }
 
@@ -79,6 +80,25 @@ fn branch_revision_and_properties_of_a_form_must_fit_the_patterns_of_the_configu
     ");
     insta::assert_snapshot!(checked("", setting(&[("a b", "x")])).expect_err("refused"), @"property.a b `a b` is not let in: it does not fit `[A-Za-z0-9_./~:-]*` from start to end, which is `property_name` in [:validation:]");
     checked("", force("main\n", "", "")).expect_err("a final newline is refused too");
+}
+
+#[test]
+fn whose_a_build_is_says_the_account_and_no_pattern_looks_at_that() {
+    let asked = Force {
+        owner: Some("Ann <ann@x.test>".into()),
+        ..setting(&[("owner", "bo")])
+    };
+    let answered = checked("", asked.clone()).expect("good");
+    assert_eq!(
+        properties(&answered),
+        [r#"owner="Ann <ann@x.test>" Force Build Form"#]
+    );
+    let closed = Force {
+        properties: Properties::new(),
+        ..asked
+    };
+    checked("any_property = no", closed).expect("nothing was typed");
+    checked("", setting(&[("owner", "ann@x.test")])).expect_err("typed, it is a word as any");
 }
 
 const LINES: &str = "parameter.channel = {\"type\": \"choice\", \"choices\": [\"stable\", \"beta\"]}\n\

@@ -68,6 +68,8 @@ pub(crate) struct Force {
     pub(crate) properties: Properties,
     /// What was answered to the builder's questions, as it was typed.
     pub(crate) parameters: Vec<(String, String)>,
+    /// Who has logged in and asks: whose the build is, whatever was typed.
+    pub(crate) owner: Option<String>,
     /// Over the one that the scheduler or the builder has.
     pub(crate) priority: Option<i64>,
 }

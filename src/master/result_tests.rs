@@ -209,6 +209,7 @@ async fn a_build_whose_steps_cannot_be_made_is_an_exception_and_answers_its_requ
         properties: Properties::new(),
         priority: None,
         parameters: Vec::new(),
+        owner: None,
     };
     let (_, request) = bench.handle.force(force).await.expect("a request");
     let build = bench.ended("a-s1", 0).await;

@@ -22,6 +22,7 @@ use crate::model::Exit;
 use crate::model::ExitCause;
 use crate::model::NewBuildset;
 use crate::model::Outcome;
+use crate::model::Properties;
 use crate::model::SchedulerName;
 use crate::steps::{TriggerEnd, TriggerOrder};
 use crate::store::Result;
@@ -103,12 +104,10 @@ impl Build {
         step: u32,
     ) -> String {
         let wanted = schedulers.iter().map(|it| {
-            let mut properties = it.properties.clone();
-            properties.overlay(&order.properties);
             let buildset = NewBuildset {
                 reason: format!("Triggerable({})", it.name),
                 stamp: order.stamp.clone(),
-                properties: properties_of(&it.name, properties),
+                properties: passed_on(it, &order.properties),
                 priority: it.queue.priority,
                 builders: it.builders.clone(),
             };
@@ -227,6 +226,14 @@ impl Build {
     }
 }
 
+/// The properties of what a scheduler makes for a step: what the step passes on wins over what the
+/// scheduler says, but for who that is.
+fn passed_on(scheduler: &SchedulerPlan, passed: &Properties) -> Properties {
+    let mut properties = scheduler.properties.clone();
+    properties.overlay(passed);
+    properties_of(&scheduler.name, properties)
+}
+
 /// How it all ended, if it has, and what the log says of it.
 fn ended(fates: &[Fate]) -> Option<(TriggerEnd, String)> {
     let mut text = String::new();
@@ -239,4 +246,34 @@ fn ended(fates: &[Fate]) -> Option<(TriggerEnd, String)> {
         }
     }
     Some((end, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::plan_of;
+
+    #[test]
+    fn what_a_step_passes_on_wins_over_the_scheduler_but_for_its_name() {
+        let plan = plan_of(
+            "[slave:s]\npassword = x\nfactories = f\n[f]\ntype = shell\ncommands = true\n\
+             [scheduler:later]\ntype = triggerable\nbuilders = f-s\n\
+             property.kind = usual\nproperty.of = the scheduler\n",
+        );
+        let mut passed = Properties::new();
+        passed.set("kind", "thorough", "Trigger");
+        passed.set("scheduler", "somebody else", "Trigger");
+        let all = passed_on(&plan.schedulers[0], &passed);
+        let shown = all
+            .iter()
+            .map(|(name, it)| format!("{name}={} ({})", it.value, it.source));
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                "kind=\"thorough\" (Trigger)",
+                "of=\"the scheduler\" (Scheduler)",
+                "scheduler=\"later\" (Scheduler)",
+            ]
+        );
+    }
 }

@@ -22,6 +22,7 @@ async fn force_on(bench: &Bench, branch: &str) {
         reason: String::new(),
         properties: Properties::new(),
         parameters: Vec::new(),
+        owner: None,
     };
     bench.handle.force(force).await.expect("a request");
 }

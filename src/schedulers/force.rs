@@ -32,7 +32,7 @@ pub(super) const KIND: SchedulerKind = SchedulerKind {
 pub(crate) const FIELDS: [&str; 4] = ["branch", "revision", "repository", "project"];
 
 /// The source of properties that a person has typed.
-const SOURCE: &str = "Force Build Form";
+pub(crate) const SOURCE: &str = "Force Build Form";
 
 /// What it says of builds that a person asks for.
 #[derive(Clone, Debug, PartialEq)]

@@ -56,6 +56,7 @@ pub(crate) use filter::Branch;
 pub(crate) use filter::Filter;
 pub(crate) use force::FIELDS;
 pub(crate) use force::Force;
+pub(crate) use force::SOURCE as FORM_SOURCE;
 pub(crate) use force::WrongAnswer;
 pub(crate) use job::BadJob;
 pub(crate) use job::Job;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::config::Action;
+use crate::master::forcing::FORM_SOURCE;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::model::BuildKey;
@@ -36,9 +37,6 @@ use super::links;
 
 pub(super) type Fields = Vec<(String, String)>;
 pub(super) use super::calls::Posted;
-
-/// The source of properties that were typed into the form.
-const FORM_SOURCE: &str = "Force Build Form";
 
 pub(super) async fn force(
     State(app): State<Shared>,
@@ -321,13 +319,6 @@ pub(super) fn properties(fields: &Fields) -> Properties {
     properties
 }
 
-/// Says whose a build is that somebody who has logged in asks for.
-pub(super) fn own(visitor: &Visitor, properties: &mut Properties) {
-    if let Some(name) = visitor.name() {
-        properties.set("owner", name, FORM_SOURCE);
-    }
-}
-
 /// Who made the changes of a request.
 pub(super) fn authors(
     store: &mut dyn Store,
@@ -347,8 +338,6 @@ pub(super) fn wish(
     fields: &Fields,
     usual: Option<&str>,
 ) -> Force {
-    let mut properties = properties(fields);
-    own(visitor, &mut properties);
     let text = |name| field(fields, name).map(str::to_owned);
     Force {
         builder: BuilderName::from(builder),
@@ -357,7 +346,8 @@ pub(super) fn wish(
         repository: text("repository").unwrap_or_default(),
         project: text("project").unwrap_or_default(),
         reason: reason(visitor, "force build", fields, usual),
-        properties,
+        properties: properties(fields),
+        owner: visitor.name().map(str::to_owned),
         parameters: fields
             .iter()
             .filter_map(|(name, value)| {
@@ -392,8 +382,7 @@ mod tests {
         ]);
         let wish = wish(&somebody(Some("ann")), "a", &typed, Some("x"));
         assert!(wish.reason.contains("pressed by 'ann'"), "{}", wish.reason);
-        let owner = wish.properties.get("owner").and_then(Value::as_str);
-        assert_eq!(owner, Some("ann"));
+        assert_eq!(wish.owner.as_deref(), Some("ann"));
     }
 
     #[test]

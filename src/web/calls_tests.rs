@@ -20,6 +20,7 @@ use super::calls::Call;
 use super::events;
 use super::openapi;
 use crate::master::Access;
+use crate::syntax::WholePattern;
 use crate::web::app::router;
 use crate::web::sample::SampleDesk;
 
@@ -204,6 +205,55 @@ async fn a_field_that_a_call_does_not_know_is_refused_and_nothing_is_done() {
         "`x` is no field of this call, which takes none"
     );
     assert!(desk.asked.lock().expect("not poisoned").is_empty());
+}
+
+/// What no pattern of `[:validation:]` lets in, in the form of a call that takes such a field.
+fn bad_word(field: &str) -> Option<(&'static str, &'static str)> {
+    match field {
+        "branch" => Some(("branch=a;b", "branch")),
+        "revision" => Some(("revision=$(reboot)", "revision")),
+        "property*name" => Some(("property7name=a b&property7value=c", "property.a b")),
+        "property*value" => Some(("property7name=a&property7value=b;c", "property.a")),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn what_the_patterns_of_the_configuration_do_not_let_in_is_refused_by_every_call() {
+    let mut refused = 0;
+    for call in CALLS.iter().filter(|it| it.method == "POST") {
+        for (form, field) in call.fields.iter().filter_map(|it| bad_word(it.0)) {
+            let desk = SampleDesk::new().await;
+            let router = router(Arc::clone(&desk) as Arc<_>, Access::Owner);
+            let (address, example) = call.example;
+            assert!(!address.is_empty(), "{}: no example", call.path);
+            let form = format!("{example}&{form}").replace(';', "%3B");
+            let response = send(&router, "POST", address, &form).await;
+            assert_eq!(response.status(), 400, "{address} {form}");
+            let answer = json(response).await;
+            let why = answer["fields"][field]
+                .as_str()
+                .expect("the field is named");
+            assert!(why.contains("is not let in"), "{address} {form}: {why}");
+            let asked = desk.asked.lock().expect("not poisoned");
+            assert!(asked.is_empty(), "{address} {form}: {asked:?}");
+            refused += 1;
+        }
+    }
+    // Three forms of a force, and a rebuild, which has properties only.
+    assert_eq!(refused, 3 * 4 + 2);
+}
+
+#[tokio::test]
+async fn a_pattern_of_the_configuration_stands_in_the_place_of_the_usual_one() {
+    let own = WholePattern::new("main;[0-9]").expect("a pattern");
+    let desk = SampleDesk::with(|plan| plan.master.validation.branch = own).await;
+    let router = router(desk as Arc<_>, Access::Owner);
+    for (branch, status) in [("main%3B1", 200), ("", 200), ("main", 400)] {
+        let form = format!("branch={branch}");
+        let response = send(&router, "POST", "/builders/hello/force", &form).await;
+        assert_eq!(response.status(), status, "{branch}");
+    }
 }
 
 #[tokio::test]

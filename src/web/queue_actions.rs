@@ -23,7 +23,6 @@ use super::actions::Posted;
 use super::actions::answer;
 use super::actions::authors;
 use super::actions::field;
-use super::actions::own;
 use super::actions::priority;
 use super::actions::properties;
 use super::actions::read;
@@ -56,12 +55,11 @@ pub(super) async fn rebuild(
     let target = Target::builder(&plan, &name, branch);
     app.permit(&visitor, Action::ForceBuild, &target).await?;
     let key: BuildKey = found?.build.key;
-    let mut properties = properties(&fields);
-    own(&visitor, &mut properties);
     let wish = Rebuild {
         build: key.clone(),
         reason: reason(&visitor, "rebuild", &fields, None),
-        properties,
+        properties: properties(&fields),
+        owner: visitor.name().map(str::to_owned),
         priority: priority(&fields)?,
     };
     let (buildset, request) = app.desk.rebuild(wish).await?;

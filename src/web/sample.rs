@@ -30,8 +30,6 @@ use crate::master::figures::FiguresView;
 use crate::master::figures::Level;
 use crate::master::figures::SlaveCounts;
 use crate::master::forcing;
-use crate::master::forcing::FormErrors;
-use crate::master::forcing::WrongAnswer;
 use crate::master::handle::Denied;
 use crate::master::handle::Force;
 use crate::master::handle::ShutdownView;
@@ -853,22 +851,15 @@ impl Desk for SampleDesk {
 
     fn force(&self, mut force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>> {
         Box::pin(async move {
-            if self.plan.forcing(&force.builder).is_some() {
-                forcing::check(&mut force, &self.plan)?;
-            }
             if !self.plan.builders.iter().any(|it| it.name == force.builder) {
                 return Err(Denied::NoBuilder(force.builder.to_string()));
             }
-            if force.branch.as_deref() == Some("a;b") {
-                let wrong = WrongAnswer {
-                    field: "branch".into(),
-                    why: "`a;b` is no branch".into(),
-                };
-                return Err(Denied::BadForm(FormErrors(vec![wrong])));
-            }
+            forcing::check(&mut force, &self.plan)?;
             self.ask(format!(
                 "force {} {:?} {}",
-                force.builder, force.branch, force.reason
+                force.builder,
+                force.branch.filter(|it| !it.is_empty()),
+                force.reason
             ));
             Ok((BuildsetId(9), RequestId(99)))
         })
@@ -927,6 +918,7 @@ impl Desk for SampleDesk {
             if rebuild.build.number == 6 {
                 return Err(Denied::Running(rebuild.build));
             }
+            forcing::check_typed(&rebuild, &self.plan)?;
             self.ask(format!("{rebuild:?}"));
             Ok((BuildsetId(8), RequestId(9)))
         })
