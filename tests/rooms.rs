@@ -118,7 +118,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "logins", "secrets",
         ],
     ),
-    ("client", &["model"]),
+    // It believes a master that comes over TLS, or not, and shows what it is let in with.
+    ("client", &["model", "tls", "secrets"]),
     ("scaffold", &[]),
 ];
 

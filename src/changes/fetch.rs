@@ -23,6 +23,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
+use crate::secrets::in_base64;
 use crate::tls::Trust;
 use crate::tls::TrustError;
 
@@ -130,7 +131,7 @@ impl Target {
                 .path_and_query()
                 .map_or("/", |it| it.as_str())
                 .to_owned(),
-            login: login.map(|it| format!("Basic {}", base64(unquoted(it).as_bytes()))),
+            login: login.map(|it| format!("Basic {}", in_base64(unquoted(it).as_bytes()))),
         })
     }
 
@@ -341,24 +342,6 @@ pub(super) fn quoted(text: &str) -> String {
                 out.push(char::from(byte));
             }
             _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let mut bits = [0; 3];
-        bits[..three.len()].copy_from_slice(three);
-        let bits = u32::from_be_bytes([0, bits[0], bits[1], bits[2]]);
-        for place in 0..4 {
-            let index = (bits >> (18 - 6 * place)) & 63;
-            match place <= three.len() {
-                true => out.push(char::from(LETTERS[index as usize])),
-                false => out.push('='),
-            }
         }
     }
     out

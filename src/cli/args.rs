@@ -12,6 +12,8 @@ use super::create::CreateMaster;
 use super::create::CreatePair;
 use super::create::CreateProject;
 use super::create::CreateSlave;
+use super::reach::FarArgs;
+use super::reach::ReachArgs;
 use super::tls::TlsArgs;
 use crate::config::Spelling;
 
@@ -53,11 +55,11 @@ pub(super) enum Verb {
     Restart(DirsArgs),
     /// Put a changed configuration into force; if it has a mistake, nothing changes
     #[command(visible_alias = "sighup")]
-    Reconfig(DirsArgs),
+    Reconfig(ReachArgs),
     /// Look at the configurations that were applied, or return to one
     Config(ConfigArgs),
     /// Say what runs
-    Status(DirsArgs),
+    Status(ReachArgs),
     /// Pause a slave, so that it takes no new builds, or end that
     Slave(SlaveArgs),
     /// Show the key of a slave's host and, if it is the right one, have the master know it
@@ -186,6 +188,8 @@ pub(super) struct StartArgs {
 pub(super) struct StopArgs {
     #[command(flatten)]
     pub(super) dirs: DirsArgs,
+    #[command(flatten)]
+    pub(super) far: FarArgs,
     /// Have the master begin no builds any more, and wait until those that run are done
     #[arg(long)]
     pub(super) clean: bool,
@@ -195,10 +199,11 @@ pub(super) struct StopArgs {
 }
 
 impl StopArgs {
-    pub(super) const fn at_once(dirs: DirsArgs) -> Self {
+    pub(super) fn at_once(dirs: DirsArgs) -> Self {
         let (clean, cancel) = (false, false);
         Self {
             dirs,
+            far: FarArgs::default(),
             clean,
             cancel,
         }
@@ -557,8 +562,12 @@ pub(super) struct MasterArgs {
     pub(super) dir: Option<PathBuf>,
     /// The address of its pages, to talk to it over the network with the token that stands in
     /// AUTOBOT_TOKEN [default: AUTOBOT_URL, where no directory is named]
-    #[arg(long, alias = "url", value_name = "URL")]
+    #[arg(short, long, visible_alias = "url", value_name = "URL")]
     pub(super) master: Option<String>,
+    /// Whom to believe at an `https://` address: the certificate of an authority in PEM [default:
+    /// that of the directory's master, or whom the system trusts]
+    #[arg(long, env = "AUTOBOT_CA", value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -804,12 +813,8 @@ pub(super) struct SendchangeArgs {
     /// The hook that is told
     #[arg(long, value_name = "NAME", default_value = "base")]
     pub(super) hook: String,
-    /// The directory of the master or of its pair [default: the current directory]
-    #[arg(long, env = "AUTOBOT_DIR", value_name = "DIR")]
-    pub(super) dir: Option<PathBuf>,
-    /// The address of its pages, to talk to it over the network
-    #[arg(short, long, value_name = "URL")]
-    pub(super) master: Option<String>,
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
 }
 
 #[derive(Debug, Args)]

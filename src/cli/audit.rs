@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::args::AuditArgs;
 use super::exit::Done;
-use super::force::client;
+use super::reach::client;
 use crate::client::encode;
 
 pub(super) async fn run(args: &AuditArgs) -> Done {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::args::BuildsArgs;
 use super::exit::Done;
 use super::follow::elapsed;
-use super::force::client;
+use super::reach::client;
 use super::terminal::style;
 use super::terminal::table;
 use super::terminal::word;

@@ -1,24 +1,21 @@
 //! `autobot force`: asks for a build and, if wanted, follows it.
 
 use std::env;
-use std::path::Path;
 
 use anstream::eprintln;
 use anstream::println;
 use serde_json::json;
 
 use super::args::ForceArgs;
-use super::args::MasterArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::follow;
 use super::follow::Event;
-use super::place::Base;
-use crate::client::Address;
-use crate::client::BuilderView;
+use super::reach::client;
 use crate::client::Client;
 use crate::client::ClientError;
 use crate::client::Forced;
+use crate::client::MasterView;
 use crate::client::encode;
 use crate::model::Outcome;
 use crate::syntax;
@@ -57,7 +54,8 @@ pub(super) async fn refused(client: &Client, builder: &str, error: ClientError) 
     if !is_unknown {
         return failure;
     }
-    let known: Vec<BuilderView> = client.get("/api/builders").await.unwrap_or_default();
+    let known: Option<MasterView> = client.get("/api/status").await.ok();
+    let known = known.map(|it| it.builders).unwrap_or_default();
     match syntax::nearest(builder, known.iter().map(|it| it.name.as_str())) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure,
@@ -135,33 +133,6 @@ pub(super) fn add_properties(fields: &mut Vec<(String, String)>, all: &[(String,
     }
 }
 
-/// The master that a command is about: `--master`, `--dir`, `$AUTOBOT_DIR`,
-/// the current directory, its `master/`.
-pub(super) fn client(args: &MasterArgs) -> Result<Client, Failure> {
-    let named = |name: &str| env::var(name).ok().filter(|it| !it.is_empty());
-    // A directory that is named is nearer than an address that is always there.
-    let usual = || named("AUTOBOT_URL").filter(|_| args.dir.is_none());
-    if let Some(address) = args.master.clone().or_else(usual) {
-        let address = Address::parse(&address);
-        let address = address.map_err(|error| Failure::usage(error.to_string()))?;
-        let token = named("AUTOBOT_TOKEN").map(|it| it.trim().to_owned());
-        if token
-            .as_ref()
-            .is_some_and(|it| it.contains(char::is_control))
-        {
-            return Err(Failure::usage("the token in AUTOBOT_TOKEN is one line"));
-        }
-        return Ok(Client::new(address).with_secret(token));
-    }
-    let dir = args.dir.as_deref().unwrap_or(Path::new("."));
-    let base = Base::master_of(dir)?;
-    if super::daemon::running(&base.dir)?.is_none() {
-        return Err(Failure::new(format!("{base} is not running"))
-            .hint(format!("autobot start {}", base.dir.display())));
-    }
-    Ok(base.client())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -224,16 +195,6 @@ mod tests {
                 "param.os: linux",
                 "param.os: mac"
             ]
-        );
-    }
-
-    #[test]
-    fn an_address_that_is_none_is_wrong_use() {
-        let args = force(&["hello", "--master", "ftp://x"]);
-        let failure = client(&args.master).unwrap_err();
-        assert_eq!(
-            failure,
-            Failure::usage("`ftp://x` is not an address such as `http://ci.example.org:8010`")
         );
     }
 }

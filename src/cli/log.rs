@@ -12,7 +12,7 @@ use super::builds;
 use super::exit::Done;
 use super::exit::Failure;
 use super::follow::build_path;
-use super::force::client;
+use super::reach::client;
 use super::terminal;
 use super::terminal::STRONG;
 use crate::client::BuildView;

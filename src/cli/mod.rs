@@ -25,6 +25,7 @@ mod place;
 mod programs;
 mod prune;
 mod queue;
+mod reach;
 mod reconfig;
 mod rollback;
 mod rooms;

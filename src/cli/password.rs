@@ -18,16 +18,16 @@ const INPUT: &str = "-";
 
 /// What the password becomes; `-` is read from the standard input.
 pub(super) fn hash(said: &str) -> Result<String, Failure> {
-    let typed;
-    let password = match said {
-        INPUT => {
-            typed = typed_in()?;
-            &typed
-        }
-        said => said,
-    };
-    let hash = logins::make(password).map_err(Failure::new)?;
+    let hash = logins::make(&self::said(said)?).map_err(Failure::new)?;
     Ok(hash.as_str().to_owned())
+}
+
+/// The password itself; `-` is read from the standard input.
+pub(super) fn said(said: &str) -> Result<String, Failure> {
+    match said {
+        INPUT => typed_in(),
+        said => Ok(said.to_owned()),
+    }
 }
 
 /// The first line of the standard input, which a terminal does not show.

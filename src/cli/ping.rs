@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::args::PingArgs;
 use super::exit::Done;
 use super::exit::Failure;
-use super::force::client;
 use super::force::refused;
+use super::reach::client;
 use crate::client::PingView;
 use crate::client::encode;
 

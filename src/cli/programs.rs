@@ -17,6 +17,7 @@ use super::args::Verb;
 use super::create;
 use super::exit::Done;
 use super::exit::Failure;
+use super::reach::ReachArgs;
 use super::verbs;
 use crate::scaffold::SlaveVariables;
 
@@ -49,7 +50,7 @@ enum BuildbotVerb {
     Restart(DirsArgs),
     /// Put a changed configuration into force
     #[command(visible_alias = "sighup")]
-    Reconfig(DirsArgs),
+    Reconfig(ReachArgs),
     /// Look for mistakes in a configuration
     Checkconfig(CheckArgs),
 }

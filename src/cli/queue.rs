@@ -14,6 +14,7 @@ use super::exit::Done;
 use super::exit::Failure;
 use super::force;
 use super::log;
+use super::reach;
 use crate::client::Client;
 use crate::client::Forced;
 use crate::client::encode;
@@ -22,7 +23,7 @@ use crate::client::encode;
 type Fields = Vec<(String, String)>;
 
 pub(super) async fn rebuild(args: &RebuildArgs) -> Done {
-    let client = force::client(&args.master)?;
+    let client = reach::client(&args.master)?;
     let (builder, number) = log::which(&client, &args.build).await?;
     let path = format!("/builders/{}/builds/{number}/rebuild", encode(&builder));
     let mut fields = who_and_why(&args.reason);
@@ -65,7 +66,7 @@ pub(super) async fn cancel(args: &CancelArgs) -> Done {
                 .hint("`autobot stop-build BUILDER/N` stops what is being built"));
         }
     };
-    let client = force::client(&args.master)?;
+    let client = reach::client(&args.master)?;
     let done: Value = post(&client, &path, &fields).await?;
     if args.json {
         println!("{done}");
@@ -85,7 +86,7 @@ pub(super) async fn cancel(args: &CancelArgs) -> Done {
 
 pub(super) async fn stop_build(args: &StopBuildArgs) -> Done {
     let mut fields = who_and_why(&args.reason);
-    let client = force::client(&args.master)?;
+    let client = reach::client(&args.master)?;
     let path = match (&args.build, args.all) {
         (Some(build), false) => {
             let (builder, number) = log::which(&client, build).await?;

@@ -3,19 +3,28 @@
 use anstream::eprintln;
 use anstream::print;
 
-use super::args::DirsArgs;
 use super::daemon;
 use super::exit::Done;
 use super::exit::Failure;
 use super::place::Base;
 use super::place::Kind;
+use super::reach;
+use super::reach::ReachArgs;
+use crate::client::Client;
 use crate::client::ClientError;
 
 /// Answers of a master that mean: there are problems, and nothing changed.
 const REFUSED: u16 = 409;
 
-/// Reloads every master among the directories and prints what changed.
-pub(super) async fn run(args: &DirsArgs) -> Done {
+/// Reloads every master among the directories, or one elsewhere, and prints what changed.
+pub(super) async fn run(args: &ReachArgs) -> Done {
+    if let Some(far) = args.far.master(&args.dirs) {
+        let (client, name) = reach::far(&far)?;
+        return tell(&client, &name, args.dirs.quiet)
+            .await
+            .map_err(Failure::from);
+    }
+    let args = &args.dirs;
     let bases = Base::of_all(&args.dirs)?;
     let masters: Vec<&Base> = bases
         .iter()
@@ -62,7 +71,12 @@ pub(super) async fn reload(base: &Base, quiet: bool) -> Result<(), NotReloaded> 
             .hint(format!("autobot start {}", base.dir.display()));
         return Err(NotReloaded::Other(failure));
     }
-    match base.client().order("/api/reload").await {
+    tell(&base.client(), &base.to_string(), quiet).await
+}
+
+/// Has a master reload.
+async fn tell(client: &Client, name: &str, quiet: bool) -> Result<(), NotReloaded> {
+    match client.order("/api/reload").await {
         Ok(_) if quiet => Ok(()),
         Ok(changes) => {
             print!("{}", with_line_end(&changes));
@@ -74,7 +88,7 @@ pub(super) async fn reload(base: &Base, quiet: bool) -> Result<(), NotReloaded> 
         }) => {
             eprintln!("{}", what.trim_end());
             Err(NotReloaded::Refused(Failure::new(format!(
-                "{base} goes on with the configuration it had"
+                "{name} goes on with the configuration it had"
             ))))
         }
         Err(error) => Err(NotReloaded::Other(error.into())),

@@ -11,26 +11,23 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::args::MasterArgs;
 use super::args::SendchangeArgs;
 use super::exit::Done;
 use super::exit::Failure;
-use super::force::client;
+use super::reach::client;
 use crate::client::ClientError;
+use crate::client::Proof;
 use crate::client::encode;
 
 /// Tells of the change; it is kept when this returns.
 pub(super) async fn run(args: &SendchangeArgs) -> Done {
-    let master = MasterArgs {
-        dir: args.dir.clone(),
-        master: args.master.clone(),
-    };
     let auth = args.auth.as_deref();
     let secret = auth.map(|it| it.split_once(':').map_or(it, |(_, secret)| secret));
     if secret.is_some_and(|it| it.contains(['\r', '\n'])) {
         return Err(Failure::usage("the secret of a hook is one line"));
     }
-    let client = client(&master)?.with_secret(secret.map(str::to_owned));
+    let proof = secret.map(|it| Proof::Token(it.to_owned()));
+    let client = client(&args.master)?.with_proof(proof);
     let fields = fields(args)?;
     let borrowed: Vec<(&str, &str)> = fields
         .iter()
@@ -54,7 +51,7 @@ fn not_sent(args: &SendchangeArgs, error: ClientError) -> Failure {
         }
         ClientError::Refused {
             status: 400 | 404, ..
-        } if args.master.is_some() => failure.hint(format!(
+        } if args.master.master.is_some() => failure.hint(format!(
             "over the network a hook is needed: [source:{}] with a `secret`",
             args.hook
         )),

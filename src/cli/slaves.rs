@@ -12,7 +12,7 @@ use super::args::SlaveUnpauseArgs;
 use super::args::SlaveVerb;
 use super::exit::Done;
 use super::exit::Failure;
-use super::force;
+use super::reach;
 use crate::client::Client;
 use crate::client::ClientError;
 use crate::client::MasterView;
@@ -30,7 +30,7 @@ pub(super) async fn run(args: &SlaveArgs) -> Done {
 }
 
 async fn pause(args: &SlavePauseArgs) -> Done {
-    let client = force::client(&args.master)?;
+    let client = reach::client(&args.master)?;
     let user = env::var("USER").ok();
     let reason = args.reason.as_deref();
     let fields: Vec<(&str, &str)> = [("username", user.as_deref()), ("comments", reason)]
@@ -41,12 +41,12 @@ async fn pause(args: &SlavePauseArgs) -> Done {
 }
 
 async fn unpause(args: &SlaveUnpauseArgs) -> Done {
-    let client = force::client(&args.master)?;
+    let client = reach::client(&args.master)?;
     tell(&client, &args.slave, "unpause", &[]).await
 }
 
 async fn shut_down(args: &SlaveShutdownArgs) -> Done {
-    let client = force::client(&args.master)?;
+    let client = reach::client(&args.master)?;
     let path = format!("/buildslaves/{}/shutdown", encode(&args.slave));
     match client.post::<ShutsDown>(&path, &[]).await {
         Ok(done) => {

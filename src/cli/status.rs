@@ -3,19 +3,26 @@
 use anstream::println;
 use serde_json::Value;
 
-use super::args::DirsArgs;
+use super::args::MasterArgs;
 use super::daemon;
 use super::exit::Done;
 use super::exit::Failure;
 use super::place::Base;
 use super::place::Kind;
+use super::reach;
+use super::reach::ReachArgs;
 use super::terminal::BAD;
 use super::terminal::DIM;
 use super::terminal::GOOD;
+use crate::client::ClientError;
 
 /// Says for each directory what runs in it; succeeds if everything does, and no disk is in
 /// its way.
-pub(super) async fn run(args: &DirsArgs) -> Done {
+pub(super) async fn run(args: &ReachArgs) -> Done {
+    if let Some(args_of_far) = args.far.master(&args.dirs) {
+        return far(&args_of_far, args.dirs.quiet).await;
+    }
+    let args = &args.dirs;
     let mut is_well = true;
     for base in Base::of_all(&args.dirs)? {
         let Some(running) = daemon::running(&base.dir)? else {
@@ -52,6 +59,27 @@ pub(super) async fn run(args: &DirsArgs) -> Done {
         Ok(())
     } else {
         Err(Failure::told())
+    }
+}
+
+/// The same of a master that is not on this machine.
+async fn far(args: &MasterArgs, quiet: bool) -> Done {
+    let (client, name) = reach::far(args)?;
+    let status: Value = match client.get("/api/status").await {
+        Ok(status) => status,
+        Err(error @ ClientError::Unreachable { .. }) => {
+            let not_running = Failure::because(format!("{name} is not running"), &error);
+            return Err(if quiet { Failure::told() } else { not_running });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if !quiet {
+        println!("{name}: {GOOD}running{GOOD:#}");
+        details(&status);
+    }
+    match troubles(&status).is_empty() {
+        true => Ok(()),
+        false => Err(Failure::told()),
     }
 }
 

@@ -7,13 +7,17 @@ use std::time::Duration;
 use anstream::println;
 use tokio::time::sleep;
 
+use super::args::MasterArgs;
 use super::args::StopArgs;
 use super::daemon;
 use super::exit::Done;
 use super::exit::Failure;
 use super::place::Base;
 use super::place::Kind;
+use super::reach;
 use super::start;
+use crate::client::Client;
+use crate::client::ClientError;
 use crate::client::Shutdown;
 use crate::client::ShutdownCancelled;
 
@@ -24,6 +28,9 @@ const NAMED: usize = 5;
 
 /// Ends the masters among the directories one after the other, then the slaves.
 pub(super) async fn stop(args: &StopArgs) -> Done {
+    if let Some(far) = args.far.master(&args.dirs) {
+        return stop_far(&far, args.dirs.quiet).await;
+    }
     let (masters, slaves) = masters_and_slaves(args)?;
     let quiet = args.dirs.quiet;
     // All of them first: no build begins at the last while the first is waited for.
@@ -32,7 +39,7 @@ pub(super) async fn stop(args: &StopArgs) -> Done {
         let pid = daemon::running(&base.dir)?.map(|it| it.pid);
         match pid {
             Some(pid) => {
-                ask(base, quiet).await?;
+                ask(&base.client(), &base.to_string(), quiet).await?;
                 asked.push((base, pid));
             }
             None if quiet => {}
@@ -51,18 +58,45 @@ pub(super) async fn stop(args: &StopArgs) -> Done {
 
 /// Has the masters among the directories begin builds again.
 pub(super) async fn cancel(args: &StopArgs) -> Done {
+    if let Some(far) = args.far.master(&args.dirs) {
+        let (client, name) = reach::far(&far)?;
+        return begin_again(&client, &name, args.dirs.quiet).await;
+    }
     let (masters, _) = masters_and_slaves(args)?;
     for base in masters {
         if daemon::running(&base.dir)?.is_none() {
             return Err(Failure::new(format!("{base} is not running")));
         }
-        let done: ShutdownCancelled = base.client().post("/cancel_shutdown", &[]).await?;
-        if !done.cancelled {
-            return Err(Failure::new(format!("{base} was not about to shut down")));
+        begin_again(&base.client(), &base.to_string(), args.dirs.quiet).await?;
+    }
+    Ok(())
+}
+
+async fn begin_again(client: &Client, name: &str, quiet: bool) -> Done {
+    let done: ShutdownCancelled = client.post("/cancel_shutdown", &[]).await?;
+    if !done.cancelled {
+        return Err(Failure::new(format!("{name} was not about to shut down")));
+    }
+    if !quiet {
+        println!("{name} begins builds again");
+    }
+    Ok(())
+}
+
+/// Ends a master that is not on this machine, and waits until it does not answer any more.
+async fn stop_far(args: &MasterArgs, quiet: bool) -> Done {
+    let (client, name) = reach::far(args)?;
+    ask(&client, &name, quiet).await?;
+    let mut told = None;
+    loop {
+        match look(&client, &name, &mut told, quiet).await? {
+            Look::Goes => {}
+            Look::Gone => break,
         }
-        if !args.dirs.quiet {
-            println!("{base} begins builds again");
-        }
+        sleep(LOOK).await;
+    }
+    if !quiet {
+        println!("{name} has ended");
     }
     Ok(())
 }
@@ -80,36 +114,60 @@ fn masters_and_slaves(args: &StopArgs) -> Result<(Vec<Base>, Vec<Base>), Failure
     Ok((masters, slaves))
 }
 
-async fn ask(base: &Base, quiet: bool) -> Done {
+async fn ask(client: &Client, name: &str, quiet: bool) -> Done {
     let user = env::var("USER").ok();
     let fields: Vec<_> = user.iter().map(|it| ("username", it.as_str())).collect();
-    let answer: Shutdown = base.client().post("/shutdown", &fields).await?;
+    let answer: Shutdown = client.post("/shutdown", &fields).await?;
     if !quiet {
         let left = left(&answer.builds);
-        println!("{base} shuts down when its builds are done; {left}");
+        println!("{name} shuts down when its builds are done; {left}");
     }
     Ok(())
 }
 
 async fn wait_for(base: &Base, quiet: bool) -> Done {
     let mut told = None;
+    let (client, name) = (base.client(), base.to_string());
     while daemon::running(&base.dir)?.is_some() {
         // One that does not answer is about to end.
-        if let Ok(now) = base.client().get::<Shutdown>("/api/shutdown").await {
-            if now.shutdown.is_none() {
-                return Err(Failure::new(format!(
-                    "{base} goes on: its shutdown was cancelled, or it was started anew"
-                )));
-            }
-            let is_news = told.is_some() && told.as_ref() != Some(&now.builds);
-            if is_news && !quiet {
-                println!("{}", left(&now.builds));
-            }
-            told = Some(now.builds);
-        }
+        look(&client, &name, &mut told, quiet).await?;
         sleep(LOOK).await;
     }
     Ok(())
+}
+
+/// What a look at a master that ends has shown.
+enum Look {
+    Goes,
+    /// It does not answer.
+    Gone,
+}
+
+/// Says which builds are left, if these are others than before.
+async fn look(
+    client: &Client,
+    name: &str,
+    told: &mut Option<Vec<String>>,
+    quiet: bool,
+) -> Result<Look, Failure> {
+    let now: Shutdown = match client.get("/api/shutdown").await {
+        Ok(now) => now,
+        // Another server in front of it may still be there.
+        Err(ClientError::Refused { status: 500.., .. }) => return Ok(Look::Goes),
+        Err(error @ ClientError::Refused { .. }) => return Err(error.into()),
+        Err(_) => return Ok(Look::Gone),
+    };
+    if now.shutdown.is_none() {
+        return Err(Failure::new(format!(
+            "{name} goes on: its shutdown was cancelled, or it was started anew"
+        )));
+    }
+    let is_news = told.is_some() && told.as_ref() != Some(&now.builds);
+    if is_news && !quiet {
+        println!("{}", left(&now.builds));
+    }
+    *told = Some(now.builds);
+    Ok(Look::Goes)
 }
 
 /// How many builds are left, and which.

@@ -12,7 +12,7 @@ use super::args::TokenRemoveArgs;
 use super::args::TokenVerb;
 use super::exit::Done;
 use super::exit::Failure;
-use super::force::client;
+use super::reach::client;
 use crate::client::encode;
 use crate::syntax;
 

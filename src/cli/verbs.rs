@@ -55,6 +55,10 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Start(args) => wait_for(start::start(&args.dirs)),
         Verb::Stop(args) if args.clean => wait_for(stop_clean::stop(&args)),
         Verb::Stop(args) if args.cancel => wait_for(stop_clean::cancel(&args)),
+        Verb::Stop(args) if args.far.is_named() => Err(Failure::usage(
+            "a master is stopped at once only on its own machine",
+        )
+        .hint("`--clean` stops it from here when its builds are done")),
         Verb::Stop(args) => wait_for(start::stop(&args.dirs)),
         Verb::Restart(args) => wait_for(start::restart(&args)),
         Verb::Reconfig(args) => wait_for(reconfig::run(&args)),

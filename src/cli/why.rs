@@ -9,8 +9,8 @@ use super::args::WhyArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::explain::told;
-use super::force::client;
 use super::log;
+use super::reach::client;
 use crate::client::encode;
 
 pub(super) async fn run(args: &WhyArgs) -> Done {

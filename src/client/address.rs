@@ -9,8 +9,10 @@ use std::path::PathBuf;
 pub(crate) enum Address {
     /// The socket in a master's base directory; who may open it may do everything.
     Socket(PathBuf),
-    /// `http://host:port/prefix`.
+    /// `http://host:port/prefix`, or `https://…`.
     Tcp {
+        /// Whether nobody else can read what is said.
+        tls: bool,
         host: String,
         port: u16,
         /// Empty, or begins with `/` and does not end in one.
@@ -21,28 +23,26 @@ pub(crate) enum Address {
 /// A text that is not the address of a master.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
-    #[error("`{0}` speaks TLS, which this command does not; use the plain address or `--dir`")]
-    Tls(String),
     #[error("`{0}` is not an address such as `http://ci.example.org:8010`")]
     Malformed(String),
 }
 
 impl Address {
-    /// Reads `http://host:port/prefix`; `http://` and `:80` may be left out.
+    /// Reads `http://host:port/prefix`; `http://` and `:80` may be left out. `https://` is at
+    /// port 443 if none is named.
     pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
         let malformed = || AddressError::Malformed(text.to_owned());
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err(AddressError::Tls(text.to_owned()));
-            }
+        let (tls, rest) = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
             Some(_) => return Err(malformed()),
-            None => text,
+            None => (false, text),
         };
+        let usual = if tls { 443 } else { 80 };
         let (authority, path) = rest
             .find('/')
             .map_or((rest, ""), |slash| rest.split_at(slash));
-        let (host, port) = split_port(authority).ok_or_else(malformed)?;
+        let (host, port) = split_port(authority, usual).ok_or_else(malformed)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]%".contains(c);
         if host.is_empty()
             || !host.chars().all(plain)
@@ -51,6 +51,7 @@ impl Address {
             return Err(malformed());
         }
         Ok(Self::Tcp {
+            tls,
             host: host.to_owned(),
             port,
             prefix: path.trim_end_matches('/').to_owned(),
@@ -63,6 +64,11 @@ impl Address {
             Self::Socket(_) => "",
             Self::Tcp { prefix, .. } => prefix,
         }
+    }
+
+    /// Whether nobody else can read what is said.
+    pub(crate) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tcp { tls: true, .. })
     }
 
     /// The `Host` header.
@@ -78,16 +84,24 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "{}", path.display()),
-            Self::Tcp { host, port, prefix } => write!(f, "http://{host}:{port}{prefix}"),
+            Self::Tcp {
+                tls,
+                host,
+                port,
+                prefix,
+            } => {
+                let scheme = if *tls { "https" } else { "http" };
+                write!(f, "{scheme}://{host}:{port}{prefix}")
+            }
         }
     }
 }
 
 /// Splits `host:port`, `host` and `[v6]:port`.
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+fn split_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
     let after_bracket = authority.rfind(']').map_or(0, |at| at + 1);
     let Some(colon) = authority[after_bracket..].find(':') else {
-        return Some((authority, 80));
+        return Some((authority, usual));
     };
     let (host, port) = authority.split_at(after_bracket + colon);
     Some((host, port[1..].parse().ok().filter(|port| *port != 0)?))
@@ -112,6 +126,7 @@ mod tests {
 
     fn tcp(host: &str, port: u16, prefix: &str) -> Address {
         Address::Tcp {
+            tls: false,
             host: host.to_owned(),
             port,
             prefix: prefix.to_owned(),
@@ -129,6 +144,17 @@ mod tests {
             ("http://[::1]", tcp("[::1]", 80, "")),
         ] {
             assert_eq!(Address::parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_tls_is_at_another_port() {
+        for (text, shown) in [
+            ("https://ci.test", "https://ci.test:443"),
+            ("HTTPS://ci.test:8443/bot/", "https://ci.test:8443/bot"),
+            ("http://ci.test/bot", "http://ci.test:80/bot"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().to_string(), shown);
         }
     }
 
@@ -151,10 +177,6 @@ mod tests {
                 format!("`{text}` is not an address such as `http://ci.example.org:8010`")
             );
         }
-        assert_eq!(
-            Address::parse("https://ci.test"),
-            Err(AddressError::Tls("https://ci.test".to_owned()))
-        );
     }
 
     #[test]

@@ -28,6 +28,10 @@ use tokio::time::timeout;
 
 use super::address::Address;
 use super::address::encode;
+use super::proof::Proof;
+use crate::tls::Refused;
+use crate::tls::Trust;
+use crate::tls::TrustError;
 
 /// For the connection and for the head of an answer. A reload may take a
 /// while, since it reads and checks every file.
@@ -35,14 +39,29 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Answers that are read whole: no document of ours comes near it.
 const LARGEST_ANSWER: usize = 64 << 20;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Talks to one master.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Client {
     address: Address,
     patience: Duration,
     /// Shown with every request.
-    secret: Option<String>,
+    proof: Option<Proof>,
+    /// Whom to believe; without it, whom the system trusts.
+    trust: Option<Trust>,
 }
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What goes with a request: its type, and what it is.
+type Body = (&'static str, Bytes);
 
 /// A log as it comes.
 #[derive(Debug)]
@@ -59,6 +78,18 @@ pub(crate) enum ClientError {
         address: Address,
         #[source]
         source: io::Error,
+    },
+    #[error("failed to speak TLS with the master at `{address}`")]
+    Tls {
+        address: Address,
+        #[source]
+        source: Refused,
+    },
+    #[error("the master at `{address}` cannot be believed")]
+    Trust {
+        address: Address,
+        #[source]
+        source: TrustError,
     },
     #[error("the master at `{address}` did not answer within {} s", .after.as_secs())]
     Silent { address: Address, after: Duration },
@@ -84,13 +115,24 @@ impl Client {
         Self {
             address,
             patience: PATIENCE,
-            secret: None,
+            proof: None,
+            trust: None,
         }
     }
 
-    /// Shows this secret with every request.
-    pub(crate) fn with_secret(self, secret: Option<String>) -> Self {
-        Self { secret, ..self }
+    /// Shows this with every request.
+    pub(crate) fn with_proof(self, proof: Option<Proof>) -> Self {
+        Self { proof, ..self }
+    }
+
+    /// Believes these, and nobody else.
+    pub(crate) fn with_trust(self, trust: Option<Trust>) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// Where the master is.
+    pub(crate) const fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Asks for a JSON document.
@@ -105,13 +147,29 @@ impl Client {
         path: &str,
         fields: &[(&str, &str)],
     ) -> Result<T, ClientError> {
-        let answer = self.send(Method::POST, path, Some(form(fields))).await?;
+        let answer = self
+            .send(Method::POST, path, Some((FORM, form(fields).into())))
+            .await?;
+        self.document(answer).await
+    }
+
+    /// Sends what is no form, and reads the JSON document that answers it.
+    pub(crate) async fn hand_in<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        kind: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        let body = Some((kind, bytes.into()));
+        let answer = self.send(Method::POST, path, body).await?;
         self.document(answer).await
     }
 
     /// Sends an order without arguments; the answer is text.
     pub(crate) async fn order(&self, path: &str) -> Result<String, ClientError> {
-        let answer = self.send(Method::POST, path, Some(String::new())).await?;
+        let answer = self
+            .send(Method::POST, path, Some((FORM, Bytes::new())))
+            .await?;
         let text = self.whole(answer).await?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
@@ -122,7 +180,9 @@ impl Client {
         path: &str,
         fields: &[(&str, &str)],
     ) -> Result<String, ClientError> {
-        let answer = self.send(Method::POST, path, Some(form(fields))).await?;
+        let answer = self
+            .send(Method::POST, path, Some((FORM, form(fields).into())))
+            .await?;
         let text = self.whole(answer).await?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
@@ -140,18 +200,26 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        form: Option<String>,
+        body: Option<Body>,
     ) -> Result<Response<Incoming>, ClientError> {
         let exchange = async {
             match &self.address {
                 Address::Socket(socket) => {
                     let stream = open_socket(socket).await;
-                    self.exchange(stream, method, path, form).await
+                    self.exchange(stream, method, path, body).await
                 }
-                Address::Tcp { host, port, .. } => {
+                Address::Tcp {
+                    tls, host, port, ..
+                } => {
                     let host = host.trim_start_matches('[').trim_end_matches(']');
                     let stream = TcpStream::connect((host, *port)).await;
-                    self.exchange(stream, method, path, form).await
+                    match tls {
+                        false => self.exchange(stream, method, path, body).await,
+                        true => {
+                            let stream = self.agree(host, stream).await?;
+                            self.exchange(Ok(stream), method, path, body).await
+                        }
+                    }
                 }
             }
         };
@@ -160,8 +228,45 @@ impl Client {
             return Ok(answer);
         }
         let status = answer.status();
+        let location = answer.headers().get(header::LOCATION);
+        let location = location.and_then(|it| it.to_str().ok()).map(str::to_owned);
         let text = self.whole(answer).await?;
+        let speaks_tls = location.is_some_and(|it| it.starts_with("https://"));
+        if status.is_redirection() && speaks_tls && !self.address.is_tls() {
+            return Err(ClientError::Refused {
+                status: status.as_u16(),
+                what: format!(
+                    "the master at `{}` answers over TLS only; its address begins with `https://`",
+                    self.address
+                ),
+            });
+        }
         Err(refusal(status, &String::from_utf8_lossy(&text)))
+    }
+
+    /// Agrees on keys with a master that shows that it is the right one.
+    async fn agree(
+        &self,
+        host: &str,
+        stream: io::Result<TcpStream>,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, ClientError> {
+        let address = || self.address.clone();
+        let stream = stream.map_err(|source| ClientError::Unreachable {
+            address: address(),
+            source,
+        })?;
+        let trust = match &self.trust {
+            Some(trust) => trust.clone(),
+            None => Trust::for_pages(None, host).map_err(|source| ClientError::Trust {
+                address: address(),
+                source,
+            })?,
+        };
+        let agreed = trust.connect(stream).await;
+        agreed.map_err(|source| ClientError::Tls {
+            address: address(),
+            source,
+        })
     }
 
     async fn exchange<S>(
@@ -169,7 +274,7 @@ impl Client {
         stream: io::Result<S>,
         method: Method,
         path: &str,
-        form: Option<String>,
+        body: Option<Body>,
     ) -> Result<Response<Incoming>, ClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -188,14 +293,15 @@ impl Client {
                 concat!("autobot/", env!("CARGO_PKG_VERSION")),
             )
             .header(header::CONNECTION, "close");
-        if form.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some((kind, _)) = &body {
+            request = request.header(header::CONTENT_TYPE, *kind);
         }
-        if let Some(secret) = &self.secret {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+        if let Some(proof) = &self.proof {
+            request = request.header(header::AUTHORIZATION, proof.header());
         }
+        let body = body.map(|(_, bytes)| bytes).unwrap_or_default();
         let request = request
-            .body(Full::new(Bytes::from(form.unwrap_or_default())))
+            .body(Full::new(body))
             .map_err(|error| self.broken(error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -304,191 +410,5 @@ fn refusal(status: StatusCode, text: &str) -> ClientError {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncReadExt;
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
-    use tokio::net::UnixListener;
-    use tokio::task::JoinHandle;
-
-    use super::*;
-    use crate::client::Forced;
-
-    /// Serves one request with `answer`, and returns what was asked.
-    async fn serve_once(
-        mut stream: impl AsyncRead + AsyncWrite + Unpin,
-        answer: &'static str,
-    ) -> String {
-        let mut asked = Vec::new();
-        let mut piece = [0; 1024];
-        loop {
-            let count = stream.read(&mut piece).await.unwrap();
-            asked.extend_from_slice(&piece[..count]);
-            let text = String::from_utf8_lossy(&asked);
-            let Some((head, body)) = text.split_once("\r\n\r\n") else {
-                continue;
-            };
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "))
-                .map_or(0, |length| length.parse().unwrap());
-            if body.len() >= length {
-                break;
-            }
-        }
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        String::from_utf8(asked).unwrap()
-    }
-
-    async fn master(answer: &'static str) -> (Client, JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let served = tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            serve_once(stream, answer).await
-        });
-        let address = Address::parse(&format!("http://127.0.0.1:{port}/bot")).unwrap();
-        (Client::new(address), served)
-    }
-
-    #[tokio::test]
-    async fn a_form_is_sent_and_its_answer_read() {
-        let (client, served) =
-            master("HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\n{\"buildset\":4,\"request\":11}")
-                .await;
-
-        let fields = [("comments", "for Ines & me"), ("branch", "")];
-        let forced: Forced = client.post("/builders/hello/force", &fields).await.unwrap();
-        assert_eq!(
-            forced,
-            Forced {
-                buildset: 4,
-                request: 11
-            }
-        );
-
-        let asked = served.await.unwrap();
-        assert!(
-            asked.starts_with("POST /bot/builders/hello/force HTTP/1.1\r\n"),
-            "{asked}"
-        );
-        assert!(
-            asked.contains("\r\naccept: application/json, text/plain\r\n"),
-            "{asked}"
-        );
-        assert!(
-            asked.ends_with("\r\n\r\ncomments=for%20Ines%20%26%20me&branch="),
-            "{asked}"
-        );
-    }
-
-    #[tokio::test]
-    async fn the_socket_of_a_deep_directory_is_reached() {
-        let dir = tempfile::tempdir().unwrap();
-        let deep = dir.path().join("d".repeat(120));
-        std::fs::create_dir(&deep).unwrap();
-        // Binding has the same limit, so bind nearby and move the socket there.
-        let near = dir.path().join("s");
-        let listener = UnixListener::bind(&near).unwrap();
-        let socket = deep.join("autobot.sock");
-        std::fs::rename(near, &socket).unwrap();
-        let served = tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            serve_once(
-                stream,
-                "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nall kept",
-            )
-            .await
-        });
-
-        let client = Client::new(Address::Socket(socket));
-        assert_eq!(client.order("/api/reload").await.unwrap(), "all kept");
-        assert!(served.await.unwrap().starts_with("POST /api/reload "));
-    }
-
-    #[tokio::test]
-    async fn a_log_comes_in_pieces_until_its_end() {
-        let (client, _served) = master(
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n",
-        )
-        .await;
-        let mut log = client.download("/log").await.unwrap();
-        let mut text = Vec::new();
-        while let Some(piece) = log.next().await.unwrap() {
-            text.extend_from_slice(&piece);
-        }
-        assert_eq!(text, b"one two");
-    }
-
-    #[tokio::test]
-    async fn a_log_that_breaks_off_is_an_error() {
-        let (client, _served) =
-            master("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n").await;
-        let mut log = client.download("/log").await.unwrap();
-        let error = loop {
-            match log.next().await {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("the log ended as if it were whole"),
-                Err(error) => break error,
-            }
-        };
-        assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn a_refusal_is_in_the_words_of_the_master() {
-        for (answer, expected) in [
-            (
-                "HTTP/1.1 404 Not Found\r\ncontent-length: 26\r\n\r\nthere is no builder `helo`",
-                "there is no builder `helo`",
-            ),
-            (
-                "HTTP/1.1 400 Bad Request\r\ncontent-length: 22\r\n\r\n{\"error\":\"bad branch\"}",
-                "bad branch",
-            ),
-            (
-                "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 6\r\n\r\n<html>",
-                "the master answered 502 Bad Gateway",
-            ),
-        ] {
-            let (client, _served) = master(answer).await;
-            let error = client.get::<Forced>("/").await.unwrap_err();
-            assert!(matches!(error, ClientError::Refused { .. }), "{error:?}");
-            assert_eq!(error.to_string(), expected);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_is_no_document_is_an_error() {
-        let (client, _served) = master("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhm").await;
-        let error = client.get::<Forced>("/").await.unwrap_err();
-        assert!(matches!(error, ClientError::Garbled { .. }), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn a_master_that_is_not_there_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("autobot.sock");
-        let error = Client::new(Address::Socket(socket.clone()))
-            .get::<Forced>("/")
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("failed to reach the master at `{}`", socket.display())
-        );
-    }
-
-    #[tokio::test]
-    async fn a_master_that_keeps_quiet_is_an_error() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let client = Client {
-            address: Address::parse(&format!("127.0.0.1:{port}")).unwrap(),
-            patience: Duration::from_millis(20),
-            secret: None,
-        };
-        let error = client.get::<Forced>("/").await.unwrap_err();
-        assert!(matches!(error, ClientError::Silent { .. }), "{error:?}");
-    }
-}
+#[path = "http_tests.rs"]
+mod tests;

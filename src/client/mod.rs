@@ -1,17 +1,18 @@
 //! How the command line talks to a running master: HTTP over its unix socket
-//! or over TCP. The client knows addresses, requests and the documents that
+//! or over TCP, with TLS if wanted. The client knows addresses, requests and the documents that
 //! the master answers with; it prints nothing.
 
 mod address;
 mod http;
+mod proof;
 mod views;
 
 pub(crate) use address::Address;
 pub(crate) use address::encode;
 pub(crate) use http::Client;
 pub(crate) use http::ClientError;
+pub(crate) use proof::Proof;
 pub(crate) use views::BuildView;
-pub(crate) use views::BuilderView;
 pub(crate) use views::Forced;
 pub(crate) use views::MasterView;
 pub(crate) use views::Paused;

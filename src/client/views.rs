@@ -104,10 +104,12 @@ pub(crate) struct BuilderView {
     pub(crate) name: String,
 }
 
-/// A master, of which only its slaves are needed here.
+/// A master, of which only its slaves and builders are needed here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct MasterView {
     pub(crate) slaves: Vec<SlaveView>,
+    #[serde(default)]
+    pub(crate) builders: Vec<BuilderView>,
 }
 
 /// A slave, of which only the name is needed here.

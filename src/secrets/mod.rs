@@ -22,6 +22,7 @@ pub(crate) use read::Settings;
 pub(crate) use read::read;
 pub(crate) use shown::Login;
 pub(crate) use shown::base64;
+pub(crate) use shown::in_base64;
 pub(crate) use shown::is_same;
 pub(crate) use text::SecretText;
 

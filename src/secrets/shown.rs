@@ -42,6 +42,25 @@ pub(crate) fn is_same(secret: &str, said: &[u8]) -> bool {
     sum(said).verify_slice(&own).is_ok()
 }
 
+/// Bytes as letters and digits.
+pub(crate) fn in_base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let mut bits = [0; 3];
+        bits[..three.len()].copy_from_slice(three);
+        let bits = u32::from_be_bytes([0, bits[0], bits[1], bits[2]]);
+        for place in 0..4 {
+            let index = (bits >> (18 - 6 * place)) & 63;
+            match place <= three.len() {
+                true => out.push(char::from(LETTERS[index as usize])),
+                false => out.push('='),
+            }
+        }
+    }
+    out
+}
+
 /// The bytes that a text in base64 stands for.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
@@ -95,6 +114,20 @@ mod tests {
         assert!(is_same("quiet", b"quiet"));
         for said in [&b""[..], b"quie", b"quiet ", b"QUIET"] {
             assert!(!is_same("quiet", said), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_in_base64_is_read_as_it_was() {
+        for (bytes, text) in [
+            (&b""[..], ""),
+            (b"a", "YQ=="),
+            (b"ab", "YWI="),
+            (b"ann:pw", "YW5uOnB3"),
+            (&[0, 255, 62, 63], "AP8+Pw=="),
+        ] {
+            assert_eq!(in_base64(bytes), text);
+            assert_eq!(base64(text).as_deref(), Some(bytes));
         }
     }
 

@@ -49,12 +49,29 @@ pub(crate) struct Trust {
     name: ServerName<'static>,
     /// The file of the authority, for people.
     authority: Option<PathBuf>,
+    caller: Caller,
+}
+
+/// Who dials: each is told in its own words what to do.
+#[derive(Clone, Copy)]
+enum Caller {
+    Slave,
+    CommandLine,
 }
 
 impl Trust {
     /// Believes a server that shows `name`, signed by an authority of the file, or by one
     /// that the system trusts.
     pub(crate) fn new(authority: Option<&Path>, name: &str) -> Result<Self, TrustError> {
+        Self::of(Caller::Slave, authority, name)
+    }
+
+    /// The same for who asks for pages from the command line.
+    pub(crate) fn for_pages(authority: Option<&Path>, name: &str) -> Result<Self, TrustError> {
+        Self::of(Caller::CommandLine, authority, name)
+    }
+
+    fn of(caller: Caller, authority: Option<&Path>, name: &str) -> Result<Self, TrustError> {
         let roots = match authority {
             Some(path) => roots_of(path)?,
             None => system_roots()?,
@@ -72,6 +89,7 @@ impl Trust {
             connector: TlsConnector::from(Arc::new(config)),
             name,
             authority: authority.map(Path::to_owned),
+            caller,
         })
     }
 
@@ -123,9 +141,13 @@ impl Trust {
                     true => "nothing".to_owned(),
                     false => names.join(", "),
                 };
+                let or = match self.caller {
+                    Caller::Slave => "another name, set `tls_name`, or",
+                    Caller::CommandLine => "one of its names, or",
+                };
                 format!(
                     "the master's certificate is for {names} and not for `{name}`; dial it by \
-                     another name, set `tls_name`, or make the certificate anew with this name"
+                     {or} make the certificate anew with this name"
                 )
             }
             CertificateError::ExpiredContext { not_after, .. } => format!(
@@ -143,9 +165,16 @@ impl Trust {
                          the `ca.pem` of this master?",
                         file.display()
                     ),
-                    None => "the master's certificate is not signed by anybody that this system \
-                             trusts; `tls_ca = FILE` names the master's own authority"
-                        .to_owned(),
+                    None => {
+                        let key = match self.caller {
+                            Caller::Slave => "`tls_ca = FILE` names",
+                            Caller::CommandLine => "`--ca FILE`, or AUTOBOT_CA, names",
+                        };
+                        format!(
+                            "the master's certificate is not signed by anybody that this system \
+                             trusts; {key} the master's own authority"
+                        )
+                    }
                 }
             }
             other if is_authority(other) => {
