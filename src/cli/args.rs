@@ -14,6 +14,7 @@ use super::create::CreateProject;
 use super::create::CreateSlave;
 use super::reach::FarArgs;
 use super::reach::ReachArgs;
+use super::statuslog::StatuslogArgs;
 use super::tls::TlsArgs;
 use crate::config::Spelling;
 
@@ -60,6 +61,8 @@ pub(super) enum Verb {
     Config(ConfigArgs),
     /// Say what runs
     Status(ReachArgs),
+    /// Print what a master does, as it does it
+    Statuslog(StatuslogArgs),
     /// Pause a slave, so that it takes no new builds, or end that
     Slave(SlaveArgs),
     /// Show the key of a slave's host and, if it is the right one, have the master know it
@@ -668,11 +671,11 @@ pub(super) struct UserArgs {
     /// Its password, which is hashed before it is sent; `-` reads it from the standard input
     #[arg(long, alias = "bb_password", value_name = "PASSWORD")]
     pub(super) bb_password: Option<String>,
-    /// Buildbot's login; nobody asks for it here
-    #[arg(short = 'u', long = "username", hide = true)]
+    /// Over the network: who does it, where a token does not say that
+    #[arg(short = 'u', long = "username", value_name = "NAME")]
     pub(super) login: Option<String>,
-    /// Buildbot's password; nobody asks for it here
-    #[arg(short = 'p', long, hide = true)]
+    /// Its password; `-` reads it from the standard input
+    #[arg(short = 'p', long, value_name = "PASSWORD")]
     pub(super) passwd: Option<String>,
     /// Print a document
     #[arg(long)]

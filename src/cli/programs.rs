@@ -11,13 +11,17 @@ use clap::Subcommand;
 use super::args::Autobot;
 use super::args::CheckArgs;
 use super::args::DirsArgs;
+use super::args::SendchangeArgs;
 use super::args::StartArgs;
 use super::args::StopArgs;
+use super::args::TryserverArgs;
+use super::args::UserArgs;
 use super::args::Verb;
 use super::create;
 use super::exit::Done;
 use super::exit::Failure;
 use super::reach::ReachArgs;
+use super::statuslog::StatuslogArgs;
 use super::verbs;
 use crate::scaffold::SlaveVariables;
 
@@ -30,7 +34,7 @@ pub(super) const VERB_NAMES: &[&str] = &[
     "parse-autobot-config",
 ];
 
-/// `create-master start stop restart reconfig checkconfig` under Buildbot's name.
+/// What autobot has of the verbs of `buildbot`, under that name.
 #[derive(Debug, Parser)]
 #[command(name = "buildbot", version, about = "Looks after a build master.")]
 pub(super) struct Buildbot {
@@ -53,6 +57,14 @@ enum BuildbotVerb {
     Reconfig(ReachArgs),
     /// Look for mistakes in a configuration
     Checkconfig(CheckArgs),
+    /// Tell a master of a change
+    Sendchange(SendchangeArgs),
+    /// Put a try job that comes on the standard input into a directory of a master
+    Tryserver(TryserverArgs),
+    /// Print what a master does, as it does it
+    Statuslog(StatuslogArgs),
+    /// Add, update, remove or look up users: who changes are made by
+    User(UserArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -140,6 +152,10 @@ impl Buildbot {
             BuildbotVerb::Restart(args) => verbs::run(Verb::Restart(args)),
             BuildbotVerb::Reconfig(args) => verbs::run(Verb::Reconfig(args)),
             BuildbotVerb::Checkconfig(args) => verbs::run(Verb::Checkconfig(args)),
+            BuildbotVerb::Sendchange(args) => verbs::run(Verb::Sendchange(args)),
+            BuildbotVerb::Tryserver(args) => verbs::run(Verb::Tryserver(args)),
+            BuildbotVerb::Statuslog(args) => verbs::run(Verb::Statuslog(args)),
+            BuildbotVerb::User(args) => verbs::run(Verb::User(args)),
         }
     }
 }

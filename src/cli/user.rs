@@ -7,11 +7,13 @@ use anstream::print;
 use anstream::println;
 use serde_json::Value;
 
+use super::args::MasterArgs;
 use super::args::UserArgs;
 use super::exit::Done;
 use super::exit::Failure;
+use super::options_file::Options;
 use super::password;
-use super::reach::client;
+use super::reach;
 use crate::client::UserView;
 use crate::client::UsersView;
 use crate::master::users::UserOrder;
@@ -37,8 +39,12 @@ pub(super) async fn run(args: &UserArgs) -> Done {
     };
     // What makes no sense is not sent.
     UserOrder::read(&written).map_err(Failure::new)?;
-    if args.login.is_some() || args.passwd.is_some() {
-        eprintln!("--username and --passwd are not asked for: who may manage users says [:authz:]");
+    let file = Options::find()?;
+    let master = master(args, &file)?;
+    let login = login(args, &file)?;
+    if args.passwd.as_deref() == Some("-") && args.bb_password.as_deref() == Some("-") {
+        return Err(Failure::usage("the standard input has one password")
+            .hint("`user_passwd = '…'` in the file of options is another place for one's own"));
     }
     let hash = args.bb_password.as_deref().map(password::hash);
     let hash = hash.transpose()?;
@@ -47,7 +53,16 @@ pub(super) async fn run(args: &UserArgs) -> Done {
     fields.extend(written.infos.iter().map(|it| ("info", *it)));
     fields.extend(written.username.map(|it| ("bb_username", it)));
     fields.extend(hash.as_deref().map(|it| ("bb_password", it)));
-    let client = client(&args.master)?;
+    let client = match reach::address(&master) {
+        // The owner of the directory is known.
+        None => reach::client(&master)?,
+        Some(_) => {
+            let login = login
+                .as_ref()
+                .map(|(user, said)| (user.as_str(), said.as_str()));
+            reach::client_as(&master, login)?
+        }
+    };
     if args.json {
         let told: Value = client.post("/api/users", &fields).await.map_err(not_sent)?;
         println!("{told:#}");
@@ -65,6 +80,38 @@ pub(super) async fn run(args: &UserArgs) -> Done {
     match told.users.is_empty() {
         true => Err(Failure::told()),
         false => Ok(()),
+    }
+}
+
+/// Which master; the file of options may say, where the command line does not.
+fn master(args: &UserArgs, file: &Options) -> Result<MasterArgs, Failure> {
+    let said = &args.master;
+    let is_said = said.master.is_some() || said.dir.is_some();
+    Ok(MasterArgs {
+        dir: said.dir.clone(),
+        master: match is_said {
+            true => said.master.clone(),
+            false => file.text(&["user_master"])?,
+        },
+        ca: said.ca.clone(),
+    })
+}
+
+/// Who logs in, if somebody does.
+fn login(args: &UserArgs, file: &Options) -> Result<Option<(String, String)>, Failure> {
+    let or = |said: &Option<String>, name: &str| match said {
+        Some(said) => Ok(Some(said.clone())),
+        None => file.text(&[name]),
+    };
+    match (
+        or(&args.login, "user_username")?,
+        or(&args.passwd, "user_passwd")?,
+    ) {
+        (None, None) => Ok(None),
+        (Some(user), Some(password)) => Ok(Some((user, password))),
+        (Some(_), None) => Err(Failure::usage("the password is missing")
+            .hint("`--passwd -` reads it from the standard input")),
+        (None, Some(_)) => Err(Failure::usage("the name is missing: `--username NAME`")),
     }
 }
 
@@ -139,6 +186,33 @@ fn all_of(user: &UserView) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_line_is_nearer_than_the_file_of_options() {
+        use clap::Parser as _;
+
+        use crate::cli::args::Autobot;
+        use crate::cli::args::Verb;
+
+        let file =
+            Options::of_text("user_master = 'ci'\nuser_username = 'ann'\nuser_passwd = 'pw'\n");
+        let with = |line: &[&str], file: &Options| {
+            let line = ["autobot", "user", "get", "x"].iter().chain(line);
+            let Verb::User(args) = Autobot::try_parse_from(line).unwrap().verb else {
+                panic!("user is a verb");
+            };
+            (master(&args, file).unwrap().master, login(&args, file))
+        };
+        let pair = |user: &str| Ok(Some((user.to_owned(), "pw".to_owned())));
+        assert_eq!(with(&[], &file), (Some("ci".into()), pair("ann")));
+        let line = ["-m", "other", "-u", "bo"];
+        assert_eq!(with(&line, &file), (Some("other".into()), pair("bo")));
+        assert_eq!(with(&["--dir", "bot"], &file).0, None);
+        let none = Options::default();
+        assert_eq!(with(&[], &none).1, Ok(None));
+        assert!(with(&["-u", "bo"], &none).1.is_err());
+        assert!(with(&["-p", "pw"], &none).1.is_err());
+    }
 
     fn told(users: &[(&str, i64)], missing: &[&str]) -> UsersView {
         let user = |(identifier, uid): &(&str, i64)| UserView {

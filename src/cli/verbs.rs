@@ -32,6 +32,7 @@ use super::slaves;
 use super::ssh;
 use super::start;
 use super::status;
+use super::statuslog;
 use super::stop_clean;
 use super::tls;
 use super::token;
@@ -64,6 +65,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Reconfig(args) => wait_for(reconfig::run(&args)),
         Verb::Config(args) => wait_for(config::run(&args)),
         Verb::Status(args) => wait_for(status::run(&args)),
+        Verb::Statuslog(args) => wait_for(statuslog::run(&args)),
         Verb::Slave(args) => wait_for(slaves::run(&args)),
         Verb::SshTrust(args) => ssh::trust(&args),
         Verb::Checkconfig(args) => checkconfig::check(&args),

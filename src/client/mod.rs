@@ -5,6 +5,7 @@
 mod address;
 mod http;
 mod proof;
+mod stream;
 mod views;
 
 pub(crate) use address::Address;
@@ -12,6 +13,8 @@ pub(crate) use address::encode;
 pub(crate) use http::Client;
 pub(crate) use http::ClientError;
 pub(crate) use proof::Proof;
+pub(crate) use stream::Stream;
+pub(crate) use stream::Told;
 pub(crate) use views::BuildView;
 pub(crate) use views::Forced;
 pub(crate) use views::MasterView;

@@ -45,6 +45,7 @@ mod shutdown;
 mod sources;
 mod ssh;
 mod stalls;
+mod statuslog;
 mod strangers;
 mod terms;
 mod tls;
