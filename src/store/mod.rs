@@ -386,8 +386,6 @@ pub(crate) trait Store: LoginStore {
     fn find_changes(&mut self, query: &ChangeQuery) -> Result<FoundChanges>;
     /// The newest build of a builder that had begun by then.
     fn newest_begun(&mut self, builder: &BuilderName, at: Timestamp) -> Result<Option<BuildId>>;
-    /// Builds that ran on a slave, newest first.
-    fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>>;
     /// Builds that have ended, the last end first; those that ended before `before` if given.
     fn ended_builds(
         &mut self,
@@ -398,8 +396,12 @@ pub(crate) trait Store: LoginStore {
     fn newest_numbers(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<i64>>;
     /// The number of the builder's newest build that has ended, and what came of it.
     fn last_end(&mut self, builder: &BuilderName) -> Result<Option<(i64, Outcome)>>;
-    /// Which builds ran on a slave and have ended, newest first.
-    fn ran_on(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildKey>>;
+    /// Which builds a slave has had and what came of them, newest first; no outcome: it runs.
+    fn ran_on(
+        &mut self,
+        slave: &SlaveName,
+        limit: usize,
+    ) -> Result<Vec<(BuildKey, Option<Outcome>)>>;
     /// The steps that a build of the builder is expected to have: those that count of its newest.
     fn steps_to_come(&mut self, builder: &BuilderName) -> Result<Vec<String>>;
     /// Builds that are running, oldest first.

@@ -95,13 +95,19 @@ async fn little_is_read_of_many_builders() {
         assert_eq!(verbs.last_end(&none)?, None);
         assert_eq!(verbs.steps_to_come(&a)?, ["checkout", "test 4"]);
         assert!(verbs.steps_to_come(&none)?.is_empty());
-        let ran =
-            |all: Vec<BuildKey>| -> Vec<String> { all.iter().map(ToString::to_string).collect() };
+        let ran = |all: Vec<(BuildKey, Option<Outcome>)>| -> Vec<String> {
+            let word = |it: Option<Outcome>| it.map_or("running", Outcome::as_str);
+            let all = all.iter();
+            all.map(|it| format!("{} {}", it.0, word(it.1))).collect()
+        };
         assert_eq!(
-            ran(verbs.ran_on(&"otter".into(), 3)?),
-            ["b/1", "a/1", "b/0"]
+            ran(verbs.ran_on(&"otter".into(), 4)?),
+            ["b/1 failure", "a/1 success", "b/0 success", "a/0 success"]
         );
-        assert_eq!(ran(verbs.ran_on(&"newt".into(), 9)?), ["b/2"]);
+        assert_eq!(
+            ran(verbs.ran_on(&"newt".into(), 9)?),
+            ["b/2 success", "a/2 running"]
+        );
         Ok(())
     });
     read.await.expect("read");

@@ -64,6 +64,7 @@ use super::why_waiting;
 
 /// Of a list, unless `limit` says otherwise, and the most it may say.
 const BUILDS: usize = 20;
+const BUILDERS: usize = 100;
 const MOST: usize = 1000;
 
 pub(super) fn routes() -> Router<Shared> {
@@ -379,8 +380,7 @@ async fn all_builders(
         let place = place.ok_or_else(|| Failure::NotFound(format!("builder `{after}`")))?;
         chosen = &chosen[place + 1..];
     }
-    // All of them, unless somebody wants fewer.
-    let limit = paging::limit(&query, chosen.len().max(1), usize::MAX)?;
+    let limit = paging::limit(&query, BUILDERS, MOST)?;
     let next = chosen
         .get(limit)
         .map(|_| chosen[limit - 1].name.to_string());

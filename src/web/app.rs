@@ -46,6 +46,7 @@ use super::builder_list;
 use super::changes;
 use super::console;
 use super::desk::Desk;
+use super::desk::Verbs;
 use super::events;
 use super::failure;
 use super::failure::ErrorView;
@@ -121,14 +122,9 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     {
-        let (tx, rx) = oneshot::channel();
-        let job = move |store: &mut dyn Store| {
-            // A visitor who left in the meantime needs no answer.
-            let _ = tx.send(verbs(store)?);
-            Ok(())
-        };
-        self.desk.read(Box::new(job)).await?;
-        rx.await.map_err(|_| Failure::Lost)
+        let (job, answer) = answering(verbs);
+        self.desk.read(job).await?;
+        answer.await.map_err(|_| Failure::Lost)
     }
 
     /// Runs writing verbs as one transaction.
@@ -137,13 +133,9 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     {
-        let (tx, rx) = oneshot::channel();
-        let job = move |store: &mut dyn Store| {
-            let _ = tx.send(verbs(store)?);
-            Ok(())
-        };
-        self.desk.write(Box::new(job)).await?;
-        rx.await.map_err(|_| Failure::Lost)
+        let (job, answer) = answering(verbs);
+        self.desk.write(job).await?;
+        answer.await.map_err(|_| Failure::Lost)
     }
 
     pub(super) fn draw(
@@ -211,8 +203,8 @@ impl App {
             None => Permission::Refused,
         };
         let visitor = page.as_ref().map(|it| &it.0);
-        let now = clock::now();
         let shutdown = self.desk.shutdown();
+        let now = clock::now();
         Frame {
             has_locks: !plan.locks.is_empty(),
             config_bad_since: self.desk.config_bad_since().map(clock::iso),
@@ -224,6 +216,21 @@ impl App {
             ..Frame::new(uri.path(), &plan.master, offers, self.access, now)
         }
     }
+}
+
+/// Verbs as the desk takes them, and where their answer comes.
+fn answering<T, F>(verbs: F) -> (Verbs, oneshot::Receiver<T>)
+where
+    T: Send + 'static,
+    F: FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+{
+    let (tell, answer) = oneshot::channel();
+    let job = move |store: &mut dyn Store| {
+        // A visitor who left in the meantime needs no answer.
+        let _ = tell.send(verbs(store)?);
+        Ok(())
+    };
+    (Box::new(job), answer)
 }
 
 /// The page that is asked for, from the root of the site on: where a login leads back to.

@@ -75,7 +75,7 @@ impl SlaveOfBuilder {
             now: slaves
                 .iter()
                 .find(|it| it.name == name)
-                .map(|it| SlaveLine::new(it, now)),
+                .map(|it| SlaveLine::new(it, 0, now)),
             slave: Link::slave(name.as_str()),
             builds: sum.builds,
             good: (100 * sum.good).checked_div(sum.good + sum.bad),

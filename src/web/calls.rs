@@ -146,7 +146,7 @@ pub(super) const CALLS: &[Call] = &[
     get(
         "/api/builders",
         &[
-            ("limit", "how many; all without it"),
+            ("limit", "how many; 100 without it, 1000 at the most"),
             ("after", "the name of the builder that they follow"),
         ],
         "builders in the order of the configuration: `name`, `state`, `category`, `slaves`, `connected`, `pending`, `running`, `last`, and `failing`: since which build",

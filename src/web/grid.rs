@@ -1,13 +1,14 @@
 //! The grid: a row for each builder and a column for each of the newest
 //! sources that were built, or the other way round.
 
+use std::collections::HashSet;
+
 use axum::extract::Query;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::clock;
 use crate::config::WebPlan;
 use crate::model::BuildRecord;
 use crate::model::Outcome;
@@ -17,9 +18,8 @@ use crate::model::Timestamp;
 
 use super::app::Shared;
 use super::builder;
-use super::builders;
-use super::builders::BuilderFacts;
-use super::builders::BuilderLine;
+use super::builder_list;
+use super::builder_list::Glimpse;
 use super::choice;
 use super::choice::Choice;
 use super::failure::Failure;
@@ -79,7 +79,7 @@ impl Source {
 
 /// A builder and its builds that are looked at, newest first.
 struct Row {
-    facts: BuilderFacts,
+    builder: BuilderLine,
     builds: Vec<BuildRecord>,
 }
 
@@ -110,6 +110,27 @@ struct GridView {
     legend: Vec<Badge>,
     /// Where the other builders are.
     window: Option<Ways>,
+}
+
+/// A builder at the head of its row.
+#[derive(Clone, Debug, Serialize)]
+struct BuilderLine {
+    name: String,
+    url: String,
+    state: &'static str,
+    pending: usize,
+}
+
+impl BuilderLine {
+    fn new(it: &Glimpse) -> Self {
+        let name = it.plan.name.as_str();
+        Self {
+            name: name.to_owned(),
+            url: links::builder(name),
+            state: it.state(),
+            pending: it.pending,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -145,19 +166,13 @@ impl Cell {
     }
 }
 
-fn view(
-    rows: &[Row],
-    wanted: &Wanted,
-    query: &choice::Query,
-    web: &WebPlan,
-    now: Timestamp,
-) -> GridView {
+fn view(rows: &[Row], wanted: &Wanted, query: &choice::Query, web: &WebPlan) -> GridView {
     let mut sources = sources(rows, wanted.width);
     if wanted.is_newest_first {
         sources.reverse();
     }
     let row = |row: &Row| RowView {
-        builder: BuilderLine::new(&row.facts, now),
+        builder: row.builder.clone(),
         cells: sources
             .iter()
             .map(|(source, _)| {
@@ -219,22 +234,28 @@ async fn draw(
     let mut chosen = wanted.choice.planned(&app.desk.plan());
     chosen.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
     let ways = Window::new(&query, BUILDERS)?.cut(&mut chosen, &query);
-    let facts = builders::gather_of(&app, chosen).await?;
+    let names: HashSet<_> = chosen.iter().map(|it| it.name.clone()).collect();
+    let mut shown =
+        builder_list::glimpse(&app, Vec::new(), move |it| names.contains(&it.name)).await?;
+    shown.sort_by(|one, other| one.plan.name.as_str().cmp(other.plan.name.as_str()));
     let choice = wanted.choice.clone();
     let count = wanted.width;
     let rows = app
         .read(move |store| {
-            facts
-                .into_iter()
-                .map(|facts| {
+            shown
+                .iter()
+                .map(|it| {
                     let fits = |it: &BuildRecord| choice.takes_branch(it.stamp.branch.as_deref());
-                    let builds = Past::new(&facts, FARTHEST).newest(store, count, fits)?;
-                    Ok(Row { facts, builds })
+                    let mut past = Past::of(&it.plan.name, FARTHEST).begin_with(count);
+                    Ok(Row {
+                        builder: BuilderLine::new(it),
+                        builds: past.newest(store, count, fits)?,
+                    })
                 })
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    let mut view = view(&rows, &wanted, &query, &app.desk.plan().web, clock::now());
+    let mut view = view(&rows, &wanted, &query, &app.desk.plan().web);
     view.window = ways;
     app.draw(template, &uri, view)
 }
@@ -266,15 +287,13 @@ mod tests {
             })
             .collect();
         builds.reverse();
-        let facts = BuilderFacts {
+        let builder = BuilderLine {
             name: name.into(),
-            category: None,
-            slaves: 1,
-            connected: 1,
+            url: links::builder(name),
+            state: "idle",
             pending: 0,
-            builds: builds.clone(),
         };
-        Row { facts, builds }
+        Row { builder, builds }
     }
 
     fn numbers(view: &GridView) -> Vec<Vec<Option<i64>>> {
@@ -289,7 +308,7 @@ mod tests {
     fn drawn(rows: &[Row], asked: &str, width: &str) -> GridView {
         let query = query(asked);
         let wanted = Wanted::new(&query, width).expect("numbers");
-        view(rows, &wanted, &query, &WebPlan::default(), Timestamp(0))
+        view(rows, &wanted, &query, &WebPlan::default())
     }
 
     fn revisions(view: &GridView) -> Vec<&str> {

@@ -132,9 +132,7 @@ pub(super) async fn find(app: &App, name: &str) -> Result<BuilderFacts, Failure>
     Ok(BuilderFacts {
         name: builder,
         category: None,
-        slaves: 0,
         connected: 0,
-        pending: 0,
         builds,
     })
 }

@@ -18,6 +18,8 @@ pub(super) const FARTHEST: usize = 200;
 pub(super) struct Past {
     builder: BuilderName,
     builds: Vec<BuildRecord>,
+    /// How many are read first.
+    first: usize,
     at_end: bool,
     /// It is looked no further back.
     most: usize,
@@ -30,6 +32,7 @@ impl Past {
             builder: facts.name.clone(),
             at_end: facts.builds.len() < GLANCE,
             builds: facts.builds.clone(),
+            first: BLOCK,
             most,
         }
     }
@@ -39,9 +42,16 @@ impl Past {
         Self {
             builder: builder.clone(),
             builds: Vec::new(),
+            first: BLOCK,
             at_end: false,
             most,
         }
+    }
+
+    /// Reads so many first: a page that shows few of each builder needs no more.
+    pub(super) fn begin_with(mut self, first: usize) -> Self {
+        self.first = first.clamp(1, BLOCK);
+        self
     }
 
     /// The build at a place, 0 for the newest.
@@ -55,8 +65,9 @@ impl Past {
         }
         while place >= self.builds.len() && !self.at_end {
             let before = self.builds.last().map(|it| it.id);
-            let more = store.recent_builds(Some(&self.builder), before, BLOCK)?;
-            self.at_end = more.len() < BLOCK;
+            let block = before.map_or(self.first, |_| BLOCK);
+            let more = store.recent_builds(Some(&self.builder), before, block)?;
+            self.at_end = more.len() < block;
             self.builds.extend(more);
         }
         Ok(self.builds.get(place))

@@ -46,6 +46,8 @@ const BUILDS: i64 = 20;
 const MOST_BUILDS: i64 = 200;
 /// Builds of a slave in the list of all.
 const GLANCE: usize = 8;
+/// Builders of a slave in the list of all.
+const TOLD: usize = 12;
 /// Capabilities that are shown, and the characters of each.
 const CAPABILITIES: usize = 50;
 const SHOWN: usize = 200;
@@ -78,7 +80,9 @@ pub(super) struct SlaveLine {
     pub(super) kernel: Option<String>,
     pub(super) distribution: Option<String>,
     pub(super) capabilities: Vec<(String, String)>,
+    /// The first of those that it has.
     pub(super) builders: Vec<Link>,
+    pub(super) builder_count: usize,
     pub(super) running: Vec<Link>,
     pub(super) last_heard: Option<Moment>,
     pub(super) connects: usize,
@@ -111,7 +115,8 @@ pub(super) struct Nonsense {
 }
 
 impl SlaveLine {
-    pub(super) fn new(slave: &SlaveView, now: Timestamp) -> Self {
+    /// Of its builders so many are told.
+    pub(super) fn new(slave: &SlaveView, told: usize, now: Timestamp) -> Self {
         let trimmed = |it: &Option<String>| {
             it.as_deref()
                 .map(str::trim)
@@ -162,8 +167,10 @@ impl SlaveLine {
             builders: slave
                 .builders
                 .iter()
+                .take(told)
                 .map(|it| Link::builder(it.as_str()))
                 .collect(),
+            builder_count: slave.builders.len(),
             running: slave.running.iter().map(Link::build).collect(),
             last_heard: slave.last_heard.map(|it| Moment::new(it, now)),
             connects: slave.connects,
@@ -288,14 +295,14 @@ pub(super) async fn list(
     let names: Vec<_> = slaves.iter().map(|it| it.name.clone()).collect();
     let builds = app
         .read(move |store| {
-            let newest = |slave| store.builds_on_slave(slave, GLANCE);
+            let newest = |slave| store.ran_on(slave, GLANCE);
             names.iter().map(newest).collect::<Result<Vec<_>, _>>()
         })
         .await?;
     let has_builders = choice::first(&query, "no_builders") != Some("1");
     let (plan, now) = (app.desk.plan(), clock::now());
     let rows = slaves.iter().zip(&builds).map(|(slave, builds)| SlaveRow {
-        slave: SlaveLine::new(slave, now),
+        slave: SlaveLine::new(slave, TOLD, now),
         max_builds: plan
             .slaves
             .iter()
@@ -304,10 +311,10 @@ pub(super) async fn list(
         glance: builds
             .iter()
             .rev()
-            .map(|it| Square {
-                url: links::build(&it.key),
-                number: it.key.number,
-                badge: Badge::of(it.outcome),
+            .map(|(key, outcome)| Square {
+                url: links::build(key),
+                number: key.number,
+                badge: Badge::of(*outcome),
             })
             .collect(),
     });
@@ -390,7 +397,7 @@ pub(super) async fn page(
         used: used(&facts.steps),
         older: oldest.map(|it| choice::with(&query, "before", &it.id.0.to_string(), &[])),
         newer: before.map(|_| choice::written(&query, &["before"])),
-        slave: SlaveLine::new(&slave, now),
+        slave: SlaveLine::new(&slave, usize::MAX, now),
         events: facts.events,
     };
     app.draw("buildslave.html", &uri, view)
@@ -429,7 +436,7 @@ mod tests {
                 last_heard: None,
                 connects: 0,
             };
-            let line = SlaveLine::new(&view, Timestamp(0));
+            let line = SlaveLine::new(&view, 0, Timestamp(0));
             assert_eq!((line.state, line.phase.as_deref()), (state, said));
         };
         check(true, None, "idle", None);

@@ -48,11 +48,8 @@ pub(super) struct Templates {
 impl Templates {
     pub(super) fn new(basedir: &Path) -> Self {
         let mut built_in = environment();
-        for (name, source) in BUILT_IN {
-            built_in
-                .add_template(name, source)
-                .expect("a test reads each of them");
-        }
+        // Read when a page needs it: an idle master has no use for forty of them in its memory.
+        built_in.set_loader(|name| Ok(source(name).map(str::to_owned)));
         Self {
             built_in,
             own: basedir.join("templates"),
@@ -128,10 +125,15 @@ fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Resu
 }
 
 fn find(own: &Path, name: &str) -> Option<String> {
-    let (name, source) = BUILT_IN.iter().find(|(it, _)| *it == name)?;
-    fs::read_to_string(own.join(name))
-        .ok()
-        .or_else(|| Some((*source).to_owned()))
+    let source = source(name)?;
+    let own = fs::read_to_string(own.join(name)).ok();
+    own.or_else(|| Some(source.to_owned()))
+}
+
+/// The text of a built-in template.
+fn source(name: &str) -> Option<&'static str> {
+    let found = BUILT_IN.iter().find(|(it, _)| *it == name);
+    found.map(|(_, source)| *source)
 }
 
 fn render(
@@ -163,7 +165,13 @@ mod tests {
 
     #[test]
     fn every_built_in_template_can_be_read() {
-        Templates::new(Path::new("/nowhere"));
+        let templates = Templates::new(Path::new("/nowhere"));
+        for (name, _) in BUILT_IN {
+            if let Err(error) = templates.built_in.get_template(name) {
+                panic!("{name}: {error:#}");
+            }
+        }
+        assert!(templates.built_in.get_template("other.html").is_err());
     }
 
     #[test]

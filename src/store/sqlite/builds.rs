@@ -454,17 +454,6 @@ impl Sqlite {
         }
     }
 
-    pub(super) fn select_builds_on_slave(
-        &self,
-        slave: &SlaveName,
-        limit: usize,
-    ) -> Result<Vec<BuildRecord>> {
-        self.select_builds(
-            "slave = ?1 ORDER BY id DESC LIMIT ?2",
-            &[&slave.as_str(), &limit],
-        )
-    }
-
     pub(super) fn select_running_builds(&self) -> Result<Vec<BuildRecord>> {
         self.select_builds("finished IS NULL ORDER BY id", &[])
     }

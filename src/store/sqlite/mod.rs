@@ -55,6 +55,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("events.sql"),
     include_str!("logins.sql"),
     include_str!("superseded.sql"),
+    include_str!("ran_on.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);
@@ -105,8 +106,8 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
-        db.pragma_update(None, "cache_size", -500)?;
-        db.set_prepared_statement_cache_capacity(32);
+        db.pragma_update(None, "cache_size", -2000)?;
+        db.set_prepared_statement_cache_capacity(64);
         Ok(Self { db })
     }
 

@@ -52,19 +52,26 @@ impl Sqlite {
         Ok(outcome(code)?.map(|it| (number, it)))
     }
 
-    pub(super) fn select_ran_on(&self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildKey>> {
+    pub(super) fn select_ran_on(
+        &self,
+        slave: &SlaveName,
+        limit: usize,
+    ) -> Result<Vec<(BuildKey, Option<Outcome>)>> {
         let mut select = self.db.prepare_cached(
-            "SELECT builder, number FROM builds WHERE slave = ?1 AND finished IS NOT NULL \
-             ORDER BY id DESC LIMIT ?2",
+            "SELECT builder, number, outcome FROM builds INDEXED BY builds_of_slave \
+             WHERE slave = ?1 ORDER BY id DESC LIMIT ?2",
         )?;
-        let rows = select.query_map(params![slave.as_str(), limit], |row| {
+        let mut rows = select.query(params![slave.as_str(), limit])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
             let builder: String = row.get(0)?;
-            Ok(BuildKey {
+            let key = BuildKey {
                 builder: builder.into(),
                 number: row.get(1)?,
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+            };
+            all.push((key, outcome(row.get(2)?)?));
+        }
+        Ok(all)
     }
 
     pub(super) fn select_steps_to_come(&self, builder: &BuilderName) -> Result<Vec<String>> {

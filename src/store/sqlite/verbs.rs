@@ -376,14 +376,15 @@ impl Store for Sqlite {
     fn last_end(&mut self, builder: &BuilderName) -> Result<Option<(i64, Outcome)>> {
         self.select_last_end(builder)
     }
-    fn ran_on(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildKey>> {
+    fn ran_on(
+        &mut self,
+        slave: &SlaveName,
+        limit: usize,
+    ) -> Result<Vec<(BuildKey, Option<Outcome>)>> {
         self.select_ran_on(slave, limit)
     }
     fn steps_to_come(&mut self, builder: &BuilderName) -> Result<Vec<String>> {
         self.select_steps_to_come(builder)
-    }
-    fn builds_on_slave(&mut self, slave: &SlaveName, limit: usize) -> Result<Vec<BuildRecord>> {
-        self.select_builds_on_slave(slave, limit)
     }
     fn running_builds(&mut self) -> Result<Vec<BuildRecord>> {
         self.select_running_builds()

@@ -50,7 +50,7 @@ const MOST_CHANGES: i64 = 200;
 const FARTHEST: usize = 500;
 
 /// Boxes on one page: what is shown of more builders is on the next.
-const BOXES: usize = 1000;
+const BOXES: usize = 700;
 
 /// Changes that are read at once.
 const BLOCK: usize = 50;
@@ -401,9 +401,7 @@ mod tests {
         let facts = |name: &str, category: Option<&str>| BuilderFacts {
             name: name.into(),
             category: category.map(str::to_owned),
-            slaves: 1,
             connected: 1,
-            pending: 0,
             builds: Vec::new(),
         };
         let builders = [

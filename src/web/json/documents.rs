@@ -100,8 +100,11 @@ impl World {
             .iter()
             .map(|it| (it.to_string(), json!([])))
             .collect();
-        for build in store.ran_on(&slave.name, SLAVE_BUILDS)? {
-            if let Some(Value::Array(numbers)) = builders.get_mut(build.builder.as_str()) {
+        for (build, outcome) in store.ran_on(&slave.name, SLAVE_BUILDS)? {
+            // What runs stands among the running ones.
+            if outcome.is_some()
+                && let Some(Value::Array(numbers)) = builders.get_mut(build.builder.as_str())
+            {
                 numbers.push(build.number.into());
             }
         }

@@ -175,9 +175,24 @@ fn write(value: &Value, compact: bool, depth: usize, out: &mut String) {
     }
 }
 
+/// Whether a byte of a text stands for itself.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
 fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    for character in text.chars() {
+    let mut rest = text;
+    loop {
+        // What needs no sign before it goes in one piece.
+        let plain = rest.bytes().take_while(|it| is_plain(*it)).count();
+        let (before, behind) = rest.split_at(plain);
+        out.push_str(before);
+        let mut characters = behind.chars();
+        let Some(character) = characters.next() else {
+            break;
+        };
+        rest = characters.as_str();
         match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -186,7 +201,6 @@ fn write_text(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            ' '..='~' => out.push(character),
             _ => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     let _ = write!(out, "\\u{unit:04x}");
