@@ -441,7 +441,7 @@ async fn slaves_are_listed_with_what_they_do_and_their_builders_on_demand() {
         "2 of 3 here",
         "<th class=\"text wide\">Builders</th>",
         "buildslaves?no_builders=1\">without their builders</a>",
-        "<td class=\"wide number\">0.2.0</td><td class=\"wide\">Ines &lt;ines@test&gt;</td>",
+        "<td class=\"wide number\">0.2.0</td><td class=\"wide\"><span class=\"user\">Ines <span class=\"email\">&lt;ines<span hidden>no spam</span>@test&gt;</span></span></td>",
         "<td class=\"wide number\">–</td>",
         "<td class=\"number wide\">1</td>",
         "<span class=\"number\">1</span> <a href=\"./builders/hello/builds/6\">hello/6</a>",

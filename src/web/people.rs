@@ -21,6 +21,17 @@ pub(super) fn user(text: &str) -> String {
     )
 }
 
+/// What somebody is called where there is no room for an address, or where it could be read in
+/// one piece: the name, or what stands before the `@`.
+pub(super) fn nickname(text: &str) -> String {
+    let name = parts(text).map_or(text, |it| it.0);
+    let words = name.split_whitespace().map(|word| {
+        let (before, _) = word.split_once('@').unwrap_or((word, ""));
+        before.trim_start_matches('<')
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// The parts of `Name <address>`.
 fn parts(text: &str) -> Option<(&str, &str)> {
     let (name, rest) = text.trim().split_once('<')?;
@@ -64,6 +75,19 @@ mod tests {
             }
         }
         assert_eq!(email("ann@x.test"), "ann<span hidden>no spam</span>@x.test");
+    }
+
+    #[test]
+    fn what_somebody_is_called_has_no_address_in_it() {
+        for (text, expected) in [
+            ("Ann O'Neil <ann@x.test>", "Ann O'Neil"),
+            ("ann@x.test", "ann"),
+            ("<ann@x.test>", "ann"),
+            ("ann@a <ann@x.test>", "ann"),
+            ("ann at home", "ann at home"),
+        ] {
+            assert_eq!(nickname(text), expected);
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("email", |text: &str| {
         Value::from_safe_string(people::email(text))
     });
+    environment.add_filter("nickname", people::nickname);
     environment.add_filter("user", |text: &str| {
         Value::from_safe_string(people::user(text))
     });

@@ -791,6 +791,22 @@ async fn who_knocks_gets_a_line_that_says_what_came_of_it() {
     }
 }
 
+#[tokio::test]
+async fn no_page_and_no_feed_tells_an_address_in_one_piece() {
+    let (_desk, router) = full().await;
+    let documents = |it: &str| it.starts_with("/json") || it.starts_with("/api");
+    let mut shown = 0;
+    for path in pages().into_iter().filter(|it| !documents(it)) {
+        let answer = get(&router, &path).await;
+        let place = answer.body.find("@test");
+        let before = place.map(|at| &answer.body[at.saturating_sub(200)..at]);
+        let is_whole = before.is_some_and(|it| !it.ends_with("</span>"));
+        assert!(!is_whole, "{path}: {before:?}");
+        shown += usize::from(place.is_some());
+    }
+    assert!(shown > 5, "{shown}");
+}
+
 /// ann:pw
 const ANN: (&str, &str) = ("authorization", "Basic YW5uOnB3");
 

@@ -238,10 +238,11 @@ mod tests {
         let router = router(Arc::clone(&desk) as Arc<_>, Access::Full);
         let all = get(&router, "/users").await.body;
         assert!(
-            all.contains("href=\"./users/1\">Ines Íñigo &lt;ines@test&gt;</a>"),
+            all.contains("href=\"./users/1\"><span class=\"user\">Ines Íñigo <span class=\"email\">&lt;ines<span hidden>no spam</span>@test&gt;</span></span></a>"),
             "{all}"
         );
-        assert!(all.contains(">bo&quot;&lt;script&gt;</a>"), "{all}");
+        let bo = ">bo&quot; <span class=\"email\">&lt;script&gt;</span>";
+        assert!(all.contains(bo), "{all}");
         let ines = get(&router, "/users/1").await.body;
         assert!(ines.contains("<dt>git</dt>"), "{ines}");
         assert!(ines.contains("href=\"../changes/1\""), "{ines}");
