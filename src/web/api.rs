@@ -57,7 +57,6 @@ use super::paging;
 use super::sources;
 use super::test_list;
 use super::test_page;
-use super::unchanged;
 use super::users;
 use super::why;
 use super::why_waiting;
@@ -106,7 +105,6 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/prune", get(what_would_go).post(prune))
         .route("/reload", post(reload))
         .route_layer(middleware::from_fn(calls::check_query))
-        .route_layer(middleware::from_fn(unchanged::layer))
 }
 
 #[derive(Serialize)]

@@ -92,6 +92,8 @@ pub(super) struct App {
     pub(super) house: Arc<House>,
     pub(super) journal: Journal,
     pub(super) gate: auth::Gate,
+    /// Large documents that were made lately.
+    pub(super) trees: json::Kept,
     templates: Templates,
     /// What is known of the lines of logs.
     pub(super) shelf: Arc<Shelf>,
@@ -110,6 +112,7 @@ impl App {
             access,
             house,
             gate: auth::Gate::new(),
+            trees: json::Kept::default(),
             templates,
             shelf: Arc::default(),
             template_problem: Mutex::default(),
@@ -347,7 +350,6 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
             Router::new()
                 .route("/json", get(json::root))
                 .route("/json/{*path}", get(json::at))
-                .route_layer(middleware::from_fn(unchanged::layer))
                 .route_layer(middleware::from_fn_with_state(
                     Arc::clone(&app),
                     feeds::json,
@@ -383,6 +385,7 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
             auth::enter,
         ))
         .layer(CsrfLayer::new())
+        .layer(middleware::from_fn(unchanged::layer))
         .layer(CatchPanicLayer::custom(|_| Failure::Lost.into_response()))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
@@ -392,6 +395,8 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         // Programs knock here, from anywhere: they show a secret, and get no pages.
         .merge(knocks())
         .merge(probes())
+        .layer(unchanged::packing())
+        .layer(middleware::map_response(unchanged::weaken))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             visits::attend,
@@ -536,7 +541,7 @@ fn file(headers: &HeaderMap, kind: &'static str, text: &'static str) -> Response
     let tag = format!("\"{:016x}\"", hasher.finish());
     if headers
         .get(header::IF_NONE_MATCH)
-        .is_some_and(|it| it.as_bytes() == tag.as_bytes())
+        .is_some_and(|it| unchanged::names(it, &tag))
     {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::HeaderValue;
 use axum::http::Request;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -447,4 +448,38 @@ fn the_page_of_the_reference_is_that_of_the_table() {
         "docs/reference/api.md is not what the table says; \
          `UPDATE_REFERENCE=1 cargo nextest run reference` writes it anew"
     );
+}
+
+#[tokio::test]
+async fn long_texts_go_packed_to_who_can_unpack_them_and_are_known_again() {
+    let router = site().await;
+    let ask = async |address: &str, more: (&str, &str)| {
+        let request = Request::get(address).header("accept-encoding", "gzip");
+        let request = request.header(more.0, more.1).body(Body::empty());
+        let request = request.expect("a request");
+        router.clone().oneshot(request).await.expect("an answer")
+    };
+    for address in ["/changes", "/json", "/api", "/static/autobot.css", "/rss"] {
+        let plain = send(&router, "GET", address, "").await;
+        assert!(!plain.headers().contains_key("content-encoding"));
+        let long = body(plain).await.len();
+        let packed = ask(address, ("accept", "*/*")).await;
+        assert_eq!(packed.status(), 200, "{address}: {:?}", packed.headers());
+        let head = packed.headers().clone();
+        let packed_as = head.get("content-encoding").map(HeaderValue::as_bytes);
+        assert_eq!(packed_as, Some(&b"gzip"[..]), "{address}: {head:?}");
+        assert_eq!(head["vary"], "accept-encoding", "{address}");
+        let bytes = packed.into_body().collect().await.expect("a body");
+        let bytes = bytes.to_bytes();
+        assert_eq!(bytes[..2], [0x1f, 0x8b], "{address}");
+        assert!(bytes.len() < long / 2, "{address}");
+        let mark = head["etag"].to_str().expect("text");
+        assert!(mark.starts_with("W/"), "{address}: {mark}");
+        let again = ask(address, ("if-none-match", mark)).await;
+        assert_eq!(again.status(), 304, "{address}");
+    }
+    for address in ["/healthz", "/badges/hello.svg", "/events"] {
+        let short = ask(address, ("accept", "*/*")).await;
+        assert!(!short.headers().contains_key("content-encoding"));
+    }
 }

@@ -1,29 +1,48 @@
-//! A document that a client has already is not sent again: who polls says `If-None-Match`.
+//! A page or document that a client has already is not sent again: who polls says
+//! `If-None-Match`. What is sent goes packed to who can unpack it.
 
 use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 
 use axum::body::Body;
+use axum::body::HttpBody;
 use axum::extract::Request;
+use axum::http::Extensions;
+use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::StatusCode;
+use axum::http::Version;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use http_body_util::BodyExt;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::Predicate;
+use tower_http::compression::predicate::SizeAbove;
 
 use super::failure::Failure;
+use super::visits::Live;
 
-/// Marks the whole documents that a router answers with, and leaves out those that are known.
+/// The largest answer that is looked at whole.
+const WHOLE: u64 = 8 * 1024 * 1024;
+
+/// A shorter one is not worth the packing.
+const PACKED: u64 = 1024;
+
+/// Marks the pages and documents that a router answers with whole, and leaves out those that are
+/// known. What comes in pieces, such as a log, goes by.
 pub(super) async fn layer(request: Request, next: Next) -> Response {
     let asks = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
     let response = next.run(request).await;
     let is_marked = response.headers().contains_key(header::ETAG);
-    if !asks || response.status() != StatusCode::OK || is_marked {
+    let is_whole = response.body().size_hint().exact();
+    let is_whole = is_whole.is_some_and(|it| it <= WHOLE);
+    if !asks || response.status() != StatusCode::OK || is_marked || !is_whole || !is_text(&response)
+    {
         return response;
     }
     let (mut head, body) = response.into_parts();
@@ -48,8 +67,53 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     Response::from_parts(head, Body::from(body))
 }
 
+/// Whether it is a page or a document, and not a file of somebody's.
+fn is_text(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
+    kind.starts_with(b"text/html") || kind.starts_with(b"application/json")
+}
+
+/// What is packed: long texts that come whole. A document that shows a secret once, and an answer
+/// that begins a session, stay as they are: how well they pack says something about them.
+pub(super) fn packing() -> CompressionLayer<impl Predicate> {
+    let is_open = |_: StatusCode, _: Version, headers: &HeaderMap, extensions: &Extensions| {
+        let is_private = headers.contains_key(header::SET_COOKIE)
+            || headers
+                .get(header::CACHE_CONTROL)
+                .is_some_and(|it| it.as_bytes() == b"no-store");
+        let kind = headers.get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let is_text = kind.starts_with("text/")
+            || [
+                "application/json",
+                "image/svg+xml",
+                "application/rss",
+                "application/atom",
+            ]
+            .iter()
+            .any(|it| kind.starts_with(it));
+        let is_live = extensions.get::<Live>().is_some() || kind.starts_with("text/event-stream");
+        is_text && !is_private && !is_live
+    };
+    CompressionLayer::new().compress_when(SizeAbove::new(PACKED).and(is_open))
+}
+
+/// Says of a packed answer that its mark is of what is in it.
+pub(super) async fn weaken(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if headers.contains_key(header::CONTENT_ENCODING)
+        && let Some(tag) = headers.get(header::ETAG)
+        && tag.as_bytes().starts_with(b"\"")
+        && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
+    {
+        headers.insert(header::ETAG, weak);
+    }
+    response
+}
+
 /// Whether a list of marks has this one, which a proxy may have weakened.
-fn names(known: &HeaderValue, tag: &str) -> bool {
+pub(super) fn names(known: &HeaderValue, tag: &str) -> bool {
     let known = known.to_str().unwrap_or_default();
     known
         .split(',')

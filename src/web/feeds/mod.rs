@@ -39,6 +39,7 @@ use super::failure::Failure;
 use super::lines;
 use super::past;
 use super::past::Past;
+use super::unchanged;
 use super::words::Badge;
 use entry::Description;
 use entry::Entry;
@@ -187,7 +188,7 @@ pub(super) fn once(headers: &HeaderMap, kind: &'static str, text: String) -> Res
     text.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let known = headers.get(header::IF_NONE_MATCH);
-    if known.is_some_and(|it| it.as_bytes() == tag.as_bytes()) {
+    if known.is_some_and(|it| unchanged::names(it, &tag)) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }
     let head = [(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, tag)];

@@ -21,7 +21,9 @@ pub(in crate::web) enum Wanted {
 pub(in crate::web) fn wanted(headers: &HeaderMap, length: u64, tag: &str, changed: &str) -> Wanted {
     let said = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
     let knows = match said(header::IF_NONE_MATCH) {
-        Some(tags) => tags.split(',').any(|it| it.trim() == tag),
+        Some(tags) => tags
+            .split(',')
+            .any(|it| it.trim().trim_start_matches("W/") == tag),
         // Browsers say the date as they were told it.
         None => said(header::IF_MODIFIED_SINCE) == Some(changed),
     };

@@ -3,6 +3,7 @@
 //! every resource takes, `documents.rs` the documents; here is the tree.
 
 mod documents;
+mod kept;
 mod shape;
 
 use std::collections::HashMap;
@@ -16,10 +17,12 @@ use axum::http::Uri;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::config::BuilderPlan;
@@ -42,6 +45,7 @@ use super::builders::Present;
 use super::failure::Failure;
 use super::links;
 use super::step;
+pub(super) use kept::Kept;
 use shape::Shape;
 
 /// How long a reply may be used again.
@@ -159,6 +163,13 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
         .find(|(name, _)| name == "max")
         .and_then(|(_, value)| value.parse().ok())
         .unwrap_or(documents::CACHED);
+    let kept = Kept::path(uri.path(), query);
+    let end = app.journal.end().0;
+    if let Some(text) = kept.and_then(|it| app.trees.get(it, end, Instant::now())) {
+        let mut response = text.into_response();
+        head(&mut response, uri.path(), shape.as_text);
+        return Ok(response);
+    }
     let select = shape.select.clone();
     let at = path.clone();
     let plan = app.desk.plan();
@@ -200,7 +211,11 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
         return app.draw("jsonhelp.html", uri, view);
     }
     let callback = shape.callback.is_some();
-    let mut response = shape.write(document).into_response();
+    let text = Bytes::from(shape.write(document));
+    if let Some(path) = kept {
+        app.trees.put(path, end, Instant::now(), text.clone());
+    }
+    let mut response = text.into_response();
     head(&mut response, uri.path(), shape.as_text);
     if callback {
         response.extensions_mut().insert(Jsonp);
