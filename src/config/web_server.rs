@@ -57,6 +57,8 @@ pub(crate) struct WebLimits {
     pub(crate) live: u32,
     /// The same from one address.
     pub(crate) live_per_address: u32,
+    /// Requests a minute from one address at each change hook; `None` is any number.
+    pub(crate) hook_requests: Option<u32>,
 }
 
 impl Default for WebLimits {
@@ -66,6 +68,7 @@ impl Default for WebLimits {
             connections_per_address: 256,
             live: 2000,
             live_per_address: 1000,
+            hook_requests: Some(600),
         }
     }
 }
@@ -110,6 +113,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebServerPlan> {
     );
     let live = count(keys, "max_live", usual.live);
     let live_per_address = count(keys, "max_live_per_address", usual.live_per_address);
+    let hook_requests = keys.or("max_hook_requests", usual.hook_requests.unwrap_or(0));
     let is_on = keys.or("access_log", true);
     let rotate_length = keys.optional_as::<u64>(&["log_rotate_length", "rotate_length"]);
     let max_rotated_files = keys.optional::<u32>("max_rotated_files");
@@ -146,6 +150,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebServerPlan> {
             connections_per_address: connections_per_address?,
             live: live?,
             live_per_address: live_per_address?,
+            hook_requests: hook_requests.map(|it| (it > 0).then_some(it))?,
         },
         log: AccessLogPlan {
             is_on: is_on?,

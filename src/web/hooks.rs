@@ -1,8 +1,8 @@
 //! `/change_hook/NAME`: who knows of a change knocks here. Programs, not people, so answers are
 //! a line of text.
 //!
-//! Strangers send what they like: a body has a most, all bodies together have one, and none
-//! may dawdle.
+//! Strangers send what they like: a body has a most, all bodies together have one, none may
+//! dawdle, and nobody may come too often.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use axum::extract::Query;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -20,12 +21,14 @@ use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tokio::sync::SemaphorePermit;
 use tokio::time;
+use tokio::time::Instant;
 
 use crate::changes::hooks::Knock;
 use crate::changes::hooks::Refused;
 use crate::master::hooks::KnockError;
 
 use super::app::Shared;
+use super::client_address::Client;
 
 /// The most that a body may be, in bytes: what the largest forge sends.
 const BODY: usize = 25 * 1024 * 1024;
@@ -46,22 +49,33 @@ type Pairs = Vec<(String, String)>;
 
 pub(super) async fn usual(
     State(app): State<Shared>,
+    client: Client,
     Query(query): Query<Pairs>,
     request: Request,
 ) -> Response {
-    answer(&app, USUAL, query, request).await
+    answer(&app, USUAL, &client, query, request).await
 }
 
 pub(super) async fn named(
     State(app): State<Shared>,
     Path(name): Path<String>,
+    client: Client,
     Query(query): Query<Pairs>,
     request: Request,
 ) -> Response {
-    answer(&app, &name, query, request).await
+    answer(&app, &name, &client, query, request).await
 }
 
-async fn answer(app: &Shared, name: &str, query: Pairs, request: Request) -> Response {
+async fn answer(
+    app: &Shared,
+    name: &str,
+    client: &Client,
+    query: Pairs,
+    request: Request,
+) -> Response {
+    if let Err(wait) = count(app, name, client) {
+        return too_often(wait);
+    }
     let (parts, body) = request.into_parts();
     // Who says so beforehand is told before the body is sent.
     let length = parts.headers.get(header::CONTENT_LENGTH);
@@ -97,6 +111,30 @@ async fn answer(app: &Shared, name: &str, query: Pairs, request: Request) -> Res
             line(status, &error.to_string())
         }
     }
+}
+
+/// Counts the knock, unless there were too many lately from where it comes.
+fn count(app: &Shared, name: &str, client: &Client) -> Result<(), Duration> {
+    let plan = app.desk.plan();
+    let limit = plan.web.server.limits.hook_requests;
+    let (Some(limit), Some(from)) = (limit, client.address) else {
+        return Ok(());
+    };
+    let is_there = plan.sources.iter().any(|it| it.name == name);
+    let hook = is_there.then_some(name);
+    app.house.knocks.take(from, hook, limit, Instant::now())
+}
+
+/// Asks to come again later.
+fn too_often(wait: Duration) -> Response {
+    let secs = wait.as_millis().div_ceil(1000).max(1);
+    let text = format!("too many requests at this hook from your address; again in {secs} s");
+    let mut response = line(StatusCode::TOO_MANY_REQUESTS, &text);
+    response.headers_mut().insert(
+        header::RETRY_AFTER,
+        HeaderValue::from(u64::try_from(secs).unwrap_or(u64::MAX)),
+    );
+    response
 }
 
 fn line(status: StatusCode, text: &str) -> Response {

@@ -21,6 +21,7 @@ mod diary;
 mod failure;
 mod force_form;
 mod frame;
+mod knocks;
 mod links;
 mod methods;
 mod paced;

@@ -107,7 +107,7 @@ impl Drop for Seat {
 }
 
 /// Who has one address of the new kind has a network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(it) => Ipv6Addr::from_bits(it.to_bits() >> 64 << 64).into(),
         it @ IpAddr::V4(_) => it,
@@ -123,6 +123,7 @@ mod tests {
         connections_per_address: 2,
         live: 2,
         live_per_address: 2,
+        hook_requests: None,
     };
 
     #[test]

@@ -219,6 +219,7 @@ async fn who_follows_events_leaves_room_for_pages_and_has_a_limit_of_its_own() {
         connections_per_address: 1,
         live: 2,
         live_per_address: 2,
+        ..WebLimits::default()
     };
     let bench = Bench::new(limits).await;
     let mut following = Vec::new();

@@ -20,6 +20,7 @@ use crate::model::Channel;
 use crate::model::Status;
 
 use super::app::router;
+use super::client_address::Peer;
 use super::desk::Desk;
 use super::links;
 use super::sample::HOSTILE;
@@ -805,6 +806,36 @@ async fn no_page_and_no_feed_tells_an_address_in_one_piece() {
         shown += usize::from(place.is_some());
     }
     assert!(shown > 5, "{shown}");
+}
+
+#[tokio::test]
+async fn who_knocks_too_often_is_told_when_to_come_again_and_nothing_is_read() {
+    let desk = SampleDesk::with(|plan| {
+        plan.web.server.limits.hook_requests = Some(2);
+    });
+    let router = router(desk.await, Access::Full);
+    let knock = |path: &'static str, from: &str| {
+        let peer = Peer {
+            address: from.parse().ok(),
+            secure: false,
+        };
+        let request = Request::post(path).extension(peer).body(Body::empty());
+        let sent = router.clone().oneshot(request.expect("a request"));
+        async move {
+            let answer = sent.await.expect("an answer");
+            let later = answer.headers().get("retry-after").cloned();
+            (answer.status().as_u16(), later)
+        }
+    };
+    for _ in 0..2 {
+        assert_eq!(knock("/change_hook/github", "192.0.2.1").await.0, 401);
+    }
+    let (status, later) = knock("/change_hook/github", "192.0.2.1").await;
+    assert_eq!(status, 429);
+    assert_eq!(later.expect("a time"), "30");
+    // A name of one's own is no way around, another address has its own.
+    assert_eq!(knock("/change_hook/x1", "192.0.2.1").await.0, 429);
+    assert_eq!(knock("/change_hook/github", "192.0.2.2").await.0, 401);
 }
 
 /// ann:pw

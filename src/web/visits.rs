@@ -43,6 +43,7 @@ use super::access_log::LoggedIn;
 use super::app::Shared;
 use super::client_address::Client;
 use super::client_address::Peer;
+use super::knocks::Knocks;
 use super::seats::Row;
 use super::seats::Seat;
 use super::seats::Seats;
@@ -59,6 +60,8 @@ pub(super) struct Live;
 pub(super) struct House {
     pub(super) seats: Arc<Seats>,
     pub(super) counts: Arc<Counts>,
+    /// Who has knocked at hooks.
+    pub(super) knocks: Knocks,
     log: OnceLock<Option<AccessLog>>,
 }
 
