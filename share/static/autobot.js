@@ -25,6 +25,16 @@
   };
   setInterval(() => document.hidden || tellAges(), 15000);
 
+  // --- a form is sent once, however often its button is clicked ------------
+  addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "yes";
+    // Whoever is still here may mean it anew.
+    setTimeout(() => delete form.dataset.sent, 3000);
+  });
+
   // --- parts of the page: fetched again and swapped where they differ ------
   let swapping = false;
   let again = false;

@@ -79,6 +79,7 @@ use super::templates::Templates;
 use super::test_list;
 use super::test_page;
 use super::tries;
+use super::twice;
 use super::unchanged;
 use super::users;
 use super::visits;
@@ -392,6 +393,10 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
             failure::draw,
         ))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::meet))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            twice::layer,
+        ))
         // Programs knock here, from anywhere: they show a secret, and get no pages.
         .merge(knocks())
         .merge(probes())

@@ -37,6 +37,7 @@ mod seats;
 mod serve;
 mod templates;
 mod tries;
+mod twice;
 mod unchanged;
 mod visits;
 mod window;

@@ -47,6 +47,7 @@ use super::knocks::Knocks;
 use super::seats::Row;
 use super::seats::Seat;
 use super::seats::Seats;
+use super::twice::Posts;
 
 /// The longest address that is read: tests may have long names.
 const ADDRESS: usize = 32 * 1024;
@@ -62,6 +63,8 @@ pub(super) struct House {
     pub(super) counts: Arc<Counts>,
     /// Who has knocked at hooks.
     pub(super) knocks: Knocks,
+    /// What was posted under keys.
+    pub(super) posts: Posts,
     log: OnceLock<Option<AccessLog>>,
 }
 
