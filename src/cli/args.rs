@@ -16,6 +16,7 @@ use super::reach::FarArgs;
 use super::reach::ReachArgs;
 use super::statuslog::StatuslogArgs;
 use super::tls::TlsArgs;
+use super::tries::TryArgs;
 use crate::config::Spelling;
 
 /// A continuous-integration appliance: one binary, one master.ini.
@@ -101,6 +102,8 @@ pub(super) enum Verb {
     Ping(PingArgs),
     /// Tell a master of a change
     Sendchange(SendchangeArgs),
+    /// Build what was changed here before it is committed
+    Try(TryArgs),
     /// Put a try job that comes on the standard input into a directory of a master
     Tryserver(TryserverArgs),
     /// List builds, the newest first
@@ -875,7 +878,7 @@ fn name_and_value_of_old(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn name_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_owned(), value.to_owned()))

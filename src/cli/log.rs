@@ -121,7 +121,7 @@ async fn pour(
     Ok(true)
 }
 
-fn log_path(build: &BuildView, step: &StepView, log: &str) -> String {
+pub(super) fn log_path(build: &BuildView, step: &StepView, log: &str) -> String {
     format!(
         "/builders/{}/builds/{}/steps/{}/logs/{}/text",
         encode(&build.builder),

@@ -43,6 +43,7 @@ mod stop_clean;
 mod terminal;
 mod tls;
 mod token;
+mod tries;
 mod tryserver;
 mod user;
 mod verbs;

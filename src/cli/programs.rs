@@ -22,6 +22,7 @@ use super::exit::Done;
 use super::exit::Failure;
 use super::reach::ReachArgs;
 use super::statuslog::StatuslogArgs;
+use super::tries::TryArgs;
 use super::verbs;
 use crate::scaffold::SlaveVariables;
 
@@ -59,6 +60,8 @@ enum BuildbotVerb {
     Checkconfig(CheckArgs),
     /// Tell a master of a change
     Sendchange(SendchangeArgs),
+    /// Build what was changed here before it is committed
+    Try(TryArgs),
     /// Put a try job that comes on the standard input into a directory of a master
     Tryserver(TryserverArgs),
     /// Print what a master does, as it does it
@@ -153,6 +156,7 @@ impl Buildbot {
             BuildbotVerb::Reconfig(args) => verbs::run(Verb::Reconfig(args)),
             BuildbotVerb::Checkconfig(args) => verbs::run(Verb::Checkconfig(args)),
             BuildbotVerb::Sendchange(args) => verbs::run(Verb::Sendchange(args)),
+            BuildbotVerb::Try(args) => verbs::run(Verb::Try(args)),
             BuildbotVerb::Tryserver(args) => verbs::run(Verb::Tryserver(args)),
             BuildbotVerb::Statuslog(args) => verbs::run(Verb::Statuslog(args)),
             BuildbotVerb::User(args) => verbs::run(Verb::User(args)),

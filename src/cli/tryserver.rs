@@ -72,7 +72,7 @@ fn write(path: &Path, job: &mut dyn Read) -> io::Result<String> {
 }
 
 /// What a shell would make of `~`, which no shell has seen where SSH ran this.
-fn home(path: &Path) -> PathBuf {
+pub(super) fn home(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), std::env::home_dir()) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path.to_owned(),

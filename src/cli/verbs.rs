@@ -36,6 +36,7 @@ use super::statuslog;
 use super::stop_clean;
 use super::tls;
 use super::token;
+use super::tries;
 use super::tryserver;
 use super::user;
 use super::why;
@@ -85,6 +86,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Force(args) => wait_for(force::run(&args)),
         Verb::Ping(args) => wait_for(ping::run(&args)),
         Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
+        Verb::Try(args) => wait_for(tries::run(&args)),
         Verb::Tryserver(args) => tryserver::run(&args),
         Verb::Builds(args) => wait_for(builds::run(&args)),
         Verb::Log(args) => wait_for(log::run(&args)),

@@ -187,6 +187,23 @@ impl Client {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// The end of a text, of so many bytes at the most.
+    pub(crate) async fn tail(&self, path: &str, most: usize) -> Result<Vec<u8>, ClientError> {
+        let mut text = self.download(&format!("{path}?follow=0")).await?;
+        let mut tail = Vec::new();
+        while let Some(piece) = self.in_time(text.next()).await?? {
+            tail.extend_from_slice(&piece);
+            let more = tail.len().saturating_sub(most);
+            // Not at each piece: what stays is moved.
+            if more > most {
+                tail.drain(..more);
+            }
+        }
+        let more = tail.len().saturating_sub(most);
+        tail.drain(..more);
+        Ok(tail)
+    }
+
     /// Opens a text that may still grow.
     pub(crate) async fn download(&self, path: &str) -> Result<Download, ClientError> {
         let answer = self.send(Method::GET, path, None).await?;

@@ -29,7 +29,7 @@ pub(crate) struct TryPass {
 
 #[cfg(test)]
 impl TryPass {
-    /// For pages without a master.
+    /// Of somebody whose password has been looked at.
     pub(crate) fn of(scheduler: &str, user: &str) -> Self {
         Self {
             scheduler: scheduler.into(),
@@ -54,6 +54,8 @@ pub(crate) enum TryError {
     ReadOnly,
     #[error("the name or the password is wrong")]
     Login,
+    #[error("`{0}` is nobody whom the scheduler lets try something: `userpass.NAME` says who may")]
+    Stranger(String),
     #[error("the password of this name cannot be read; the log of the master says why")]
     NoSecret,
     #[error("the job is not built: {0}")]
@@ -110,6 +112,30 @@ impl MasterHandle {
         }
         info!(scheduler = name, user = %login.user.escape_debug(), "somebody tried who may not");
         Err(TryError::Login)
+    }
+
+    /// Lets in somebody who has shown a token: whoever is named in the scheduler.
+    pub(crate) fn let_known_try(
+        &self,
+        name: &str,
+        user: &str,
+        access: Access,
+    ) -> Result<TryPass, TryError> {
+        let plan = self.plan();
+        let (scheduler, userpass) = scheduler(&plan, name)?;
+        if access == Access::ReadOnly {
+            return Err(TryError::ReadOnly);
+        }
+        match userpass.users.contains_key(user) {
+            true => Ok(TryPass {
+                scheduler: scheduler.name.clone(),
+                user: user.to_owned(),
+            }),
+            false => {
+                info!(scheduler = name, user = %user.escape_debug(), "somebody tried who may not");
+                Err(TryError::Stranger(user.escape_debug().to_string()))
+            }
+        }
     }
 
     /// The builders that may try something, in the order of the configuration.

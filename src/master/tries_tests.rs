@@ -84,6 +84,13 @@ async fn only_who_is_named_and_has_the_password_may_try() {
     assert_eq!(enter(Some(ANN), Access::ReadOnly), shows);
     assert_eq!(enter(None, Access::Owner), "the owner");
     assert_eq!(enter(Some(WRONG), Access::Owner), wrong);
+    // Who has shown a token needs no password, but has to be named.
+    let known = |user, access| handle.let_known_try("try", user, access);
+    assert_eq!(known("bob", Access::Full).expect("named").user, "bob");
+    let stranger = known("eve", Access::Full).expect_err("nobody").to_string();
+    assert!(stranger.starts_with("`eve` is nobody whom"), "{stranger}");
+    assert!(known("bob", Access::ReadOnly).is_err());
+
     let none = handle.let_try("tri\n", Some(ANN), Access::Full);
     assert_eq!(
         none.expect_err("none").to_string(),

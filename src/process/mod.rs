@@ -4,6 +4,7 @@
 //! has started, [`account`] for what they took, [`cgroup`] for their limits. It does not know what the programs are for.
 
 pub(crate) mod account;
+mod beside;
 pub(crate) mod cgroup;
 mod heard;
 mod line;
@@ -15,6 +16,7 @@ mod stream;
 mod told;
 pub(crate) mod tree;
 
+pub(crate) use beside::run_beside;
 pub(crate) use heard::{Heard, Said};
 pub(crate) use line::spawn_line;
 pub(crate) use program::{Inherited, ProgramFile, own_program};

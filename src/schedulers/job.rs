@@ -72,6 +72,7 @@ pub(crate) enum BadJob {
 /// Names stand in addresses and logs.
 const LONGEST_NAME: usize = 1024;
 const LONGEST_COMMENT: usize = 64 * 1024;
+const LONGEST_CONTEXT: usize = 256 * 1024;
 
 /// The source of properties that who tries something has given.
 const SOURCE: &str = "try build";
@@ -159,7 +160,6 @@ impl Job {
         let names = [
             ("id", self.id.as_deref()),
             ("branch", stamp.branch.as_deref()),
-            ("revision", stamp.revision.as_deref()),
             ("repository", Some(stamp.repository.as_str())),
             ("project", Some(stamp.project.as_str())),
             ("author", Some(self.who.as_str())),
@@ -170,6 +170,14 @@ impl Job {
                 return Err(BadJob::Control(what));
             }
             at_most(what, name, LONGEST_NAME)?;
+        }
+        let revision = stamp.revision.as_deref().unwrap_or_default();
+        match is_context(revision) {
+            true => at_most("revision", revision, LONGEST_CONTEXT)?,
+            false if revision.contains(char::is_control) => {
+                return Err(BadJob::Control("revision"));
+            }
+            false => at_most("revision", revision, LONGEST_NAME)?,
         }
         at_most("comment", &self.comment, LONGEST_COMMENT)?;
         if self.comment.contains('\0') {
@@ -220,6 +228,12 @@ impl Job {
         }
         reason
     }
+}
+
+/// Whether a revision is the context of a tree of Darcs, which names patches in many lines.
+fn is_context(revision: &str) -> bool {
+    let is_bad = |it: char| it.is_control() && it != '\n' && it != '\t';
+    revision.trim_start().starts_with("Context:") && !revision.contains(is_bad)
 }
 
 fn at_most(what: &'static str, text: &str, most: usize) -> Result<(), BadJob> {

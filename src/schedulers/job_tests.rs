@@ -294,3 +294,20 @@ fn a_document_with_other_fields_or_a_patch_of_no_form_is_refused() {
     let deep = format!("{{\"properties\": {{\"a\": {}1", "[".repeat(100_000));
     assert!(told(&deep).contains("recursion limit"));
 }
+
+#[test]
+fn a_revision_is_a_line_or_the_context_of_a_tree_of_darcs() {
+    let read = |revision: &str| {
+        let document = serde_json::json!({ "revision": revision });
+        Job::of_request(document.to_string().as_bytes()).map(|it| it.stamp.revision)
+    };
+    let context = format!("\nContext:\n\n{}", "[one\nann**2012\n] \n".repeat(1000));
+    assert_eq!(read(&context), Ok(Some(context.clone())));
+    assert_eq!(read("a\nb"), Err(BadJob::Control("revision")));
+    assert_eq!(read("Context:\n\u{7}"), Err(BadJob::Control("revision")));
+    let (what, most) = ("revision", 1024);
+    assert_eq!(read(&"a".repeat(1025)), Err(BadJob::TooLong { what, most }));
+    let most = 256 * 1024;
+    let long = format!("Context:\n{}", "x".repeat(most));
+    assert_eq!(read(&long), Err(BadJob::TooLong { what, most }));
+}

@@ -110,8 +110,10 @@ use crate::syntax::Referred;
 
 pub(crate) use checkout::Checkout;
 pub(crate) use checkout::Mode;
+pub(crate) use checkout::check_patch;
 pub(crate) use checkout::check_url;
 pub(crate) use checkout::check_word;
+pub(crate) use checkout::needs_git;
 pub(crate) use gauge::Gauge;
 pub(crate) use git::Git;
 pub(crate) use line::Line;

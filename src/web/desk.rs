@@ -126,6 +126,13 @@ pub(super) trait Desk: Send + Sync {
         said: Option<&str>,
         access: Access,
     ) -> Result<TryPass, TryError>;
+    /// The same for who has shown a token.
+    fn let_known_try(
+        &self,
+        scheduler: &str,
+        user: &str,
+        access: Access,
+    ) -> Result<TryPass, TryError>;
     /// The builders that there are for it.
     fn trying(&self, pass: &TryPass) -> Result<Vec<BuilderName>, TryError>;
     fn try_job(&self, pass: TryPass, bytes: Vec<u8>) -> Answer<'_, Result<Tried, TryError>>;
@@ -300,6 +307,15 @@ impl Desk for MasterHandle {
         access: Access,
     ) -> Result<TryPass, TryError> {
         MasterHandle::let_try(self, scheduler, said, access)
+    }
+
+    fn let_known_try(
+        &self,
+        scheduler: &str,
+        user: &str,
+        access: Access,
+    ) -> Result<TryPass, TryError> {
+        MasterHandle::let_known_try(self, scheduler, user, access)
     }
 
     fn trying(&self, pass: &TryPass) -> Result<Vec<BuilderName>, TryError> {

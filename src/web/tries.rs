@@ -1,5 +1,6 @@
 //! `/api/try/NAME`: who may try something asks which builders there are for it (`GET`), or sends
-//! a job (`POST`), with a name and a password (`Authorization: Basic`).
+//! a job (`POST`), with a name and a password (`Authorization: Basic`), or with a token that is
+//! good for `force_build`.
 //!
 //! A job is the document `{"branch", "revision", "repository", "project", "patch": {"level",
 //! "text" or "base64"}, "builders", "who", "comment", "properties"}`, of which nothing has to be
@@ -24,10 +25,12 @@ use crate::master::tries::TryError;
 use crate::master::tries::TryPass;
 
 use super::app::Shared;
+use super::auth;
 use super::auth::Visitor;
 use super::client_address::Client;
 use super::failure::Failure;
 use super::hooks;
+use crate::config::Action;
 use crate::config::Person;
 use crate::master::Access;
 use crate::secrets::Login;
@@ -39,7 +42,7 @@ pub(super) async fn builders(
     headers: HeaderMap,
 ) -> Response {
     let pass = match enter(&app, &name, &headers, &client).await {
-        Ok(pass) => pass,
+        Ok((pass, _)) => pass,
         Err(refused) => return refused,
     };
     match app.desk.trying(&pass) {
@@ -57,8 +60,8 @@ pub(super) async fn send(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let pass = match enter(&app, &name, &headers, &client).await {
-        Ok(pass) => pass,
+    let (pass, visitor) = match enter(&app, &name, &headers, &client).await {
+        Ok(entered) => entered,
         Err(refused) => return refused,
     };
     let read = time::timeout(hooks::PATIENCE, hooks::read(body)).await;
@@ -73,11 +76,6 @@ pub(super) async fn send(
             let requests =
                 requests.map(|(id, builder)| json!({ "request": id, "builder": builder.as_str() }));
             let requests: Vec<_> = requests.collect();
-            let visitor = Visitor::nobody(app.access, client.peer());
-            let visitor = match login(&headers) {
-                Some(login) => visitor.known_as(Person::new(login.user, BTreeMap::new())),
-                None => visitor,
-            };
             app.note_done(&visitor, "try", &format!("scheduler {name}"))
                 .await;
             Json(json!({ "buildset": tried.buildset, "requests": requests })).into_response()
@@ -97,19 +95,28 @@ async fn enter(
     name: &str,
     headers: &HeaderMap,
     client: &Client,
-) -> Result<TryPass, Response> {
+) -> Result<(TryPass, Visitor), Response> {
+    let peer = client.peer();
+    // The owner needs none.
+    if app.access != Access::Owner
+        && let Some(visitor) = auth::by_token(app, peer, headers, Action::ForceBuild).await
+    {
+        let visitor = visitor.map_err(|failure| told(&failure))?;
+        let user = visitor.name().unwrap_or_default();
+        let pass = app.desk.let_known_try(name, user, app.access);
+        return match pass {
+            Ok(pass) => Ok((pass, visitor)),
+            Err(error) => Err(refusal(&error)),
+        };
+    }
     let said = headers.get(header::AUTHORIZATION);
     let said = said.and_then(|it| it.to_str().ok());
     let user = login(headers).map(|it| format!("try {name}/{}", it.user));
     let user = user.unwrap_or_default();
-    let peer = client.peer();
     if app.access == Access::Full
         && let Some(wait) = app.gate.wait(peer.address, &user)
     {
-        let failure = Failure::TooOften(wait);
-        let mut response = line(StatusCode::TOO_MANY_REQUESTS, &failure.to_string());
-        failure.add_headers(response.headers_mut());
-        return Err(response);
+        return Err(told(&Failure::TooOften(wait)));
     }
     let entered = app.desk.let_try(name, said, app.access);
     if let Err(TryError::Login) = &entered
@@ -121,7 +128,15 @@ async fn enter(
         let target = user.escape_debug().to_string();
         app.note_refused(&visitor, "login", &target, &why).await;
     }
-    entered.map_err(|error| refusal(&error))
+    let visitor = Visitor::nobody(app.access, peer);
+    let visitor = match login(headers) {
+        Some(login) => visitor.known_as(Person::new(login.user, BTreeMap::new())),
+        None => visitor,
+    };
+    match entered {
+        Ok(pass) => Ok((pass, visitor)),
+        Err(error) => Err(refusal(&error)),
+    }
 }
 
 fn names(all: &[crate::model::BuilderName]) -> Vec<&str> {
@@ -131,7 +146,7 @@ fn names(all: &[crate::model::BuilderName]) -> Vec<&str> {
 fn refusal(error: &TryError) -> Response {
     let status = match error {
         TryError::NoScheduler(_) => StatusCode::NOT_FOUND,
-        TryError::ReadOnly => StatusCode::FORBIDDEN,
+        TryError::ReadOnly | TryError::Stranger(_) => StatusCode::FORBIDDEN,
         TryError::Login => StatusCode::UNAUTHORIZED,
         TryError::Job(_) => StatusCode::BAD_REQUEST,
         TryError::Full(_) => StatusCode::CONFLICT,
@@ -142,6 +157,13 @@ fn refusal(error: &TryError) -> Response {
         let way = header::HeaderValue::from_static("Basic realm=\"try\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, way);
     }
+    response
+}
+
+/// A failure without a page around it.
+fn told(failure: &Failure) -> Response {
+    let mut response = line(failure.status(), &failure.to_string());
+    failure.add_headers(response.headers_mut());
     response
 }
 

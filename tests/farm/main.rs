@@ -52,6 +52,8 @@ mod tls;
 mod tools;
 mod torture;
 mod trees;
+mod tried;
+mod tried_afar;
 mod tries;
 mod triggers;
 mod upgrades;

@@ -13,10 +13,10 @@ use crate::proxy::Proxy;
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// An sshd with keys and a configuration of its own; it ends with this.
-struct Sshd {
+pub(crate) struct Sshd {
     dir: PathBuf,
-    port: u16,
-    user: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
     server: Option<Child>,
 }
 
@@ -54,7 +54,7 @@ impl Sshd {
         }
     }
 
-    fn start(farm: &mut Farm) -> Self {
+    pub(crate) fn start(farm: &mut Farm) -> Self {
         let mut sshd = Self::prepare(farm);
         let log = fs::File::create(sshd.dir.join("log")).expect("a log");
         let server = Command::new(SSHD)
@@ -69,7 +69,7 @@ impl Sshd {
         sshd
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
     }
 
@@ -100,6 +100,13 @@ impl Sshd {
         let key = fs::read_to_string(self.dir.join(format!("{key}.pub"))).expect("a key");
         let line = format!("[127.0.0.1]:{} {key}", self.port);
         fs::write(farm.master_dir().join("known_hosts"), line).expect("written");
+    }
+
+    /// Has `ssh` know the key of this host, in the file `known`.
+    pub(crate) fn know_for_ssh(&self) {
+        let key = fs::read_to_string(self.dir.join("host.pub")).expect("a key");
+        let line = format!("[127.0.0.1]:{} {key}", self.port);
+        fs::write(self.dir.join("known"), line).expect("written");
     }
 
     /// Kills the connections that there are, as a broken network would.

@@ -43,6 +43,35 @@ pub(super) fn check(diff: &[u8], level: u32) -> Result<(), DiffError> {
     }
 }
 
+/// Whether it has parts that `patch` leaves out, and git does not: files that are no text, and new
+/// ones without a line.
+pub(super) fn needs_git(diff: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(diff);
+    // Which files it is about is no question here.
+    let mut reader = Reader {
+        level: usize::MAX,
+        ..Reader::default()
+    };
+    let mut is_bare = false;
+    for (index, line) in text.lines().enumerate() {
+        let is_between = reader.old_left == 0 && reader.new_left == 0;
+        if is_between {
+            if line == BINARY || (is_bare && line.starts_with("diff --git ")) {
+                return true;
+            }
+            is_bare |= line.starts_with("new file mode ");
+            is_bare &= !line.starts_with("@@ -");
+        }
+        if reader.line(index + 1, line).is_err() {
+            return false;
+        }
+    }
+    is_bare
+}
+
+/// What follows is no text.
+const BINARY: &str = "GIT binary patch";
+
 #[derive(Default)]
 struct Reader {
     level: usize,
@@ -72,15 +101,19 @@ impl Reader {
             self.has_change = true;
         } else if let Some(names) = line.strip_prefix("diff --git ") {
             self.is_link = false;
-            match names.contains('"') {
-                // Where the one ends and the other begins is seen in the lines that follow.
-                true if names.contains('\\') => {}
-                _ => {
-                    for name in names.split_whitespace() {
-                        self.name(at, name)?;
-                    }
-                }
+            // Of some files there is no other line with their names.
+            let mut rest = names.trim_start();
+            while !rest.is_empty() {
+                let end = match rest.starts_with('"') {
+                    true => end_of_quoted(rest),
+                    false => rest.find(char::is_whitespace),
+                };
+                let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
+                self.name(at, name)?;
+                rest = behind.trim_start();
             }
+        } else if line == BINARY {
+            self.has_change = true;
         } else if let Some(name) = name_of(line) {
             self.name(at, name)?;
         } else if let Some(mode) = mode_of(line) {
@@ -212,6 +245,18 @@ fn leads_out(target: &str, depth: usize) -> bool {
     target.starts_with('/')
 }
 
+/// Where a name in quotes ends, behind them.
+fn end_of_quoted(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    let mut inside = text.char_indices().skip(1);
+    let end = inside.find(|(_, it)| {
+        let is_end = *it == '"' && !is_escaped;
+        is_escaped = *it == '\\' && !is_escaped;
+        is_end
+    });
+    end.map(|(at, _)| at + 1)
+}
+
 /// What stands in quotes, as C has it. What is no text shows as something else, but for the
 /// parts that matter here.
 fn unquoted(quoted: &str) -> String {
@@ -321,6 +366,46 @@ mod tests {
         ] {
             assert!(refused(more, 1).contains("of the patch names `"), "{more}");
         }
+    }
+
+    #[test]
+    fn what_patch_leaves_out_needs_git() {
+        let new = "diff --git a/n b/n\nnew file mode 100644\n";
+        let binary = format!("{new}index 0..1\nGIT binary patch\nliteral 2\nJcmb<o0002?0DAxc\n\n");
+        assert_eq!(refused(&binary, 1), "fine");
+        for diff in [
+            new,
+            &format!(
+                "{new}{}",
+                change("x").replace("--- ", "diff --git a/x b/x\n--- ")
+            ),
+            &binary,
+        ] {
+            assert!(needs_git(diff.as_bytes()), "{diff}");
+        }
+        let text = format!("{new}--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+GIT binary patch\n");
+        for diff in [
+            text,
+            change("x"),
+            "diff --git a/x b/x\nold mode 1\nnew mode 2\n".into(),
+        ] {
+            assert!(!needs_git(diff.as_bytes()), "{diff}");
+        }
+    }
+
+    #[test]
+    fn names_of_files_that_have_no_other_line_are_looked_at() {
+        for names in [
+            "\"a/\\056hg/hgrc\" \"b/\\056hg/hgrc\"",
+            "a/x \"b/\\056\\056/x\"",
+            "\"a/\\\"x\" b/.git/config",
+        ] {
+            let diff = format!("diff --git {names}\nnew file mode 100644\n");
+            let told = refused(&diff, 1);
+            assert!(told.starts_with("line 1 of the patch names `"), "{told}");
+        }
+        let fine = "diff --git \"a/\\\"x\\\"\\n\" \"b/\\\"x\\\"\\n\"\nnew file mode 100644\n";
+        assert_eq!(refused(fine, 1), "fine");
     }
 
     #[test]

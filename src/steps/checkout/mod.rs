@@ -60,6 +60,16 @@ pub(in crate::steps) use url::is_same_repository;
 pub(in crate::steps) use url::password;
 pub(in crate::steps) use url::plain;
 
+/// Says why no build would lay this diff over its tree.
+pub(crate) fn check_patch(diff: &[u8], level: u32) -> Result<(), String> {
+    diff::check(diff, level).map_err(|it| it.to_string())
+}
+
+/// Whether a diff is laid over a tree by git, as `patch` leaves parts of it out.
+pub(crate) fn needs_git(diff: &[u8]) -> bool {
+    diff::needs_git(diff)
+}
+
 /// Where the kept checkout of the method `copy` lies, in the builder's directory, if it is the
 /// one of the factory's own tree.
 pub(in crate::steps) const KEPT: &str = "source";

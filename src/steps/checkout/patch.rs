@@ -37,6 +37,9 @@ case $(pwd -P)/ in
 "$top"/*) ;;
 *) echo "\`$1\` is not a directory of the tree" >&2; exit 1 ;;
 esac
+if [ "$3" = git ]; then
+exec git --git-dir=/dev/null apply "-p$2" --whitespace=nowarn "$top/.buildbot-diff"
+fi
 exec patch "-p$2" --remove-empty-files --force --forward --unified -i "$top/.buildbot-diff""#;
 
 /// What becomes of a tree that the last build has patched.
@@ -164,7 +167,17 @@ impl Patched {
     fn lay(&mut self, cx: &Cx<'_>, patch: &Patch) -> Result<Move, StepError> {
         let tree = paths::of_builder(cx.builder_dir, &self.checkout.tree(cx)?);
         let subdir = patch.subdir.as_deref().filter(|it| !is_all(it));
+        let needs_git = diff::needs_git(&patch.diff);
         let argv = match subdir {
+            // No repository is meant: the tree may be of another program, or below one of git.
+            None if needs_git => vec![
+                "git".to_owned(),
+                "--git-dir=/dev/null".to_owned(),
+                "apply".to_owned(),
+                format!("-p{}", patch.level),
+                "--whitespace=nowarn".to_owned(),
+                DIFF.to_owned(),
+            ],
             None => vec![
                 "patch".to_owned(),
                 format!("-p{}", patch.level),
@@ -184,6 +197,7 @@ impl Patched {
                 "patch".to_owned(),
                 subdir.to_owned(),
                 patch.level.to_string(),
+                if needs_git { "git" } else { "patch" }.to_owned(),
             ],
         };
         let command = Command::Shell(self.checkout.shell(cx, &tree, argv)?);
@@ -402,6 +416,19 @@ mod tests {
     }
 
     #[test]
+    fn what_patch_cannot_do_is_done_by_git() {
+        let diff = "diff --git a/none b/none\nnew file mode 100644\n";
+        let (mut bench, _) = cloned(patch(diff));
+        bench.ends(0, &[]);
+        let size = diff.len();
+        let told = bench.ends(0, &[out(&format!("wrote {size} of {size} bytes"))]);
+        assert_eq!(
+            told,
+            "hello/build: git --git-dir=/dev/null apply -p1 --whitespace=nowarn .buildbot-diff"
+        );
+    }
+
+    #[test]
     fn an_empty_patch_is_none() {
         assert_eq!(cloned(patch("\n")).1, "success: update");
     }
@@ -494,6 +521,42 @@ mod tests {
                 let below = ["one\n", "", "patched\n", "made\n", "patched\n", ""];
                 assert_eq!(build_it(inner), below, "{} {mode}", kind.name);
                 assert_eq!(build_it(None), plain, "{} {mode}", kind.name);
+            }
+            fs::remove_dir_all(world.path().join("hello")).expect("there were trees");
+        }
+    }
+
+    /// A new file without anything in it, one that is no text, and a new name.
+    const BY_GIT: &str = "diff --git a/sub/file b/sub/other\nrename from sub/file\nrename to sub/other\n\
+        diff --git a/none b/none\nnew file mode 100644\n\
+        diff --git a/zero b/zero\nnew file mode 100644\n\
+        index 0000000000000000000000000000000000000000..f71ac66a63ac339d7af6ffdfa9d67f1fdb33791c\n\
+        GIT binary patch\nliteral 2\nJcmb<o0002?0DAxc\n\n";
+
+    #[test]
+    fn a_real_patch_of_files_that_are_no_text_is_laid_over_every_tree() {
+        let world = tempfile::tempdir().expect("a directory");
+        let build = world.path().join("hello/build");
+        for (kind, url) in repositories(world.path()) {
+            for subdir in [None, Some("sub")] {
+                let step = read_kind(kind, &format!("repourl = \"{url}\""));
+                let mut bench = Bench::new(step.as_ref(), kind);
+                let mut it = patch(&match subdir {
+                    None => BY_GIT.to_owned(),
+                    Some(_) => BY_GIT
+                        .replace("sub/file", "file")
+                        .replace("sub/other", "other"),
+                });
+                it.as_mut().expect("a patch").subdir = subdir.map(str::to_owned);
+                bench.stamp.patch = it;
+                let told = bench.run_for_real(world.path());
+                assert_eq!(bench.verdict().outcome, Outcome::Success, "{told:#?}");
+                let at = |name: &str| build.join(subdir.unwrap_or_default()).join(name);
+                assert_eq!(fs::read(at("none")).expect("a file"), b"", "{}", kind.name);
+                assert_eq!(fs::read(at("zero")).expect("a file"), b"z\0");
+                assert!(!build.join("sub/file").exists());
+                let other = fs::read_to_string(build.join("sub/other"));
+                assert_eq!(other.expect("a file"), "one\n");
             }
             fs::remove_dir_all(world.path().join("hello")).expect("there were trees");
         }

@@ -27,6 +27,7 @@ use super::super::app::App;
 use super::super::app::FORM;
 use super::super::app::Shared;
 use super::super::client_address::Client;
+use super::super::client_address::Peer;
 use super::super::failure::Failure;
 use super::accounts;
 use super::audit;
@@ -137,6 +138,27 @@ async fn recognise(app: &App, visitor: &mut Visitor, request: &mut Request) -> R
         (visitor.way, visitor.person) = (Way::Session, Some(person));
     }
     Ok(())
+}
+
+/// Who shows a token that is good for this, where no visitor is met; `None` if none is shown.
+pub(in crate::web) async fn by_token(
+    app: &App,
+    peer: Peer,
+    headers: &HeaderMap,
+    action: Action,
+) -> Option<Result<Visitor, Failure>> {
+    let said = authorization(headers)?;
+    let token = strip_way(&said, "bearer")?;
+    let mut visitor = Visitor::nobody(app.access, peer);
+    (visitor.way, visitor.person) = match of_token(app, &visitor, token).await {
+        Ok(found) => found,
+        Err(refused) => return Some(Err(refused)),
+    };
+    let lacks = visitor.lacks_scope(action).map(str::to_owned);
+    Some(match lacks {
+        Some(token) => Err(Failure::LacksScope(action, token)),
+        None => Ok(visitor),
+    })
 }
 
 fn authorization(headers: &HeaderMap) -> Option<String> {

@@ -23,6 +23,7 @@ mod visitor;
 pub(super) use audit::document as audit_document;
 pub(super) use audit::page as audit_page;
 pub(super) use gate::Gate;
+pub(super) use meet::by_token;
 pub(super) use meet::enter;
 pub(super) use meet::meet;
 pub(super) use pages::authfail;
