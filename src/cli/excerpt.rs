@@ -4,39 +4,56 @@
 
 use std::collections::BTreeSet;
 
+use super::excerpt_toml;
 use crate::store::ConfigFile;
 use crate::syntax;
+use crate::syntax::Entry;
 use crate::syntax::Problems;
 use crate::syntax::Section;
 use crate::syntax::Source;
+use crate::syntax::Value as _;
 use crate::syntax::plain;
+
+/// What stands under a header.
+pub(super) struct Part {
+    /// As INI spells it: `:master:`, `slave:linux`, `hello`.
+    pub(super) name: String,
+    /// All of its section, of which this may be a part.
+    pub(super) entries: Vec<Entry>,
+    /// As it stands in the file, without passwords.
+    pub(super) text: String,
+}
 
 /// Prints the sections in file order; `None` if none has to do with the builder.
 pub(super) fn of_builder(files: &[ConfigFile], builder: &str) -> Option<String> {
-    let mut sections = Vec::new();
-    for file in files.iter().filter(|it| it.name.ends_with(".ini")) {
-        let source = Source::new(file.name.clone(), "", file.text.clone());
+    let mut parts = Vec::new();
+    for file in files {
         // It was applied, so it can be read; a newer program may see mistakes in it.
-        sections.extend(syntax::ini::read(&source, &mut Problems::default()).sections);
-    }
-    let wanted = wanted(&sections, builder);
-    let mut text = String::new();
-    for (index, section) in sections.iter().enumerate() {
-        if !wanted.contains(&section.name) {
-            continue;
+        if file.name.ends_with(".ini") {
+            parts.extend(ini_parts(file));
+        } else if file.name.ends_with(".toml") {
+            parts.extend(excerpt_toml::parts(file));
         }
-        let next = sections.get(index + 1);
-        let next = next.filter(|it| it.place.source.name == section.place.source.name);
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&without_passwords(lines_of(section, next)));
     }
-    (!text.is_empty()).then_some(text)
+    let wanted = wanted(&parts, builder);
+    let found = parts.iter().filter(|it| wanted.contains(&it.name));
+    let found: Vec<&str> = found.map(|it| it.text.as_str()).collect();
+    (!found.is_empty()).then(|| found.join("\n"))
+}
+
+fn ini_parts(file: &ConfigFile) -> Vec<Part> {
+    let source = Source::new(file.name.clone(), "", file.text.clone());
+    let sections = syntax::ini::read(&source, &mut Problems::default()).sections;
+    let parts = sections.iter().enumerate().map(|(index, section)| Part {
+        name: section.name.clone(),
+        entries: section.entries.clone(),
+        text: without_passwords(lines_of(section, sections.get(index + 1))),
+    });
+    parts.collect()
 }
 
 /// The names of the sections that make the builder.
-fn wanted(sections: &[Section], builder: &str) -> BTreeSet<String> {
+fn wanted(sections: &[Part], builder: &str) -> BTreeSet<String> {
     let mut wanted = BTreeSet::new();
     let mut add = |name: String| {
         if sections.iter().any(|it| it.name == name) {
@@ -110,11 +127,11 @@ fn slave_name(section: &str) -> Option<&str> {
     }
 }
 
-fn words(section: &Section, key: &str) -> Vec<String> {
+fn words(section: &Part, key: &str) -> Vec<String> {
     let entries = section.entries.iter();
     let values = entries.filter(|it| plain(&it.key) == plain(key));
-    let words = values.flat_map(|it| it.value.place.text().split_whitespace());
-    words.map(str::to_owned).collect()
+    let words = values.filter_map(|it| Vec::<String>::read(&it.value).ok());
+    words.flatten().collect()
 }
 
 /// From its header to the next one, without what introduces that.
@@ -125,11 +142,16 @@ fn lines_of<'a>(section: &'a Section, next: Option<&Section>) -> Vec<&'a str> {
     let mut lines: Vec<&str> = text[line_start(section.place.span().start)..end]
         .lines()
         .collect();
+    leave_introduction(&mut lines);
+    lines
+}
+
+/// Takes off what introduces the next section.
+pub(super) fn leave_introduction(lines: &mut Vec<&str>) {
     let says_nothing = |line: &&str| line.trim().is_empty() || line.starts_with(['#', ';']);
     while lines.last().is_some_and(says_nothing) {
         lines.pop();
     }
-    lines
 }
 
 fn without_passwords(lines: Vec<&str>) -> String {
@@ -166,7 +188,7 @@ mod tests {
         let files = [
             ConfigFile {
                 name: "factories/fast.toml".into(),
-                text: "[slave:fast]".into(),
+                text: "[[steps]]\ntype = \"shell\"\n".into(),
             },
             ConfigFile {
                 name: "master.ini".into(),

@@ -12,6 +12,7 @@ mod create;
 mod daemon;
 mod demo;
 mod excerpt;
+mod excerpt_toml;
 mod exit;
 mod explain;
 mod follow;

@@ -131,6 +131,37 @@ fn unclosed(text: &str, at: usize) -> Option<Range<usize>> {
     shows.then(|| bracket..bracket + 1)
 }
 
+/// Where each table of a document that can be read begins: its `[NAME]` or `[[NAME]]`.
+pub(crate) fn headers(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let (mut at, mut depth, mut begins_line) = (0, 0_usize, true);
+    while at < bytes.len() {
+        let rest = &text[at..];
+        let line = || rest.find('\n').unwrap_or(rest.len());
+        let byte = bytes[at];
+        at += match byte {
+            b'[' if begins_line && depth == 0 => {
+                found.push(at);
+                line()
+            }
+            b'#' => line(),
+            b'"' | b'\'' => quoted(rest),
+            b'[' | b'{' => {
+                depth += 1;
+                1
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                1
+            }
+            _ => rest.chars().next().map_or(1, char::len_utf8),
+        };
+        begins_line = byte == b'\n' || begins_line && byte.is_ascii_whitespace();
+    }
+    found
+}
+
 /// The length of the string that `text` begins with.
 fn quoted(text: &str) -> usize {
     let marks = ["\"\"\"", "'''", "\"", "'"];
