@@ -62,8 +62,9 @@ fn through(what: &str, length: usize) {
         .json("/json/builders/loud-linux/builds/0")
         .is_none_or(|it| it["results"].is_null())
     {
-        // It ends with its command, so it is looked at while it runs.
-        if let Some(it) = find("__runner", &home) {
+        // It ends with its command, so it is looked at while it runs; the process that it was
+        // forked from has the same words and less memory.
+        for it in all("__runner", &home) {
             runner = runner.max(memory(&it, "VmHWM:").unwrap_or(0.0));
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -100,12 +101,18 @@ fn through(what: &str, length: usize) {
 
 /// The process of this program with these words in its command line.
 fn find(word: &str, home: &str) -> Option<PathBuf> {
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+    all(word, home).into_iter().next()
+}
+
+/// All of them.
+fn all(word: &str, home: &str) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let of_these = processes.filter(|entry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let is_it = line.contains("autobot") && line.contains(word) && line.contains(home);
-        is_it.then(|| entry.path())
-    })
+        line.contains("autobot") && line.contains(word) && line.contains(home)
+    });
+    of_these.map(|entry| entry.path()).collect()
 }
 
 /// Megabytes, as the system counts them.

@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
     // started for every command of every build, and what stays should stay small.
     let done = match args.as_slice() {
         [_, verb, dir] if verb == slave::RUNNER_VERB => return slave::runner_main(dir.as_ref()),
+        [_, verb, _] if verb == slave::FORKER_VERB => return slave::forker_main(),
         [_, verb, dir, words @ ..] if verb == slave::LAUNCHER_VERB => {
             return slave::launcher_main(dir.as_ref(), words);
         }

@@ -23,8 +23,8 @@ pub(crate) use program::{Inherited, ProgramFile, own_program};
 pub(crate) use run::Output;
 pub(crate) use run::{RunError, run};
 pub(crate) use spawn::{
-    Piped, answer, ask, become_program, run_aside, run_here, spawn_detached, spawn_on_terminal,
-    spawn_piped, spawn_proxy,
+    Piped, answer, ask, become_program, run_aside, run_here, spawn_detached, spawn_fed,
+    spawn_on_terminal, spawn_piped, spawn_proxy,
 };
 pub(crate) use stream::FdStream;
 pub(crate) use told::{Telling, Told};

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 /// A program that is read through pipes or a terminal.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +144,25 @@ pub(crate) fn spawn_detached(
         .stdout(Stdio::null())
         .stderr(stderr)
         .spawn()
+}
+
+/// Starts a program that is told things on its standard input.
+#[expect(clippy::disallowed_methods, reason = "this room starts programs")]
+pub(crate) fn spawn_fed(
+    program: &Path,
+    args: &[&OsStr],
+    dir: &Path,
+) -> io::Result<(Child, ChildStdin)> {
+    let mut child = Command::new(program)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let stdin = child.stdin.take();
+    let stdin = stdin.ok_or_else(|| io::Error::other("it has no standard input"))?;
+    Ok((child, stdin))
 }
 
 /// Starts a shell line whose standard input and output are one socket, as the

@@ -6,7 +6,7 @@
 //! - [`run`] dials and stays; [`run_over_stdio`] talks to whoever started it, [`run_over`] to whoever has the other end;
 //!   [`run_at_socket`] stays and waits for those whom [`attach`] leads to it.
 //! - `session` is one attach, `spool` what is on the disk, `runner` the
-//!   process that carries out one command ([`runner_main`]).
+//!   process that carries out one command ([`runner_main`]), `forker` where most of them come from.
 
 #[cfg(test)]
 pub(crate) mod bench;
@@ -18,10 +18,12 @@ mod environment;
 mod facts;
 mod files;
 mod follow;
+mod forker;
 mod glob;
 mod header;
 mod host;
 mod launcher;
+mod leases;
 mod leftovers;
 mod mirror;
 mod order;
@@ -54,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::clean_up::CleanUp;
+pub(crate) use self::forker::forker_main;
 pub(crate) use self::host::{attach, dismiss, run_at_socket};
 pub(crate) use self::launcher::launcher_main;
 pub(crate) use self::mirror::mirror_main;
@@ -68,6 +71,10 @@ use crate::process::cgroup::Group;
 /// The first argument that makes this program a runner; the second is the
 /// spool directory of its command.
 pub(crate) const RUNNER_VERB: &str = "__runner";
+
+/// The first argument that makes this program the process from which runners are forked; the
+/// second is the slave's base directory, for who reads the list of processes.
+pub(crate) const FORKER_VERB: &str = "__runners";
 
 /// The first argument that makes this program a launcher; the spool directory
 /// of its command and the words of that follow.

@@ -270,17 +270,41 @@ impl CommandDir {
         read(&self.0.join("command"))
     }
 
+    /// Writes the order into a directory that nobody else knows yet.
+    pub(super) fn lay_down_order(&self, order: &Order) -> io::Result<()> {
+        let bytes = rmp_serde::to_vec_named(order).map_err(io::Error::other)?;
+        let mut file = private().create_new(true).open(self.0.join("command"))?;
+        io::Write::write_all(&mut file, &bytes)
+    }
+
     pub(super) fn write_order(&self, order: &Order) -> io::Result<()> {
         write(&self.0.join("command"), order)
     }
 
     /// `None` when no runner has begun.
     pub(super) fn begun(&self) -> io::Result<Option<Begun>> {
-        found(read(&self.0.join("begun")))
+        let Some(bytes) = found(fs::read(self.0.join("begun")))? else {
+            return Ok(None);
+        };
+        let mut rest = bytes.as_slice();
+        let mut begun = rmp_serde::from_read(&mut rest).map_err(torn)?;
+        // What became known later stands behind it, and may be torn: it is not needed.
+        while let Ok(later) = rmp_serde::from_read(&mut rest) {
+            begun = later;
+        }
+        Ok(Some(begun))
     }
 
     pub(super) fn write_begun(&self, begun: &Begun) -> io::Result<()> {
         write(&self.0.join("begun"), begun)
+    }
+
+    /// Writes down what became known after [`Self::write_begun`], which stays as it is: replacing
+    /// a file has the system write it to the disk at once.
+    pub(super) fn add_to_begun(&self, begun: &Begun) -> io::Result<()> {
+        let bytes = rmp_serde::to_vec_named(begun).map_err(io::Error::other)?;
+        let mut file = File::options().append(true).open(self.0.join("begun"))?;
+        io::Write::write_all(&mut file, &bytes)
     }
 
     pub(super) fn launch(&self) -> io::Result<Launch> {
@@ -336,8 +360,11 @@ pub(super) fn private() -> fs::OpenOptions {
 
 /// Reads what [`write()`] wrote. What a power cut has torn is [`io::ErrorKind::InvalidData`].
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
-    let torn = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     rmp_serde::from_slice(&fs::read(path)?).map_err(torn)
+}
+
+fn torn(error: rmp_serde::decode::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// Writes a file that is there as a whole or not at all.
@@ -382,5 +409,28 @@ mod tests {
             assert_eq!(Control::from_bytes(message.to_bytes()), Some(message));
         }
         assert_eq!(Control::from_bytes(*b"garbage!!"), None);
+    }
+
+    #[test]
+    fn what_became_known_after_the_begin_counts_unless_it_is_torn() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = CommandDir::new(base.path().to_owned());
+        assert_eq!(dir.begun().unwrap(), None);
+        let mut begun = Begun {
+            boot_id: "this".to_owned(),
+            runner: ProcessName::own(),
+            child: None,
+            group: None,
+        };
+        dir.write_begun(&begun).unwrap();
+        assert_eq!(dir.begun().unwrap(), Some(begun.clone()));
+        let first = begun.clone();
+        begun.child = ProcessName::own();
+        dir.add_to_begun(&begun).unwrap();
+        assert_eq!(dir.begun().unwrap(), Some(begun));
+        let path = base.path().join("begun");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+        assert_eq!(dir.begun().unwrap(), Some(first));
     }
 }

@@ -2,8 +2,9 @@
 //! It owns the command's pipes, keeps what they say in the spool, watches the
 //! clock, ends the command when it must, and writes the exit record last.
 //!
-//! It is started for every command, so it does nothing that costs time at the
-//! start: no runtime, no threads, no argument parser.
+//! It is there for every command, so it does nothing that costs time at the
+//! start: no runtime, no threads, no argument parser. Most are forked by the
+//! slave's `forker`, which has started this program once for all of them.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{WaitStatus, getpid, set_child_subreaper, setsid};
+use rustix::process::{WaitStatus, getpid, set_child_subreaper, setpgid, setsid};
 
 use super::LAUNCHER_VERB;
 use super::MIRROR_VERB;
@@ -83,6 +84,8 @@ const LAUNCH: Duration = Duration::from_secs(10);
 
 /// Carries out the command in the spool directory `dir`.
 pub(crate) fn runner_main(dir: &Path) -> ExitCode {
+    // Fails when this is a leader already, which is as good.
+    let _ = setsid();
     match carry_out(&CommandDir::new(dir.to_owned())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -93,9 +96,10 @@ pub(crate) fn runner_main(dir: &Path) -> ExitCode {
     }
 }
 
-fn carry_out(dir: &CommandDir) -> io::Result<()> {
-    // Fails when this is a leader already, which is as good.
-    let _ = setsid();
+/// Is the runner of `dir`, in a session that has no terminal.
+pub(super) fn carry_out(dir: &CommandDir) -> io::Result<()> {
+    // Fails for the leader of a session, which leads a group, too.
+    let _ = setpgid(None, None);
     // What loses its parent becomes a child of this process, so that it is found.
     set_child_subreaper(Some(getpid()))?;
     let Some(_claim) = claim_soon(dir, std::thread::sleep)? else {
@@ -239,7 +243,7 @@ impl<'a> Runner<'a> {
                 running.group = group;
                 begun.child = ProcessName::of(running.pid.as_raw_nonzero().get());
                 // Only to end what is left if this runner is killed: not worth failing.
-                let _ = self.dir.write_begun(begun);
+                let _ = self.dir.add_to_begun(begun);
                 self.path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
                 self.hear_launcher(&mut running);
                 Ok(running)

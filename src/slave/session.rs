@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -42,8 +42,10 @@ use crate::wire::native::{FrameReader, FrameWriter, WireError};
 /// So much may wait to be written to the line.
 const LINE: usize = 256 << 10;
 
-/// How often the slave looks for itself, whatever it was told.
+/// How often the slave looks for itself, whatever it was told: while it has commands, and while
+/// it has none.
 const LOOK: Duration = Duration::from_secs(1);
+const IDLE_LOOK: Duration = Duration::from_secs(10);
 
 /// Why a session ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,10 +114,12 @@ where
     let mut asked = Asked::default();
     slave.clean_up.begin_line();
     let mut pulse = Pulse::new(welcome.heartbeat);
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looked = None;
     loop {
         served.fill(&mut writer)?;
+        let next_look = looked
+            .map(|it: Instant| it + served.pause())
+            .unwrap_or_else(Instant::now);
         tokio::select! {
             // What was heard counts before what was not: after a standstill
             // of this process both are due.
@@ -153,7 +157,8 @@ where
                 }
             }
             () = slave.works.next_ended() => served.look(&mut slave.works),
-            _ = look.tick() => {
+            () = sleep_until(next_look) => {
+                looked = Some(Instant::now());
                 slave.works.reap();
                 served.look(&mut slave.works);
                 served.begin_again(&mut slave.works, &mut writer)?;
@@ -436,6 +441,14 @@ impl Served {
             self.begin(id, order, works, writer)?;
         }
         Ok(())
+    }
+
+    /// From one look to the next.
+    fn pause(&self) -> Duration {
+        match self.commands.is_empty() && self.unwritten.is_empty() {
+            true => IDLE_LOOK,
+            false => LOOK,
+        }
     }
 
     /// The commands that wait for the disk.

@@ -14,6 +14,7 @@ use rustix::process::Pid;
 use tracing::warn;
 
 use super::SPOOL;
+use super::leases::Leases;
 use super::order::{self, Begun, CommandDir, Ended, Order, STDIO};
 use crate::logs::record;
 use crate::model::BuildId;
@@ -26,10 +27,7 @@ use crate::process::tree;
 use crate::wire::WireCommand;
 
 /// The form of the spool, which only grows: programs read every form up to their own.
-const FORM: u32 = 1;
-
-/// Builds without commands whose leases are still remembered.
-const LEASES: usize = 256;
+const FORM: u32 = 2;
 
 /// Their places have to fit into one byte.
 const MOST_LOGFILES: usize = 200;
@@ -53,7 +51,7 @@ pub(super) struct Spool {
     dir: PathBuf,
     /// Made by chance with the directory: another spool in its place has another one.
     token: String,
-    leases: BTreeMap<i64, u64>,
+    leases: Leases,
 }
 
 /// Makes the FIFO in which runners tell their news.
@@ -110,15 +108,7 @@ impl Spool {
             }
         }
         clear_halves(&dir);
-        let leases = match order::read(&dir.join("leases")) {
-            Ok(leases) => leases,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => {
-                // A power cut may leave it torn. Leases only grow, so the next one is as good.
-                warn!(%error, "the leases of earlier builds cannot be read");
-                BTreeMap::new()
-            }
-        };
+        let leases = Leases::open(&dir)?;
         let token = token(&dir)?;
         Ok(Self { dir, token, leases })
     }
@@ -144,7 +134,7 @@ impl Spool {
 
     /// The highest lease seen for a build.
     pub(super) fn lease(&self, build: BuildId) -> u64 {
-        self.leases.get(&build.0).copied().unwrap_or(0)
+        self.leases.of(build)
     }
 
     /// Obeys `lease` from now on. Gives the highest that was seen if this one is lower.
@@ -154,12 +144,7 @@ impl Spool {
             return Err(highest);
         }
         if lease > highest {
-            self.leases.insert(build.0, lease);
-            if let Err(error) = self.write_leases() {
-                // A full disk must not cut off what runs already; the lease
-                // holds as long as this process, and is written with the next.
-                warn!(%build, lease, %error, "a lease is not written down");
-            }
+            self.leases.raise(build, lease);
         }
         Ok(())
     }
@@ -172,7 +157,7 @@ impl Spool {
         make_private_dir(fresh.path())?;
         let dir = self.command(id);
         let fill = || {
-            fresh.write_order(order)?;
+            fresh.lay_down_order(order)?;
             make_fifo(&fresh.control())?;
             // Made now, so that nobody needs room on the disk only to look.
             fresh.claim()?;
@@ -196,24 +181,14 @@ impl Spool {
         self.trim_leases()
     }
 
-    /// Forgets the leases of builds that are long over: the oldest first,
-    /// and none whose commands are here.
+    /// Forgets the leases of builds that are long over and have no commands here.
     fn trim_leases(&mut self) -> io::Result<()> {
-        if self.leases.len() <= LEASES {
-            return Ok(());
+        if self.leases.are_many() {
+            let here = self.commands()?;
+            let is_here = |build: i64| here.iter().any(|id| id.build.0 == build);
+            self.leases.forget(is_here);
         }
-        let here = self.commands()?;
-        let is_here = |build: i64| here.iter().any(|id| id.build.0 == build);
-        let surplus = self.leases.len() - LEASES;
-        let oldest = self.leases.keys().copied().filter(|it| !is_here(*it));
-        for build in oldest.take(surplus).collect::<Vec<_>>() {
-            self.leases.remove(&build);
-        }
-        self.write_leases()
-    }
-
-    fn write_leases(&self) -> io::Result<()> {
-        order::write(&self.dir.join("leases"), &self.leases)
+        Ok(())
     }
 }
 
@@ -598,8 +573,8 @@ mod tests {
         make_news(base.path()).unwrap();
         make_news(base.path()).unwrap();
         let form = base.path().join("spool/form");
-        assert_eq!(fs::read_to_string(&form).unwrap(), "1\n");
-        for later in ["2\n", "2.5 beta\n"] {
+        assert_eq!(fs::read_to_string(&form).unwrap(), "2\n");
+        for later in ["3\n", "3.5 beta\n"] {
             fs::write(&form, later).unwrap();
             let error = make_news(base.path()).unwrap_err().to_string();
             assert!(
@@ -615,13 +590,13 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(base.path(), "one").unwrap();
         spool.create(id(0), &order()).unwrap();
-        for build in 0..300 {
+        for build in 0..600 {
             spool.obey(BuildId(build), 9).unwrap();
         }
-        spool.forget(id(299)).unwrap();
-        assert_eq!(spool.leases.len(), LEASES);
+        spool.forget(id(599)).unwrap();
+        assert_eq!(spool.leases.len(), 256);
         assert_eq!(spool.lease(BuildId(0)), 9, "its command is here");
-        assert_eq!(spool.lease(BuildId(299)), 9, "the youngest are kept");
+        assert_eq!(spool.lease(BuildId(599)), 9, "the youngest are kept");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who carries commands out: a detached runner for a command line, a thread
+//! Who carries commands out: a runner of its own for a command line, a thread
 //! of this process for a file command. Both claim the command first, so that
 //! starting it twice carries it out once.
 
@@ -17,6 +17,7 @@ use tracing::warn;
 use super::RUNNER_VERB;
 use super::disk::DISK;
 use super::files;
+use super::forker::Forker;
 use super::order::{self, CommandDir, Ended, STDIO};
 use super::received;
 use crate::logs::disk;
@@ -31,6 +32,9 @@ use crate::process::spawn_detached;
 use crate::wire::WireCommand;
 use crate::wire::WireFile;
 
+/// So long a forked runner may take to show itself, on a busy host.
+const FORKING: Duration = Duration::from_secs(10);
+
 /// The work that this process has begun.
 #[derive(Debug)]
 pub(super) struct Works {
@@ -39,11 +43,21 @@ pub(super) struct Works {
     pub(super) host: Option<super::bench::Host>,
     program: PathBuf,
     basedir: PathBuf,
+    /// Where most runners come from, while commands come.
+    forker: Option<Forker>,
     /// Each with the directory of its command.
-    runners: Vec<(CommandDir, Child)>,
+    runners: Vec<(CommandDir, Runner)>,
     threads: JoinSet<()>,
     /// File commands that wait for room on the disk, by their directories.
     held: Arc<Mutex<HashMap<PathBuf, Held>>>,
+}
+
+/// A runner, as far as it is known here.
+#[derive(Debug)]
+enum Runner {
+    Started(Child),
+    /// It was asked for then, and shows itself by what it writes down.
+    Forked(Instant),
 }
 
 /// A file command that waits.
@@ -68,6 +82,7 @@ impl Works {
             host: None,
             program,
             basedir,
+            forker: None,
             runners: Vec::new(),
             threads: JoinSet::new(),
             held: Arc::default(),
@@ -80,10 +95,10 @@ impl Works {
             #[cfg(test)]
             WireCommand::Shell(_) if let Some(host) = &self.host => host.begin(dir)?,
             WireCommand::Shell(_) => {
-                let complaint = dir.complaint();
-                let complaint = order::private().create(true).append(true).open(complaint)?;
-                let args = [OsStr::new(RUNNER_VERB), dir.path().as_os_str()];
-                let runner = spawn_detached(&self.program, &args, &self.basedir, complaint)?;
+                let runner = match self.fork(dir) {
+                    true => Runner::Forked(Instant::now()),
+                    false => Runner::Started(self.start(dir)?),
+                };
                 self.runners.push((dir.clone(), runner));
             }
             WireCommand::File(file) => {
@@ -120,10 +135,52 @@ impl Works {
         }
     }
 
-    /// Buries runners that have ended.
-    pub(super) fn reap(&mut self) {
+    /// Has a runner forked, if that is possible now.
+    fn fork(&mut self, dir: &CommandDir) -> bool {
+        // The tests' program has threads.
+        if cfg!(test) {
+            return false;
+        }
+        if !self.forker.as_mut().is_some_and(Forker::is_there) {
+            self.part_with_forker();
+            match Forker::start(&self.program, &self.basedir) {
+                Ok(forker) => self.forker = Some(forker),
+                Err(error) => warn!(%error, "the process that forks runners cannot be started"),
+            }
+        }
+        let forker = self.forker.as_mut();
+        forker.is_some_and(|it| it.fork(dir).is_ok())
+    }
+
+    fn start(&self, dir: &CommandDir) -> io::Result<Child> {
+        let complaint = dir.complaint();
+        let complaint = order::private().create(true).append(true).open(complaint)?;
+        let args = [OsStr::new(RUNNER_VERB), dir.path().as_os_str()];
+        spawn_detached(&self.program, &args, &self.basedir, complaint)
+    }
+
+    fn part_with_forker(&mut self) {
+        if let Some(forker) = self.forker.take() {
+            forker.end();
+        }
+        // Whom it has not forked it never will.
         self.runners
-            .retain_mut(|(_, runner)| matches!(runner.try_wait(), Ok(None)));
+            .retain(|(_, runner)| matches!(runner, Runner::Started(_)));
+    }
+
+    /// Buries runners that have ended, and the forker if it has nothing to do.
+    pub(super) fn reap(&mut self) {
+        if self
+            .forker
+            .as_mut()
+            .is_some_and(|it| it.has_rested() || !it.is_there())
+        {
+            self.part_with_forker();
+        }
+        self.runners.retain_mut(|(_, runner)| match runner {
+            Runner::Started(it) => matches!(it.try_wait(), Ok(None)),
+            Runner::Forked(since) => since.elapsed() < FORKING,
+        });
     }
 
     /// Whether a runner for the command of `dir` is there, even if it has not
@@ -158,8 +215,9 @@ impl Works {
         }
     }
 
-    /// Waits for the file commands.
+    /// Waits for the file commands, and has no more runners forked.
     pub(super) async fn finish(&mut self) {
+        self.part_with_forker();
         while self.threads.join_next().await.is_some() {}
     }
 }

@@ -311,7 +311,14 @@ impl Drop for Farm {
         }
         // Runners outlive their slave on purpose; a test that failed may have left some.
         let mark = self.dir.path().to_string_lossy().into_owned();
-        drop(Command::new("pkill").args(["-9", "-f", &mark]).status());
+        // One may be forked while others are looked for, so it is looked until there is none.
+        for _ in 0..100 {
+            let killed = Command::new("pkill").args(["-9", "-f", &mark]).status();
+            if !killed.is_ok_and(|it| it.success()) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if std::thread::panicking() {
             eprintln!("--- the master said:\n{}", self.master_output());
         }
