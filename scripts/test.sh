@@ -36,7 +36,7 @@ install_packages() {
     missing=
     for pair in git:git hg:mercurial svn:subversion cvs:cvs bzr:brz darcs:darcs make:make gcc:gcc python3:python3 curl:curl \
         dpkg-source:dpkg-dev pkg-config:pkg-config help2man:help2man makeinfo:texinfo \
-        chromium:chromium lynx:lynx xmllint:libxml2-utils pgrep:procps openssl:openssl virtualenv:python3-virtualenv \
+        chromium:chromium lynx:lynx xmllint:libxml2-utils pgrep:procps openssl:openssl valgrind:valgrind virtualenv:python3-virtualenv \
         ssh-agent:openssh-client prove:perl patch:patch cmake:cmake ninja:ninja-build meson:meson \
         go:golang-go npm:npm mvn:maven gradle:gradle javac:default-jdk-headless; do
         has "${pair%%:*}" || missing="$missing ${pair#*:}"
@@ -204,6 +204,9 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --locked
 fi
+
+say "instructions of the hot parts, beside what they were"
+cargo test --locked --quiet --bench instructions
 
 say "a fresh installation, and the demo"
 # What the optimiser and the linker's last look at the whole program bring is for users, and

@@ -60,6 +60,8 @@ pub use cli::main;
 pub use config::fuzz_config;
 #[doc(hidden)]
 pub use master::{QueueBench, fill_history};
+#[doc(hidden)]
+pub use web::{index_log, paint_log};
 
 /// A configuration that was read as a master reads it, to be read again as one
 /// that runs does: for benchmarks.
@@ -207,4 +209,27 @@ pub fn run_slaves(
             _ => Ok(()),
         }
     })
+}
+
+/// Fills properties in, as in a command: for benchmarks.
+///
+/// # Errors
+/// What is wrong with the text, or which property is missing.
+#[doc(hidden)]
+pub fn fill_in(text: &str, properties: &[(&str, &str)]) -> Result<String, String> {
+    let mut all = model::Properties::new();
+    for (name, value) in properties {
+        all.set(*name, *value, "bench");
+    }
+    let text = model::Text::parse(text).map_err(|error| error.what)?;
+    text.render(&all).map_err(|error| error.name)
+}
+
+/// Stores what a command has printed as its log is stored: for benchmarks.
+///
+/// # Errors
+/// The disk.
+#[doc(hidden)]
+pub fn store_log(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    logs::append::write_whole(path, model::Channel::Stdout, text)
 }

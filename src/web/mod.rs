@@ -60,6 +60,7 @@ mod home;
 mod lines;
 mod locks;
 mod log;
+mod log_bench;
 mod slaves;
 mod sources;
 mod step;
@@ -111,4 +112,6 @@ mod test_pages_tests;
 #[cfg(test)]
 mod tests;
 
+#[doc(hidden)]
+pub use log_bench::{index_log, paint_log};
 pub(crate) use serve::Site;

@@ -1,0 +1,65 @@
+//! The least of a client: one question, one answer, and when its first byte came.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// An answer that came whole.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Until its first byte.
+    pub(crate) first: Duration,
+    /// Until its last.
+    pub(crate) whole: Duration,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+pub(crate) fn get(port: u16, path: &str) -> Option<Answer> {
+    ask(
+        port,
+        &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"),
+    )
+}
+
+pub(crate) fn post(port: u16, path: &str, kind: &str, body: &str) -> Option<Answer> {
+    ask(
+        port,
+        &format!(
+            "POST {path} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\
+             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    )
+}
+
+/// `None` if nobody answers, or not whole.
+fn ask(port: u16, request: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_nodelay(true).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(120)))
+        .ok()?;
+    let began = Instant::now();
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut all = vec![0; 256 << 10];
+    let read = stream.read(&mut all).ok()?;
+    let first = began.elapsed();
+    all.truncate(read);
+    stream.read_to_end(&mut all).ok()?;
+    let whole = began.elapsed();
+    let head = all.windows(4).position(|it| it == b"\r\n\r\n")?;
+    let status = std::str::from_utf8(&all[..head]).ok()?;
+    let status = status.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer {
+        status,
+        first,
+        whole,
+        body: all.split_off(head + 4),
+    })
+}

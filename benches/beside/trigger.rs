@@ -1,0 +1,65 @@
+//! From asking for a build to the first byte of its command in the log as the web serves it.
+
+use std::env;
+
+use crate::buildbot::Buildbot;
+use crate::farm::Farm;
+use crate::figure::{Better, Figure, Report, Samples};
+use crate::{LOCAL, floor, force, http, ms, timed};
+
+const ROUNDS: usize = 60;
+/// One build of the peer takes a quarter of a second.
+const PEER_ROUNDS: usize = 15;
+
+pub(crate) fn measure(report: &mut Report) {
+    let mut farm = Farm::new(&format!(
+        "{LOCAL}[hi]\ntype = shell\ncommands = echo first-byte\n"
+    ));
+    farm.start_master();
+    farm.force("hi-linux", &[]);
+    let peer = Buildbot::warm(
+        &env::temp_dir(),
+        &[("hi".to_owned(), &["echo", "first-byte"] as &[&str])],
+    );
+    let mut figure = Figure::new(
+        "trigger",
+        "trigger to the first byte of output",
+        "ms",
+        Better::Lower,
+    )
+    .with_floor("fork+exec")
+    .wanted(5.0);
+    for round in 1..=ROUNDS {
+        let path = format!("/builders/hi-linux/builds/{round}/steps/shell/logs/stdio/text");
+        let ours = ms(timed(|| {
+            force(&farm, "hi-linux");
+            while !http::get(farm.htmlport, &path)
+                .is_some_and(|it| it.text().contains("first-byte"))
+            {}
+        }));
+        farm.wait_builds("hi-linux", round + 1);
+        let theirs = peer.as_ref().filter(|_| round <= PEER_ROUNDS).map(|peer| {
+            let path = format!("/builds/{}/steps/1/logs/stdio/contents", round + 1);
+            let took = ms(timed(|| {
+                peer.force(1);
+                peer.wait("the first byte", |it| {
+                    let log = it.json(&path)?;
+                    let text = log["logchunks"][0]["content"].as_str()?.to_owned();
+                    // The headers hold the command: its output is a line of its own.
+                    text.contains("\nofirst-byte").then_some(())
+                });
+            }));
+            peer.wait_done();
+            took
+        });
+        figure.round(ours, theirs, floor::fork_exec);
+    }
+    let mut late =
+        Figure::new("trigger_p95", "the same, 95 of 100", "ms", Better::Lower).wanted(10.0);
+    late.autobot = Samples::from_iter([figure.autobot.at(95)]);
+    if !figure.buildbot.is_empty() {
+        late.buildbot = Samples::from_iter([figure.buildbot.at(95)]);
+    }
+    report.add(figure);
+    report.add(late);
+}
