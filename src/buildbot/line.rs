@@ -25,9 +25,12 @@ use crate::wire::pb::said::Arguments;
 
 use super::facts::Program;
 use super::facts::texts;
+use super::login::Challenge;
 use super::login::Login;
 use super::slave::Object;
 use super::slave::Slave;
+use super::tongue::Calls;
+use super::tongue::Nonsense;
 
 /// Who has been refused hears it as late as any other: see the native login.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -43,7 +46,7 @@ pub(crate) enum LineError {
     #[error("the other side closed the line")]
     Closed,
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Nonsense(#[from] Nonsense),
     #[error("the system gives no random numbers")]
     Random,
     #[error("`{0}` is not configured")]
@@ -59,14 +62,20 @@ pub(crate) enum LineError {
 impl LineError {
     /// Whether the other side said what none says.
     pub(crate) const fn is_nonsense(&self) -> bool {
-        matches!(self, Self::Broken(_))
+        matches!(self, Self::Nonsense(_))
+    }
+}
+
+impl From<Broken> for LineError {
+    fn from(broken: Broken) -> Self {
+        Self::Nonsense(broken.into())
     }
 }
 
 /// A slave that has shown that it knows its password and waits to hear that it is welcome.
 pub(crate) struct Peer<S> {
     stream: S,
-    broker: Broker<Object>,
+    broker: Broker<Challenge>,
     pub(crate) name: String,
     bot: u64,
     owed: Owed,
@@ -130,26 +139,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
 
     /// Welcomes the slave and asks what it is.
     pub(crate) async fn welcome(mut self, run: &str) -> Result<Attached<S>, LineError> {
-        let avatar = self.broker.object(&Object::Avatar);
-        self.broker.answer(self.owed, Ok(avatar));
+        let bot = self.bot;
+        let mut broker = self.broker.handing_out();
+        let avatar = broker.object(&Object::Avatar);
+        broker.answer(self.owed, Ok(avatar));
         let hello = Arguments::named("message", Value::text("attached"));
-        let (stream, broker, bot) = (&mut self.stream, &mut self.broker, self.bot);
-        let _ = ask(stream, broker, bot, "print", hello).await?;
-        let info = ask(stream, broker, bot, "getWorkerInfo", Arguments::default()).await?;
+        let stream = &mut self.stream;
+        let _ = ask(stream, &mut broker, bot, "print", hello).await?;
+        let info = ask(
+            stream,
+            &mut broker,
+            bot,
+            "getWorkerInfo",
+            Arguments::default(),
+        )
+        .await?;
         let (info, program) = match info {
             Ok(info) => {
                 let program = Program::read(&info, false);
                 (info, program)
             }
             Err(failure) if failure.is("NoSuchMethod") || failure.is("AttributeError") => {
-                let info = ask(stream, broker, bot, "getSlaveInfo", Arguments::default()).await?;
+                let info = ask(
+                    stream,
+                    &mut broker,
+                    bot,
+                    "getSlaveInfo",
+                    Arguments::default(),
+                )
+                .await?;
                 let info = info.unwrap_or(Value::Dict(Vec::new()));
                 let mut program = Program::read(&info, true);
                 if program.commands.is_empty() {
                     let nothing = Arguments::default;
-                    let commands = ask(stream, broker, bot, "getCommands", nothing()).await?;
+                    let commands = ask(stream, &mut broker, bot, "getCommands", nothing()).await?;
                     program.commands = commands.as_ref().map(texts).unwrap_or_default();
-                    let version = ask(stream, broker, bot, "getVersion", nothing()).await?;
+                    let version = ask(stream, &mut broker, bot, "getVersion", nothing()).await?;
                     let version = version.ok().and_then(|it| it.as_text());
                     program.version = version.unwrap_or(program.version);
                 }
@@ -160,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
         let facts = program.facts(&info, run);
         Ok(Attached {
             stream: self.stream,
-            slave: Slave::new(self.broker, self.bot, program),
+            slave: Slave::new(Calls { broker, bot }, program),
             facts,
         })
     }
@@ -169,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
 /// A slave that has said what it is.
 pub(crate) struct Attached<S> {
     stream: S,
-    slave: Slave,
+    slave: Slave<Calls>,
     pub(crate) facts: SlaveFacts,
 }
 
@@ -242,16 +267,17 @@ where
         // Nothing that has come before the first order is left lying.
         slave.heard()?;
         let has_news = !slave.out.is_empty();
-        let waiting = slave.broker.out.len() - written;
+        let broker = &mut slave.tongue.broker;
+        let waiting = broker.out.len() - written;
         tokio::select! {
             permit = say.reserve(), if has_news => match permit {
                 Ok(permit) => permit.send(slave.out.remove(0)),
                 Err(_) => return Ok(()),
             },
-            sent = writer.write(&slave.broker.out[written..]), if waiting > 0 => {
+            sent = writer.write(&broker.out[written..]), if waiting > 0 => {
                 written += sent?;
-                if written == slave.broker.out.len() {
-                    slave.broker.out.clear();
+                if written == broker.out.len() {
+                    broker.out.clear();
                     written = 0;
                     writer.flush().await?;
                 }
@@ -262,7 +288,7 @@ where
             },
             count = reader.read(&mut bytes), if !has_news && waiting < MOST_WAITING => match count? {
                 0 => return Err(LineError::Closed),
-                count => slave.broker.hear(&bytes[..count]),
+                count => broker.hear(&bytes[..count]),
             },
         }
     }

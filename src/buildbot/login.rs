@@ -10,10 +10,12 @@ use crate::wire::pb::failure::Kind;
 use crate::wire::pb::jelly::Value;
 use crate::wire::pb::password;
 
-use super::slave::Object;
-
 /// The longest name that is looked at.
 const LONGEST_NAME: usize = 200;
+
+/// What a caller answers to show that it knows its password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Challenge;
 
 /// A caller on its way in.
 #[derive(Debug)]
@@ -48,7 +50,10 @@ impl Login {
     }
 
     /// Goes on with what has come; the claim, when there is one.
-    pub(super) fn go_on(&mut self, broker: &mut Broker<Object>) -> Result<Option<Claim>, Broken> {
+    pub(super) fn go_on(
+        &mut self,
+        broker: &mut Broker<Challenge>,
+    ) -> Result<Option<Claim>, Broken> {
         while let Some(heard) = broker.next()? {
             let Heard::Called {
                 on,
@@ -65,7 +70,7 @@ impl Login {
                     match name.filter(|it| it.len() <= LONGEST_NAME) {
                         Some(name) => {
                             self.name = Some(name);
-                            let challenger = broker.object(&Object::Challenge);
+                            let challenger = broker.object(&Challenge);
                             let challenge = Value::Bytes(self.challenge.to_vec());
                             broker.answer(owed, Ok(Value::Tuple(vec![challenge, challenger])));
                             continue;
@@ -73,7 +78,7 @@ impl Login {
                         None => Failure::new(Kind::Unauthorized, "the name is none"),
                     }
                 }
-                (Some(Object::Challenge), "respond") => {
+                (Some(Challenge), "respond") => {
                     let response = arguments.get(0, "response").cloned();
                     let response = response.and_then(Value::into_bytes).unwrap_or_default();
                     let mind = match arguments.get(1, "mind") {
@@ -81,7 +86,7 @@ impl Login {
                         _ => None,
                     };
                     // A challenge is good for one response.
-                    broker.withdraw(&Object::Challenge);
+                    broker.withdraw(&Challenge);
                     return Ok(Some(Claim {
                         name: self.name.take().unwrap_or_default(),
                         response,

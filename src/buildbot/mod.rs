@@ -10,10 +10,17 @@ mod job;
 mod line;
 mod login;
 mod order;
+mod packed;
+mod paths;
 mod slave;
 mod tarball;
+mod tongue;
 mod transfer;
 
+#[cfg(test)]
+mod packed_tests;
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod slave_tests;
 

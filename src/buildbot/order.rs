@@ -204,13 +204,22 @@ pub(super) fn file(command: &WireFile, program: &Program) -> Result<Order, Strin
         }
     };
     if !program.commands.is_empty() && !program.commands.contains_key(order.name) {
-        let name = order.name;
+        let (name, since) = (order.name, since(order.name));
         let who = program.name();
         return Err(format!(
-            "the command `{name}` needs buildbot-slave 0.8.9 or later, or autobot's own slave; this one is {who}"
+            "the command `{name}` needs {since}, or autobot's own slave; this one is {who}"
         ));
     }
     Ok(order)
+}
+
+/// The first program that is known to have a command.
+const fn since(command: &str) -> &'static str {
+    match command.as_bytes() {
+        b"glob" | b"listdir" => "buildbot-slave 0.8.9 or later",
+        b"rmfile" => "buildbot-worker 0.9.15 or later",
+        _ => "a later version",
+    }
 }
 
 /// The order of an upload, but for the object that takes it in.
@@ -329,7 +338,17 @@ mod tests {
         );
         let pattern = "a/*".to_owned();
         let why = file(&WireFile::Glob { pattern }, &program("2.14")).unwrap_err();
-        assert!(why.contains("`glob` needs buildbot-slave 0.8.9"), "{why}");
+        assert_eq!(
+            why,
+            "the command `glob` needs buildbot-slave 0.8.9 or later, or autobot's own slave; \
+             this one is buildbot-slave 4.3.0"
+        );
+        let path = "a/x".to_owned();
+        let why = file(&WireFile::Rmfile { path }, &program("2.16")).unwrap_err();
+        assert!(
+            why.contains("`rmfile` needs buildbot-worker 0.9.15"),
+            "{why}"
+        );
         let mut secret = line("a/b");
         secret.mask = vec!["hunter2".to_owned()];
         let plain = shell(&secret, &program("2.14")).unwrap();

@@ -19,8 +19,6 @@ use crate::wire::FromSlave;
 use crate::wire::WireCommand;
 use crate::wire::WireFile;
 use crate::wire::WireWrite;
-use crate::wire::pb::broker::Broken;
-use crate::wire::pb::broker::Broker;
 use crate::wire::pb::broker::CallId;
 use crate::wire::pb::broker::Heard;
 use crate::wire::pb::broker::Owed;
@@ -33,6 +31,9 @@ use super::facts::Program;
 use super::job::Job;
 use super::order;
 use super::order::Order;
+use super::tongue::Nonsense;
+use super::tongue::Place;
+use super::tongue::Tongue;
 use super::transfer::Block;
 use super::transfer::Incoming;
 use super::transfer::Outgoing;
@@ -40,8 +41,6 @@ use super::transfer::Outgoing;
 /// What an object of this side is to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Object {
-    /// What a caller answers to show that it knows its password.
-    Challenge,
     /// What a slave that has logged in can call.
     Avatar,
     /// A command that it runs.
@@ -78,11 +77,9 @@ struct Task {
     is_started: bool,
 }
 
-pub(super) struct Slave {
-    pub(super) broker: Broker<Object>,
+pub(super) struct Slave<T> {
+    pub(super) tongue: T,
     program: Program,
-    /// By which it is told what to do.
-    bot: u64,
     /// The objects of its builders, by directory.
     builders: BTreeMap<String, u64>,
     /// Directories that it should have.
@@ -99,12 +96,11 @@ pub(super) struct Slave {
     pub(super) out: Vec<FromSlave>,
 }
 
-impl Slave {
-    pub(super) fn new(broker: Broker<Object>, bot: u64, program: Program) -> Self {
+impl<T: Tongue> Slave<T> {
+    pub(super) fn new(tongue: T, program: Program) -> Self {
         Self {
-            broker,
+            tongue,
             program,
-            bot,
             builders: BTreeMap::new(),
             wanted: BTreeSet::new(),
             is_asked_for_builders: false,
@@ -136,11 +132,12 @@ impl Slave {
                 self.ask_for_builders();
             }
             FromMaster::Ping => {
-                let ping = Arguments::named("message", Value::text("ping"));
-                self.call(self.bot, "print", ping, Asked::Alive);
+                let call = self.tongue.ping();
+                self.calls.insert(call, Asked::Alive);
             }
             FromMaster::Shutdown => {
-                self.call(self.bot, "shutdown", Arguments::default(), Asked::Nothing);
+                let call = self.tongue.shut_down();
+                self.calls.insert(call, Asked::Nothing);
             }
             FromMaster::Forget { id } => {
                 self.begun.remove(&id);
@@ -157,8 +154,8 @@ impl Slave {
     }
 
     /// What the peer says, as far as it has come.
-    pub(super) fn heard(&mut self) -> Result<(), Broken> {
-        while let Some(heard) = self.broker.next()? {
+    pub(super) fn heard(&mut self) -> Result<(), Nonsense> {
+        while let Some(heard) = self.tongue.next()? {
             match heard {
                 Heard::Called {
                     on,
@@ -171,11 +168,6 @@ impl Slave {
             }
         }
         Ok(())
-    }
-
-    fn call(&mut self, object: u64, method: &str, arguments: Arguments, asked: Asked) {
-        let call = self.broker.call(object, method, arguments);
-        self.calls.insert(call, asked);
     }
 
     fn called(&mut self, on: Option<Object>, method: &str, arguments: Arguments, owed: Owed) {
@@ -220,7 +212,7 @@ impl Slave {
                 Err(Failure::new(Kind::NoMethod, what))
             }
         };
-        self.broker.answer(owed, answer);
+        self.tongue.answer(owed, answer);
     }
 
     fn answered(&mut self, call: CallId, result: Result<Value, Failure>) {
@@ -238,7 +230,7 @@ impl Slave {
                 }
                 for object in old.into_values() {
                     if !self.builders.values().any(|it| *it == object) {
-                        self.broker.release(object);
+                        self.tongue.release(object);
                     }
                 }
                 self.go_on();
@@ -316,7 +308,7 @@ impl Slave {
             }
             WireCommand::File(WireFile::Upload(upload)) => {
                 incoming = Some(Incoming::new(upload));
-                let writer = self.broker.object(&Object::Writer(task));
+                let writer = self.tongue.object(&Object::Writer(task));
                 Ok(order::upload(upload, &self.program, writer))
             }
             WireCommand::File(WireFile::Write(piece)) => {
@@ -368,7 +360,7 @@ impl Slave {
                 let old = *old;
                 self.stop(old, "the file is sent anew");
             }
-            let reader = self.broker.object(&Object::Reader(task));
+            let reader = self.tongue.object(&Object::Reader(task));
             let order = order::download(&piece.path, piece.mode, &self.program, reader);
             let mut outgoing = Outgoing::of(&piece);
             outgoing.bring(task, piece);
@@ -450,14 +442,10 @@ impl Slave {
                 continue;
             };
             task.builder = Some(builder);
-            let command = self.broker.object(&Object::Command(number));
-            let arguments = Arguments::places([
-                command,
-                Value::text(number.to_string()),
-                Value::text(task.order.name),
-                task.order.arguments.clone(),
-            ]);
-            self.call(builder, "startCommand", arguments, Asked::Start(number));
+            let name = task.job.id.to_string();
+            let place = Place { builder, number };
+            let call = self.tongue.start(place, &name, &task.order);
+            self.calls.insert(call, Asked::Start(number));
         }
         if lacks {
             self.ask_for_builders();
@@ -475,19 +463,17 @@ impl Slave {
         if has_all && dirs.len() == self.builders.len() {
             return;
         }
-        let pair = |dir: &String| Value::Tuple(vec![Value::text(dir), Value::text(dir)]);
-        let dirs = Value::List(dirs.iter().map(pair).collect());
-        self.is_asked_for_builders = true;
-        self.call(
-            self.bot,
-            "setBuilderList",
-            Arguments::places([dirs]),
-            Asked::Builders,
-        );
+        if let Some(call) = self.tongue.list_builders(dirs.iter()) {
+            self.is_asked_for_builders = true;
+            self.calls.insert(call, Asked::Builders);
+        } else {
+            self.builders = dirs.into_iter().map(|it| (it, 0)).collect();
+            self.go_on();
+        }
     }
 
-    fn write(&mut self, task: u64, method: &str, mut arguments: Arguments) {
-        let Some(task) = self.tasks.get_mut(&task) else {
+    fn write(&mut self, number: u64, method: &str, mut arguments: Arguments) {
+        let Some(task) = self.tasks.get_mut(&number) else {
             return;
         };
         let Some(incoming) = &mut task.incoming else {
@@ -511,7 +497,7 @@ impl Slave {
             let why = why.clone();
             task.job
                 .say(Channel::Stderr, &format!("{why}\n"), &mut self.out);
-            self.call_off(builder, &why);
+            self.call_off(Place { builder, number }, &why);
         }
     }
 
@@ -525,14 +511,14 @@ impl Slave {
                 let block = outgoing.read(owed, most);
                 self.give(number, block);
             }
-            None => self.broker.answer(owed, Ok(Value::Bytes(Vec::new()))),
+            None => self.tongue.answer(owed, Ok(Value::Bytes(Vec::new()))),
         }
     }
 
     /// Gives a block to the slave; a piece that it has whole is acknowledged.
     fn give(&mut self, number: u64, block: Option<Block>) {
         if let Some(Block(owed, bytes)) = block {
-            self.broker.answer(owed, Ok(bytes));
+            self.tongue.answer(owed, Ok(bytes));
         }
         let Some(task) = self.tasks.get_mut(&number) else {
             return;
@@ -572,17 +558,16 @@ impl Slave {
         let block = task.outgoing.as_mut().and_then(Outgoing::give_up);
         let builder = task.builder;
         if let Some(Block(owed, bytes)) = block {
-            self.broker.answer(owed, Ok(bytes));
+            self.tongue.answer(owed, Ok(bytes));
         }
         if let Some(builder) = builder {
-            self.call_off(builder, why);
+            self.call_off(Place { builder, number }, why);
         }
     }
 
-    fn call_off(&mut self, builder: u64, why: &str) {
-        // The peer does not look at which command it is: a builder has one.
-        let arguments = Arguments::places([Value::text("0"), Value::text(why)]);
-        self.call(builder, "interruptCommand", arguments, Asked::Nothing);
+    fn call_off(&mut self, place: Place, why: &str) {
+        let call = self.tongue.interrupt(place, why);
+        self.calls.insert(call, Asked::Nothing);
     }
 
     /// The peer has ended a command.
@@ -635,13 +620,7 @@ impl Slave {
     /// Takes a command out of the books.
     fn take(&mut self, number: u64) -> Option<Task> {
         let task = self.tasks.remove(&number)?;
-        for object in [
-            Object::Command(number),
-            Object::Writer(number),
-            Object::Reader(number),
-        ] {
-            self.broker.withdraw(&object);
-        }
+        self.tongue.forget(number);
         if let Some(line) = self.lines.get_mut(&task.order.dir) {
             line.retain(|it| *it != number);
             if line.is_empty() {

@@ -4,6 +4,7 @@
 use super::facts::Program;
 use super::slave::Object;
 use super::slave::Slave;
+use super::tongue::Calls;
 use crate::logs::record::Reader;
 use crate::model::BuildId;
 use crate::model::Channel;
@@ -37,8 +38,8 @@ use crate::wire::pb::said::Said;
 const BOT: u64 = 1;
 
 /// The peer: what it hears is kept, and it answers what it is told to.
-struct Peer {
-    slave: Slave,
+pub(super) struct Peer {
+    pub(super) slave: Slave<Calls>,
     heard: Decoder,
     calls: Vec<(i128, u64, String, Arguments)>,
     answers: Vec<(i128, Result<Value, Failure>)>,
@@ -47,7 +48,7 @@ struct Peer {
 
 impl Peer {
     /// Of a version of the commands, with the builders `a` and `b`.
-    fn new(version: &str) -> Self {
+    pub(super) fn new(version: &str) -> Self {
         let names = [
             "shell",
             "mkdir",
@@ -73,7 +74,7 @@ impl Peer {
         let mut heard = Decoder::new(Limits::KNOWN);
         heard.use_words();
         let mut peer = Self {
-            slave: Slave::new(broker, BOT, program),
+            slave: Slave::new(Calls { broker, bot: BOT }, program),
             heard,
             calls: Vec::new(),
             answers: Vec::new(),
@@ -93,7 +94,8 @@ impl Peer {
 
     fn listen(&mut self) {
         self.slave.heard().unwrap();
-        self.heard.push(&std::mem::take(&mut self.slave.broker.out));
+        self.heard
+            .push(&std::mem::take(&mut self.slave.tongue.broker.out));
         while let Some(element) = self.heard.next().unwrap() {
             match said::read(element).unwrap() {
                 Said::Call {
@@ -115,7 +117,7 @@ impl Peer {
     }
 
     /// The one call of this method that has come.
-    fn call(&mut self, method: &str) -> (i128, u64, Arguments) {
+    pub(super) fn call(&mut self, method: &str) -> (i128, u64, Arguments) {
         self.listen();
         let place = self.calls.iter().position(|it| it.2 == method);
         let place = place.unwrap_or_else(|| panic!("no {method} among {:?}", self.calls));
@@ -131,25 +133,25 @@ impl Peer {
     fn say(&mut self, said: &Said) {
         let mut bytes = Vec::new();
         banana::encode(&said::write(said), &mut bytes);
-        self.slave.broker.hear(&bytes);
+        self.slave.tongue.broker.hear(&bytes);
         self.listen();
     }
 
-    fn answer(&mut self, request: i128, value: Value) {
+    pub(super) fn answer(&mut self, request: i128, value: Value) {
         self.say(&Said::Answer {
             request,
             value: Ok(value),
         });
     }
 
-    fn fail(&mut self, request: i128, class: &str, value: &str) {
+    pub(super) fn fail(&mut self, request: i128, class: &str, value: &str) {
         let mut failure = Failure::new(Kind::Runtime, value);
         failure.kind = class.to_owned();
         self.say(&Said::Error { request, failure });
     }
 
     /// Calls an object of the master's side; its answer, if there is one by now.
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         object: u64,
         method: &str,
@@ -171,7 +173,7 @@ impl Peer {
         Some(self.answers.remove(place).1)
     }
 
-    fn update(&mut self, command: u64, entries: Vec<(&str, Value)>) {
+    pub(super) fn update(&mut self, command: u64, entries: Vec<(&str, Value)>) {
         let entries = entries
             .into_iter()
             .map(|(key, value)| Value::List(vec![Value::dict([(key, value)]), Value::Int(0)]));
@@ -179,18 +181,18 @@ impl Peer {
         assert_eq!(answer, Some(Ok(Value::Int(0))));
     }
 
-    fn complete(&mut self, command: u64, failure: Value) {
+    pub(super) fn complete(&mut self, command: u64, failure: Value) {
         let answer = self.ask(command, "complete", vec![failure]);
         assert_eq!(answer, Some(Ok(Value::None)));
     }
 
     /// What the master has heard since.
-    fn master(&mut self) -> Vec<FromSlave> {
+    pub(super) fn master(&mut self) -> Vec<FromSlave> {
         std::mem::take(&mut self.slave.out)
     }
 }
 
-fn id(index: u32) -> CommandId {
+pub(super) fn id(index: u32) -> CommandId {
     CommandId {
         build: BuildId(1),
         step: 0,
@@ -199,7 +201,7 @@ fn id(index: u32) -> CommandId {
     }
 }
 
-fn start(index: u32, command: WireCommand) -> FromMaster {
+pub(super) fn start(index: u32, command: WireCommand) -> FromMaster {
     FromMaster::Start {
         id: id(index),
         lease: 1,
@@ -208,13 +210,13 @@ fn start(index: u32, command: WireCommand) -> FromMaster {
     }
 }
 
-fn line(workdir: &str) -> WireCommand {
+pub(super) fn line(workdir: &str) -> WireCommand {
     let shell = Shell::new(ShellLine::Script("make".to_owned()), workdir);
     WireCommand::Shell(WireShell::from(&shell))
 }
 
 /// The object in an order, and which command and builder it is for.
-fn ordered(peer: &mut Peer) -> (i128, u64, u64, String, Value) {
+pub(super) fn ordered(peer: &mut Peer) -> (i128, u64, u64, String, Value) {
     let (request, builder, arguments) = peer.call("startCommand");
     let [Value::Theirs(command), _, name, given] = &arguments.places[..] else {
         panic!("{arguments:?}")
@@ -229,7 +231,7 @@ fn ordered(peer: &mut Peer) -> (i128, u64, u64, String, Value) {
 }
 
 /// The text of each channel of the one log, and how it ended.
-fn told(messages: Vec<FromSlave>) -> (String, Option<Exit>) {
+pub(super) fn told(messages: Vec<FromSlave>) -> (String, Option<Exit>) {
     let mut text = String::new();
     let mut exit = None;
     let mut reader = Reader::new();
@@ -505,7 +507,7 @@ fn an_archive_that_is_none_stops_the_command_and_hangs_nothing() {
     assert_eq!(exit.unwrap().code, 1);
 }
 
-fn piece(offset: u64, bytes: &str, size: u64, is_last: bool) -> WireCommand {
+pub(super) fn piece(offset: u64, bytes: &str, size: u64, is_last: bool) -> WireCommand {
     WireCommand::File(WireFile::Write(WireWrite {
         path: "a/build/f".to_owned(),
         offset,
@@ -612,7 +614,7 @@ fn a_slave_is_asked_whether_it_lives_and_may_say_that_it_wants_to_go() {
     assert_eq!(peer.master(), []);
     peer.answer(request, Value::None);
     assert_eq!(peer.master(), [FromSlave::Pong]);
-    let avatar = match peer.slave.broker.object(&Object::Avatar) {
+    let avatar = match peer.slave.tongue.broker.object(&Object::Avatar) {
         Value::Ours(number) => number,
         other => panic!("{other:?}"),
     };

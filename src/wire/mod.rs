@@ -9,6 +9,7 @@ mod command;
 mod dirs;
 pub(crate) mod login;
 mod message;
+pub(crate) mod msgpack;
 pub(crate) mod native;
 pub(crate) mod pack;
 pub(crate) mod pb;

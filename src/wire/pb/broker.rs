@@ -32,9 +32,27 @@ const MOST_OBJECTS: usize = 1 << 14;
 #[must_use = "the other side waits"]
 pub(crate) struct Owed(Option<i128>);
 
+impl Owed {
+    /// To the request of this number.
+    pub(crate) const fn to(request: i64) -> Self {
+        Self(Some(request as i128))
+    }
+
+    /// The number of the request, if it wants an answer.
+    pub(crate) fn request(self) -> Option<i64> {
+        self.0.and_then(|it| i64::try_from(it).ok())
+    }
+}
+
 /// A call of this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CallId(i128);
+
+impl CallId {
+    pub(crate) const fn of(request: i64) -> Self {
+        Self(request as i128)
+    }
+}
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Heard<T> {
@@ -113,6 +131,31 @@ impl<T: Clone + PartialEq> Broker<T> {
     /// From here on the other side is no stranger.
     pub(crate) const fn trust(&mut self) {
         self.decoder.limit(Limits::KNOWN);
+    }
+
+    /// The same line, with objects of another kind. What was handed out is forgotten; numbers are
+    /// not given twice.
+    pub(crate) fn handing_out<U>(self) -> Broker<U> {
+        Broker {
+            decoder: self.decoder,
+            has_dialect: self.has_dialect,
+            out: self.out,
+            ours: BTreeMap::new(),
+            last_object: self.last_object,
+            theirs: self.theirs,
+            last_call: self.last_call,
+            waiting: self.waiting,
+        }
+    }
+
+    /// How many objects of this side the other one holds.
+    pub(crate) fn held(&self) -> usize {
+        self.ours.len()
+    }
+
+    /// How many calls of this side wait for their answers.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.waiting.len()
     }
 
     pub(crate) fn hear(&mut self, bytes: &[u8]) {
