@@ -31,8 +31,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // A mail and its relay; a password is of the files that it stands in.
     ("mail", &["model", "syntax"]),
     // Who hears what is a rule over outcomes; the texts are templates. A target that mails says
-    // how it does.
-    ("reporters", &["model", "syntax", "expr", "mail"]),
+    // how it does, and who listens has a password.
+    ("reporters", &["model", "syntax", "expr", "mail", "secrets"]),
     // A proxy command is a child; and it knows nothing of slaves.
     ("ssh", &["process"]),
     ("xml", &[]),

@@ -18,6 +18,7 @@ use super::hooks::Dialect;
 use super::hooks::HookSettings;
 use super::mails::MailSettings;
 use super::p4_poller::P4Settings;
+use super::pb::PbSettings;
 use super::settings::masked;
 use super::svn_poller::SvnSettings;
 
@@ -163,6 +164,13 @@ pub(crate) const KINDS: &[SourceKind] = &[
         example: "secret = none",
         read: |keys| HookSettings::read_poller(keys).map(Settings::Hook),
     },
+    SourceKind {
+        name: "pb",
+        aliases: &["pb_change_source", "sendchange"],
+        summary: "Takes the changes that `buildbot sendchange` sends to `slaveport`.",
+        example: "user = hooks\npasswd = ${secret:hooks}\nprefix = trunk/",
+        read: |keys| PbSettings::read(keys).map(Settings::Pb),
+    },
 ];
 
 /// A kind of source as the reader, the manual and the tests see it.
@@ -189,6 +197,7 @@ pub(crate) enum Settings {
     Mail(MailSettings),
     Gerrit(GerritSettings),
     Hook(HookSettings),
+    Pb(PbSettings),
 }
 
 /// Reads a section of a source. Its kind is what `type` says, or what the
@@ -252,6 +261,7 @@ impl Settings {
             Self::Mail(it) => format!("{}: {}", it.kind(), it.maildir.display()),
             Self::Gerrit(it) => it.describe(),
             Self::Hook(it) => it.describe().to_owned(),
+            Self::Pb(it) => format!("PBChangeSource: {}", it.user),
         }
     }
 
@@ -264,7 +274,7 @@ impl Settings {
             Self::Bzr(it) => Some(it.program.as_deref().unwrap_or("bzr")),
             Self::P4(it) => Some(it.program.as_deref().unwrap_or("p4")),
             Self::Gerrit(it) => Some(it.program()),
-            Self::Feed(_) | Self::Bonsai(_) | Self::Mail(_) | Self::Hook(_) => None,
+            Self::Feed(_) | Self::Bonsai(_) | Self::Mail(_) | Self::Hook(_) | Self::Pb(_) => None,
         }
     }
 
@@ -279,8 +289,8 @@ impl Settings {
             Self::Bonsai(it) => Some(&it.cvsroot),
             // What a mail says wins.
             Self::Mail(_) => None,
-            // It has many.
-            Self::Gerrit(_) => None,
+            // They have many.
+            Self::Gerrit(_) | Self::Pb(_) => None,
             Self::Hook(it) => it.repository(),
         }
     }
@@ -303,8 +313,20 @@ impl Settings {
             | Self::Feed(_)
             | Self::Bonsai(_)
             | Self::Mail(_)
-            | Self::Gerrit(_) => None,
+            | Self::Gerrit(_)
+            | Self::Pb(_) => None,
         }
+    }
+
+    /// What is configured of it, if Buildbot's programs send its changes.
+    pub(crate) const fn pb(&self) -> Option<&PbSettings> {
+        let Self::Pb(it) = self else { return None };
+        Some(it)
+    }
+
+    /// Whether it looks by itself, so that it can be made to look at once.
+    pub(crate) const fn looks(&self) -> bool {
+        self.hook().is_none() && self.pb().is_none()
     }
 
     /// Whether it tells the changes of this branch (`None`: of the usual one)
@@ -325,7 +347,7 @@ impl Settings {
             // No factory names their repositories.
             Self::P4(_) | Self::Bonsai(_) => false,
             // Whoever knocks or writes may forget to: it is polled all the same.
-            Self::Gerrit(_) | Self::Mail(_) | Self::Hook(_) => false,
+            Self::Gerrit(_) | Self::Mail(_) | Self::Hook(_) | Self::Pb(_) => false,
         }
     }
 
@@ -338,7 +360,7 @@ impl Settings {
             Self::Feed(it) => it.poll_interval,
             Self::Bonsai(it) => it.poll_interval,
             Self::Mail(it) => it.poll_interval,
-            Self::Gerrit(_) | Self::Hook(_) => None,
+            Self::Gerrit(_) | Self::Hook(_) | Self::Pb(_) => None,
         }
     }
 
@@ -353,7 +375,7 @@ impl Settings {
             Self::Feed(it) => &mut it.poll_interval,
             Self::Bonsai(it) => &mut it.poll_interval,
             Self::Mail(it) => &mut it.poll_interval,
-            Self::Gerrit(_) | Self::Hook(_) => return self,
+            Self::Gerrit(_) | Self::Hook(_) | Self::Pb(_) => return self,
         };
         interval.get_or_insert(usual);
         self
@@ -550,7 +572,7 @@ mod tests {
          --> master.ini:1:2
           |
         1 | [source:x]
-          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `p4_poller`, `feed_poller`, `bonsai_poller`, `cvs_maildir`, `svn_maildir`, `bzr_maildir`, `freshcvs_maildir`, `syncmail_maildir`, `bonsai_maildir`, `gerrit`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`
+          |  ^^^^^^^^ expected one of `git_poller`, `hg_poller`, `svn_poller`, `bzr_poller`, `p4_poller`, `feed_poller`, `bonsai_poller`, `cvs_maildir`, `svn_maildir`, `bzr_maildir`, `freshcvs_maildir`, `syncmail_maildir`, `bonsai_maildir`, `gerrit`, `base`, `github`, `gitlab`, `bitbucket`, `gitea`, `poller`, `pb`
         ");
         insta::assert_snapshot!(said("[source:git]\nrepourl = -x\nbranch = a\nbranches = b\npoll_interval = 0\nbrunch = c\n"), @"
         error[contradiction]: `branch` and `branches` say the same thing twice

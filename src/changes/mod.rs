@@ -28,6 +28,7 @@ mod mails;
 mod mirror;
 mod p4_poller;
 mod p4_said;
+mod pb;
 mod poll;
 mod program;
 mod record;

@@ -44,7 +44,8 @@ pub(crate) fn dir_of(name: &str, settings: &Settings) -> String {
         | Settings::Bonsai(_)
         | Settings::Mail(_)
         | Settings::Gerrit(_)
-        | Settings::Hook(_) => {
+        | Settings::Hook(_)
+        | Settings::Pb(_) => {
             // Named after the source and what it follows, so that neither another repository nor
             // another source finds this directory.
             let cloned = settings.describe();
@@ -152,7 +153,7 @@ pub(crate) async fn run(
             let gerrit = Gerrit::new(name.to_owned(), it.clone(), yards.base());
             gerrit.run(sink, stop, wake).await;
         }
-        // It waits for nothing: who knocks is let in by the pages.
-        Settings::Hook(_) => stop.cancelled().await,
+        // They wait for nothing: who comes is let in by the pages and the master.
+        Settings::Hook(_) | Settings::Pb(_) => stop.cancelled().await,
     }
 }

@@ -46,7 +46,6 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<PathBuf> {
     let build_cache = keys.optional::<CacheSize>("build_cache_size");
     let change_cache = keys.optional::<CacheSize>("change_cache_size");
     let caches = keys.placed_map::<CacheSize>("caches");
-    let debug_password = keys.optional::<String>("debug_password");
     if multi_master == Some(Some(true)) {
         keys.without_effect("multi_master", "a database has one master in this version");
     }
@@ -54,10 +53,6 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<PathBuf> {
         ("db_poll_interval", "what is written is known at once"),
         ("build_cache_size", "SQLite's own cache is the only one"),
         ("change_cache_size", "SQLite's own cache is the only one"),
-        (
-            "debug_password",
-            "there is no debug client; `autobot force` and the pages do what it did",
-        ),
     ] {
         keys.without_effect(name, why);
     }
@@ -70,7 +65,6 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<PathBuf> {
     build_cache?;
     change_cache?;
     caches?;
-    debug_password?;
     database.map(|it| it.0)
 }
 

@@ -12,6 +12,7 @@ use super::MasterPlan;
 use super::MergeRequests;
 use super::ValidationPlan;
 use super::buildbot_keys;
+use super::clients;
 use super::horizons;
 use super::horizons::NewestChanges;
 use super::line;
@@ -96,6 +97,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     let slaveport = port(keys, "slaveport", Some(9010));
     let htmlport = port(keys, "htmlport", Some(8010));
     let publichtmlport = port(keys, "publichtmlport", None);
+    let pb_port = port(keys, "pb_port", None);
     let poll_interval = positive(keys, "poll_interval", 60);
     let tree_stable = keys.or("tree_stable", Duration::from_mins(1));
     let lost_timeout = keys.or("lost_timeout", Duration::from_mins(10));
@@ -109,6 +111,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     let change_age = keys.or("change_age", None::<Duration>);
     let log_size = keys.or("log_size", Size(None));
     let line = line::read(keys);
+    let clients = clients::read(keys);
     let log = own_log::read(keys);
     let derive = keys.or("derive", true);
     // These were followed when the files were read.
@@ -119,20 +122,28 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
     // These are the defaults of every slave; here they are only looked at.
     let defaults = slave::read_common(keys);
     warn_of_mail_and_irc(keys);
-    if let (Some(slaveport), Some(htmlport), Some(publichtmlport)) =
-        (slaveport, htmlport, publichtmlport)
+    if let (Some(slaveport), Some(htmlport), Some(publichtmlport), Some(pb_port)) =
+        (slaveport, htmlport, publichtmlport, pb_port)
     {
         let ports = [
             ("slaveport", slaveport),
             ("htmlport", htmlport),
             ("publichtmlport", publichtmlport),
+            ("pb_port", pb_port),
         ];
         check_ports(keys, &ports);
     }
-    let named = ["slaveport", "htmlport", "publichtmlport", "db_url"]
-        .into_iter()
-        .chain(line::PLACED)
-        .filter(|name| keys.has(name));
+    let named = [
+        "slaveport",
+        "htmlport",
+        "publichtmlport",
+        "pb_port",
+        "db_url",
+    ]
+    .into_iter()
+    .chain(line::PLACED)
+    .chain(clients::PLACED)
+    .filter(|name| keys.has(name));
     let port_places = named.map(|name| (name, keys.place(name))).collect();
     let horizons = horizons.map(|it| it.over(Horizons::default()));
     if let Some(wrong) = horizons.and_then(Horizons::contradiction) {
@@ -154,7 +165,9 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Master> {
             slaveport: slaveport?,
             htmlport: htmlport?,
             publichtmlport: publichtmlport?,
+            pb_port: pb_port?,
             line: line?,
+            clients: clients?,
             properties: properties?,
             lost_timeout: lost_timeout?,
             validation: ValidationPlan::default(),

@@ -9,6 +9,7 @@ mod buildbot_keys;
 mod builder;
 mod builders;
 mod catalogue;
+mod clients;
 mod convert;
 mod derive;
 mod diff;
@@ -93,6 +94,7 @@ pub(crate) use authz::Action;
 pub(crate) use authz::Authz;
 pub(crate) use authz::Permission;
 pub(crate) use catalogue::Catalogue;
+pub(crate) use clients::ClientsPlan;
 pub(crate) use convert::Spelling;
 pub(crate) use diff::Difference;
 pub(crate) use diff::needs_restart;
@@ -188,8 +190,12 @@ pub(crate) struct MasterPlan {
     pub(crate) htmlport: Option<SocketAddr>,
     /// The read-only web status; none unless set.
     pub(crate) publichtmlport: Option<SocketAddr>,
+    /// Where Buildbot's slaves and clients are spoken to at once; none unless set.
+    pub(crate) pb_port: Option<SocketAddr>,
     /// How slaves that dial in are received.
     pub(crate) line: LinePlan,
+    /// Buildbot's clients that have no section.
+    pub(crate) clients: ClientsPlan,
     /// Global properties of every build.
     pub(crate) properties: Properties,
     /// How long a slave may be away before its builds are given back.

@@ -11,6 +11,7 @@ use super::Origins;
 use super::Plan;
 use super::authz;
 use super::builders;
+use super::clients;
 use super::derive;
 use super::extends;
 use super::factory::Factories;
@@ -209,6 +210,7 @@ fn plan(
     plan.origins = origins;
     plan.left_out = built.left_out;
     plan.status = status;
+    clients::check(&plan, problems);
     plan.users = users;
     plan.web = web?;
     plan.metrics = metrics?;

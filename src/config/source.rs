@@ -36,7 +36,7 @@ pub(super) fn read(
 
 /// That there is every poller which a hook is to wake.
 pub(super) fn check_wakes(sources: &[Arc<SourcePlan>], problems: &mut Problems) {
-    let pollers = sources.iter().filter(|it| it.settings.hook().is_none());
+    let pollers = sources.iter().filter(|it| it.settings.looks());
     let pollers: Vec<&str> = pollers.map(|it| it.name.as_str()).collect();
     for hook in sources {
         for name in hook.settings.hook().map_or(&[][..], HookSettings::wakes) {

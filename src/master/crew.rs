@@ -288,10 +288,7 @@ impl Crew {
     /// Has these sources look now, or all; `false` if there is none of them.
     pub(crate) fn wake_sources(&self, names: &[String]) -> bool {
         let plan = self.plan();
-        let polled = plan
-            .sources
-            .iter()
-            .filter(|it| it.settings.hook().is_none());
+        let polled = plan.sources.iter().filter(|it| it.settings.looks());
         let mut found = false;
         for source in polled.filter(|it| names.is_empty() || names.contains(&it.name)) {
             self.waker(&source.name).notify_one();

@@ -13,6 +13,7 @@ mod gerrit;
 mod http_push;
 mod irc;
 mod mail;
+mod pb_listener;
 mod read;
 mod selection;
 #[cfg(test)]
@@ -30,12 +31,19 @@ pub(crate) use event::Event;
 pub(crate) use event::Previous;
 pub(crate) use event::Verdict;
 pub(crate) use event::What;
+pub(crate) use pb_listener::PbListener;
 pub(crate) use read::read;
 use selection::Selection;
 pub(crate) use values::Addresses;
 
 /// Every kind of status target, in the order of the manual.
-pub(crate) const KINDS: &[ReporterKind] = &[mail::KIND, irc::KIND, http_push::KIND, gerrit::KIND];
+pub(crate) const KINDS: &[ReporterKind] = &[
+    mail::KIND,
+    irc::KIND,
+    http_push::KIND,
+    gerrit::KIND,
+    pb_listener::KIND,
+];
 
 /// A kind of status target as the reader, the manual and the tests see it.
 pub(crate) struct ReporterKind {
@@ -62,6 +70,11 @@ pub(crate) trait Settings: Any + fmt::Debug + Send + Sync {
 
     /// How mails are sent, if this is a target that mails.
     fn post(&self) -> Option<Post> {
+        None
+    }
+
+    /// Who may listen, if this is a target that others listen to.
+    fn as_pb_listener(&self) -> Option<&PbListener> {
         None
     }
 

@@ -1,6 +1,7 @@
 //! Which builders a status target is about.
 
 use crate::expr::TagExpression;
+use crate::model::BuilderName;
 use crate::syntax::Code;
 use crate::syntax::Glob;
 use crate::syntax::Keys;
@@ -83,21 +84,30 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<(Selection, Lists)> {
 impl Selection {
     /// Why the event's builder is not meant; `None` if it is.
     pub(super) fn refuses(&self, event: &Event) -> Option<String> {
-        let builder = &event.builder;
+        self.leaves_out(&event.builder, event.category.as_deref(), &event.tags)
+    }
+
+    /// Why a builder is not meant; `None` if it is.
+    pub(super) fn leaves_out(
+        &self,
+        builder: &BuilderName,
+        category: Option<&str>,
+        tags: &[String],
+    ) -> Option<String> {
         match self {
             Self::All => None,
             Self::Builders(names) => (!names
                 .iter()
                 .any(|it| Glob::new(it).matches(builder.as_str())))
             .then(|| format!("builder `{builder}` is not among `builders`")),
-            Self::Categories(all) => match &event.category {
-                Some(own) if all.contains(own) => None,
+            Self::Categories(all) => match category {
+                Some(own) if all.iter().any(|it| it == own) => None,
                 Some(own) => Some(format!("category `{own}` is not among `categories`")),
                 None => Some(format!(
                     "builder `{builder}` has no category, and `categories` is set"
                 )),
             },
-            Self::Tags(rule) => (!rule.matches(&event.tags)).then(|| {
+            Self::Tags(rule) => (!rule.matches(tags)).then(|| {
                 format!(
                     "the tags of builder `{builder}` are not `{}`",
                     rule.as_str()

@@ -5,6 +5,7 @@
 //! [`read()`] takes `[:secrets:]`; [`Secrets`] answers for one name, fills in
 //! a command on its way to the slave, and says which names have no value.
 
+mod known;
 mod places;
 mod read;
 mod reveal;
@@ -16,6 +17,7 @@ use std::fmt;
 
 use crate::model::SecretName;
 
+pub(crate) use known::read_password;
 pub(crate) use places::SecretError;
 pub(crate) use places::Secrets;
 pub(crate) use read::Settings;

@@ -32,6 +32,11 @@ impl SecretText {
         }
     }
 
+    /// Whether it is written out in the file, and is this.
+    pub(crate) fn is_plainly(&self, text: &str) -> bool {
+        matches!(self.parts.as_slice(), [Part::Plain(plain)] if plain == text)
+    }
+
     /// The value, for the one place that uses it.
     pub(crate) fn reveal(&self, secrets: &Secrets) -> Result<String, SecretError> {
         let mut text = String::new();

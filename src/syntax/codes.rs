@@ -156,6 +156,9 @@ codes! {
     /// An action that everybody may do, and that gives more than itself.
     OpenAction "open-action"
         "Whoever reaches the port of the pages may do this, and with it give themselves every other right. A rule such as `user in role.admin` names who may."
+    /// A password that stands in the documentation of a program.
+    KnownPassword "known-password"
+        "The password is one that Buildbot had where nobody said another. Whoever reaches the port and knows Buildbot knows it, so it keeps nobody out. Take another, and give it to those who are to use it."
     /// A setting in an old spelling.
     OldName "old-name"
         "The setting still works under this name; the message tells today's name."

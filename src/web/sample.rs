@@ -18,6 +18,7 @@ use crate::clock;
 use crate::config;
 use crate::config::BuilderOrder;
 use crate::config::BuilderPlan;
+use crate::config::ClientsPlan;
 use crate::config::MasterPlan;
 use crate::config::Plan;
 use crate::config::ValidationPlan;
@@ -124,6 +125,8 @@ pub(super) struct SampleDesk {
 
 pub(super) fn master_plan() -> MasterPlan {
     MasterPlan {
+        clients: ClientsPlan::default(),
+        pb_port: None,
         title: "Otter & Newt".into(),
         title_url: Some("https://ci.test/".into()),
         base_url: Some("http://ci.test/".into()),

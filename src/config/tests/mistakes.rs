@@ -741,12 +741,6 @@ fn keys_of_buildbot_do_what_they_say_or_say_what_does() {
     11 | changeCacheSize = 10
        |                   ^^ SQLite's own cache is the only one
 
-    warning[no-effect]: `debug_password` has no effect
-      --> master.ini:12:17
-       |
-    12 | debugPassword = x
-       |                 ^ there is no debug client; `autobot force` and the pages do what it did
-
     error[bad-value]: bad value for `logMaxSize` in [:master:]
       --> master.ini:13:14
        |

@@ -2,6 +2,7 @@
 //! reached them.
 
 mod arbitrary;
+mod clients;
 mod convert;
 mod examples;
 mod language;
