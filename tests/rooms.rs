@@ -50,7 +50,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("logs", &["model"]),
     // Slaves of another program, in the words of our own.
-    ("buildbot", &["model", "wire", "logs"]),
+    // One that comes over a WebSocket shows its password in a header.
+    ("buildbot", &["model", "wire", "logs", "secrets"]),
     ("slave", &["model", "process", "wire", "logs", "tls"]),
     // It counts how long it takes.
     ("store", &["model", "metrics"]),

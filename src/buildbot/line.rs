@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite;
 
 use crate::wire::FromMaster;
 use crate::wire::FromSlave;
@@ -33,10 +34,10 @@ use super::tongue::Calls;
 use super::tongue::Nonsense;
 
 /// Who has been refused hears it as late as any other: see the native login.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// What may wait to be written before nothing more is read.
-const MOST_WAITING: usize = 2 << 20;
+pub(super) const MOST_WAITING: usize = 2 << 20;
 
 /// Why a line to a program of Buildbot ends.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,10 @@ pub(crate) enum LineError {
     Closed,
     #[error(transparent)]
     Nonsense(#[from] Nonsense),
+    #[error("what came is no frame of a WebSocket: {0}")]
+    Frames(Box<tungstenite::Error>),
+    #[error("an HTTP request came that is not one of a slave: {0}")]
+    Http(&'static str),
     #[error("the system gives no random numbers")]
     Random,
     #[error("`{0}` is not configured")]
@@ -57,12 +62,14 @@ pub(crate) enum LineError {
     Mindless(String),
     #[error("the slave does not say what it is: {0}")]
     Facts(String),
+    #[error("it holds more than {0} objects of this side")]
+    Greedy(usize),
 }
 
 impl LineError {
     /// Whether the other side said what none says.
     pub(crate) const fn is_nonsense(&self) -> bool {
-        matches!(self, Self::Nonsense(_))
+        matches!(self, Self::Nonsense(_) | Self::Frames(_) | Self::Greedy(_))
     }
 }
 
@@ -72,22 +79,33 @@ impl From<Broken> for LineError {
     }
 }
 
-/// A slave that has shown that it knows its password and waits to hear that it is welcome.
-pub(crate) struct Peer<S> {
-    stream: S,
-    broker: Broker<Challenge>,
-    pub(crate) name: String,
-    bot: u64,
-    owed: Owed,
+/// What a name may stand for, and what proves it.
+#[derive(Debug)]
+pub(crate) struct Account<W> {
+    pub(crate) password: String,
+    pub(crate) who: W,
 }
 
-/// Asks a caller who it is. The side that was dialled speaks first.
-pub(crate) async fn log_in<S>(
+/// A caller that has shown that it knows its password and waits to hear that it is welcome.
+pub(crate) struct Peer<S, W> {
+    pub(super) stream: S,
+    pub(super) broker: Broker<Challenge>,
+    pub(crate) name: String,
+    pub(crate) who: W,
+    /// The object by which a slave is told what to do; clients have none.
+    bot: Option<u64>,
+    pub(super) owed: Owed,
+}
+
+/// Asks a caller who it is. The side that was dialled speaks first. Of several accounts of one
+/// name the first counts whose password it knows.
+pub(crate) async fn log_in<S, W>(
     stream: S,
-    password_of: &(impl Fn(&str) -> Option<String> + Sync),
-) -> Result<Peer<S>, LineError>
+    accounts_of: &(impl Fn(&str) -> Vec<Account<W>> + Sync),
+) -> Result<Peer<S, W>, LineError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
+    W: Send,
 {
     let mut challenge = [0; 16];
     getrandom::fill(&mut challenge).map_err(|_| LineError::Random)?;
@@ -101,45 +119,72 @@ where
         flush(&mut stream, &mut broker).await?;
         read(&mut stream, &mut broker).await?;
     };
-    let password = password_of(&claim.name);
-    let wrong = match &password {
-        None => Some(LineError::UnknownName(claim.name.clone())),
-        Some(it) if !claim.proves(it) => Some(LineError::WrongPassword(claim.name.clone())),
-        Some(_) if claim.mind.is_none() => Some(LineError::Mindless(claim.name.clone())),
-        Some(_) => None,
-    };
-    if let Some(wrong) = wrong {
-        tokio::time::sleep(PAUSE).await;
-        // It does not say which of the two is wrong.
-        let failure = Failure::new(Kind::Unauthorized, "the name or the password is wrong");
-        broker.answer(claim.owed, Err(failure));
-        flush(&mut stream, &mut broker).await?;
-        stream.shutdown().await?;
-        return Err(wrong);
+    let mut wrong = LineError::UnknownName(claim.name.clone());
+    for account in accounts_of(&claim.name) {
+        if !claim.proves(&account.password) {
+            wrong = LineError::WrongPassword(claim.name.clone());
+            continue;
+        }
+        broker.trust();
+        return Ok(Peer {
+            stream,
+            broker,
+            name: claim.name,
+            who: account.who,
+            bot: claim.mind,
+            owed: claim.owed,
+        });
     }
-    broker.trust();
-    Ok(Peer {
-        stream,
-        broker,
-        name: claim.name,
-        bot: claim.mind.unwrap_or_default(),
-        owed: claim.owed,
-    })
+    tokio::time::sleep(PAUSE).await;
+    // It does not say which of the two is wrong.
+    let failure = Failure::new(Kind::Unauthorized, "the name or the password is wrong");
+    broker.answer(claim.owed, Err(failure));
+    flush(&mut stream, &mut broker).await?;
+    close(stream).await;
+    Err(wrong)
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Peer<S> {
-    /// Tells a slave that its name is taken by one that answers. It ends.
+/// Closes a line so that the last words arrive: what is left unread would take them with it. A
+/// client may not know how to end by itself.
+pub(super) async fn close<S>(mut stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let rest = async {
+        stream.shutdown().await?;
+        let mut bytes = [0; 4 << 10];
+        let mut left = MOST_WAITING;
+        while left > 0 {
+            match stream.read(&mut bytes).await? {
+                0 => break,
+                count => left = left.saturating_sub(count),
+            }
+        }
+        Ok::<_, io::Error>(())
+    };
+    drop(tokio::time::timeout(PAUSE, rest).await);
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send, W> Peer<S, W> {
+    /// Whether it can be told what to do, as a slave can.
+    pub(crate) const fn is_slave(&self) -> bool {
+        self.bot.is_some()
+    }
+
+    /// Tells a caller why it cannot stay. A slave ends then.
     pub(crate) async fn refuse(mut self, why: &str) -> Result<(), LineError> {
         let failure = Failure::new(Kind::Runtime, why);
         self.broker.answer(self.owed, Err(failure));
         flush(&mut self.stream, &mut self.broker).await?;
-        self.stream.shutdown().await?;
+        close(self.stream).await;
         Ok(())
     }
 
     /// Welcomes the slave and asks what it is.
     pub(crate) async fn welcome(mut self, run: &str) -> Result<Attached<S>, LineError> {
-        let bot = self.bot;
+        let Some(bot) = self.bot else {
+            return Err(LineError::Mindless(self.name));
+        };
         let mut broker = self.broker.handing_out();
         let avatar = broker.object(&Object::Avatar);
         broker.answer(self.owed, Ok(avatar));
@@ -223,7 +268,7 @@ where
     }
 }
 
-async fn flush<S, T>(stream: &mut S, broker: &mut Broker<T>) -> io::Result<()>
+pub(super) async fn flush<S, T>(stream: &mut S, broker: &mut Broker<T>) -> io::Result<()>
 where
     S: AsyncWrite + Unpin,
 {

@@ -223,11 +223,12 @@ pub(crate) struct MasterPlan {
 
 impl MasterPlan {
     /// Every port by the key that sets it.
-    pub(crate) const fn ports(&self) -> [(&'static str, Option<SocketAddr>); 3] {
+    pub(crate) const fn ports(&self) -> [(&'static str, Option<SocketAddr>); 4] {
         [
             ("slaveport", self.slaveport),
             ("htmlport", self.htmlport),
             ("publichtmlport", self.publichtmlport),
+            ("pb_port", self.pb_port),
         ]
     }
 }

@@ -221,7 +221,7 @@ impl Plan {
         let has_certificate = self.web.server.tls.is_some();
         let own = self.master.ports().into_iter();
         let own = own.filter_map(|(key, address)| {
-            let tls = has_certificate && key != "slaveport";
+            let tls = has_certificate && !matches!(key, "slaveport" | "pb_port");
             let endpoint = Endpoint::Tcp(address?);
             Some(Listener { key, endpoint, tls })
         });

@@ -12,6 +12,7 @@ use super::assemble::{StartError, put_together};
 use super::handle::{Denied, Force};
 use super::pages::{Access, Door, Pages};
 use super::slaves;
+use super::welcome;
 use crate::clock;
 use crate::model::ChangeId;
 use crate::model::NewChange;
@@ -90,7 +91,7 @@ impl PlayedMaster {
         self.handle
             .crew()
             .supervise("slave line".into(), async move {
-                let password_of = |name: &str| slaves::password_of(&crew, name);
+                let password_of = |name: &str| welcome::password_of(&crew, name);
                 let (reader, writer) = (FrameReader::new(read), FrameWriter::new(write));
                 slaves::serve(&crew, "the bench", reader, writer, password_of).await;
             });

@@ -1,8 +1,9 @@
-//! A slave of Buildbot that dials in: its line, and in front of it the slave that the master
-//! knows. From there on it is a slave like any other.
+//! A program of Buildbot that dials in. A slave has its line, and in front of it the slave that the
+//! master knows: from there on it is a slave like any other. A client is served beside.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -14,11 +15,15 @@ use tracing::info;
 use tracing::warn;
 
 use crate::buildbot;
+use crate::buildbot::{Peer, Protocol};
+use crate::master::buildbot_accounts::{self, Who};
+use crate::master::buildbot_clients;
 use crate::master::crew::Crew;
-use crate::master::gate::Stranger;
+use crate::master::gate::{Gate, Stranger};
+use crate::master::handle::MasterHandle;
 use crate::master::slaves;
-use crate::master::slaves::Guest;
 use crate::master::slaves::LineEnd;
+use crate::master::welcome::{self, Guest};
 use crate::model::SlaveName;
 use crate::wire::FILES;
 use crate::wire::FromMaster;
@@ -37,23 +42,29 @@ const FEATURES: [&str; 4] = [MASKS, TERMS, FILES, LISTS];
 /// Messages that may wait in between, either way.
 const WAITING: usize = 16;
 
+/// So long a slave may take to end its line when the master has.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// The pipe between the two halves holds a few pieces of a log.
 const PIPE: usize = 256 << 10;
 
-/// Asks a caller who it is in Buildbot's words, and serves the slave that it becomes.
+/// Asks a caller who it is in Buildbot's words, and serves the slave or the client that it becomes.
 pub(super) async fn converse<S>(
-    crew: Arc<Crew>,
+    master: MasterHandle,
     (from, how): (SocketAddr, &'static str),
     until: Instant,
     stranger: Stranger,
-    stream: S,
+    (protocol, stream): (Protocol, S),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let crew = Arc::clone(master.crew());
     let gate = Arc::clone(&stranger.gate);
-    let password_of = |name: &str| slaves::password_of(&crew, name);
-    let place = format!("{from}, {how}, Buildbot's protocol");
-    let peer = match time::timeout_at(until, buildbot::log_in(stream, &password_of)).await {
+    let accounts_of = |name: &str| buildbot_accounts::of(&crew, name);
+    let password_of = |name: &str| welcome::password_of(&crew, name);
+    let place = format!("{from}, {how}, {}", protocol.name());
+    let logging_in = buildbot::log_in(protocol, stream, &accounts_of, &password_of);
+    let peer = match time::timeout_at(until, logging_in).await {
         Ok(Ok(peer)) => peer,
         // Who only looks whether somebody listens does no harm.
         Ok(Err(buildbot::LineError::Closed | buildbot::LineError::Line(_))) => {
@@ -61,23 +72,76 @@ pub(super) async fn converse<S>(
         }
         Ok(Err(error)) => {
             let reason = slaves::chain(&error);
-            warn!(%from, reason, "refused a slave");
+            warn!(%from, reason, "refused a caller in Buildbot's protocol");
             if let buildbot::LineError::WrongPassword(name) = &error {
-                slaves::note_refusal(&crew, &name.as_str().into(), &place, &reason);
+                welcome::note_refusal(&crew, &name.as_str().into(), &place, &reason);
             }
             return gate.failed(&crew, from.ip());
         }
         Err(_) => {
-            warn!(%from, reason = "it says nothing", "refused a slave");
+            warn!(%from, reason = "it says nothing", "refused a caller in Buildbot's protocol");
             return gate.failed(&crew, from.ip());
         }
     };
     drop(stranger);
-    let name = SlaveName::from(peer.name.as_str());
-    let password = password_of(&peer.name);
-    if !slaves::make_room(&crew, &name).await {
+    let peer = match peer {
+        Peer::Calls(peer) => match peer.who.clone() {
+            Who::Slave if peer.is_slave() => Peer::Calls(peer),
+            // A client with the name of a slave does not drive that away.
+            Who::Slave => {
+                let why = "this is the account of a slave, and no slave logs in with it";
+                warn!(%from, slave = %peer.name, reason = why, "refused a caller in Buildbot's protocol");
+                return drop(peer.refuse(why).await);
+            }
+            Who::Client(client) => {
+                return serve_client(master, &gate, from, client, *peer).await;
+            }
+        },
+        packed @ Peer::Packed(_) => packed,
+    };
+    welcome_slave(&crew, &gate, (from, place), peer).await;
+}
+
+/// Serves a client to the end of its line.
+async fn serve_client<S>(
+    master: MasterHandle,
+    gate: &Gate,
+    from: SocketAddr,
+    client: buildbot_accounts::Client,
+    peer: buildbot::Caller<S, Who>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let crew = Arc::clone(master.crew());
+    let name = peer.name.clone();
+    info!(%from, user = %name.escape_debug(), what = client.what(), "a client of Buildbot logged in");
+    let ended = buildbot_clients::serve(master, client, peer).await;
+    if let Err(error) = ended {
+        let reason = slaves::chain(&error);
+        if error.is_nonsense() {
+            warn!(%from, user = %name.escape_debug(), reason, "cut off a client of Buildbot");
+            gate.failed(&crew, from.ip());
+        } else {
+            debug!(%from, reason, "the line of a client ended");
+        }
+    }
+}
+
+/// Serves a slave that has shown that it knows its password.
+async fn welcome_slave<S>(
+    crew: &Arc<Crew>,
+    gate: &Gate,
+    (from, place): (SocketAddr, String),
+    peer: Peer<S, Who>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let password_of = |name: &str| welcome::password_of(crew, name);
+    let name = SlaveName::from(peer.name());
+    let password = password_of(peer.name());
+    if !welcome::make_room(crew, &name).await {
         warn!(%from, slave = %name, reason = %LineEnd::NameTaken, "refused a slave");
-        slaves::note_refusal(&crew, &name, &place, &LineEnd::NameTaken.to_string());
+        welcome::note_refusal(crew, &name, &place, &LineEnd::NameTaken.to_string());
         drop(peer.refuse(&LineEnd::NameTaken.to_string()).await);
         return;
     }
@@ -86,7 +150,8 @@ pub(super) async fn converse<S>(
         Ok(run) => run,
         Err(error) => return warn!(%from, reason = %error, "no random numbers for a slave"),
     };
-    let attached = match time::timeout(heartbeat, peer.welcome(&run)).await {
+    let left = gate.left(&name);
+    let attached = match time::timeout(heartbeat, peer.welcome(&run, &left)).await {
         Ok(Ok(attached)) => Ok(attached),
         Ok(Err(error)) => Err(slaves::chain(&error)),
         Err(_) => Err(LineEnd::Silent(heartbeat).to_string()),
@@ -95,14 +160,14 @@ pub(super) async fn converse<S>(
         Ok(attached) => attached,
         Err(reason) => {
             warn!(%from, slave = %name, reason, "lost a slave during its login");
-            return slaves::note_refusal(&crew, &name, &place, &reason);
+            return welcome::note_refusal(crew, &name, &place, &reason);
         }
     };
     let (here, there) = tokio::io::duplex(PIPE);
     let (read, write) = tokio::io::split(here);
     let guest = Guest::known(name.clone(), &FEATURES, password, place, heartbeat);
     let guest = guest.stay(
-        &crew,
+        crew,
         FrameReader::new(read),
         FrameWriter::new(write),
         &password_of,
@@ -110,7 +175,7 @@ pub(super) async fn converse<S>(
     let line = async {
         let (read, write) = tokio::io::split(there);
         let (reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-        let facts = attached.facts.clone();
+        let facts = attached.facts().clone();
         let commands = Vec::new();
         let first = FromSlave::Attached { facts, commands };
         if let Err(error) = writer.send(&first).await {
@@ -118,16 +183,26 @@ pub(super) async fn converse<S>(
         }
         let (order, orders) = mpsc::channel(WAITING);
         let (say, said) = mpsc::channel(WAITING);
-        let ended = tokio::select! {
-            ended = buildbot::attend(attached, orders, say) => ended,
-            () = hand_in(reader, order) => Ok(()),
-            () = hand_out(writer, said) => Ok(()),
+        // Who hears nothing more of its master still says its last words.
+        let hand_in = async {
+            hand_in(reader, order).await;
+            time::sleep(LAST_WORDS).await;
         };
-        if let Err(error) = ended {
+        let hand_out = async {
+            hand_out(writer, said).await;
+            time::sleep(LAST_WORDS).await;
+        };
+        let ended = tokio::select! {
+            ended = attached.attend(orders, say) => ended,
+            () = hand_in => return,
+            () = hand_out => return,
+        };
+        gate.leave(&name, ended.left);
+        if let Err(error) = ended.how {
             let reason = slaves::chain(&error);
             if error.is_nonsense() {
                 warn!(slave = %name, reason, "cut off a slave that talks nonsense");
-                gate.failed(&crew, from.ip());
+                gate.failed(crew, from.ip());
             } else {
                 info!(slave = %name, reason, "the line of a slave ended");
             }
@@ -136,7 +211,7 @@ pub(super) async fn converse<S>(
     // When one of them ends, so does the pipe between them, and by that the other.
     let (end, ()) = tokio::join!(guest, line);
     if end.is_nonsense() {
-        gate.failed(&crew, from.ip());
+        gate.failed(crew, from.ip());
     }
 }
 

@@ -2,6 +2,7 @@
 //! and how many strangers there may be. Whoever has logged in is a guest of
 //! [`slaves`].
 
+use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
@@ -15,11 +16,15 @@ use tokio::time::{self, Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::buildbot::{self, Protocol};
 use crate::config::TlsUse;
 use crate::master::buildbot_line;
 use crate::master::crew::Crew;
-use crate::master::slaves::{self, NotIn};
+use crate::master::handle::MasterHandle;
+use crate::master::slaves;
 use crate::master::strangers::{Refusal, Strangers};
+use crate::master::welcome::{self, NotIn};
+use crate::model::SlaveName;
 use crate::tls;
 use crate::tls::{Acceptor, Identity};
 use crate::wire::login::turn_away;
@@ -42,12 +47,23 @@ const QUIET: Duration = Duration::from_millis(500);
 const TLS_ONLY: &str = "this master takes slaves over TLS only: set `tls = yes` in slave.ini, and \
                         `tls_ca` to a copy of its authority's certificate";
 
+/// What is spoken at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tongue {
+    /// Who speaks first speaks autobot's protocol, who waits Buildbot's.
+    Either,
+    /// Nobody waits here.
+    Buildbot,
+}
+
 /// What every listener for slaves shares.
 pub(super) struct Gate {
     strangers: Mutex<Strangers>,
     /// With the fingerprint of what it shows; `None`: no TLS.
     acceptor: Mutex<Option<(Acceptor, String)>>,
     words: Arc<Semaphore>,
+    /// What slaves of Buildbot ran when their lines broke, and may run still.
+    left: Mutex<BTreeMap<SlaveName, Vec<String>>>,
 }
 
 impl Gate {
@@ -56,6 +72,7 @@ impl Gate {
             strangers: Mutex::default(),
             acceptor: Mutex::default(),
             words: Arc::new(Semaphore::new(WORDS)),
+            left: Mutex::default(),
         })
     }
 
@@ -69,6 +86,18 @@ impl Gate {
         Some(format!(
             "changed the certificate that slaves are shown: SHA-256 {new}"
         ))
+    }
+
+    /// A line broke, and these commands went on.
+    pub(super) fn leave(&self, slave: &SlaveName, commands: Vec<String>) {
+        if !commands.is_empty() {
+            locked(&self.left).insert(slave.clone(), commands);
+        }
+    }
+
+    /// What the slave may still run of what it ran on its last line.
+    pub(super) fn left(&self, slave: &SlaveName) -> Vec<String> {
+        locked(&self.left).remove(slave).unwrap_or_default()
     }
 
     fn acceptor(&self) -> Option<Acceptor> {
@@ -108,11 +137,12 @@ impl Drop for Stranger {
 
 /// Takes slaves in that dial.
 pub(super) async fn accept_slaves(
-    crew: Arc<Crew>,
+    master: MasterHandle,
     gate: Arc<Gate>,
-    listener: TcpListener,
+    (listener, tongue): (TcpListener, Tongue),
     stop: CancellationToken,
 ) {
+    let crew = Arc::clone(master.crew());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -137,7 +167,7 @@ pub(super) async fn accept_slaves(
         }
         match gate.come(&crew, from.ip()) {
             Ok(stranger) => {
-                let task = receive(Arc::clone(&crew), stream, from, stranger);
+                let task = receive(master.clone(), (stream, tongue), from, stranger);
                 crew.supervise(format!("slave line from {from}"), task);
             }
             Err(refusal) => {
@@ -147,7 +177,9 @@ pub(super) async fn accept_slaves(
                     warn!(%from, reason = refusal.why, wait, "refuses callers of an address");
                 }
                 // Who cannot be told is cut off.
-                if let Ok(permit) = Arc::clone(&gate.words).try_acquire_owned() {
+                if tongue == Tongue::Either
+                    && let Ok(permit) = Arc::clone(&gate.words).try_acquire_owned()
+                {
                     let task = send_away(Arc::clone(&gate), stream, refusal, permit);
                     crew.supervise(format!("refusal of {from}"), task);
                 }
@@ -212,13 +244,24 @@ async fn first_byte(stream: &TcpStream) -> io::Result<Option<u8>> {
 }
 
 /// Serves a caller from its first byte to the end of its line.
-async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger: Stranger) {
+async fn receive(
+    master: MasterHandle,
+    (stream, tongue): (TcpStream, Tongue),
+    from: SocketAddr,
+    stranger: Stranger,
+) {
+    let crew = Arc::clone(master.crew());
     let limits = crew.plan().master.line.clone();
     let until = Instant::now() + limits.login_timeout;
     let refuse = |why: &str| {
         warn!(%from, reason = why, "refused a slave");
         stranger.gate.failed(&crew, from.ip());
     };
+    // With TLS, who dials always speaks first.
+    if tongue == Tongue::Buildbot && limits.tls == TlsUse::Off {
+        let spoken = (Protocol::Calls, stream);
+        return buildbot_line::converse(master, (from, "plain"), until, stranger, spoken).await;
+    }
     let first = match timeout(QUIET, first_byte(&stream)).await {
         Ok(Ok(Some(first))) => first,
         // Who only looks whether somebody listens does no harm.
@@ -228,14 +271,24 @@ async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger:
             return refuse("it does not begin with TLS, and `tls` is `required`");
         }
         Err(_) => {
-            return buildbot_line::converse(crew, (from, "plain"), until, stranger, stream).await;
+            let spoken = (Protocol::Calls, stream);
+            return buildbot_line::converse(master, (from, "plain"), until, stranger, spoken).await;
         }
     };
     if first != tls::FIRST_BYTE {
         if limits.tls == TlsUse::Required {
             refuse("its line is plain, and `tls` is `required`");
-            drop(timeout(WORD, tell(stream, TLS_ONLY.to_owned(), None)).await);
+            if tongue == Tongue::Either {
+                drop(timeout(WORD, tell(stream, TLS_ONLY.to_owned(), None)).await);
+            }
             return;
+        }
+        if tongue == Tongue::Buildbot && first != buildbot::FIRST_BYTE {
+            return refuse("it does not speak Buildbot's protocol");
+        }
+        if first == buildbot::FIRST_BYTE {
+            let spoken = (Protocol::Packed, stream);
+            return buildbot_line::converse(master, (from, "plain"), until, stranger, spoken).await;
         }
         let (read, write) = stream.into_split();
         return converse(crew, (from, "plain"), until, stranger, read, write).await;
@@ -247,11 +300,24 @@ async fn receive(crew: Arc<Crew>, stream: TcpStream, from: SocketAddr, stranger:
     };
     match time::timeout_at(until, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
+            if tongue == Tongue::Buildbot {
+                let spoken = (Protocol::Calls, stream);
+                return buildbot_line::converse(master, (from, "TLS"), until, stranger, spoken)
+                    .await;
+            }
             let mut stream = BufStream::new(stream);
             // What has been looked at is still there to be read.
-            let begun = timeout(QUIET, stream.fill_buf()).await.is_ok();
-            if !begun {
-                return buildbot_line::converse(crew, (from, "TLS"), until, stranger, stream).await;
+            let begun = timeout(QUIET, stream.fill_buf()).await;
+            let begun = begun.map(|it| it.map(|it| it.first().copied()));
+            let protocol = match begun {
+                Err(_) => Some(Protocol::Calls),
+                Ok(Ok(Some(buildbot::FIRST_BYTE))) => Some(Protocol::Packed),
+                Ok(_) => None,
+            };
+            if let Some(protocol) = protocol {
+                let spoken = (protocol, stream);
+                return buildbot_line::converse(master, (from, "TLS"), until, stranger, spoken)
+                    .await;
             }
             let (read, write) = tokio::io::split(stream);
             converse(crew, (from, "TLS"), until, stranger, read, write).await;
@@ -275,10 +341,10 @@ async fn converse<R, W>(
 {
     let gate = Arc::clone(&stranger.gate);
     let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-    let password_of = |name: &str| slaves::password_of(&crew, name);
+    let password_of = |name: &str| welcome::password_of(&crew, name);
     let place = format!("{from}, {how}");
     let (reading, writing) = (&mut reader, &mut writer);
-    let logged_in = slaves::log_in(&crew, &place, until, reading, writing, &password_of).await;
+    let logged_in = welcome::log_in(&crew, &place, until, reading, writing, &password_of).await;
     drop(stranger);
     let guest = match logged_in {
         Ok(guest) => guest,

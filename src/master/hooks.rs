@@ -104,7 +104,7 @@ impl MasterHandle {
     }
 
     /// Keeps the changes, unless the same request was let in before.
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         name: &str,
         changes: Vec<NewChange>,
@@ -138,7 +138,7 @@ impl MasterHandle {
         Ok(!ids.is_empty())
     }
 
-    fn report(&self, name: &str, health: Result<(), String>) {
+    pub(super) fn report(&self, name: &str, health: Result<(), String>) {
         let now = clock::now();
         self.crew().note_source(name, |it| it.heard(health, now));
     }

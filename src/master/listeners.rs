@@ -19,7 +19,7 @@ use tracing::{error, warn};
 
 use crate::config;
 use crate::config::{Endpoint, Listener, Plan};
-use crate::master::gate::{Gate, accept_slaves};
+use crate::master::gate::{Gate, Tongue, accept_slaves};
 use crate::master::handle::MasterHandle;
 use crate::master::pages::{Access, Door, Pages};
 use crate::syntax::Problems;
@@ -209,11 +209,15 @@ impl Listeners {
         let stop = crew.stop.child_token();
         let name = what.key;
         match (name, socket) {
-            ("slaveport", Socket::Tcp(listener)) => {
+            ("slaveport" | "pb_port", Socket::Tcp(listener)) => {
+                let tongue = match name {
+                    "pb_port" => Tongue::Buildbot,
+                    _ => Tongue::Either,
+                };
                 let task = accept_slaves(
-                    Arc::clone(crew),
+                    handle.clone(),
                     Arc::clone(&self.gate),
-                    listener,
+                    (listener, tongue),
                     stop.clone(),
                 );
                 crew.supervise(name.into(), task);

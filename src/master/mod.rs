@@ -11,6 +11,8 @@ mod begin;
 #[cfg(test)]
 pub(crate) mod bench;
 mod build;
+mod buildbot_accounts;
+mod buildbot_clients;
 mod buildbot_line;
 mod clones;
 mod command;
@@ -77,6 +79,7 @@ mod unpack;
 pub(crate) mod users;
 mod walk;
 mod watch;
+mod welcome;
 
 pub(crate) use assemble::run;
 pub(crate) use handle::MasterHandle;

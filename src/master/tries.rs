@@ -20,14 +20,13 @@ use crate::secrets::{Login, is_same};
 use crate::store::StoreError;
 
 /// That somebody may send jobs to a scheduler.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TryPass {
     scheduler: SchedulerName,
     /// For the log.
     user: String,
 }
 
-#[cfg(test)]
 impl TryPass {
     /// Of somebody whose password has been looked at.
     pub(crate) fn of(scheduler: &str, user: &str) -> Self {
@@ -148,9 +147,16 @@ impl MasterHandle {
     /// Reads a job as it was sent, and asks for its builds.
     pub(crate) async fn try_job(&self, pass: TryPass, bytes: Vec<u8>) -> Result<Tried, TryError> {
         let plan = self.plan();
-        let (scheduler, _) = scheduler(&plan, pass.scheduler.as_str())?;
+        scheduler(&plan, pass.scheduler.as_str())?;
         let job = Job::of_request(&bytes)?;
         drop(bytes);
+        self.ask_for(&pass, job).await
+    }
+
+    /// Asks for the builds of a job.
+    pub(crate) async fn ask_for(&self, pass: &TryPass, job: Job) -> Result<Tried, TryError> {
+        let plan = self.plan();
+        let (scheduler, _) = scheduler(&plan, pass.scheduler.as_str())?;
         let mut properties = job.properties.clone();
         properties.overlay(&scheduler.properties);
         let wanted = NewBuildset {

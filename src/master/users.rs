@@ -26,7 +26,7 @@ const KINDS: [&str; 8] = [
 const LONGEST: usize = 256;
 
 /// Kinds and values, in the order in which they were given.
-type Attributes = Vec<(String, String)>;
+pub(crate) type Attributes = Vec<(String, String)>;
 
 /// What is to be done with users.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,56 @@ impl UserOrder {
             )),
         });
         Ok(Self::Update(all.collect::<Result<_, _>>()?, login))
+    }
+
+    /// Reads an order as Buildbot's command sends it: users are lists of kinds and values, and
+    /// who is updated is named by `identifier`.
+    ///
+    /// # Errors
+    /// What makes no sense, in words.
+    pub(crate) fn of_call(
+        op: &str,
+        ids: Vec<String>,
+        infos: Vec<Attributes>,
+        login: (Option<&str>, Option<&str>),
+    ) -> Result<Self, String> {
+        let infos = infos.into_iter().map(|mut info| {
+            for (kind, value) in &mut info {
+                *kind = kind.trim().to_owned();
+                *value = value.trim().to_owned();
+                check_attribute(kind, value)?;
+            }
+            Ok(info)
+        });
+        let infos = infos.collect::<Result<Vec<_>, String>>()?;
+        let login = self::login(&Written {
+            op,
+            username: login.0,
+            password: login.1,
+            ..Written::default()
+        })?;
+        match (op, login) {
+            ("add", None) if ids.is_empty() && !infos.is_empty() => Ok(Self::Add(infos)),
+            ("remove", None) if infos.is_empty() && !ids.is_empty() => Ok(Self::Remove(ids)),
+            ("get" | "show", None) if infos.is_empty() && !ids.is_empty() => Ok(Self::Get(ids)),
+            ("update", login) if ids.is_empty() && !infos.is_empty() => {
+                let whom = infos.into_iter().map(|mut info| {
+                    let place = info.iter().position(|(kind, _)| kind == "identifier");
+                    let place = place.ok_or("`update` needs to know whom: `identifier`")?;
+                    let (_, id) = info.remove(place);
+                    Ok((id, info))
+                });
+                Ok(Self::Update(whom.collect::<Result<_, String>>()?, login))
+            }
+            ("add" | "remove" | "get" | "show" | "update", _) => Err(format!(
+                "`{op}` goes with identifiers or with users, and a login with `update` only"
+            )),
+            (op, _) => Err(format!(
+                "there is no `{}`; users are added (`add`), updated (`update`), removed \
+                 (`remove`) and looked up (`get`)",
+                op.escape_debug().take(100).collect::<String>()
+            )),
+        }
     }
 
     /// Carries it out, all of it or nothing.
@@ -321,19 +371,25 @@ fn attributes(info: &str) -> Result<Attributes, String> {
             return Err(format!("`{part}` is not `TYPE=VALUE`"));
         };
         let (kind, value) = (kind.trim(), value.trim());
-        if !KINDS.contains(&kind) {
-            return Err(format!(
-                "there is no type `{kind}`; there are {}",
-                KINDS.map(|it| format!("`{it}`")).join(", ")
-            ));
-        }
-        line(kind, value)?;
-        if kind == "email" && !value.contains('@') {
-            return Err(format!("`{value}` is no mail address"));
-        }
+        check_attribute(kind, value)?;
         Ok((kind.to_owned(), value.to_owned()))
     });
     parts.collect()
+}
+
+fn check_attribute(kind: &str, value: &str) -> Result<(), String> {
+    if !KINDS.contains(&kind) {
+        return Err(format!(
+            "there is no type `{}`; there are {}",
+            kind.escape_debug().take(100).collect::<String>(),
+            KINDS.map(|it| format!("`{it}`")).join(", ")
+        ));
+    }
+    line(kind, value)?;
+    if kind == "email" && !value.contains('@') {
+        return Err(format!("`{value}` is no mail address"));
+    }
+    Ok(())
 }
 
 fn line(what: &str, value: &str) -> Result<(), String> {

@@ -149,9 +149,46 @@ impl Job {
     pub(crate) fn of_request(bytes: &[u8]) -> Result<Self, BadJob> {
         match bytes.trim_ascii_start().first() {
             None => Err(BadJob::Empty),
-            Some(b'{') => Document::read(bytes)?.into_job()?.checked(),
+            Some(b'{') => Document::read(bytes)?.into_job(),
             Some(_) => Self::read(bytes),
         }
+    }
+
+    /// A job as a program has called for it.
+    ///
+    /// # Errors
+    /// Its words cannot stand where they would.
+    pub(crate) fn of_call(
+        stamp: SourceStamp,
+        (who, comment): (String, String),
+        builders: Vec<String>,
+        properties: impl IntoIterator<Item = (String, Json)>,
+    ) -> Result<Self, BadJob> {
+        let mut known = Properties::new();
+        for (name, value) in properties {
+            at_most("name of a property", &name, LONGEST_NAME)?;
+            if name.is_empty() {
+                return Err(BadJob::NoName);
+            }
+            if name.contains(char::is_control) {
+                return Err(BadJob::Control("name of a property"));
+            }
+            known.set(name, value, SOURCE);
+        }
+        let given = |it: Option<String>| it.filter(|it| !it.is_empty());
+        Self {
+            id: None,
+            stamp: SourceStamp {
+                branch: given(stamp.branch),
+                revision: given(stamp.revision),
+                ..stamp
+            },
+            who,
+            comment,
+            builders,
+            properties: known,
+        }
+        .checked()
     }
 
     /// The job, if its words can stand where they will, with its author in its patch.
@@ -325,32 +362,16 @@ impl Document {
 
     fn into_job(self) -> Result<Job, BadJob> {
         let patch = self.patch.map(PatchDocument::into_patch).transpose()?;
-        let mut properties = Properties::new();
-        for (name, value) in self.properties {
-            at_most("name of a property", &name, LONGEST_NAME)?;
-            if name.is_empty() {
-                return Err(BadJob::NoName);
-            }
-            if name.contains(char::is_control) {
-                return Err(BadJob::Control("name of a property"));
-            }
-            properties.set(name, value, SOURCE);
-        }
-        Ok(Job {
-            id: None,
-            stamp: SourceStamp {
-                branch: self.branch.filter(|it| !it.is_empty()),
-                revision: self.revision.filter(|it| !it.is_empty()),
-                repository: self.repository,
-                project: self.project,
-                patch,
-                changes: Vec::new(),
-            },
-            who: self.who,
-            comment: self.comment,
-            builders: self.builders,
-            properties,
-        })
+        let stamp = SourceStamp {
+            branch: self.branch,
+            revision: self.revision,
+            repository: self.repository,
+            project: self.project,
+            patch,
+            changes: Vec::new(),
+        };
+        let words = (self.who, self.comment);
+        Job::of_call(stamp, words, self.builders, self.properties)
     }
 }
 

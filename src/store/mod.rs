@@ -193,6 +193,8 @@ pub(crate) trait Store: LoginStore {
     fn buildset(&mut self, id: BuildsetId) -> Result<Option<BuildsetState>>;
     /// Writes down what who asked for the buildset calls it.
     fn put_external_id(&mut self, id: BuildsetId, external_id: &str) -> Result<()>;
+    /// What who asked for the buildset calls it.
+    fn external_id(&mut self, id: BuildsetId) -> Result<Option<String>>;
     /// The requests of the newest buildset that is called so, in the order of its builders.
     fn requests_called(&mut self, external_id: &str) -> Result<Vec<RequestRecord>>;
     /// Writes down that a step of a build has triggered a buildset.

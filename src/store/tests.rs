@@ -673,7 +673,10 @@ async fn a_buildset_is_found_by_what_who_asked_for_it_calls_it() {
         verbs.put_external_id(first, "job's \"1\"")?;
         let (second, requests) = verbs.add_buildset(&wanted(&["a", "b"]), NOW)?;
         verbs.put_external_id(second, "job's \"1\"")?;
-        verbs.add_buildset(&wanted(&["a"]), NOW)?;
+        let (third, _) = verbs.add_buildset(&wanted(&["a"]), NOW)?;
+        assert_eq!(verbs.external_id(second)?.as_deref(), Some("job's \"1\""));
+        assert_eq!(verbs.external_id(third)?, None);
+        assert_eq!(verbs.external_id(BuildsetId(99))?, None);
         let found = verbs.requests_called("job's \"1\"")?;
         Ok(((second, requests), found, verbs.requests_called("job")?))
     })

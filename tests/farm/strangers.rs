@@ -26,7 +26,12 @@ fn nonsense_is_cut_off_and_named_and_slaves_work_on() {
     farm.start_slave("linux");
     farm.force("hi-linux", &[]);
 
-    assert_eq!(knock(&farm, b"GET / HTTP/1.0\r\n\r\n"), b"");
+    assert_eq!(knock(&farm, b"POST / HTTP/1.0\r\n\r\n"), b"");
+    // Workers of Buildbot may come by HTTP; who is none is told where he is.
+    let told = knock(&farm, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let told = String::from_utf8(told).expect("text");
+    assert!(told.starts_with("HTTP/1.1 426 "), "{told}");
+    assert!(told.contains("slaves connect here"), "{told}");
     let huge = [b"autobot/1\n".as_slice(), &u32::MAX.to_be_bytes(), b"xxxx"].concat();
     assert_eq!(knock(&farm, &huge), b"");
     let garbage = [b"autobot/1\n".as_slice(), &[0, 0, 0, 3, 0xc1, 0xff, 0x00]].concat();
@@ -36,6 +41,7 @@ fn nonsense_is_cut_off_and_named_and_slaves_work_on() {
     assert_eq!(build["results"], 0, "{build:#}");
     let said = farm.master_output();
     assert_eq!(said.matches("refused a slave").count(), 3, "{said}");
+    assert_eq!(said.matches("refused a caller").count(), 1, "{said}");
     assert!(said.contains("4294967295"), "the size is named: {said}");
 }
 

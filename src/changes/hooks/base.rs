@@ -18,6 +18,11 @@ pub(super) fn read(knock: &Knock) -> Result<Vec<NewChange>, Refused> {
         knock.form()?
     };
     fields.extend(knock.query.iter().cloned());
+    Ok(vec![change(&fields)?])
+}
+
+/// The change that these fields are of, however they came; lists and maps are JSON.
+pub(crate) fn change(fields: &[(String, String)]) -> Result<NewChange, Refused> {
     let field = |names: &[&str]| {
         let mut found = fields
             .iter()
@@ -57,7 +62,7 @@ pub(super) fn read(knock: &Knock) -> Result<Vec<NewChange>, Refused> {
         }
         Some(_) => return Err(Refused::Bad("`files` is no JSON list".into())),
     };
-    Ok(vec![NewChange {
+    Ok(NewChange {
         author,
         files,
         comments: field(&["comments"]).unwrap_or_default(),
@@ -71,7 +76,7 @@ pub(super) fn read(knock: &Knock) -> Result<Vec<NewChange>, Refused> {
         properties,
         vc: said(&["src"]).as_deref().and_then(Vc::from_word),
         origin: None,
-    }])
+    })
 }
 
 fn list(text: Option<String>, name: &str) -> Result<Option<Json>, Refused> {

@@ -26,6 +26,8 @@ use crate::syntax::Value;
 
 use super::branches::Patterns;
 
+pub(crate) use base::change;
+
 /// What is configured of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HookSettings {

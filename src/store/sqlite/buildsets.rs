@@ -55,6 +55,14 @@ impl Sqlite {
         Ok(())
     }
 
+    pub(super) fn select_external_id(&self, id: BuildsetId) -> Result<Option<String>> {
+        let mut select = self
+            .db
+            .prepare_cached("SELECT external_id FROM buildsets WHERE id = ?1")?;
+        let found = select.query_row([id.0], |row| row.get::<_, Option<String>>(0));
+        Ok(found.optional()?.flatten())
+    }
+
     pub(super) fn select_requests_called(&self, external_id: &str) -> Result<Vec<RequestRecord>> {
         let mut select = self
             .db

@@ -169,6 +169,9 @@ impl Store for Sqlite {
     fn put_external_id(&mut self, id: BuildsetId, external_id: &str) -> Result<()> {
         self.update_external_id(id, external_id)
     }
+    fn external_id(&mut self, id: BuildsetId) -> Result<Option<String>> {
+        self.select_external_id(id)
+    }
     fn requests_called(&mut self, external_id: &str) -> Result<Vec<RequestRecord>> {
         self.select_requests_called(external_id)
     }

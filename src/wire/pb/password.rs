@@ -11,6 +11,12 @@ fn response(password: &[u8], challenge: &[u8]) -> [u8; 16] {
     both.finalize().into()
 }
 
+/// The response of a caller, for tests that play one.
+#[cfg(test)]
+pub(crate) fn answer(password: &str, challenge: &[u8]) -> [u8; 16] {
+    response(password.as_bytes(), challenge)
+}
+
 /// Whether a response proves the password. It takes as long for a wrong one.
 pub(crate) fn proves(password: &[u8], challenge: &[u8], said: &[u8]) -> bool {
     let right = response(password, challenge);
