@@ -144,7 +144,7 @@ install_tools() {
         return 0
     fi
     tools=$cache/tools
-    wanted="twisted==26.10.0 pylint==4.1.4 pyflakes==4.1.0 sphinx python-subunit==1.4.6 buildbot-worker==4.3.0 pytest==9.2.0 tox==4.67.13"
+    wanted="twisted==26.10.0 pylint==4.1.4 pyflakes==4.1.0 sphinx python-subunit==1.4.6 buildbot==4.3.0 buildbot-worker==4.3.0 pytest==9.2.0 tox==4.67.13"
     if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
         say "installing Python tools: $wanted"
         rm -rf "$tools"
@@ -156,6 +156,56 @@ install_tools() {
     fi
     AUTOBOT_TEST_TOOLS=$tools
     export AUTOBOT_TEST_TOOLS
+}
+
+# Buildbot's slaves of other ages, each for the Python of its time. Where that is not to be had, the
+# tests of it say so.
+install_old_slaves() {
+    if [ -n "${AUTOBOT_TEST_OLD_SLAVES:-}" ]; then
+        return 0
+    fi
+    slaves=$cache/old-slaves
+    mkdir -p "$slaves"
+    python=$(find_python 3.7) && {
+        wanted="$python twisted==20.3.0 buildbot-worker==0.9.15"
+        if [ "$(cat "$slaves/0.9/installed" 2>/dev/null)" != "$wanted" ]; then
+            say "installing for $wanted"
+            rm -rf "$slaves/0.9"
+            "$python" -m venv "$slaves/0.9"
+            # shellcheck disable=SC2086 # each word but the first is a package
+            "$slaves/0.9/bin/pip" install -q ${wanted#* }
+            echo "$wanted" >"$slaves/0.9/installed"
+        fi
+    }
+    python=$(find_python 2.7) && {
+        wanted="$python twisted==15.5.0 buildbot-slave==0.8.14"
+        if [ "$(cat "$slaves/0.8/installed" 2>/dev/null)" != "$wanted" ]; then
+            say "installing for $wanted"
+            rm -rf "$slaves/0.8"
+            # shellcheck disable=SC2086 # each word but the first is a package
+            "$python" -m pip install -q --target "$slaves/0.8/lib" ${wanted#* } 2>"$slaves/0.8.log" ||
+                { cat "$slaves/0.8.log" >&2; exit 1; }
+            # Else only an installation for the whole system finds it.
+            touch "$slaves/0.8/lib/zope/__init__.py"
+            ln -s "$python" "$slaves/0.8/python"
+            echo "$wanted" >"$slaves/0.8/installed"
+        fi
+    }
+    AUTOBOT_TEST_OLD_SLAVES=$slaves
+    export AUTOBOT_TEST_OLD_SLAVES
+}
+
+# Prints the path of a Python of this version, of the system or of pyenv, that can install packages.
+find_python() {
+    for found in "$(command -v "python$1" || true)" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/"python$1"; do
+        # What pyenv puts in the path is a word only.
+        if [ -x "$found" ] && "$found" -m pip --version >/dev/null 2>&1; then
+            echo "$found"
+            return 0
+        fi
+    done
+    echo "no Python $1 is here: slaves of Buildbot that need it are not tested" >&2
+    return 1
 }
 
 # What looks at pages as everybody may have them: a checker of accessibility and one of HTML.
@@ -182,6 +232,7 @@ install_rust_parts
 mkdir -p "$cache"
 fetch_hello
 install_tools
+install_old_slaves
 install_npm_tools
 
 # --- the checks ---------------------------------------------------------------

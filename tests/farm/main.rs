@@ -7,6 +7,9 @@
     reason = "programs are started and waited for in real time"
 )]
 
+mod buildbot_clients;
+mod buildbot_crowd;
+mod buildbot_programs;
 mod buildbot_slaves;
 mod clean;
 mod clean_up;
