@@ -55,6 +55,8 @@ mod xml;
 
 use tokio_util::sync::CancellationToken;
 
+#[doc(hidden)]
+pub use buildbot::fuzz_wire;
 pub use cli::main;
 #[doc(hidden)]
 pub use config::fuzz_config;
@@ -62,6 +64,8 @@ pub use config::fuzz_config;
 pub use master::{QueueBench, fill_history};
 #[doc(hidden)]
 pub use web::{index_log, paint_log};
+#[doc(hidden)]
+pub use wire::WireBench;
 
 /// A configuration that was read as a master reads it, to be read again as one
 /// that runs does: for benchmarks.

@@ -8,6 +8,7 @@
 
 pub(crate) mod client;
 mod facts;
+mod fuzz;
 mod job;
 mod line;
 mod login;
@@ -32,6 +33,7 @@ mod slave_tests;
 #[cfg(test)]
 mod socket_tests;
 
+pub use fuzz::fuzz_wire;
 pub(crate) use line::Account;
 pub(crate) use line::LineError;
 pub(crate) use line::Peer as Caller;

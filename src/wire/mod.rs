@@ -4,6 +4,7 @@
 //! [`native::FrameReader`] and [`native::FrameWriter`] carry [`FromSlave`] and
 //! [`FromMaster`] over any stream; [`login`] is what both sides do first.
 
+mod bench;
 mod checksum;
 mod command;
 mod dirs;
@@ -14,6 +15,7 @@ pub(crate) mod native;
 pub(crate) mod pack;
 pub(crate) mod pb;
 
+pub use bench::WireBench;
 pub(crate) use checksum::Checksum;
 pub(crate) use dirs::is_builder_dir;
 pub(crate) use message::{
