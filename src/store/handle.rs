@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 
 use crate::metrics::Histogram;
 
@@ -21,6 +22,8 @@ use super::{Result, Store, StoreError};
 const WAITING: usize = 1024;
 /// Jobs in one commit: bounds the time until the first of them is answered.
 const TOGETHER: usize = 128;
+/// How long something waits that is written behind, when nothing else is written.
+const SOON: Duration = Duration::from_millis(100);
 /// Reading connections: as many pages as are drawn at once.
 const READERS: usize = 4;
 
@@ -28,6 +31,7 @@ const READERS: usize = 4;
 #[derive(Clone)]
 pub(crate) struct StoreHandle {
     jobs: mpsc::Sender<Told>,
+    behind: Behind,
     readers: Arc<Readers>,
     health: watch::Receiver<Option<StoreError>>,
     times: Arc<[Histogram; 2]>,
@@ -36,6 +40,9 @@ pub(crate) struct StoreHandle {
 /// Runs in the writer's transaction, if there is one, and gives back what answers its
 /// sender once the commit is known.
 type Job = Box<dyn FnOnce(Option<&mut Sqlite>) -> Ran + Send>;
+
+/// Jobs that go down with the next one that somebody waits for.
+type Behind = Arc<Mutex<Vec<Job>>>;
 
 /// A job that has run.
 struct Ran {
@@ -71,7 +78,8 @@ impl StoreHandle {
         let writer = Sqlite::open(path)?;
         let (jobs, inbox) = mpsc::channel(WAITING);
         let (tell, health) = watch::channel(None);
-        start_writer(writer, inbox, tell)?;
+        let behind = Behind::default();
+        start_writer(writer, inbox, Arc::clone(&behind), tell)?;
         let readers = Readers {
             path: path.to_owned(),
             idle: Mutex::default(),
@@ -79,6 +87,7 @@ impl StoreHandle {
         };
         Ok(Self {
             jobs,
+            behind,
             readers: Arc::new(readers),
             health,
             times: Arc::default(),
@@ -123,6 +132,30 @@ impl StoreHandle {
         let answer = told.await.map_err(|_| gone())?;
         self.times().1.note(begun.elapsed());
         answer
+    }
+
+    /// Has the verbs run with what is written next, or soon: nobody waits for them, and a
+    /// commit of their own is seldom needed. What was answered before is not lost with them
+    /// if the process is killed.
+    pub(crate) fn write_behind<F>(&self, verbs: F)
+    where
+        F: FnOnce(&mut dyn Store) -> Result<()> + Send + 'static,
+    {
+        let job: Job = Box::new(move |sqlite| {
+            let done = sqlite.map_or(Ok(()), |it| it.in_savepoint(verbs));
+            let trouble = done.err().filter(|it| it.is_disk);
+            let answer: Answer = Box::new(|_| {});
+            Ran { answer, trouble }
+        });
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        behind.push(job);
+        if behind.len() == 1 {
+            let store = self.clone();
+            tokio::spawn(async move {
+                time::sleep(SOON).await;
+                drop(store.write(|_| Ok(())).await);
+            });
+        }
     }
 
     /// Puts everything into the one database file, so that a copy of it is whole while
@@ -178,15 +211,20 @@ impl StoreHandle {
 }
 
 /// Starts the writer on a thread of its own.
-fn start_writer(mut sqlite: Sqlite, mut inbox: mpsc::Receiver<Told>, health: Health) -> Result<()> {
+fn start_writer(
+    mut sqlite: Sqlite,
+    mut inbox: mpsc::Receiver<Told>,
+    behind: Behind,
+    health: Health,
+) -> Result<()> {
     #[cfg(test)]
     if bench::is_here() {
-        bench::start_writer(sqlite, inbox, health);
+        bench::start_writer(sqlite, inbox, behind, health);
         return Ok(());
     }
     let life = move || {
         while let Some(first) = inbox.blocking_recv() {
-            write_together(&mut sqlite, first, &mut inbox, &health);
+            write_together(&mut sqlite, first, &mut inbox, &behind, &health);
         }
     };
     let thread = thread::Builder::new().name("store".into()).spawn(life);
@@ -200,6 +238,7 @@ fn write_together(
     sqlite: &mut Sqlite,
     first: Told,
     inbox: &mut mpsc::Receiver<Told>,
+    behind: &Behind,
     health: &Health,
 ) {
     let changes = sqlite.changes();
@@ -209,7 +248,9 @@ fn write_together(
     let mut trouble = begun.as_ref().err().filter(|it| it.is_disk).cloned();
     let mut answers = Vec::new();
     let mut settle = None;
-    let mut next = Some(first);
+    let waiting = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut waiting = waiting.into_iter().map(Told::Run).chain([first]);
+    let mut next = waiting.next();
     while let Some(told) = next.take() {
         match told {
             Told::Run(job) => {
@@ -227,7 +268,8 @@ fn write_together(
                 break;
             }
         }
-        if answers.len() < TOGETHER {
+        next = waiting.next();
+        if next.is_none() && answers.len() < TOGETHER {
             next = inbox.try_recv().ok();
         }
     }
@@ -269,7 +311,7 @@ pub(crate) mod bench {
     use tokio::sync::mpsc;
     use tokio::task::AbortHandle;
 
-    use super::{Health, Sqlite, Told, write_together};
+    use super::{Behind, Health, Sqlite, Told, write_together};
 
     thread_local! {
         static HERE: Cell<bool> = const { Cell::new(false) };
@@ -295,11 +337,12 @@ pub(crate) mod bench {
     pub(super) fn start_writer(
         mut sqlite: Sqlite,
         mut inbox: mpsc::Receiver<Told>,
+        behind: Behind,
         health: Health,
     ) {
         let life = async move {
             while let Some(first) = inbox.recv().await {
-                write_together(&mut sqlite, first, &mut inbox, &health);
+                write_together(&mut sqlite, first, &mut inbox, &behind, &health);
             }
         };
         let writer = tokio::spawn(life).abort_handle();

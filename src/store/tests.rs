@@ -32,6 +32,8 @@ use super::{
     StoreHandle,
 };
 
+#[path = "behind_tests.rs"]
+mod behind;
 #[path = "queue_tests.rs"]
 mod queue;
 #[path = "reading_tests.rs"]

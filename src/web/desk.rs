@@ -69,6 +69,8 @@ pub(super) trait Desk: Send + Sync {
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
     /// Writes what is the web's own: who is let in, and what was done.
     fn write(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
+    /// See [`StoreHandle::write_behind`].
+    fn write_behind(&self, verbs: Verbs);
     /// When a scheduler does something by its own plan, if it has one.
     fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp>;
     fn locks(&self) -> Answer<'_, Vec<LockView>>;
@@ -196,6 +198,10 @@ impl Desk for MasterHandle {
 
     fn write(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>> {
         Box::pin(self.store().write(verbs))
+    }
+
+    fn write_behind(&self, verbs: Verbs) {
+        self.store().write_behind(verbs);
     }
 
     fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp> {

@@ -752,6 +752,10 @@ impl Desk for SampleDesk {
         Box::pin(self.store.write(verbs))
     }
 
+    fn write_behind(&self, verbs: Verbs) {
+        self.store.write_behind(verbs);
+    }
+
     fn outlook(&self, _: Scope) -> Answer<'_, Result<Outlook, StoreError>> {
         let why = "waiting for slave otter, which is building hello/6 <now>".to_owned();
         Box::pin(async move {

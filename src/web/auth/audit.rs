@@ -22,6 +22,7 @@ use crate::store::AuditId;
 use crate::store::AuditQuery;
 use crate::store::AuditRecord;
 use crate::store::NewAudit;
+use crate::store::Store;
 
 use super::super::app::App;
 use super::super::app::Shared;
@@ -158,16 +159,24 @@ impl App {
         .await
     }
 
-    /// Writes down what became of what was permitted.
-    pub(super) async fn note_ends(&self, visitor: &Visitor, result: String) {
+    /// Writes down what became of what was permitted; nobody waits for that. Where it cannot
+    /// be written down, it stands there as begun.
+    pub(super) fn note_ends(&self, visitor: &Visitor, result: String) {
         let acts = visitor.acts_so_far();
-        if acts.is_empty() {
-            return;
+        if !acts.is_empty() {
+            let end = move |store: &mut dyn Store| {
+                acts.iter().try_for_each(|id| store.end_audit(*id, &result))
+            };
+            self.desk.write_behind(Box::new(end));
         }
-        // Where it cannot be written down, it stands there as begun.
-        let _ = self
-            .write(move |store| acts.iter().try_for_each(|id| store.end_audit(*id, &result)))
-            .await;
+    }
+
+    /// What was written down, with what became of it by now.
+    async fn entries(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, Failure> {
+        // A full disk does not keep anybody from reading.
+        let _ = self.write(|_| Ok(())).await;
+        let query = query.clone();
+        self.read(move |store| store.audit(&query)).await
     }
 }
 
@@ -248,8 +257,7 @@ pub(in crate::web) async fn page(
 ) -> Result<Response, Failure> {
     app.see(&visitor, Action::ShowAudit).await?;
     let query = query(&args, PAGE)?;
-    let wanted = query.clone();
-    let all = app.read(move |store| store.audit(&wanted)).await?;
+    let all = app.entries(&query).await?;
     app.draw("audit.html", &uri, view(&all, &query, clock::now()))
 }
 
@@ -260,7 +268,7 @@ pub(in crate::web) async fn document(
 ) -> Result<Json<Vec<Value>>, Failure> {
     app.see(&visitor, Action::ShowAudit).await?;
     let query = query(&args, PAGE)?;
-    let all = app.read(move |store| store.audit(&query)).await?;
+    let all = app.entries(&query).await?;
     let entry = |it: &AuditRecord| {
         json!({
             "id": it.id.0,

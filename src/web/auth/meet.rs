@@ -106,7 +106,7 @@ pub(in crate::web) async fn enter(
     }
     let response = next.run(request).await;
     let result = audit::result(&response);
-    app.note_ends(&visitor, result).await;
+    app.note_ends(&visitor, result);
     response
 }
 

@@ -109,6 +109,8 @@ async fn audit(store: &StoreHandle) -> Vec<AuditRecord> {
         limit: 1000,
         ..AuditQuery::default()
     };
+    // What was written behind goes down with it.
+    store.write(|_| Ok(())).await.expect("written");
     store
         .read(move |verbs| verbs.audit(&query))
         .await
