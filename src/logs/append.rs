@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::logs::pack::SMALL;
 use crate::logs::record;
 use crate::model::Channel;
 
@@ -98,6 +99,19 @@ impl LogFile {
         } else {
             reader.record()
         }
+    }
+
+    /// All of it, if it is a small one.
+    ///
+    /// # Errors
+    /// The disk.
+    pub(crate) fn small(&self) -> io::Result<Option<Vec<u8>>> {
+        if self.length > SMALL {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; usize::try_from(self.length).expect("few bytes")];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        Ok(Some(bytes))
     }
 
     /// Makes sure that a power cut does not lose it.

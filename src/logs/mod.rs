@@ -10,9 +10,14 @@ pub(crate) mod append;
 pub(crate) mod cut;
 pub(crate) mod disk;
 pub(crate) mod mask;
+pub(crate) mod pack;
+pub(crate) mod place;
 pub(crate) mod read;
 pub(crate) mod record;
 pub(crate) mod rotating;
+
+use std::fs;
+use std::path::PathBuf;
 
 use crate::model::BuildKey;
 
@@ -53,4 +58,13 @@ pub(crate) fn file_name(
         name = format!("{first}_{again}");
     }
     name
+}
+
+/// What files of logs take. Empty ones count as one byte, so that they are found again.
+pub(crate) fn bytes_of(files: &[PathBuf]) -> u64 {
+    let sizes = files.iter().filter_map(|it| fs::metadata(it).ok());
+    match files.is_empty() {
+        true => 0,
+        false => sizes.map(|it| it.len()).sum::<u64>().max(1),
+    }
 }

@@ -52,7 +52,19 @@ pub(crate) fn blocks(
     end: u64,
     see: &mut dyn FnMut(&[u8]) -> bool,
 ) -> io::Result<()> {
-    let mut file = File::open(path)?;
+    blocks_of(File::open(path)?, start, end, see)
+}
+
+/// The same of a log that is open.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn blocks_of(
+    mut file: File,
+    start: u64,
+    end: u64,
+    see: &mut dyn FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
     file.seek(SeekFrom::Start(start))?;
     let mut left = file.take(end.saturating_sub(start));
     let mut block = vec![0; BLOCK];

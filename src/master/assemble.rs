@@ -22,6 +22,7 @@ use crate::master::diary;
 use crate::master::dispatch;
 use crate::master::figures;
 use crate::master::fleet::Fleet;
+use crate::master::fresh_logs;
 use crate::master::handle::MasterHandle;
 use crate::master::holding::LockDesk;
 use crate::master::notices;
@@ -94,6 +95,7 @@ pub(crate) async fn run(
             }
         }
     });
+    crew.supervise("small logs".into(), fresh_logs::run(Arc::clone(crew)));
     info!(dir = %dir.display(), "master started");
     ready();
     loop {
@@ -165,6 +167,8 @@ pub(super) async fn stand(
         Ok((verbs.identity()?, verbs.unfinished_builds()?, fleet, kept))
     });
     let (identity, unfinished, fleet, (pauses, absences)) = known.await?;
+    // Before a build goes on with what its commands have said.
+    fresh_logs::restore(&store, dir).await?;
 
     let (tell_core, inbox) = mpsc::channel(INBOX);
     let (returns, returned) = mpsc::unbounded_channel();

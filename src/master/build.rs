@@ -324,7 +324,17 @@ impl Build {
             text: self.course.text(),
             properties: self.properties.clone(),
         };
-        self.due(move |verbs| verbs.finish_build(build, &end, now).map(drop));
+        let logs = self.records.iter().flat_map(|it| &it.logs);
+        let files: Vec<_> = logs.map(|it| self.log_path(&it.file)).collect();
+        // What still comes to a log is measured with it, later.
+        let is_whole = self.postscripts.is_empty();
+        self.due(move |verbs| {
+            verbs.finish_build(build, &end, now)?;
+            match is_whole {
+                true => verbs.measure(&[(build, logs::bytes_of(&files))]),
+                false => Ok(()),
+            }
+        });
         self.news.push(Status::BuildFinished {
             build: self.key.clone(),
             slave: self.slave.name.clone(),

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +22,7 @@ use crate::buildbot::client::Wanted;
 use crate::buildbot::client::Wished;
 use crate::changes::hooks;
 use crate::logs;
+use crate::logs::place::LogPlace;
 use crate::master::buildbot_accounts::{Client, Who};
 use crate::master::handle::{Force, MasterHandle};
 use crate::master::outlook::Scope;
@@ -81,13 +81,14 @@ const PIECE: u64 = 64 << 10;
 
 /// Reads the whole records of a log from a place on. Of one that is longer than a piece,
 /// as it comes in a block.
-fn piece(path: &Path, from: u64) -> io::Result<LogPiece> {
+fn piece(log: &LogPlace, from: u64) -> io::Result<LogPiece> {
+    let file = log.open()?.ok_or(io::ErrorKind::NotFound)?;
     let mut reader = logs::record::Reader::at(from);
     let mut chunks = Vec::new();
     let (mut next, mut read) = (from, 0);
     let most = from + PIECE + logs::record::MAX_RECORD as u64 + logs::record::HEAD as u64;
     let mut wrong = None;
-    logs::read::blocks(path, from, most, &mut |mut bytes| {
+    logs::read::blocks_of(file, from, most, &mut |mut bytes| {
         loop {
             match reader.next(&mut bytes) {
                 Ok(Some((channel, data))) => {
@@ -367,9 +368,14 @@ impl Office for Desk {
         read.await.map_err(|error| error.to_string())
     }
 
-    async fn log(&self, file: String, from: u64) -> Result<LogPiece, String> {
+    async fn log(&self, build: &BuildKey, file: &str, from: u64) -> Result<LogPiece, String> {
         let path = self.master.basedir().join("builds").join(file);
-        let read = tokio::task::spawn_blocking(move || piece(&path, from));
+        let (key, file) = (build.clone(), file.to_owned());
+        let store = self.master.store();
+        let packed = store.read(move |verbs| verbs.packed_log(&key, &file));
+        let place = LogPlace::of(path, packed).await;
+        let place = place.map_err(|error| error.to_string())?;
+        let read = tokio::task::spawn_blocking(move || piece(&place, from));
         let read = read.await.map_err(|error| error.to_string())?;
         read.map_err(|error| error.to_string())
     }

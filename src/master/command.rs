@@ -82,6 +82,8 @@ pub(crate) struct Finish {
     pub(crate) postscript: Option<String>,
     /// The slave will not run it, and why.
     pub(crate) refusal: Option<String>,
+    /// All of the log, if it is small and nobody has made its file safe.
+    pub(crate) small: Option<Vec<u8>>,
 }
 
 impl Finish {
@@ -94,6 +96,7 @@ impl Finish {
             session: None,
             postscript: Some(format!("{why}\n")),
             refusal: None,
+            small: None,
         }
     }
 }
@@ -479,7 +482,7 @@ impl CommandLine<'_> {
             _ => end,
         };
         let mut patience = Patience::new(self.crew, self.key);
-        settle(log, end, &trailer(&exit), &mut patience).await;
+        let small = settle(log, end, &trailer(&exit), &mut patience).await;
         self.tell_growth();
         Finish {
             exit,
@@ -487,6 +490,7 @@ impl CommandLine<'_> {
             session: Some(session),
             postscript: None,
             refusal: None,
+            small,
         }
     }
 
@@ -500,6 +504,7 @@ impl CommandLine<'_> {
             session: Some(session.clone()),
             postscript: None,
             refusal: Some(why),
+            small: None,
         }
     }
 
@@ -517,6 +522,7 @@ impl CommandLine<'_> {
             session: None,
             postscript,
             refusal: None,
+            small: None,
         }
     }
 }
@@ -541,15 +547,25 @@ async fn keep(log: &mut LogFile, offset: u64, bytes: &[u8], patience: &mut Patie
 }
 
 /// Ends the log of a command with a line that says how it ended. Half of the line is no log,
-/// so a full disk is waited for here too.
-async fn settle(log: &mut LogFile, end: u64, trailer: &str, patience: &mut Patience<'_>) {
+/// so a full disk is waited for here too. What stands in a small log is given back: it goes down
+/// with the end of the command, because the disk takes long to make a new file safe.
+async fn settle(
+    log: &mut LogFile,
+    end: u64,
+    trailer: &str,
+    patience: &mut Patience<'_>,
+) -> Option<Vec<u8>> {
     loop {
         let settled = log
             .cut(end)
             .and_then(|()| log.add_header(trailer))
-            .and_then(|()| log.sync());
+            .and_then(|()| log.small())
+            .and_then(|small| match small {
+                Some(bytes) => Ok(Some(bytes)),
+                None => log.sync().map(|()| None),
+            });
         match settled {
-            Ok(()) => return,
+            Ok(small) => return small,
             Err(error) => patience.pause(Place::Logs, error).await,
         }
     }

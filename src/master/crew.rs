@@ -130,6 +130,8 @@ pub(crate) struct Crew {
     pub(crate) buildsets: watch::Sender<()>,
     /// Held by who forgets what is old: one at a time.
     pub(super) pruning: tokio::sync::Mutex<()>,
+    /// Is told when a small log stands in the database.
+    pub(super) fresh_logs: Notify,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// Where locks go that a build gives back.
@@ -215,6 +217,7 @@ impl Crew {
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),
             pruning: tokio::sync::Mutex::default(),
+            fresh_logs: Notify::new(),
             stop: it.stop,
             tasks: TaskTracker::new(),
             returns: it.returns,

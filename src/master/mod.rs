@@ -27,6 +27,7 @@ mod errand;
 pub(crate) mod figures;
 pub(crate) mod fleet;
 pub(crate) mod forcing;
+mod fresh_logs;
 mod gate;
 mod growth;
 pub(crate) mod handle;

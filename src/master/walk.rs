@@ -378,6 +378,11 @@ impl Build {
             if let Some(line) = finish.postscript {
                 self.postscripts.push((path.clone(), line));
             }
+            if let Some(bytes) = finish.small {
+                let file = self.records[index].logs[0].file.clone();
+                self.due(move |verbs| verbs.keep_fresh_log(build, &file, &bytes));
+                self.crew.fresh_logs.notify_one();
+            }
             let said = exit.clone();
             self.due(move |verbs| verbs.finish_command(build, row, &said, end));
             if let Some(why) = finish.refusal {

@@ -331,13 +331,33 @@ pub(crate) trait Store: LoginStore {
         kept: Kept,
         holders: &Holders,
     ) -> Result<usize>;
-    /// Builds that have ended and whose logs were not measured, oldest first; the bytes are what
-    /// the database itself has of them.
+    /// Builds that have ended and whose logs were not measured, oldest first.
     fn unmeasured(&mut self, limit: usize) -> Result<Vec<OldBuild>>;
-    /// Writes down how many bytes the logs of builds take.
+    /// Writes down how many bytes the logs of builds take: of files so many, and what the
+    /// database has of tests.
     fn measure(&mut self, measured: &[(BuildId, u64)]) -> Result<()>;
     /// Has the logs of a build measured again.
     fn remeasure(&mut self, build: BuildId) -> Result<()>;
+    /// Keeps what stands in a small log until the disk has its file.
+    fn keep_fresh_log(&mut self, build: BuildId, file: &str, bytes: &[u8]) -> Result<()>;
+    /// Shows each log that is kept so, with its file.
+    fn fresh_logs(&mut self, visit: &mut dyn FnMut(&str, &[u8])) -> Result<()>;
+    /// The number of the last of them.
+    fn last_fresh_log(&mut self) -> Result<Option<i64>>;
+    /// Lets go of those up to a number: the disk has their files.
+    fn forget_fresh_logs(&mut self, last: i64) -> Result<()>;
+    /// Builds whose logs were not looked at for a pack, oldest first, up to one that runs.
+    fn unpacked(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<OldBuild>>;
+    /// Keeps the small logs of the builds from one number to another together, if there are any.
+    fn pack_logs(
+        &mut self,
+        builder: &BuilderName,
+        first: i64,
+        last: i64,
+        pack: Option<&[u8]>,
+    ) -> Result<()>;
+    /// A log that is in a pack, by its file.
+    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Vec<u8>>>;
     /// How many bytes all measured logs take: of one builder or of all.
     fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64>;
     /// What builds from one number up to another amount to, as far as nobody needs them.

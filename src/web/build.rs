@@ -301,9 +301,10 @@ async fn tails(app: &App, facts: &Facts) -> BTreeMap<u32, Tail> {
             _ => step.logs.first(),
         };
         let Some(log) = log else { continue };
-        let found = Found::new(app, &facts.build, step, log);
         // The log's own page says what is wrong with it.
-        if let Ok(Some(tail)) = log::glance(&found).await {
+        if let Ok(found) = Found::locate(app, &facts.build, step, log).await
+            && let Ok(Some(tail)) = log::glance(&found).await
+        {
             tails.insert(step.number, tail);
         }
     }

@@ -2,7 +2,6 @@
 //! chunks that a browser asks for while the log grows or somebody scrolls.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use minijinja::Value;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::logs::place::LogPlace;
 use crate::model::BuildRecord;
 use crate::model::LogRecord;
 use crate::model::StepRecord;
@@ -89,22 +89,30 @@ pub(super) struct Found {
     pub(super) build: BuildRecord,
     pub(super) step: StepRecord,
     pub(super) log: LogRecord,
-    pub(super) path: PathBuf,
+    pub(super) place: LogPlace,
     pub(super) shelf: Arc<Shelf>,
 }
 
 impl Found {
-    pub(super) fn new(app: &App, build: &BuildRecord, step: &StepRecord, log: &LogRecord) -> Self {
+    pub(super) async fn locate(
+        app: &App,
+        build: &BuildRecord,
+        step: &StepRecord,
+        log: &LogRecord,
+    ) -> Result<Self, Failure> {
         let mut log = log.clone();
         // A build that was ended from outside writes no more, whatever its logs say.
         log.complete |= build.finished.is_some();
-        Self {
-            path: app.desk.basedir().join("builds").join(&log.file),
+        let path = app.desk.basedir().join("builds").join(&log.file);
+        let (key, file) = (build.key.clone(), log.file.clone());
+        let packed = app.read(move |store| store.packed_log(&key, &file));
+        Ok(Self {
+            place: LogPlace::of(path, packed).await?,
             shelf: Arc::clone(&app.shelf),
             build: build.clone(),
             step: step.clone(),
             log,
-        }
+        })
     }
 
     pub(super) fn url(&self) -> String {
@@ -184,7 +192,7 @@ impl Tail {
 /// Reads the end of a log, for a page on which it is one of many. `None` if its lines are
 /// still to be counted.
 pub(super) async fn glance(found: &Found) -> Result<Option<Tail>, Failure> {
-    let (path, shelf) = (found.path.clone(), Arc::clone(&found.shelf));
+    let (place, shelf) = (found.place.clone(), Arc::clone(&found.shelf));
     let complete = found.log.complete;
     let look = Look {
         ids: format!("s{}-", found.step.number),
@@ -192,7 +200,7 @@ pub(super) async fn glance(found: &Found) -> Result<Option<Tail>, Failure> {
     };
     let ids = look.ids.clone();
     let read = blocking(found.log.file.clone(), move || {
-        let Some(known) = shelf.look(&path, Some(Instant::now() + PATIENCE))? else {
+        let Some(known) = shelf.look(&place, Some(Instant::now() + PATIENCE))? else {
             return Ok(Some(None));
         };
         if !known.is_whole {
@@ -265,7 +273,7 @@ pub(super) async fn find(app: &App, address: Address) -> Result<Found, Failure> 
         .iter()
         .find(|it| it.name == name)
         .ok_or_else(|| Failure::NotFound(format!("log `{name}` in this step")))?;
-    Ok(Found::new(app, &facts.build, step, log))
+    Found::locate(app, &facts.build, step, log).await
 }
 
 /// Does file work on a thread that may block.
@@ -336,12 +344,12 @@ pub(super) async fn chunk(
     let complete = found.log.complete;
     let painted = blocking(found.log.file.clone(), move || {
         if let Some(line) = line {
-            let Some(known) = found.shelf.look(&found.path, None)? else {
+            let Some(known) = found.shelf.look(&found.place, None)? else {
                 return Ok(Painted::nothing(mark, complete));
             };
             return log_paint::paint_lines(&known, line, limits, complete, look);
         }
-        match open(&found.path, mark.place)? {
+        match open(&found.place, mark.place)? {
             Some(mut records) => log_paint::paint(&mut records, mark, limits, complete, look),
             None => Ok(Painted::nothing(mark, complete)),
         }
@@ -364,10 +372,6 @@ fn is_id(text: &str) -> bool {
 }
 
 /// Opens a log; `None` if nothing was written yet, or the file is gone.
-pub(super) fn open(path: &std::path::Path, place: Place) -> std::io::Result<Option<Records<File>>> {
-    match File::open(path) {
-        Ok(file) => Records::open(file, place).map(Some),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+pub(super) fn open(log: &LogPlace, from: Place) -> std::io::Result<Option<Records<File>>> {
+    log.open()?.map(|it| Records::open(it, from)).transpose()
 }

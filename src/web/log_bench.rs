@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::ansi::{Painter, Pens};
 use super::log_index::Shelf;
+use crate::logs::place::LogPlace;
 use crate::model::Channel;
 
 /// Makes HTML of a log's text; says how long that is.
@@ -24,6 +25,6 @@ pub fn paint_log(text: &str) -> usize {
 /// If the file is not there, or is no log.
 #[doc(hidden)]
 pub fn index_log(path: &Path) -> std::io::Result<u64> {
-    let known = Shelf::default().look(path, None)?;
+    let known = Shelf::default().look(&LogPlace::File(path.to_owned()), None)?;
     Ok(known.map_or(0, |it| it.index.reached().last_line()))
 }

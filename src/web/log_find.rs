@@ -220,7 +220,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("log");
         std::fs::write(&path, bytes).expect("written");
-        let known = Shelf::default().look(&path, None).expect("readable");
+        let known = Shelf::default()
+            .look(&crate::logs::place::LogPlace::File(path), None)
+            .expect("readable");
         (dir, known.expect("a log"))
     }
 

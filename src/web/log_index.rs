@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -15,6 +14,7 @@ use std::sync::PoisonError;
 
 use tokio::time::Instant;
 
+use crate::logs::place::LogPlace;
 use crate::model::Channel;
 
 use super::log_file::Cutter;
@@ -212,6 +212,7 @@ struct Key {
     inode: u64,
 }
 
+#[derive(Default)]
 struct Entry {
     index: Arc<Index>,
     /// How much of the file was there when it was read.
@@ -240,18 +241,22 @@ pub(super) struct Shelf(Mutex<VecDeque<(Key, Arc<Mutex<Entry>>)>>);
 impl Shelf {
     /// Reads on in a log as far as there is time, to its end if `until` says nothing. `None` if
     /// there is no file.
-    pub(super) fn look(&self, path: &Path, until: Option<Instant>) -> io::Result<Option<Known>> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+    pub(super) fn look(&self, log: &LogPlace, until: Option<Instant>) -> io::Result<Option<Known>> {
+        let Some(file) = log.open()? else {
+            return Ok(None);
         };
-        let data = file.metadata()?;
-        let entry = self.entry(Key {
-            path: path.to_owned(),
-            device: data.dev(),
-            inode: data.ino(),
-        });
+        let entry = match log {
+            LogPlace::File(path) => {
+                let data = file.metadata()?;
+                self.entry(Key {
+                    path: path.clone(),
+                    device: data.dev(),
+                    inode: data.ino(),
+                })
+            }
+            // A small one, which is read as fast as it is found again.
+            LogPlace::Packed(_) => Arc::default(),
+        };
         loop {
             let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
             let length = file.metadata()?.len();
@@ -291,13 +296,9 @@ impl Shelf {
     fn entry(&self, key: Key) -> Arc<Mutex<Entry>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = kept.iter().position(|(it, _)| *it == key);
-        let (key, entry) = known.and_then(|it| kept.remove(it)).unwrap_or_else(|| {
-            let entry = Entry {
-                index: Arc::default(),
-                length: 0,
-            };
-            (key, Arc::new(Mutex::new(entry)))
-        });
+        let (key, entry) = known
+            .and_then(|it| kept.remove(it))
+            .unwrap_or_else(|| (key, Arc::default()));
         let found = Arc::clone(&entry);
         kept.push_back((key, entry));
         if kept.len() > KEPT {
@@ -352,7 +353,10 @@ mod tests {
         let path = dir.path().join("log");
         fs::write(&path, log(9000)).expect("written");
         let shelf = Shelf::default();
-        let known = shelf.look(&path, None).expect("readable").expect("a log");
+        let known = shelf
+            .look(&LogPlace::File(path.clone()), None)
+            .expect("readable")
+            .expect("a log");
         assert!(known.is_whole);
         assert!(known.index.spots.len() > 8, "{}", known.index.spots.len());
         assert_eq!(known.index.reached.last_line(), 9000);
@@ -377,12 +381,21 @@ mod tests {
         let mut file = File::create(&path).expect("a file");
         for part in bytes.chunks(bytes.len() / 7 + 1) {
             file.write_all(part).expect("written");
-            let known = shelf.look(&path, None).expect("readable").expect("a log");
+            let known = shelf
+                .look(&LogPlace::File(path.clone()), None)
+                .expect("readable")
+                .expect("a log");
             assert!(known.is_whole);
         }
-        let grown = shelf.look(&path, None).expect("readable").expect("a log");
+        let grown = shelf
+            .look(&LogPlace::File(path.clone()), None)
+            .expect("readable")
+            .expect("a log");
         let anew = Shelf::default();
-        let anew = anew.look(&path, None).expect("readable").expect("a log");
+        let anew = anew
+            .look(&LogPlace::File(path.clone()), None)
+            .expect("readable")
+            .expect("a log");
         assert_eq!(grown.index.spots, anew.index.spots);
         assert_eq!(grown.index.reached, anew.index.reached);
     }
@@ -393,11 +406,15 @@ mod tests {
         let path = dir.path().join("log");
         let shelf = Shelf::default();
         fs::write(&path, log(2000)).expect("written");
-        shelf.look(&path, None).expect("readable");
+        shelf
+            .look(&LogPlace::File(path.clone()), None)
+            .expect("readable");
         fs::write(dir.path().join("new"), log(3)).expect("written");
         fs::rename(dir.path().join("new"), &path).expect("renamed");
         let lines = |shelf: &Shelf| {
-            let known = shelf.look(&path, None).expect("readable")?;
+            let known = shelf
+                .look(&LogPlace::File(path.clone()), None)
+                .expect("readable")?;
             Some(known.index.reached.last_line())
         };
         assert_eq!(lines(&shelf), Some(3));
@@ -414,10 +431,16 @@ mod tests {
         fs::write(&path, log(20_000)).expect("written");
         let shelf = Shelf::default();
         let now = Some(Instant::now());
-        let part = shelf.look(&path, now).expect("readable").expect("a log");
+        let part = shelf
+            .look(&LogPlace::File(path.clone()), now)
+            .expect("readable")
+            .expect("a log");
         assert!(!part.is_whole);
         assert!(part.index.reached.last_line() < 20_000);
-        let whole = shelf.look(&path, None).expect("readable").expect("a log");
+        let whole = shelf
+            .look(&LogPlace::File(path.clone()), None)
+            .expect("readable")
+            .expect("a log");
         assert_eq!(whole.index.reached.last_line(), 20_000);
     }
 
@@ -428,7 +451,9 @@ mod tests {
         for number in 0..KEPT + 5 {
             let path = dir.path().join(number.to_string());
             fs::write(&path, log(2)).expect("written");
-            shelf.look(&path, None).expect("readable");
+            shelf
+                .look(&LogPlace::File(path.clone()), None)
+                .expect("readable");
         }
         assert_eq!(shelf.0.lock().expect("not poisoned").len(), KEPT);
     }

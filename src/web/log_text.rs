@@ -25,6 +25,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time;
 
 use crate::clock;
+use crate::logs::place::LogPlace;
 use crate::model::BuildKey;
 use crate::model::Channel;
 use crate::model::Status;
@@ -115,14 +116,19 @@ struct Whole {
 
 /// Looks how long a log is; `None` if nothing was written yet.
 async fn whole(found: &Found, wanted: Wanted) -> Result<Option<Whole>, Failure> {
-    let (path, shelf) = (found.path.clone(), Arc::clone(&found.shelf));
+    let (place, shelf) = (found.place.clone(), Arc::clone(&found.shelf));
+    let ended = found.build.finished;
     let known = log::blocking(found.log.file.clone(), move || {
-        let Some(known) = shelf.look(&path, None)? else {
+        let Some(known) = shelf.look(&place, None)? else {
             return Ok(None);
         };
-        let data = known.file.metadata()?;
-        let since = data.modified()?.duration_since(UNIX_EPOCH);
-        let since = since.unwrap_or_default();
+        let since = match (place, ended) {
+            (LogPlace::Packed(_), Some(ended)) => ended.since(Timestamp(0)),
+            _ => {
+                let written = known.file.metadata()?.modified()?;
+                written.duration_since(UNIX_EPOCH).unwrap_or_default()
+            }
+        };
         let reached = known.index.reached();
         Ok(Some((
             match wanted {
@@ -219,12 +225,12 @@ pub(super) async fn send(
     }
     // Before the file is opened: what is written from here on is heard of.
     let events = app.desk.subscribe();
-    let (path, shelf) = (found.path.clone(), Arc::clone(&found.shelf));
+    let (place, shelf) = (found.place.clone(), Arc::clone(&found.shelf));
     let opened = log::blocking(found.log.file.clone(), move || {
         if skip == 0 {
-            return Ok(log::open(&path, Place::default())?.map(|it| (it, 0)));
+            return Ok(log::open(&place, Place::default())?.map(|it| (it, 0)));
         }
-        let Some(known) = shelf.look(&path, None)? else {
+        let Some(known) = shelf.look(&place, None)? else {
             return Ok(None);
         };
         let (spot, before) = match wanted {
@@ -315,12 +321,12 @@ impl Follower {
 
     async fn read(&mut self) -> Option<Bytes> {
         let records = self.records.take();
-        let path = self.found.path.clone();
+        let place = self.found.place.clone();
         let wanted = self.wanted;
         let work = move || {
             let mut records = match records {
                 Some(records) => records,
-                None => match log::open(&path, Place::default())? {
+                None => match log::open(&place, Place::default())? {
                     Some(records) => records,
                     None => return Ok((Bytes::new(), None)),
                 },

@@ -245,7 +245,7 @@ async fn with_known<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let log = Arc::clone(found);
     let done = log::blocking(found.log.file.clone(), move || {
-        let known = log.shelf.look(&log.path, None)?;
+        let known = log.shelf.look(&log.place, None)?;
         known.map(|it| work(&it)).transpose()
     });
     done.await?.ok_or_else(|| gone(found))
@@ -311,7 +311,7 @@ async fn show(
             Wish::Usual => Some(Instant::now() + PATIENCE),
             _ => None,
         };
-        let Some(known) = log.shelf.look(&log.path, until)? else {
+        let Some(known) = log.shelf.look(&log.place, until)? else {
             return Ok(None);
         };
         let complete = log.log.complete;

@@ -237,7 +237,7 @@ impl<O: Office> Client<O> {
         let value = match method {
             "isFinished" => Value::Bool(log.complete),
             "getText" | "getTextWithHeaders" | "getChunks" => {
-                let chunks = self.read_log(&log.file).await?;
+                let chunks = self.read_log(&key, &log.file).await?;
                 if method == "getChunks" {
                     let chunk = |(channel, data)| {
                         let number = Value::Int(channel_number(channel));
@@ -256,14 +256,14 @@ impl<O: Office> Client<O> {
     }
 
     /// A whole log, which may not be longer than one text can be.
-    async fn read_log(&self, file: &str) -> Result<Vec<(Channel, Vec<u8>)>, Failure> {
+    async fn read_log(
+        &self,
+        build: &BuildKey,
+        file: &str,
+    ) -> Result<Vec<(Channel, Vec<u8>)>, Failure> {
         let (mut all, mut size, mut at) = (Vec::new(), 0, 0);
         loop {
-            let piece = self
-                .office
-                .log(file.to_owned(), at)
-                .await
-                .map_err(runtime)?;
+            let piece = self.office.log(build, file, at).await.map_err(runtime)?;
             size += piece.chunks.iter().map(|it| it.1.len()).sum::<usize>();
             if size > LONGEST_LOG || all.len() > MOST_CHUNKS {
                 return Err(runtime(format!(

@@ -359,7 +359,7 @@ impl<O: Office> Client<O> {
                 return false;
             }
             // What cannot be read is left out.
-            let Ok(piece) = self.office.log(log.file.clone(), at).await else {
+            let Ok(piece) = self.office.log(key, &log.file, at).await else {
                 break;
             };
             at = piece.next;

@@ -130,8 +130,12 @@ pub(crate) trait Office: Send + Sync {
     ) -> impl Future<Output = Result<Option<BuildKey>, String>> + Send;
 
     /// What a log's file says from a place on; not all of it at once.
-    fn log(&self, file: String, from: u64)
-    -> impl Future<Output = Result<LogPiece, String>> + Send;
+    fn log(
+        &self,
+        build: &BuildKey,
+        file: &str,
+        from: u64,
+    ) -> impl Future<Output = Result<LogPiece, String>> + Send;
 
     /// What happens from now on. These are hints: who missed some looks again.
     fn news(&self) -> broadcast::Receiver<Arc<Status>>;

@@ -3,11 +3,15 @@
 //! in small pieces, so that a first round over years of builds stops nobody.
 
 pub(crate) mod events;
+mod packing;
+#[cfg(test)]
+mod packing_tests;
 mod preview;
 mod round;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +28,8 @@ use crate::store::Result;
 
 pub(crate) use round::{Report, Round};
 
+/// Packs that are made of the logs of a builder in a row: many there are only after an upgrade.
+const PACKS: usize = 20;
 /// How often everything is looked at: what is kept for some time goes without that a build ends.
 const EVERY: Duration = Duration::from_hours(1);
 /// How long somebody waits who asks for it: less than a client waits for an answer.
@@ -34,6 +40,9 @@ pub(crate) async fn run(crew: Arc<Crew>) {
     let mut heard = crew.status.subscribe();
     let mut round = time::interval(EVERY);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ended = BTreeMap::new();
+    // From which build on there is something to pack.
+    let mut full = BTreeMap::new();
     loop {
         // The first tick comes at once.
         tokio::select! {
@@ -42,12 +51,24 @@ pub(crate) async fn run(crew: Arc<Crew>) {
                 clones::clear(&crew).await;
             }
             status = heard.recv() => match status.as_deref() {
-                Ok(Status::BuildFinished { build, .. }) => prune(&crew, &build.builder).await,
+                Ok(Status::BuildFinished { build, .. }) => {
+                    ended.insert(build.builder.clone(), build.number);
+                }
                 // Other horizons may be in force, or ends were missed.
                 Ok(Status::Reloaded) | Err(RecvError::Lagged(_)) => prune_all(&crew).await,
                 Ok(_) => {}
                 Err(RecvError::Closed) => return,
             },
+        }
+        // What ends together is looked at together.
+        if heard.is_empty() {
+            while let Some((builder, number)) = ended.pop_first() {
+                prune(&crew, &builder).await;
+                if full.get(&builder).is_none_or(|it| *it <= number) {
+                    let more = pack(&crew, &builder, PACKS).await;
+                    full.insert(builder, number + more);
+                }
+            }
         }
     }
 }
@@ -63,6 +84,18 @@ async fn prune(crew: &Crew, builder: &BuilderName) {
     let _alone = crew.pruning.lock().await;
     if let Err(error) = round(crew).after_a_build(builder).await {
         warn!(%builder, reason = %error, "failed to forget old builds");
+    }
+}
+
+/// Puts small logs together; how many builds are to end until there are enough again.
+async fn pack(crew: &Crew, builder: &BuilderName, most: usize) -> i64 {
+    let _alone = crew.pruning.lock().await;
+    match round(crew).pack(builder, most).await {
+        Ok(more) => i64::try_from(more).unwrap_or(i64::MAX),
+        Err(error) => {
+            warn!(%builder, reason = %error, "failed to pack small logs");
+            1
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 
 use crate::config::BuilderPlan;
 use crate::config::Plan;
+use crate::logs;
 
 use crate::model::BuildId;
 use crate::model::BuilderName;
@@ -105,9 +106,12 @@ impl Round {
             let is_last = ended.len() < PIECE;
             let dir = self.dir.join("builds");
             let measuring = tokio::task::spawn_blocking(move || -> Vec<_> {
+                let files_of = |it: &OldBuild| -> Vec<_> {
+                    it.files.iter().map(|file| dir.join(file)).collect()
+                };
                 let measured = ended
                     .iter()
-                    .map(|it| (it.id, it.bytes + bytes_of(&dir, &it.files)));
+                    .map(|it| (it.id, logs::bytes_of(&files_of(it))));
                 measured.collect()
             });
             let Ok(measured) = measuring.await else {
@@ -317,8 +321,13 @@ impl Round {
 
     /// Removes log files away from the threads that serve everybody; gives back whose they were.
     async fn remove_files(&self, old: &[OldBuild]) -> Vec<BuildId> {
+        let files = old.iter().flat_map(|it| it.files.clone()).collect();
+        self.remove_logs(files).await;
+        old.iter().map(|it| it.id).collect()
+    }
+
+    pub(super) async fn remove_logs(&self, files: Vec<String>) {
         let dir = self.dir.join("builds");
-        let files: Vec<_> = old.iter().flat_map(|it| it.files.clone()).collect();
         let removing = tokio::task::spawn_blocking(move || {
             for file in files {
                 remove_file(&dir.join(file));
@@ -327,7 +336,6 @@ impl Round {
         if removing.await.is_err() {
             warn!("removing old logs broke off");
         }
-        old.iter().map(|it| it.id).collect()
     }
 }
 
@@ -336,18 +344,6 @@ fn amount_of_logs(build: &OldBuild) -> Amount {
         builds: 0,
         logs: u64::from(build.bytes > 0),
         bytes: build.bytes,
-    }
-}
-
-/// What files take. Empty ones count as one byte, so that they are found again.
-fn bytes_of(dir: &Path, files: &[String]) -> u64 {
-    let sizes = files
-        .iter()
-        .filter_map(|it| std::fs::metadata(dir.join(it)).ok())
-        .map(|it| it.len());
-    match files.is_empty() {
-        true => 0,
-        false => sizes.sum::<u64>().max(1),
     }
 }
 

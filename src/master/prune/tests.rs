@@ -16,7 +16,7 @@ use crate::store::{Amount, BuildEnd, NewBuild, StoreHandle};
 const NOW: Timestamp = Timestamp(1);
 
 /// A master without tasks.
-fn crew(dir: &Path, ini: &str) -> Arc<Crew> {
+pub(super) fn crew(dir: &Path, ini: &str) -> Arc<Crew> {
     std::fs::write(dir.join("master.ini"), ini).expect("written");
     let (core, _) = tokio::sync::mpsc::channel(1);
     let (returns, _) = tokio::sync::mpsc::unbounded_channel();
@@ -29,34 +29,34 @@ fn crew(dir: &Path, ini: &str) -> Arc<Crew> {
         core,
         returns,
         plan: Arc::new(config::load(dir).expect("a configuration")),
-        fleet: crate::master::fleet::Fleet::new(std::collections::BTreeMap::new()),
+        fleet: crate::master::fleet::Fleet::new(BTreeMap::new()),
         pauses: crate::master::pauses::Pauses::default(),
         absences: crate::master::absences::Absences::default(),
         stop: tokio_util::sync::CancellationToken::new(),
     })
 }
 
-fn ini(horizons: &str) -> String {
+pub(super) fn ini(horizons: &str) -> String {
     format!(
         "[slave:s]\npassword = x\nfactories = a\n\n[a]\ntype = shell\ncommands = true\n{horizons}"
     )
 }
 
 /// Builds that there were.
-struct Past {
-    builder: &'static str,
-    count: i64,
+pub(super) struct Past {
+    pub(super) builder: &'static str,
+    pub(super) count: i64,
     /// Has not ended.
-    runs: Option<i64>,
+    pub(super) runs: Option<i64>,
     /// Is still needed.
-    retried: Option<i64>,
-    failed: &'static [i64],
+    pub(super) retried: Option<i64>,
+    pub(super) failed: &'static [i64],
     /// Bytes of each one's log.
-    size: usize,
-    ended: fn(i64) -> Timestamp,
+    pub(super) size: usize,
+    pub(super) ended: fn(i64) -> Timestamp,
 }
 
-const PAST: Past = Past {
+pub(super) const PAST: Past = Past {
     builder: "a-s",
     count: 0,
     runs: None,
@@ -67,7 +67,7 @@ const PAST: Past = Past {
 };
 
 /// Makes builds with a log each, in one go.
-async fn make(crew: &Crew, past: Past) {
+pub(super) async fn make(crew: &Crew, past: Past) {
     let dir = crew.dir.join("builds").join(past.builder);
     std::fs::create_dir_all(&dir).expect("made");
     for number in 0..past.count {
@@ -180,7 +180,7 @@ async fn kept(crew: &Crew) -> (Vec<i64>, Vec<i64>) {
     (rows, logs)
 }
 
-async fn prune_here(crew: &Crew) {
+pub(super) async fn prune_here(crew: &Crew) {
     let plan = crew.plan();
     let builder = &plan.builders[0].name;
     round(crew).after_a_build(builder).await.expect("pruned");

@@ -15,6 +15,7 @@ mod reading;
 mod requests;
 mod rows;
 mod search;
+mod small_logs;
 mod superseded;
 mod test_results;
 mod users;
@@ -56,9 +57,13 @@ const MIGRATIONS: &[&str] = &[
     include_str!("logins.sql"),
     include_str!("superseded.sql"),
     include_str!("ran_on.sql"),
+    include_str!("small_logs.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);
+
+/// Statements that are kept prepared: all that a build needs, and pages.
+const STATEMENTS: usize = 200;
 
 /// A connection. The verbs are in `verbs.rs`.
 pub(super) struct Sqlite {
@@ -96,7 +101,7 @@ impl Sqlite {
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", "ON")?;
         db.pragma_update(None, "cache_size", -2000)?;
-        db.set_prepared_statement_cache_capacity(64);
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
         migrate(&mut db)?;
         Ok(Self { db })
     }
@@ -107,7 +112,7 @@ impl Sqlite {
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
         db.pragma_update(None, "cache_size", -2000)?;
-        db.set_prepared_statement_cache_capacity(64);
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self { db })
     }
 

@@ -1,6 +1,8 @@
 //! What is forgotten: old builds, their logs, old changes. Each verb does a
 //! bounded piece, so that others get their turn in between.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
@@ -28,7 +30,8 @@ const UNBUILT: &str = "builder = ?1 AND outcome IS NOT NULL AND build IS NULL \
      AND NOT EXISTS (SELECT 1 FROM build_requests WHERE request = requests.id)";
 
 /// What belongs to a build and goes with it.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
+    "fresh_logs",
     "artifacts",
     "commands",
     "steps",
@@ -127,16 +130,14 @@ impl Sqlite {
 
     pub(super) fn select_unmeasured(&self, limit: usize) -> Result<Vec<OldBuild>> {
         let mut select = self.db.prepare_cached(
-            "SELECT id, builder, number, \
-             (SELECT coalesce(sum(length(CAST(log AS BLOB))), 0) FROM test_logs \
-             WHERE build = builds.id) FROM builds \
+            "SELECT id, builder, number, 0 FROM builds \
              WHERE log_bytes IS NULL AND finished IS NOT NULL ORDER BY id LIMIT ?1",
         )?;
         let rows = select.query_map([limit], old_build)?;
         self.with_files(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn with_files(&self, mut builds: Vec<OldBuild>) -> Result<Vec<OldBuild>> {
+    pub(super) fn with_files(&self, mut builds: Vec<OldBuild>) -> Result<Vec<OldBuild>> {
         let mut select = self
             .db
             .prepare_cached("SELECT logs FROM steps WHERE build = ?1")?;
@@ -196,7 +197,11 @@ impl Sqlite {
     pub(super) fn update_log_bytes(&self, measured: &[(BuildId, u64)]) -> Result<()> {
         for (build, bytes) in measured {
             self.db
-                .prepare_cached("UPDATE builds SET log_bytes = ?2 WHERE id = ?1")?
+                .prepare_cached(
+                    "UPDATE builds SET log_bytes = ?2 + \
+                     (SELECT coalesce(sum(length(CAST(log AS BLOB))), 0) FROM test_logs \
+                     WHERE build = ?1) WHERE id = ?1",
+                )?
                 .execute(params![build.0, i64::try_from(*bytes).unwrap_or(i64::MAX)])?;
         }
         Ok(())
@@ -246,7 +251,7 @@ impl Sqlite {
                 self.delete_request(request.0, first_buildset)?;
             }
         }
-        Ok(())
+        self.delete_packs(builder)
     }
 
     /// Forgets a request with its last build, and its buildset with the last request.
@@ -350,16 +355,25 @@ impl Sqlite {
     }
 
     pub(super) fn delete_logs(&self, builds: &[BuildId]) -> Result<()> {
+        let mut builders = BTreeSet::new();
         for build in builds {
             self.delete_test_logs(*build)?;
             for statement in [
                 "UPDATE steps SET logs = '[]' WHERE build = ?1",
-                "UPDATE builds SET log_bytes = 0 WHERE id = ?1",
+                "DELETE FROM fresh_logs WHERE build = ?1",
             ] {
                 self.db.prepare_cached(statement)?.execute([build.0])?;
             }
+            let builder: Option<String> = self
+                .db
+                .prepare_cached("UPDATE builds SET log_bytes = 0 WHERE id = ?1 RETURNING builder")?
+                .query_row([build.0], |row| row.get(0))
+                .optional()?;
+            builders.extend(builder);
         }
-        Ok(())
+        builders
+            .into_iter()
+            .try_for_each(|it| self.delete_packs(&it.into()))
     }
 
     /// Changes with smaller numbers may go.
@@ -437,7 +451,7 @@ const OLD_CHANGE: &str = "id < ?1 AND NOT EXISTS (SELECT 1 FROM buildset_changes
      JOIN buildsets ON buildsets.id = buildset \
      WHERE change = changes.id AND buildsets.outcome IS NULL)";
 
-fn old_build(row: &Row<'_>) -> rusqlite::Result<OldBuild> {
+pub(super) fn old_build(row: &Row<'_>) -> rusqlite::Result<OldBuild> {
     let builder: String = row.get(1)?;
     Ok(OldBuild {
         id: BuildId(row.get(0)?),

@@ -322,6 +322,33 @@ impl Store for Sqlite {
     fn remeasure(&mut self, build: BuildId) -> Result<()> {
         self.unset_log_bytes(build)
     }
+    fn keep_fresh_log(&mut self, build: BuildId, file: &str, bytes: &[u8]) -> Result<()> {
+        self.insert_fresh_log(build, file, bytes)
+    }
+    fn fresh_logs(&mut self, visit: &mut dyn FnMut(&str, &[u8])) -> Result<()> {
+        self.visit_fresh_logs(visit)
+    }
+    fn last_fresh_log(&mut self) -> Result<Option<i64>> {
+        self.select_last_fresh_log()
+    }
+    fn forget_fresh_logs(&mut self, last: i64) -> Result<()> {
+        self.delete_fresh_logs(last)
+    }
+    fn unpacked(&mut self, builder: &BuilderName, limit: usize) -> Result<Vec<OldBuild>> {
+        self.select_unpacked(builder, limit)
+    }
+    fn pack_logs(
+        &mut self,
+        builder: &BuilderName,
+        first: i64,
+        last: i64,
+        pack: Option<&[u8]>,
+    ) -> Result<()> {
+        self.insert_pack(builder, first, last, pack)
+    }
+    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Vec<u8>>> {
+        self.select_packed_log(key, file)
+    }
     fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64> {
         self.sum_log_bytes(builder)
     }

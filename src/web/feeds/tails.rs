@@ -55,18 +55,18 @@ impl Tails {
         let mut tails = Vec::new();
         for step in steps {
             for log in &step.logs {
-                let found = Found::new(app, build, step, log);
-                let path = found.path;
+                let place = Found::locate(app, build, step, log).await?.place;
                 let room = MOST.saturating_sub(self.read);
                 let read = log::blocking(log.file.clone(), move || {
-                    let length = path.metadata().map_or(0, |it| it.len());
+                    let Some(file) = place.open()? else {
+                        return Ok((0, None));
+                    };
+                    let length = file.metadata()?.len();
                     if length > room {
                         return Ok((0, None));
                     }
-                    match log::open(&path, Place::default())? {
-                        Some(mut records) => Ok((length, Some(last_lines(&mut records)?))),
-                        None => Ok((0, None)),
-                    }
+                    let mut records = Records::open(file, Place::default())?;
+                    Ok((length, Some(last_lines(&mut records)?)))
                 });
                 let (length, lines) = read.await?;
                 self.read += length;
