@@ -394,3 +394,46 @@ async fn a_log_whose_file_is_gone_says_so() {
     assert_eq!(none.status, 404);
     assert!(none.body.contains("there is no log `x&lt;y` in this step"));
 }
+
+#[tokio::test]
+async fn a_log_that_went_into_a_pack_is_read_as_before() {
+    let (desk, router) = full().await;
+    let text = numbered(30);
+    let path = set(&desk, &[(Channel::Stdout, text.as_bytes())]).await;
+    let asked = [
+        "",
+        "/text",
+        "/text?headers=1",
+        ".txt",
+        "?q=line%207",
+        "?line=9",
+        "/chunk?line=4&count=2",
+    ];
+    let mut before = Vec::new();
+    for rest in asked {
+        let answer = get(&router, &format!("{LOG}{rest}")).await;
+        assert_eq!(answer.status, 200, "{rest}: {}", answer.body);
+        before.push(answer.body);
+    }
+    let file = log_record(&desk, |_| {}).await.file;
+    let logs = [(file, fs::read(&path).expect("a log"))];
+    let packed = desk.store.write(move |store| {
+        let pack = crate::logs::pack::pack(&logs);
+        store.pack_logs(&"docs".into(), 0, 0, Some(&pack))
+    });
+    packed.await.expect("packed");
+    fs::remove_file(path).expect("removed");
+
+    for (rest, before) in asked.iter().zip(before) {
+        let answer = get(&router, &format!("{LOG}{rest}")).await;
+        let drawn = |page: &str| page.split("<footer>").next().map(str::to_owned);
+        assert_eq!(answer.status, 200, "{rest}: {}", answer.body);
+        assert_eq!(drawn(&answer.body), drawn(&before), "{rest}");
+    }
+    let path = format!("{LOG}/text");
+    let range = with_headers(&router, "GET", &path, &[("range", "bytes=5-9")]).await;
+    assert_eq!((range.status, range.body.as_str()), (206, &text[5..10]));
+    let tag = range.header("etag").to_owned();
+    let again = with_headers(&router, "GET", &path, &[("if-none-match", &tag)]).await;
+    assert_eq!(again.status, 304, "it is the same while it is in the pack");
+}
