@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
@@ -218,6 +219,7 @@ pub(crate) async fn take_up(
             verbs.finish_build(id, &end, clock::now())
         });
         ended.await?;
+        crew.unmeasured.store(true, Ordering::Relaxed);
         return Ok(None);
     };
     let requests = was.build.requests.clone();

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -354,6 +355,9 @@ impl Build {
         }
         self.crew.histories.build_ends(&self.key.builder);
         self.flush().await;
+        if !is_whole {
+            self.crew.unmeasured.store(true, Ordering::Relaxed);
+        }
         self.crew.histories.build_ended(&self.key.builder);
         // A command that was given up must not run on beside the build that comes next.
         let open = self.crew.live().remove(&self.key).and_then(|it| it.open);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -130,6 +131,8 @@ pub(crate) struct Crew {
     pub(crate) buildsets: watch::Sender<()>,
     /// Held by who forgets what is old: one at a time.
     pub(super) pruning: tokio::sync::Mutex<()>,
+    /// Whether there may be builds that have ended and whose logs nobody has measured.
+    pub(super) unmeasured: AtomicBool,
     /// Is told when a small log stands in the database.
     pub(super) fresh_logs: Notify,
     pub(crate) stop: CancellationToken,
@@ -217,6 +220,7 @@ impl Crew {
             changes: watch::Sender::new(()),
             buildsets: watch::Sender::new(()),
             pruning: tokio::sync::Mutex::default(),
+            unmeasured: AtomicBool::default(),
             fresh_logs: Notify::new(),
             stop: it.stop,
             tasks: TaskTracker::new(),

@@ -2,6 +2,8 @@
 //! down every decision before it leaves. It knows no step type.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -626,7 +628,7 @@ impl Build {
         // A step that has not ended in the store would be played again, with all of its log.
         self.flush().await;
         let tail = limits.max_tail_size.unwrap_or(0);
-        let (store, build) = (self.crew.store.clone(), self.id);
+        let (crew, build) = (Arc::clone(&self.crew), self.id);
         self.crew.supervise("cutting logs".into(), async move {
             time::sleep(WATCHED).await;
             for path in long {
@@ -637,8 +639,10 @@ impl Build {
                 }
             }
             // It may have been measured while it was whole.
-            if let Err(error) = store.write(move |verbs| verbs.remeasure(build)).await {
-                warn!(reason = %error, "the size of cut logs is not known");
+            let written = crew.store.write(move |verbs| verbs.remeasure(build));
+            match written.await {
+                Ok(()) => crew.unmeasured.store(true, Ordering::Relaxed),
+                Err(error) => warn!(reason = %error, "the size of cut logs is not known"),
             }
         });
     }

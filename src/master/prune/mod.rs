@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
@@ -82,7 +83,14 @@ async fn prune_all(crew: &Crew) {
 
 async fn prune(crew: &Crew, builder: &BuilderName) {
     let _alone = crew.pruning.lock().await;
-    if let Err(error) = round(crew).after_a_build(builder).await {
+    let round = round(crew);
+    let pruned = async {
+        if crew.unmeasured.swap(false, Ordering::Relaxed) {
+            round.measure().await?;
+        }
+        round.after_a_build(builder).await
+    };
+    if let Err(error) = pruned.await {
         warn!(%builder, reason = %error, "failed to forget old builds");
     }
 }

@@ -87,7 +87,6 @@ impl Round {
     /// Forgets what a build has pushed out that has just ended.
     pub(super) async fn after_a_build(&self, builder: &BuilderName) -> Result<()> {
         let mut report = Report::default();
-        self.measure().await?;
         let planned = self.plan.builders.iter().find(|it| it.name == *builder);
         if let Some(planned) = planned {
             self.prune_builder(planned, &mut report).await?;

@@ -183,7 +183,9 @@ async fn kept(crew: &Crew) -> (Vec<i64>, Vec<i64>) {
 pub(super) async fn prune_here(crew: &Crew) {
     let plan = crew.plan();
     let builder = &plan.builders[0].name;
-    round(crew).after_a_build(builder).await.expect("pruned");
+    let round = round(crew);
+    round.measure().await.expect("measured");
+    round.after_a_build(builder).await.expect("pruned");
 }
 
 async fn changes_gone(crew: &Crew) -> usize {

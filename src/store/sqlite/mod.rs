@@ -30,6 +30,7 @@ use std::fs::{OpenOptions, Permissions};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Result, Store, StoreError};
@@ -101,7 +102,7 @@ impl Sqlite {
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", "ON")?;
         db.pragma_update(None, "cache_size", -2000)?;
-        db.set_prepared_statement_cache_capacity(STATEMENTS);
+        keep_prepared(&db)?;
         migrate(&mut db)?;
         Ok(Self { db })
     }
@@ -112,7 +113,7 @@ impl Sqlite {
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
         db.pragma_update(None, "cache_size", -2000)?;
-        db.set_prepared_statement_cache_capacity(STATEMENTS);
+        keep_prepared(&db)?;
         Ok(Self { db })
     }
 
@@ -200,6 +201,14 @@ impl Sqlite {
     }
 }
 
+/// Keeps statements prepared. By default SQLite prepares one anew whenever other values are put
+/// in, because its plan might be another one for these.
+fn keep_prepared(db: &Connection) -> Result<()> {
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 fn too_new(version: usize) -> StoreError {
     StoreError::new(format!(
         "it was made by a newer autobot (version {version} of the tables, this program knows {})",
@@ -258,7 +267,10 @@ fn migrate(db: &mut Connection) -> Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use rusqlite::StatementStatus;
+
     use super::*;
+    use crate::model::BuildId;
     use crate::model::BuilderName;
     use crate::model::ConfigId;
 
@@ -299,6 +311,44 @@ mod tests {
         assert_eq!((steps.len(), &steps[0].usage), (1, &None));
         assert!(sqlite.recent_configs(9).expect("a table").is_empty());
         assert_eq!(sqlite.config(ConfigId(1)).expect("a table"), None);
+    }
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_is_asked_with_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut sqlite = Sqlite::open(&dir.path().join("state.sqlite")).expect("a database");
+        let builders = ["a", "b", "c"].map(BuilderName::from);
+        for _ in 0..2 {
+            sqlite.begin().expect("begun");
+            for builder in &builders {
+                sqlite.select_next_number(builder).expect("readable");
+                sqlite
+                    .in_savepoint(|verbs| verbs.last_end(builder))
+                    .expect("readable");
+            }
+            for id in 0..3 {
+                sqlite
+                    .select_requests_of_build(BuildId(id))
+                    .expect("readable");
+            }
+            sqlite.select_unmeasured(9).expect("readable");
+            sqlite.commit().expect("committed");
+        }
+        let again = |sql: &str| {
+            let kept = sqlite.db.prepare_cached(sql).expect("prepared");
+            assert!(
+                kept.get_status(StatementStatus::Run) > 1,
+                "another text: {sql}"
+            );
+            kept.get_status(StatementStatus::RePrepare)
+        };
+        for sql in [
+            "SELECT request FROM build_requests WHERE build = ?1 ORDER BY request",
+            "SELECT max(coalesce((SELECT max(number) + 1 FROM builds WHERE builder = ?1), 0), \
+             coalesce((SELECT next FROM numbers WHERE builder = ?1), 0))",
+        ] {
+            assert_eq!(again(sql), 0, "{sql}");
+        }
     }
 
     #[test]
