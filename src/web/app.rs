@@ -350,6 +350,7 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .merge(
             Router::new()
                 .route("/json", get(json::root))
+                .route("/json/", get(json::root))
                 .route("/json/{*path}", get(json::at))
                 .route_layer(middleware::from_fn_with_state(
                     Arc::clone(&app),

@@ -57,7 +57,7 @@ impl World {
 
     pub(super) fn sources(&self) -> Value {
         let each = self.sources.iter().enumerate();
-        each.map(|(at, source)| (at.to_string(), json!({ "description": source.name })))
+        each.map(|(at, source)| (at.to_string(), json!({ "description": source.describe })))
             .collect()
     }
 

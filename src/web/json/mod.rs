@@ -154,7 +154,8 @@ pub(super) async fn at(
 
 async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Response, Failure> {
     let missing = || Failure::NotFound("JSON resource at this address".into());
-    let path = uri.path().trim_start_matches("/json").trim_matches('/');
+    let path = uri.path();
+    let path = path.strip_prefix("/json").unwrap_or(path).trim_matches('/');
     let path = split(path).ok_or_else(missing)?;
     let shape = Shape::new(query);
     let help = path.last().is_some_and(|it| it == "help");

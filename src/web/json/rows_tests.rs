@@ -4,11 +4,16 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use serde_json::json;
 
 use super::tests::ask;
 use super::tests::document;
 use crate::config::MetricsPlan;
 use crate::master::Access;
+use crate::model::Change;
+use crate::model::ChangeId;
+use crate::model::Properties;
+use crate::model::Timestamp;
 use crate::web::app::router;
 use crate::web::sample::SampleDesk;
 use crate::web::tests::get;
@@ -253,7 +258,7 @@ async fn every_document_has_the_keys_and_types_of_buildbot() {
 #[tokio::test]
 async fn the_check_of_documents_finds_what_is_wrong() {
     let mut wrong = Vec::new();
-    let odd = serde_json::json!({"title": 1, "titleURL": null, "x": 2});
+    let odd = json!({"title": 1, "titleURL": null, "x": 2});
     check(&odd, "Project", "p", &mut wrong);
     assert_eq!(
         wrong,
@@ -269,6 +274,10 @@ async fn the_check_of_documents_finds_what_is_wrong() {
 async fn a_trailing_slash_is_the_same_resource_and_segments_are_decoded_once() {
     let plain = document("/json/builders/docs").await;
     assert_eq!(document("/json/builders/docs/").await, plain);
+    assert_eq!(
+        document("/json/?select=project").await["project"]["title"],
+        "Otter & Newt"
+    );
     let hostile = crate::web::links::quote(crate::web::sample::HOSTILE);
     assert!(hostile.contains("%2F"));
     assert_eq!(
@@ -401,4 +410,81 @@ async fn figures_are_there_where_the_configuration_asks_for_them_and_only_on_a_p
     let twin = router(desk, Access::ReadOnly);
     assert_eq!(get(&twin, "/json/metrics").await.body, "null");
     assert_eq!(document("/json/metrics").await, Value::Null);
+}
+
+#[tokio::test]
+async fn logs_have_addresses_only_where_the_site_has_one() {
+    for (base, url) in [
+        (
+            Some("http://ci.test/"),
+            Value::from("http://ci.test/builders/docs/builds/0/steps/test/logs/stdio"),
+        ),
+        (None, Value::Null),
+    ] {
+        let desk = SampleDesk::with(|plan| plan.master.base_url = base.map(str::to_owned)).await;
+        let router = router(desk, Access::Full);
+        let step = get(&router, "/json/builders/docs/builds/0/steps/test").await;
+        let step: Value = serde_json::from_str(&step.body).expect("JSON");
+        assert_eq!(step["logs"][0], json!(["stdio", url]));
+    }
+}
+
+#[tokio::test]
+async fn a_slave_lists_the_builds_that_ended_on_it_the_newest_first() {
+    let slaves = document("/json/builders/hello/slaves").await;
+    for (slave, numbers) in [("otter", vec![5, 4, 2, 1]), ("newt", vec![3, 0])] {
+        assert_eq!(slaves[slave]["builders"]["hello"], json!(numbers));
+    }
+    // The sixth still runs.
+    assert_eq!(slaves["newt"]["runningBuilds"][0]["number"], 6);
+    let elsewhere = "/json/builders/never%20built/slaves/nobody";
+    assert_eq!(ask(elsewhere).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_change_source_says_what_it_follows_whatever_it_is_called() {
+    let all = document("/json/change_sources").await;
+    assert_eq!(all.as_object().map(serde_json::Map::len), Some(5));
+    let told = json!({"description": "SVNPoller: https://svn.test/eel"});
+    assert_eq!(all["3"], told);
+    assert_eq!(document("/json/change_sources/3").await, told);
+    assert_eq!(ask("/json/change_sources/5").await.status, 404);
+}
+
+#[test]
+fn a_change_is_told_with_its_files_sorted_and_linked_where_its_link_names_them() {
+    let mut properties = Properties::new();
+    properties.set("owner", "ines", "Change");
+    let change = Change {
+        id: ChangeId(31),
+        author: "ines".into(),
+        files: vec!["src/b.c".into(), "a.txt".into()],
+        comments: "reword".into(),
+        revision: Some("812".into()),
+        branch: None,
+        category: Some("doc".into()),
+        revlink: "https://d.test/src/b.c?r=812".into(),
+        repository: String::new(),
+        project: String::new(),
+        when: Timestamp(1_325_499_300_900),
+        properties,
+    };
+    let told = super::change(&change);
+    assert_eq!(
+        told["files"],
+        json!([
+            {"name": "a.txt", "url": null},
+            {"name": "src/b.c", "url": "https://d.test/src/b.c?r=812"},
+        ])
+    );
+    assert_eq!(told["properties"], json!([["owner", "ines", "Change"]]));
+    assert_eq!(
+        (&told["when"], &told["rev"]),
+        (&1_325_499_300.into(), &"812".into())
+    );
+    let at = told["at"].as_str().expect("a text");
+    assert!(
+        at.contains(" Jan 2012 ") && at.len() == "Mon 02 Jan 2012 10:15:00".len(),
+        "{at}"
+    );
 }

@@ -72,7 +72,7 @@ fn is_function(name: &str) -> bool {
 pub(super) fn place(reply: &mut Map<String, Value>, path: &[&str], document: Value) {
     match path {
         [] => match document {
-            Value::Object(all) => reply.extend(all),
+            Value::Object(all) => merge(reply, all),
             // What is no map has no keys to lie under.
             other => {
                 reply.insert(String::new(), other);
@@ -80,7 +80,7 @@ pub(super) fn place(reply: &mut Map<String, Value>, path: &[&str], document: Val
         },
         [last] => match (reply.get_mut(*last), document) {
             // A deeper selection came first: it stays where the shallower has nothing.
-            (Some(Value::Object(there)), Value::Object(all)) => there.extend(all),
+            (Some(Value::Object(there)), Value::Object(all)) => merge(there, all),
             (_, document) => {
                 reply.insert((*last).to_owned(), document);
             }
@@ -94,6 +94,18 @@ pub(super) fn place(reply: &mut Map<String, Value>, path: &[&str], document: Val
             }
             if let Value::Object(under) = under {
                 place(under, rest, document);
+            }
+        }
+    }
+}
+
+/// Lays one map over another: what both have is as the upper has it, but for maps, of which both stay.
+fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Object(under)), Value::Object(over)) => merge(under, over),
+            (_, value) => {
+                under.insert(key, value);
             }
         }
     }
@@ -291,6 +303,27 @@ mod tests {
         assert_eq!(
             Value::Object(reply),
             json!({"slaves": {"a": {"name": "a"}, "b": {"name": "b"}}, "project": {"title": "t"}})
+        );
+    }
+
+    #[test]
+    fn a_deeper_selection_stays_below_a_shallower_one_whatever_lies_between() {
+        let mut reply = Map::new();
+        let build = || json!({"number": 3});
+        place(&mut reply, &["builders", "a", "builds", "-1"], build());
+        let all = json!({"a": {"state": "idle"}, "b": {"state": "idle"}});
+        place(&mut reply, &["builders"], all);
+        place(
+            &mut reply,
+            &[],
+            json!({"project": {}, "builders": {"a": {"state": "building"}}}),
+        );
+        assert_eq!(
+            Value::Object(reply),
+            json!({
+                "builders": {"a": {"state": "building", "builds": {"-1": build()}}, "b": {"state": "idle"}},
+                "project": {}
+            })
         );
     }
 

@@ -110,6 +110,8 @@ async fn steps_are_found_by_index_and_by_name() {
 async fn what_is_not_there_is_a_page() {
     for path in [
         "/json/x",
+        "/json/json",
+        "/json/json/project",
         "/json/builders/x",
         "/json/builders/hello/builds/99",
         "/json/builders/hello/builds/-99",
