@@ -339,7 +339,7 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .route("/users/{id}", get(users::page))
         // As Buildbot calls them.
         .route("/users/table", get(parent).post(users::list))
-        .route("/users/table/{id}", get(user_of_table))
+        .route("/users/table/{id}", get(user_of_table).post(users::page))
         .route("/login", get(auth::login_page).post(auth::log_in))
         .route("/logout", get(auth::logout_page).post(auth::log_out))
         .route("/authfail", get(auth::authfail))

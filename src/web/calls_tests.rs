@@ -88,6 +88,7 @@ fn every_call_of_the_router_has_its_row() {
         "/login",
         "/logout",
         "/users/table",
+        "/users/table/{id}",
     ];
     let mut there = routed(include_str!("api.rs"), "/api", true);
     there.extend(routed(include_str!("app.rs"), "", false));

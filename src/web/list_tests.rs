@@ -502,3 +502,73 @@ async fn changes_are_found_and_say_what_became_of_them_at_each_builder() {
     let built = "<a href=\"../builders/docs/builds/2\">docs/2</a> <span class=\"badge warnings\">";
     assert!(page.contains(built), "{page}");
 }
+
+#[tokio::test]
+async fn forms_are_called_as_those_of_buildbot_and_scripts_that_know_those_send_theirs() {
+    let (desk, router) = full().await;
+    for (page, kind, name, action) in [
+        (
+            "/builders/hello",
+            "forcebuild",
+            "force_build",
+            "../builders/hello/force",
+        ),
+        (
+            "/builders/hello",
+            "cancelbuild",
+            "cancel",
+            "../builders/hello/cancelbuild",
+        ),
+        (
+            "/builders/hello",
+            "ping_builder",
+            "ping_builder",
+            "../builders/hello/ping",
+        ),
+        (
+            "/builders/hello/builds/6",
+            "stopbuild",
+            "stop_build",
+            "../../../builders/hello/builds/6/stop",
+        ),
+        (
+            "/builders/docs/builds/0",
+            "rebuild",
+            "rebuild",
+            "../../../builders/docs/builds/0/rebuild",
+        ),
+        (
+            "/buildslaves/otter",
+            "graceful_shutdown",
+            "graceful_shutdown",
+            "../buildslaves/otter/shutdown",
+        ),
+        ("/", "clean_shutdown", "clean_shutdown", "./shutdown"),
+    ] {
+        let body = get(&router, page).await.body;
+        let named = format!("command {kind}\" name=\"{name}\" method=\"post\" action=\"{action}\"");
+        assert!(body.contains(&named), "{page}: {named}\n{body}");
+    }
+    let who = "username=ann&passwd=&comments=why";
+    let source = "&branch=&revision=&repository=&project=&property1name=&property1value=";
+    for (path, more, expected) in [
+        ("/builders/hello/force", source, 302),
+        ("/builders/_all/forceall", source, 302),
+        ("/builders/_selected/forceselected", "&selected=hello", 302),
+        ("/builders/docs/builds/0/rebuild", "", 302),
+        ("/builders/hello/builds/6/stop", "", 302),
+        ("/builders/_all/stopall", "", 302),
+        ("/builders/_selected/stopselected", "&selected=hello", 302),
+        ("/builders/hello/stopchange", "&change=1", 302),
+        ("/builders/_all/stopchangeall", "&change=1", 302),
+        // What it cannot understand it does not do.
+        ("/builders/hello/stopchange", "&change=x", 400),
+        ("/builders/hello/cancelbuild", "&id=x", 400),
+    ] {
+        let form = format!("{who}{more}");
+        let answer = post(&router, path, &[], &form).await;
+        assert_eq!(answer.status, expected, "{path}: {}", answer.body);
+    }
+    let asked = desk.asked.lock().expect("not poisoned").join("\n");
+    assert!(asked.contains("by 'ann': why"), "{asked}");
+}

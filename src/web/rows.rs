@@ -444,6 +444,27 @@ mod tests {
     }
 
     #[test]
+    fn a_long_value_of_a_property_is_cut_between_characters_and_says_so() {
+        let mut properties = Properties::new();
+        properties.set("at_most", "é".repeat(500), "Scheduler");
+        properties.set("more", "é".repeat(501), "Scheduler");
+        properties.set("number", 5, "Build");
+        let lines = PropertyLine::all(&properties);
+        let told: Vec<_> = lines
+            .iter()
+            .map(|it| (it.name.as_str(), it.value.chars().count(), it.cut))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("at_most", 500, false),
+                ("more", 500, true),
+                ("number", 1, false)
+            ]
+        );
+    }
+
+    #[test]
     fn a_step_that_waits_has_no_times_and_bad_links_no_address() {
         let now = Timestamp::from_secs(1000);
         let build = sample::build("a/b", 0, None, now, 50);

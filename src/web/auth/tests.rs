@@ -863,8 +863,21 @@ async fn the_pages_of_users_ask_for_a_login_each_time_at_every_address_of_them()
     let table = site.post("/users/table", &[], form).await;
     assert_eq!(table.status, 200, "{}", table.body);
     assert!(table.body.contains("Ines"), "{}", table.body);
+    let one = site.post("/users/table/1", &[], form).await;
+    assert!(
+        one.status == 200 && one.body.contains("<dt>git</dt>"),
+        "{}",
+        one.body
+    );
+    assert!(
+        one.body.contains("href=\"../../changes/1\""),
+        "{}",
+        one.body
+    );
     let form = "username=bo&passwd=newt";
-    assert_eq!(site.post("/users/table", &[], form).await.status, 403);
+    for table in ["/users/table", "/users/table/1"] {
+        assert_eq!(site.post(table, &[], form).await.status, 403, "{table}");
+    }
     assert_eq!(site.post("/users/table", &[HTML], "").await.status, 403);
     let ann = site.log_in("ann", "otter").await;
     let headers = [("cookie", ann.as_str())];
