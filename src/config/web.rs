@@ -166,6 +166,26 @@ pub(crate) enum Feed {
     Rss,
 }
 
+impl Feed {
+    const ALL: [Self; 3] = [Self::Atom, Self::Json, Self::Rss];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Atom => "atom",
+            Self::Json => "json",
+            Self::Rss => "rss",
+        }
+    }
+}
+
+impl WebPlan {
+    /// What programs can read here.
+    pub(crate) fn provided(&self) -> impl Iterator<Item = Feed> {
+        let provides = |it: &Feed| self.feeds.as_ref().is_none_or(|all| all.contains(it));
+        Feed::ALL.into_iter().filter(provides)
+    }
+}
+
 struct Feeds(Vec<Feed>);
 
 impl Value for Feeds {
@@ -174,15 +194,13 @@ impl Value for Feeds {
 
     fn read(node: &Node) -> Result<Self, Misread> {
         let words = Vec::<(String, Place)>::read(node)?.into_iter();
-        let feeds = words.map(|(word, place)| match word.as_str() {
-            "atom" => Ok(Feed::Atom),
-            "json" => Ok(Feed::Json),
-            "rss" => Ok(Feed::Rss),
-            _ => Err(Misread {
+        let feeds = words.map(|(word, place)| {
+            let found = Feed::ALL.into_iter().find(|it| it.as_str() == word);
+            found.ok_or_else(|| Misread {
                 what: Some(format!("expected {}", Self::EXPECTED)),
                 place: Some(place),
                 ..Misread::default()
-            }),
+            })
         });
         feeds.collect::<Result<_, _>>().map(Self)
     }

@@ -29,6 +29,7 @@ use tower_http::csrf::CsrfLayer;
 use tracing::error;
 
 use crate::clock;
+use crate::config::Feed;
 use crate::config::Permission;
 use crate::master::Access;
 use crate::store::Store;
@@ -211,6 +212,7 @@ impl App {
         let now = clock::now();
         Frame {
             has_locks: !plan.locks.is_empty(),
+            feeds: plan.web.provided().map(Feed::as_str).collect(),
             config_bad_since: self.desk.config_bad_since().map(clock::iso),
             troubles: self.desk.troubles().iter().map(TroubleLine::new).collect(),
             shutdown: shutdown.map(|it| ShutdownLine::new(&it, now)),

@@ -51,6 +51,8 @@ pub(super) struct Frame {
     pub(super) here: String,
     /// Whether the configuration has any: a page of none has no place in the list of pages.
     pub(super) has_locks: bool,
+    /// What programs can read: no page leads to what is not there.
+    pub(super) feeds: Vec<&'static str>,
     pub(super) drawn: String,
     /// Since when the configuration on the disk has mistakes.
     pub(super) config_bad_since: Option<String>,
@@ -141,6 +143,7 @@ impl Frame {
             can_log_in: false,
             here: String::new(),
             has_locks: false,
+            feeds: Vec::new(),
             drawn: clock::iso(now),
             config_bad_since: None,
             troubles: Vec::new(),

@@ -91,11 +91,9 @@ pub(super) async fn json(
 }
 
 fn provided(app: &App, feed: Feed) -> Result<(), Failure> {
-    match &app.desk.plan().web.feeds {
-        Some(feeds) if !feeds.contains(&feed) => {
-            Err(Failure::NotFound("page at this address".into()))
-        }
-        _ => Ok(()),
+    match app.desk.plan().web.provided().any(|it| it == feed) {
+        true => Ok(()),
+        false => Err(Failure::NotFound("page at this address".into())),
     }
 }
 

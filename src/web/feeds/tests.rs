@@ -206,7 +206,7 @@ async fn an_entry_has_the_ends_of_the_logs_of_steps_that_failed_and_cannot_break
 }
 
 #[tokio::test]
-async fn what_provide_feeds_does_not_name_is_not_there() {
+async fn what_provide_feeds_does_not_name_is_not_there_and_no_page_leads_to_it() {
     for (feeds, expected) in [
         ("", [200, 200, 200]),
         ("provide_feeds = atom", [404, 200, 404]),
@@ -220,6 +220,17 @@ async fn what_provide_feeds_does_not_name_is_not_there() {
             answers.push(get(&router, path).await.status);
         }
         assert_eq!(answers, expected, "{feeds}");
+        for path in ["/builders/hello", "/waterfall/help"] {
+            let page = get(&router, path).await.body;
+            let linked = ["rss", "atom", "json/help"].map(|it| {
+                let is_linked = page.contains(&format!("href=\"../{it}"));
+                if is_linked { 200 } else { 404 }
+            });
+            assert_eq!(linked, expected, "{feeds}: {path}");
+        }
+        let about = get(&router, "/about").await.body;
+        let is_linked = about.contains("json/help");
+        assert_eq!(is_linked, expected[2] == 200, "{feeds}");
     }
 }
 
