@@ -145,7 +145,7 @@ async fn a_thousand_builders_make_no_long_page() {
     assert!(page.contains("101 to 200 of 1004"), "{page}");
     let home = get(&router, "/").await.body;
     assert!(
-        home.contains("builders?category=quick\">quick</a></td><td class=\"number\">1001</td>"),
+        home.contains("builders?category=quick\">quick</a></td><td class=\"number\" data-of=\"builders\">1001</td>"),
         "{home}"
     );
 }
