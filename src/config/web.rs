@@ -41,6 +41,8 @@ pub(crate) struct WebPlan {
     pub(crate) order_console_by_time: bool,
     /// Where files lie that are shown as they are, below the base directory.
     pub(crate) public_html: Option<PathBuf>,
+    /// More of them, by the first part of their address.
+    pub(crate) mounts: BTreeMap<String, PathBuf>,
     /// Feeds that there are; `None` means all.
     pub(crate) feeds: Option<Vec<Feed>>,
     /// `no` refuses every action on the ports; `[:authz:]` says more.
@@ -74,6 +76,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
     let num_events_max = keys.optional::<Count>("num_events_max");
     let num_builds = keys.optional::<Count>("num_builds");
     let public_html = keys.optional::<Below>("public_html");
+    let mounts = mounts(keys);
     let feeds = keys.optional::<Feeds>("provide_feeds");
     let order_console_by_time = keys.optional::<bool>("order_console_by_time");
     let allow_force = keys.optional::<bool>("allow_force");
@@ -127,11 +130,28 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<WebPlan> {
         num_events_max,
         num_builds: num_builds?.map(|it| it.0),
         public_html: public_html?.map(|it| it.0),
+        mounts: mounts?,
         feeds: feeds?.map(|it| it.0),
         order_console_by_time: order_console_by_time?.unwrap_or(false),
         allow_force: allow_force?,
         server: server?,
     })
+}
+
+/// Directories by the first part of the addresses below which they are shown.
+fn mounts(keys: &mut Keys<'_>) -> Option<BTreeMap<String, PathBuf>> {
+    let placed = keys.placed_map::<Below>("mounts")?;
+    let mut mounts = BTreeMap::new();
+    for (name, (place, directory)) in placed {
+        if name.is_empty() || name.starts_with('.') || name.contains('/') {
+            let what = format!("`mounts.{name}` is no part of an address");
+            let label = "the name is what stands behind the first `/`: without another one, and without a dot before it";
+            keys.note(Problem::error(Code::BadName, what).at(&place).label(label));
+            return None;
+        }
+        mounts.insert(name, directory.0);
+    }
+    Some(mounts)
 }
 
 /// A directory that is not the master's own, which has passwords in it.

@@ -204,7 +204,7 @@ fn keys_that_the_pages_do_not_use_are_checked_and_said() {
     unknown-key: `auth` stands in the wrong section @ x: `[:authz:]` says who may do what
     contradiction: `num_events` is 300, and `num_events_max` is 200 @ 300: this is more
     bad-value: bad value for `max_rotated_files` in [:web:] @ many: expected a whole number from 0 to 4294967295
-    unknown-key: unknown key `reviews` in [:web:] @ reviews: the keys of [:web:] are `revlink`, `change_comment_link`, `num_events`, `num_events_max`, `num_builds`, `public_html`, `provide_feeds`, `order_console_by_time`, `allow_force`, `http_port`, `public_http_port`, `distrib_port`, `tls_certificate`, `tls_key`, `hsts`, `trusted_proxies`, `proxy_headers`, `max_connections`, `max_connections_per_address`, `max_live`, `max_live_per_address`, `max_hook_requests`, `access_log`, `log_rotate_length`, `max_rotated_files`, `auth`, `projects.NAME`, `repositories.NAME`, `change_hook_dialects.NAME`
+    unknown-key: unknown key `reviews` in [:web:] @ reviews: the keys of [:web:] are `revlink`, `change_comment_link`, `num_events`, `num_events_max`, `num_builds`, `public_html`, `provide_feeds`, `order_console_by_time`, `allow_force`, `http_port`, `public_http_port`, `distrib_port`, `tls_certificate`, `tls_key`, `hsts`, `trusted_proxies`, `proxy_headers`, `max_connections`, `max_connections_per_address`, `max_live`, `max_live_per_address`, `max_hook_requests`, `access_log`, `log_rotate_length`, `max_rotated_files`, `auth`, `projects.NAME`, `repositories.NAME`, `mounts.NAME`, `change_hook_dialects.NAME`
     ");
     let feeds = web_of("provide_feeds = rss json").feeds;
     assert_eq!(feeds, Some(vec![Feed::Rss, Feed::Json]));
@@ -218,6 +218,12 @@ fn keys_that_the_pages_do_not_use_are_checked_and_said() {
         let told = told(with(":web:", &format!("public_html = {bad}"), web::read));
         assert!(told.starts_with("bad-value"), "{bad}: {told}");
     }
+    for bad in ["mounts.a = ..", "mounts.a/b = docs", "mounts..a = docs"] {
+        let told = told(with(":web:", bad, web::read));
+        assert!(told.starts_with("bad-"), "{bad}: {told}");
+    }
+    let mounts = web_of("mounts.docs = ./manual\nmounts.book = /srv/book").mounts;
+    assert!(mounts["docs"].ends_with("manual") && mounts["book"].ends_with("srv/book"));
     let public = web_of("public_html = ./site").public_html;
     assert!(public.is_some_and(|it| it.ends_with("site")));
     let web = web_of("numbuilds = 5\norder_console_by_time = yes");

@@ -58,7 +58,10 @@ pub(super) fn open(root: &Path, parts: &[String]) -> io::Result<Option<Found>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = openat(CWD, root, flags | OFlags::DIRECTORY, Mode::empty()).and_then(|root| {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let path = parts.join("/");
+        let path = match parts {
+            [] => ".".to_owned(),
+            parts => parts.join("/"),
+        };
         for _ in 0..TRIES {
             match openat2(&root, &path, flags, Mode::empty(), resolve) {
                 // Something was renamed somewhere while a link led up: the kernel is not sure

@@ -151,12 +151,18 @@ pub(super) async fn find(
     let Some((names, is_directory)) = parts(uri.path()) else {
         return Ok(None);
     };
-    let Some(root) = root(app).await? else {
+    let mounts = &app.desk.plan().web.mounts;
+    let mounted = names.first().and_then(|it| mounts.get(it));
+    let (root, below) = match mounted {
+        Some(directory) => (directory_of(app, directory.clone()).await?, 1),
+        None => (root(app).await?, 0),
+    };
+    let Some(root) = root else {
         return Ok(None);
     };
     let asked = Asked {
-        shown: names.clone(),
-        names,
+        names: names[below..].to_vec(),
+        shown: names,
         is_directory,
         lowest: 1,
         base: String::new(),
@@ -236,13 +242,17 @@ fn quoted(parts: &[String]) -> String {
     parts.join("/")
 }
 
-/// The directory of the files. One with the master's own files in it is not shown.
+/// The directory of the files.
 pub(super) async fn root(app: &App) -> Result<Option<PathBuf>, Failure> {
-    let plan = app.desk.plan();
-    let said = plan.web.public_html.clone();
+    let said = app.desk.plan().web.public_html.clone();
+    directory_of(app, said.unwrap_or_else(|| "public_html".into())).await
+}
+
+/// Where a directory of the configuration lies. One with the master's own files in it is not shown.
+async fn directory_of(app: &App, said: PathBuf) -> Result<Option<PathBuf>, Failure> {
     let base = app.desk.basedir().to_owned();
-    log::blocking("public_html".into(), move || {
-        let root = base.join(said.unwrap_or_else(|| "public_html".into()));
+    log::blocking(said.display().to_string(), move || {
+        let root = base.join(said);
         let (Ok(root), Ok(base)) = (root.canonicalize(), base.canonicalize()) else {
             return Ok(None);
         };
@@ -253,11 +263,11 @@ pub(super) async fn root(app: &App) -> Result<Option<PathBuf>, Failure> {
 
 fn look(root: &std::path::Path, asked: &Asked) -> io::Result<Option<Answer>> {
     let (parts, is_directory) = (&asked.names, asked.is_directory);
-    let (Some(name), Some(shown)) = (parts.last(), asked.shown.last()) else {
+    let Some(shown) = asked.shown.last() else {
         return Ok(None);
     };
     Ok(match beneath::open(root, parts)? {
-        Some(Found::File(file)) if !is_directory => Some(Answer::File(Opened::new(file, name)?)),
+        Some(Found::File(file)) if !is_directory => Some(Answer::File(Opened::new(file, shown)?)),
         Some(Found::Directory(_)) if !is_directory => Some(Answer::SlashMissing(shown.clone())),
         Some(Found::Directory(directory)) => {
             let below = |name: &str| [parts.as_slice(), &[name.to_owned()]].concat();

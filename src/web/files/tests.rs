@@ -216,3 +216,46 @@ async fn robots_and_the_icon_are_the_masters_own_if_it_has_them() {
         ("icon", "image/x-icon")
     );
 }
+
+#[tokio::test]
+async fn a_mounted_directory_is_shown_at_its_name_and_nothing_beside_it() {
+    let place = tempfile::tempdir().expect("a directory");
+    let book = place.path().join("book");
+    fs::create_dir_all(book.join("deep")).expect("made");
+    fs::write(book.join("deep/a.txt"), "of the book").expect("written");
+    fs::write(place.path().join("secret"), "x").expect("written");
+    symlink("../secret", book.join("out")).expect("linked");
+    let base = place.path().join("base");
+    let desk = SampleDesk::with(|plan| {
+        let all = [("book", &book), ("builders", &book), ("gone", &base)];
+        let all = all.map(|(name, path)| (name.to_owned(), path.clone()));
+        plan.web.mounts = all.into();
+        plan.web.mounts.insert("own".into(), ".".into());
+    })
+    .await;
+    put(desk.dir.path(), "book/b.txt", "below public_html");
+    put(desk.dir.path(), "other.txt", "below public_html");
+    let router = router(desk.clone(), Access::ReadOnly);
+    let text = get(&router, "/book/deep/a.txt").await;
+    assert_eq!((text.status, text.body.as_str()), (200, "of the book"));
+    assert_eq!(get(&router, "/book").await.header("location"), "book/");
+    let list = get(&router, "/book/").await.body;
+    assert!(list.contains("href=\"../book/deep/\""), "{list}");
+    assert!(!list.contains("book/out"), "{list}");
+    let deep = get(&router, "/book/deep/").await.body;
+    assert!(deep.contains("href=\"../../book/\""), "{deep}");
+    for missing in [
+        "/book/b.txt",
+        "/book/out",
+        "/book/../secret",
+        "/gone",
+        "/own",
+        "/own/state.sqlite",
+    ] {
+        assert_eq!(get(&router, missing).await.status, 404, "{missing}");
+    }
+    assert_eq!(get(&router, "/other.txt").await.status, 200);
+    // A page wins.
+    let page = get(&router, "/builders").await.body;
+    assert!(page.contains("<h1>Builders</h1>"), "{page}");
+}
