@@ -134,7 +134,8 @@
         if (!log) return;
         const offset = encodeURIComponent(log.dataset.next);
         const ids = log.dataset.ids ? `&ids=${encodeURIComponent(log.dataset.ids)}` : "";
-        const response = await fetch(`${log.dataset.chunk}?offset=${offset}${ids}`);
+        const times = log.dataset.times ? "&times=1" : "";
+        const response = await fetch(`${log.dataset.chunk}?offset=${offset}${ids}${times}`);
         if (!response.ok) return;
         const chunk = await response.json();
         const follow = isAtEnd(log);

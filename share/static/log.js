@@ -38,6 +38,7 @@
   const lines = log.querySelector(".lines");
   const number = (line) => Number(line?.querySelector("a")?.dataset.n ?? 0);
   const all = () => [...lines.children];
+  const times = log.dataset.times ? "&times=1" : "";
 
   // --- lines that an address names -------------------------------------------------------
   const named = () => /^#L(\d+)(?:-L?(\d+))?$/.exec(location.hash);
@@ -55,7 +56,7 @@
     if (!shown) {
       // Not on this part of the log: the page around it is asked for.
       const total = Number(whole.dataset.lines);
-      if (first >= 1 && first <= total) location.replace(`${here}?line=${first}-${last}${location.hash}`);
+      if (first >= 1 && first <= total) location.replace(`${here}?line=${first}-${last}${times}${location.hash}`);
       return;
     }
     unfold(shown);
@@ -148,7 +149,7 @@
   const MOST = 4000;
   let busy = false;
   const ask = async (line, count) => {
-    const response = await fetch(`${here}/chunk?line=${line}&count=${count}`);
+    const response = await fetch(`${here}/chunk?line=${line}&count=${count}${times}`);
     return response.ok ? response.json() : null;
   };
   // A line is an element and the text of its end.

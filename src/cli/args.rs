@@ -847,6 +847,9 @@ pub(super) struct LogArgs {
     /// Which of the step's logs
     #[arg(long, default_value = "stdio", value_name = "NAME")]
     pub(super) log: String,
+    /// Say before each line when it came
+    #[arg(long, conflicts_with = "json")]
+    pub(super) times: bool,
     /// Go on while the build does
     #[arg(short, long)]
     pub(super) follow: bool,

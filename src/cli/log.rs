@@ -23,6 +23,15 @@ use crate::client::encode;
 /// Between two looks for the next step.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// How a log is printed.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// On and on while it grows.
+    follow: bool,
+    /// Each line behind the time when it came.
+    times: bool,
+}
+
 /// Prints one log, the failing step's, or those of all steps.
 pub(super) async fn run(args: &LogArgs) -> Done {
     let client = client(&args.master)?;
@@ -34,25 +43,37 @@ pub(super) async fn run(args: &LogArgs) -> Done {
         return Ok(());
     }
     let build: BuildView = client.get(&path).await?;
+    let manner = Manner {
+        follow: false,
+        times: args.times,
+    };
     if let Some(wanted) = &args.step {
         let step = find_step(&build, wanted)?;
         has_log(&build, step, &args.log)?;
-        return pour(&client, &build, step, &args.log, args.follow)
+        let manner = Manner {
+            follow: args.follow,
+            ..manner
+        };
+        return pour(&client, &build, step, &args.log, manner)
             .await
             .map(|_| ());
     }
     if args.follow && build.outcome.is_none() {
-        return follow(&client, &path, &args.log).await;
+        let manner = Manner {
+            follow: true,
+            ..manner
+        };
+        return follow(&client, &path, &args.log, manner).await;
     }
     match build.failing_step() {
         Some(step) => {
             title(step);
             if step.logs.contains(&args.log) {
-                pour(&client, &build, step, &args.log, false).await?;
+                pour(&client, &build, step, &args.log, manner).await?;
             }
             for why in ["err.text", "interrupt"].map(str::to_owned) {
                 if step.logs.contains(&why) && why != args.log {
-                    pour(&client, &build, step, &why, false).await?;
+                    pour(&client, &build, step, &why, manner).await?;
                 }
             }
             eprintln!("==> {}", step.text.join(" "));
@@ -61,7 +82,7 @@ pub(super) async fn run(args: &LogArgs) -> Done {
             for step in &build.steps {
                 if step.logs.contains(&args.log) {
                     title(step);
-                    if !pour(&client, &build, step, &args.log, false).await? {
+                    if !pour(&client, &build, step, &args.log, manner).await? {
                         break;
                     }
                 }
@@ -72,7 +93,7 @@ pub(super) async fn run(args: &LogArgs) -> Done {
 }
 
 /// Prints the log of each step as the build comes to it.
-async fn follow(client: &Client, path: &str, log: &str) -> Done {
+async fn follow(client: &Client, path: &str, log: &str, manner: Manner) -> Done {
     let mut next = 0;
     loop {
         let build: BuildView = client.get(path).await?;
@@ -86,7 +107,7 @@ async fn follow(client: &Client, path: &str, log: &str) -> Done {
                 continue;
             }
             title(step);
-            if !pour(client, &build, step, log, true).await? {
+            if !pour(client, &build, step, log, manner).await? {
                 return Ok(());
             }
             next += 1;
@@ -104,14 +125,15 @@ async fn pour(
     build: &BuildView,
     step: &StepView,
     log: &str,
-    follow: bool,
+    manner: Manner,
 ) -> Result<bool, Failure> {
+    let Manner { follow, times } = manner;
     let path = log_path(build, step, log);
-    let path = if follow {
-        path
-    } else {
-        format!("{path}?follow=0")
-    };
+    let path = format!(
+        "{path}?follow={}&times={}",
+        u8::from(follow),
+        u8::from(times)
+    );
     let mut text = client.download(&path).await?;
     while let Some(piece) = text.next().await? {
         if !terminal::pour(&piece)? {

@@ -8,13 +8,17 @@ use std::path::Path;
 
 use crate::logs::pack::SMALL;
 use crate::logs::record;
+use crate::logs::times::Notes;
 use crate::model::Channel;
+use crate::model::Timestamp;
 
 /// A log file open for its one writer.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     file: File,
     length: u64,
+    /// Where it is noted down when what comes.
+    notes: Option<Notes>,
 }
 
 impl LogFile {
@@ -34,7 +38,26 @@ impl LogFile {
             other => other?,
         };
         let length = file.metadata()?.len();
-        Ok(Self { file, length })
+        Ok(Self {
+            file,
+            length,
+            notes: None,
+        })
+    }
+
+    /// Opens a log, keeping what it holds, of a step that began at `began`. From now on it is
+    /// noted down when what comes, as `now` says.
+    ///
+    /// # Errors
+    /// The file or its directory cannot be made or written.
+    pub(crate) fn open_timed(
+        path: &Path,
+        began: Timestamp,
+        now: fn() -> Timestamp,
+    ) -> io::Result<Self> {
+        let mut log = Self::open(path)?;
+        log.notes = Some(Notes::open(path, log.length, began, now));
+        Ok(log)
     }
 
     /// How many bytes it holds.
@@ -55,7 +78,11 @@ impl LogFile {
             )
         })?;
         let known = usize::try_from(known).unwrap_or(usize::MAX);
-        if let Some(fresh) = bytes.get(known..) {
+        if let Some(fresh) = bytes.get(known..).filter(|it| !it.is_empty()) {
+            // First, so that nobody reads bytes whose time is still to come.
+            if let Some(notes) = &mut self.notes {
+                notes.note(self.length);
+            }
             self.file.write_all_at(fresh, self.length)?;
             self.length += fresh.len() as u64;
         }
@@ -80,6 +107,9 @@ impl LogFile {
         if length < self.length {
             self.file.set_len(length)?;
             self.length = length;
+            if let Some(notes) = &mut self.notes {
+                notes.cut(length);
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::logs::{read, record};
+use crate::logs::{read, record, times};
 use crate::model::Channel;
 
 /// Keeps the first `most` bytes of output and, of what goes, the last `tail`. Lines about the
@@ -36,7 +36,8 @@ pub(crate) fn cut(path: &Path, most: u64, tail: u64) -> io::Result<bool> {
     let written = write(path, length, &beside, &Plan { most, tail, total });
     // What was pruned meanwhile stays away.
     let renamed = written.and_then(|()| match path.try_exists()? {
-        true => fs::rename(&beside, path),
+        // The times were of the places where things stood.
+        true => times::remove(path).and_then(|()| fs::rename(&beside, path)),
         false => fs::remove_file(&beside),
     });
     if renamed.is_err() {
@@ -207,6 +208,20 @@ mod tests {
         assert_ne!(check(SAID, 21, 5), whole);
         let dir = tempfile::tempdir().expect("a directory");
         assert!(!cut(&dir.path().join("gone"), 1, 1).expect("nothing to do"));
+    }
+
+    #[test]
+    fn the_times_of_what_was_cut_are_gone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log");
+        let mut bytes = Vec::new();
+        record::push(Channel::Stdout, b"abcdefgh", &mut bytes);
+        fs::write(&path, bytes).expect("written");
+        fs::write(times::path_of(&path), [0; 16]).expect("written");
+        assert!(!cut(&path, 8, 0).expect("short enough"));
+        assert!(times::path_of(&path).exists());
+        assert!(cut(&path, 4, 0).expect("cut"));
+        assert!(!times::path_of(&path).exists());
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) mod place;
 pub(crate) mod read;
 pub(crate) mod record;
 pub(crate) mod rotating;
+pub(crate) mod times;
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Small logs kept together: a file takes a block of the disk however little is in it, and
 //! most commands say little, and much the same as the time before.
 //!
-//! A pack is a stream of zlib: a line of JSON with the name and the length of each log, then
-//! the logs, one behind the other.
+//! A pack is a stream of zlib: a line of JSON with the name of each log, its length and that of
+//! what was noted down of when it came, then the logs, one behind the other, each with its times.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -13,20 +13,33 @@ use flate2::write::ZlibEncoder;
 /// What a longer log takes on the disk is little more than what is in it.
 pub(crate) const SMALL: u64 = 4096;
 
-/// A log in a pack: its file, relative to the master's `builds/` directory, and what was in it.
-pub(crate) type Packed = (String, Vec<u8>);
+/// A log in a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Packed {
+    /// Its file, relative to the master's `builds/` directory.
+    pub(crate) file: String,
+    /// What was in it.
+    pub(crate) bytes: Vec<u8>,
+    /// What was noted down of when it came, if anything was.
+    pub(crate) times: Option<Vec<u8>>,
+}
 
 /// Puts logs together.
 pub(crate) fn pack(logs: &[Packed]) -> Vec<u8> {
-    let index: Vec<(&str, usize)> = logs
+    let times_of = |it: &Packed| it.times.as_ref().map(Vec::len);
+    let index: Vec<(&str, usize, Option<usize>)> = logs
         .iter()
-        .map(|(file, bytes)| (file.as_str(), bytes.len()))
+        .map(|it| (it.file.as_str(), it.bytes.len(), times_of(it)))
         .collect();
+    let parts = logs
+        .iter()
+        .flat_map(|it| [Some(&it.bytes), it.times.as_ref()])
+        .flatten();
     let mut out = ZlibEncoder::new(Vec::new(), Compression::default());
     let written = serde_json::to_writer(&mut out, &index)
         .map_err(io::Error::from)
         .and_then(|()| out.write_all(b"\n"))
-        .and_then(|()| logs.iter().try_for_each(|(_, bytes)| out.write_all(bytes)))
+        .and_then(|()| parts.into_iter().try_for_each(|it| out.write_all(it)))
         .and_then(|()| out.finish());
     written.expect("memory takes what is written")
 }
@@ -35,46 +48,62 @@ pub(crate) fn pack(logs: &[Packed]) -> Vec<u8> {
 ///
 /// # Errors
 /// It is not a pack, or a damaged one.
-pub(crate) fn find(pack: &[u8], file: &str) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn find(pack: &[u8], file: &str) -> io::Result<Option<Packed>> {
     let mut stream = BufReader::new(ZlibDecoder::new(pack));
     let mut line = Vec::new();
     stream.read_until(b'\n', &mut line)?;
-    let index: Vec<(String, u64)> = serde_json::from_slice(&line)?;
+    let index: Vec<(String, u64, Option<u64>)> = serde_json::from_slice(&line)?;
     let mut before = 0;
-    for (name, length) in index {
+    for (name, length, times) in index {
         if name != file {
-            before += length;
+            before += length + times.unwrap_or(0);
             continue;
         }
         io::copy(&mut stream.by_ref().take(before), &mut io::sink())?;
-        let mut bytes = Vec::new();
-        stream.take(length).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        return Ok(Some(bytes));
+        return Ok(Some(Packed {
+            file: name,
+            bytes: part(&mut stream, length)?,
+            times: times.map(|it| part(&mut stream, it)).transpose()?,
+        }));
     }
     Ok(None)
+}
+
+fn part(stream: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(length).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 == length {
+        true => Ok(bytes),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn log(file: &str, bytes: Vec<u8>) -> Packed {
+        Packed {
+            file: file.to_owned(),
+            bytes,
+            times: None,
+        }
+    }
+
     #[test]
     fn each_log_is_found_as_it_was_put_in() {
         let logs: Vec<Packed> = (0_u8..9)
-            .map(|it| (format!("b/{it}-log \"\n"), vec![it; 10 * usize::from(it)]))
+            .map(|it| Packed {
+                times: (it % 3 > 0).then(|| vec![b't'; usize::from(it) - 1]),
+                ..log(&format!("b/{it}-log \"\n"), vec![it; 10 * usize::from(it)])
+            })
             .collect();
 
         let pack = pack(&logs);
 
-        for (file, bytes) in &logs {
-            assert_eq!(
-                find(&pack, file).expect("a pack").as_ref(),
-                Some(bytes),
-                "{file}"
-            );
+        for it in &logs {
+            let found = find(&pack, &it.file).expect("a pack");
+            assert_eq!(found.as_ref(), Some(it), "{}", it.file);
         }
         assert_eq!(find(&pack, "b/9-log").expect("a pack"), None);
     }
@@ -87,7 +116,7 @@ mod tests {
             bytes.extend_from_slice(format!("took {it} ms").as_bytes());
             bytes
         };
-        let logs: Vec<Packed> = (0..32).map(|it| (it.to_string(), text(it))).collect();
+        let logs: Vec<Packed> = (0..32).map(|it| log(&it.to_string(), text(it))).collect();
 
         let (one, all) = (pack(&logs[..1]).len(), pack(&logs).len());
 
@@ -96,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_is_an_error_and_not_another_log() {
-        let pack = pack(&[("a".into(), vec![7; 5000]), ("b".into(), vec![8; 5000])]);
+        let pack = pack(&[log("a", vec![7; 5000]), log("b", vec![8; 5000])]);
         for cut in 0..pack.len() - 5 {
             let found = find(&pack[..cut], "b");
             assert!(!matches!(found, Ok(Some(_))), "cut at {cut}: {found:?}");

@@ -4,6 +4,7 @@
 //! What must be written is collected in `due` and goes down in one
 //! transaction just before the next command is sent or the build ends.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -108,13 +109,28 @@ pub(crate) struct Build {
     pub(super) due: Vec<Write>,
     /// Logs that a step gave as a whole, on their way to their files.
     pub(super) whole_logs: Vec<(PathBuf, String)>,
-    /// Lines for logs that stand there only after what is due is written down.
-    pub(super) postscripts: Vec<(PathBuf, String)>,
+    pub(super) postscripts: Vec<Postscript>,
     /// Commands whose ends are due: their slaves may forget them after that.
     pub(super) forgettable: Vec<(Session, CommandId)>,
     pub(super) news: Vec<Status>,
     /// What the running step has brought to the master.
     pub(super) received: Vec<Artifact>,
+}
+
+/// A line for a log that stands there only after what is due is written down.
+pub(super) struct Postscript {
+    pub(super) path: PathBuf,
+    /// When its step began.
+    pub(super) began: Timestamp,
+    pub(super) line: String,
+}
+
+impl Postscript {
+    fn add(&self) -> io::Result<()> {
+        let mut log = LogFile::open_timed(&self.path, self.began, clock::now)?;
+        log.cut(log.whole())?;
+        log.add_header(&self.line)
+    }
 }
 
 impl Build {
@@ -276,7 +292,11 @@ impl Build {
             let record = &self.records[index];
             if let Some(log) = record.logs.first() {
                 let line = format!("cannot be continued: {why}\n");
-                self.postscripts.push((self.log_path(&log.file), line));
+                self.postscripts.push(Postscript {
+                    path: self.log_path(&log.file),
+                    began: self.began(index),
+                    line,
+                });
             }
             self.finish_step(index, lost_verdict(vec![self.records[index].name.clone()]));
         }
@@ -437,12 +457,11 @@ impl Build {
             }
         }
         let mut patience = Patience::new(&self.crew, &self.key);
-        for (path, line) in self.postscripts.drain(..) {
+        for it in self.postscripts.drain(..) {
             // Half of a record is cut off: of what was said before, and of this when it is tried again.
-            let add = |log: &mut LogFile| log.cut(log.whole()).and_then(|()| log.add_header(&line));
-            while let Err(error) = LogFile::open(&path).and_then(|mut log| add(&mut log)) {
+            while let Err(error) = it.add() {
                 if !disk::may_pass(&error) {
-                    warn!(log = %path.display(), reason = %error, "failed to end a log");
+                    warn!(log = %it.path.display(), reason = %error, "failed to end a log");
                     break;
                 }
                 patience.pause(Place::Logs, error).await;
@@ -454,6 +473,11 @@ impl Build {
         for status in self.news.drain(..) {
             self.crew.tell(status);
         }
+    }
+
+    /// When a step began, as the times in its logs have it.
+    pub(super) fn began(&self, index: usize) -> Timestamp {
+        self.records[index].started.unwrap_or_else(clock::now)
     }
 
     pub(super) fn log_path(&self, file: &str) -> PathBuf {

@@ -2,11 +2,14 @@
 //! logs, as a page shows them.
 
 use super::*;
+use crate::clock;
 use crate::logs::read;
 use crate::logs::record;
+use crate::logs::times::Times;
 use crate::model::BuildKey;
 use crate::model::Channel;
 use crate::model::StepRecord;
+use crate::model::Timestamp;
 
 /// A builder whose steps are `steps`, behind a step `shell`.
 fn farm(steps: &str) -> String {
@@ -304,4 +307,32 @@ async fn lines_of_a_log_file_count_as_what_is_said_of_them() {
         "build: success: build successful",
     ];
     assert_eq!(told(&bench).await, expected);
+}
+
+#[tokio::test]
+async fn it_is_noted_down_when_what_a_command_says_came() {
+    const BEGAN: Timestamp = Timestamp(1_700_000_000_000);
+    clock::bench::lend(BEGAN);
+    let (bench, mut slave) = begun(r#"[{"type": "shell", "command": "make"}]"#).await;
+    let (id, _) = slave.begin().await;
+    clock::bench::lend(Timestamp(BEGAN.0 + 60_000));
+    let mut bytes = Vec::new();
+    record::push(Channel::Stdout, b"made\n", &mut bytes);
+    let length = slave.outputs(id, "stdio", bytes).await;
+    let exit = Exit::new(0, ExitCause::Exited, 1);
+    let logs = BTreeMap::from([("stdio".to_owned(), length)]);
+    slave.say(FromSlave::Finished { id, exit, logs }).await;
+
+    let steps = steps_of(&bench).await;
+    let seconds = |step: &StepRecord| {
+        let path = bench.crew().dir.join("builds").join(&step.logs[0].file);
+        let times = Times::open(
+            &crate::logs::place::LogPlace::File(path.clone()),
+            BEGAN,
+            None,
+        )
+        .expect("known");
+        (times.at(record::HEAD as u64).expect("readable").at.0 - BEGAN.0) / 1000
+    };
+    assert_eq!(steps.iter().map(seconds).collect::<Vec<_>>(), [0, 60]);
 }

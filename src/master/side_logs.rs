@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
+use crate::clock;
 use crate::logs::append::LogFile;
 use crate::master::crew::Crew;
 use crate::master::troubles::{Patience, Place};
@@ -133,9 +134,10 @@ impl<'a> SideLogs<'a> {
                 self.write_down().await;
             }
             let path: PathBuf = self.crew.dir.join("builds").join(&record.file);
+            let began = self.step.started.unwrap_or_else(clock::now);
             let mut patience = Patience::new(self.crew, self.key);
             let file = loop {
-                match LogFile::open(&path) {
+                match LogFile::open_timed(&path, began, clock::now) {
                     Ok(file) => break file,
                     Err(error) => patience.pause(Place::Logs, error).await,
                 }

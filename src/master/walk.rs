@@ -15,7 +15,7 @@ use crate::expr::Values;
 use crate::logs;
 use crate::logs::append::LogFile;
 use crate::logs::disk;
-use crate::master::build::{Build, STOPPED};
+use crate::master::build::{Build, Postscript, STOPPED};
 use crate::master::command::{CommandLine, Finish};
 use crate::master::growth::Growth;
 use crate::master::output::{LogSlice, Silent};
@@ -197,7 +197,7 @@ impl Build {
         let path = self.log_path(&self.records[index].logs[0].file);
         let mut patience = Patience::new(&self.crew, &self.key);
         let mut log = loop {
-            match LogFile::open(&path) {
+            match LogFile::open_timed(&path, self.began(index), clock::now) {
                 Ok(log) => break log,
                 // A full disk holds a build where it is; it does not spoil it.
                 Err(error) if disk::may_pass(&error) => patience.pause(Place::Logs, error).await,
@@ -378,7 +378,11 @@ impl Build {
             self.records[index].tally(&exit);
             self.take_in(step, target, &exit);
             if let Some(line) = finish.postscript {
-                self.postscripts.push((path.clone(), line));
+                self.postscripts.push(Postscript {
+                    path: path.clone(),
+                    began: self.began(index),
+                    line,
+                });
             }
             if let Some(bytes) = finish.small {
                 let file = self.records[index].logs[0].file.clone();

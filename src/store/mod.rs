@@ -24,6 +24,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::logs::pack::Packed;
 use crate::model::Artifact;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -357,7 +358,7 @@ pub(crate) trait Store: LoginStore {
         pack: Option<&[u8]>,
     ) -> Result<()>;
     /// A log that is in a pack, by its file.
-    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Vec<u8>>>;
+    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Packed>>;
     /// How many bytes all measured logs take: of one builder or of all.
     fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64>;
     /// What builds from one number up to another amount to, as far as nobody needs them.

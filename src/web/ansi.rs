@@ -3,12 +3,16 @@
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use regex::Regex;
 use vte::Params;
 use vte::Parser;
 use vte::Perform;
 
+use crate::clock;
+use crate::logs::times::Moment;
+use crate::logs::times::Times;
 use crate::model::Channel;
 
 /// How text is printed at some point of a channel.
@@ -212,6 +216,8 @@ pub(super) struct Look {
     pub(super) here: Option<RangeInclusive<u64>>,
     /// Lines in which this occurs are marked.
     pub(super) find: Option<Regex>,
+    /// When lines came, if that is to be shown.
+    pub(super) times: Option<Arc<Times>>,
 }
 
 /// What a line says of the lines that follow, in the words of programs that part their logs.
@@ -256,6 +262,8 @@ pub(super) struct Painter {
     number: u64,
     html: String,
     look: Look,
+    /// When the line began, and which others did.
+    moment: Option<Moment>,
 }
 
 impl Painter {
@@ -271,6 +279,7 @@ impl Painter {
             number,
             html: String::new(),
             look: Look::default(),
+            moment: None,
         }
     }
 
@@ -286,6 +295,24 @@ impl Painter {
     /// What the line that has not ended shows, without colours.
     pub(super) fn text(&self) -> String {
         self.runs.iter().map(|it| it.text.as_str()).collect()
+    }
+
+    /// How much HTML it is at most: what says when lines came is not counted as theirs.
+    pub(super) fn room(&self, html: usize) -> usize {
+        match self.look.times {
+            Some(_) => html.saturating_mul(2),
+            None => html,
+        }
+    }
+
+    /// Learns when the line came that begins at a byte of the log.
+    pub(super) fn begin_at(&mut self, byte: u64) {
+        let is_known = |it: &Moment| it.bytes.contains(&byte);
+        if let Some(times) = &self.look.times
+            && !self.moment.as_ref().is_some_and(is_known)
+        {
+            self.moment = times.at(byte).ok();
+        }
     }
 
     /// Takes a part of a line, without its end.
@@ -358,6 +385,13 @@ impl Painter {
             line,
             "\" id=\"{ids}L{number}\"><a href=\"#{ids}L{number}\" data-n=\"{number}\" aria-label=\"line {number}\"></a>"
         );
+        if let Some(moment) = &self.moment {
+            let (iso, time) = (clock::iso(moment.at), clock::time_of_day(moment.at));
+            let _ = write!(
+                line,
+                "<time datetime=\"{iso}\" title=\"{iso}\">{time}</time> "
+            );
+        }
         // The mark itself says nothing to a reader.
         let mut mark = fold.map_or(0, |it| it.1);
         for run in &self.runs {
@@ -519,6 +553,7 @@ mod tests {
     #[test]
     fn parts_of_a_log_are_marked_in_the_words_of_programs() {
         let mut painter = Painter::new(7, Pens::default()).with(Look {
+            times: None,
             ids: "s2-".into(),
             here: Some(9..=10),
             find: Some(Regex::new("(?i)two").expect("an expression")),

@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::logs::place::LogPlace;
+use crate::logs::times::Times;
 use crate::model::BuildRecord;
 use crate::model::LogRecord;
 use crate::model::StepRecord;
@@ -115,6 +116,13 @@ impl Found {
         })
     }
 
+    /// When its lines came, if that is known.
+    pub(super) fn times(&self) -> Option<Times> {
+        let began = self.step.started?;
+        let took = self.step.finished.map(|it| it.0.abs_diff(began.0));
+        Times::open(&self.place, began, took)
+    }
+
     pub(super) fn url(&self) -> String {
         links::log(&self.build.key, &self.step.name, &self.log.name)
     }
@@ -143,6 +151,8 @@ pub(super) struct Tail {
     pub(super) most: usize,
     /// What stands before `L` in the ids of its lines.
     pub(super) ids: String,
+    /// Whether lines say when they came.
+    pub(super) times: bool,
 }
 
 /// A size for people.
@@ -174,6 +184,7 @@ impl Tail {
             total,
             most: GLANCE.lines,
             ids: String::new(),
+            times: false,
         }
     }
 
@@ -328,13 +339,14 @@ pub(super) async fn chunk(
         .ok_or_else(|| Failure::BadRequest(format!("`offset` is no place in a log: `{token}`")))?;
     let line = log_view::number(&query, "line")?;
     let count = log_view::number(&query, "count")?.unwrap_or(CHUNK_LINES);
-    let look = Look {
+    let mut look = Look {
         ids: match choice::first(&query, "ids") {
             Some(ids) if is_id(ids) => ids.to_owned(),
             _ => String::new(),
         },
         ..Look::default()
     };
+    let with_times = shows_times(&query);
     let limits = Limits {
         bytes: CHUNK,
         lines: count.min(CHUNK_LINES),
@@ -343,6 +355,9 @@ pub(super) async fn chunk(
     let found = find(&app, address).await?;
     let complete = found.log.complete;
     let painted = blocking(found.log.file.clone(), move || {
+        if with_times {
+            look.times = found.times().map(Arc::new);
+        }
         if let Some(line) = line {
             let Some(known) = found.shelf.look(&found.place, None)? else {
                 return Ok(Painted::nothing(mark, complete));
@@ -363,6 +378,11 @@ pub(super) async fn chunk(
         other => other,
     })?;
     Ok(Json(painted).into_response())
+}
+
+/// Whether an address asks when the lines came.
+pub(super) fn shows_times(query: &choice::Query) -> bool {
+    choice::first(query, "times") == Some("1")
 }
 
 /// Whether it may stand before `L` in an id.

@@ -30,6 +30,13 @@ pub(super) struct Place {
     pub(super) skip: u32,
 }
 
+impl Place {
+    /// Which byte of the file lies there.
+    pub(super) fn byte(self) -> u64 {
+        self.record + HEAD as u64 + u64::from(self.skip)
+    }
+}
+
 /// Some bytes of one channel, and where they begin.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {

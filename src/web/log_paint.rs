@@ -156,15 +156,21 @@ fn paint_with<R: Read>(
     let mut output = None;
     let mut more = false;
     let mut start = from;
+    let mut is_new = true;
+    let room = painter.room(limits.html);
     let reached = walk(records, from, &mut |part| {
         start = part.start;
         if part.start.bytes >= limits.bytes
             || part.start.line - mark.line >= limits.lines
-            || painter.html().len() >= limits.html
+            || painter.html().len() >= room
         {
             more = true;
             return false;
         }
+        if is_new {
+            painter.begin_at(part.start.place.byte());
+        }
+        is_new = part.ends;
         if part.channel != Channel::Header {
             output = output.or(Some(painter.at().0));
         }

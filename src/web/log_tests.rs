@@ -9,9 +9,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 
+use crate::clock;
+use crate::logs::pack;
+use crate::logs::pack::Packed;
 use crate::logs::record;
+use crate::logs::times;
 use crate::model::Channel;
 use crate::model::LogRecord;
+use crate::model::Timestamp;
 
 use super::sample::SampleDesk;
 use super::tests::Answer;
@@ -400,8 +405,13 @@ async fn a_log_that_went_into_a_pack_is_read_as_before() {
     let (desk, router) = full().await;
     let text = numbered(30);
     let path = set(&desk, &[(Channel::Stdout, text.as_bytes())]).await;
+    let later = began(&desk).await.0 + 4000;
+    let came = [0_u64.to_be_bytes(), later.to_be_bytes()].concat();
+    fs::write(times::path_of(&path), came).expect("written");
     let asked = [
         "",
+        "?times=1",
+        "/text?times=1",
         "/text",
         "/text?headers=1",
         ".txt",
@@ -416,12 +426,17 @@ async fn a_log_that_went_into_a_pack_is_read_as_before() {
         before.push(answer.body);
     }
     let file = log_record(&desk, |_| {}).await.file;
-    let logs = [(file, fs::read(&path).expect("a log"))];
+    let logs = [Packed {
+        file,
+        bytes: fs::read(&path).expect("a log"),
+        times: fs::read(times::path_of(&path)).ok(),
+    }];
     let packed = desk.store.write(move |store| {
-        let pack = crate::logs::pack::pack(&logs);
+        let pack = pack::pack(&logs);
         store.pack_logs(&"docs".into(), 0, 0, Some(&pack))
     });
     packed.await.expect("packed");
+    times::remove(&path).expect("removed");
     fs::remove_file(path).expect("removed");
 
     for (rest, before) in asked.iter().zip(before) {
@@ -436,4 +451,83 @@ async fn a_log_that_went_into_a_pack_is_read_as_before() {
     let tag = range.header("etag").to_owned();
     let again = with_headers(&router, "GET", &path, &[("if-none-match", &tag)]).await;
     assert_eq!(again.status, 304, "it is the same while it is in the pack");
+}
+
+/// When the step of the log began.
+async fn began(desk: &SampleDesk) -> Timestamp {
+    let read = desk.store.read(|store| {
+        let build = store.build(&"docs".into(), 0)?.expect("it is there");
+        Ok(store.steps(build.id)?[2].started)
+    });
+    read.await.expect("readable").expect("it has begun")
+}
+
+#[tokio::test]
+async fn lines_say_when_they_came_where_that_is_asked_for_and_known() {
+    let (desk, router) = full().await;
+    let parts: [(Channel, &[u8]); 3] = [
+        (Channel::Stdout, b"one\ntwo\nth"),
+        (Channel::Stdout, b"ree\nfour\n"),
+        (Channel::Header, b"ended\n"),
+    ];
+    let path = set(&desk, &parts).await;
+    let unknown = get(&router, &format!("{LOG}?times=1")).await.body;
+    assert!(unknown.contains("When the lines of this log came was not kept."));
+    assert!(!unknown.contains("data-times") && !unknown.contains("</time> <span"));
+    let plain = get(&router, &format!("{LOG}/text?times=1")).await.body;
+    assert_eq!(plain, "one\ntwo\nthree\nfour\n");
+
+    // The second record came four seconds after the beginning.
+    let began = began(&desk).await;
+    let later = Timestamp(began.0 + 4000);
+    let second = (record::HEAD + parts[0].1.len()) as u64;
+    let entry = [second.to_be_bytes(), later.0.to_be_bytes()].concat();
+    fs::write(times::path_of(&path), entry).expect("written");
+    let at = |it: Timestamp| {
+        let (iso, time) = (clock::iso(it), clock::time_of_day(it));
+        format!("<time datetime=\"{iso}\" title=\"{iso}\">{time}</time> <span class=")
+    };
+    let page = get(&router, &format!("{LOG}?times=1")).await.body;
+    let line = |text: &str| {
+        let mut lines = page.lines();
+        lines.find(|it| it.contains(text)).expect(text).to_owned()
+    };
+    for text in [">one<", ">two<", ">three<"] {
+        assert!(line(text).contains(&at(began)), "{}", line(text));
+    }
+    for text in [">four<", ">ended<"] {
+        assert!(line(text).contains(&at(later)), "{}", line(text));
+    }
+    assert!(page.contains("data-times=\"1\"") && page.contains("logs/stdio\">without times"));
+    let without = get(&router, LOG).await.body;
+    assert!(without.contains("logs/stdio?times=1\">with times"));
+    assert!(!without.contains("</time> <span"));
+
+    let chunk = get(&router, &format!("{LOG}/chunk?line=4&times=1"))
+        .await
+        .body;
+    assert!(chunk.contains(&clock::iso(later)) && !chunk.contains(&clock::iso(began)));
+    let text = get(&router, &format!("{LOG}/text?times=1")).await.body;
+    let (began, later) = (clock::iso(began), clock::iso(later));
+    let expected = format!("{began} one\n{began} two\n{began} three\n{later} four\n");
+    assert_eq!(text, expected);
+}
+
+#[tokio::test]
+async fn who_sees_times_sees_them_on_the_other_pages_of_the_log_too() {
+    let (desk, router) = full().await;
+    set(&desk, &[(Channel::Stdout, numbered(5000).as_bytes())]).await;
+    let page = get(&router, &format!("{LOG}?from=2000&times=1")).await.body;
+    assert!(page.contains("&amp;times=1\">← before") && page.contains("&amp;times=1\">after →"));
+    assert!(page.contains("logs/stdio?from=2000\">without times"));
+    let hits = get(&router, &format!("{LOG}?q=line+77&times=1")).await.body;
+    assert!(
+        hits.contains("?q=line%2077&amp;times=1&amp;line=77#L77"),
+        "{hits}"
+    );
+    let next = get(&router, &format!("{LOG}?q=line+77&times=1&next=80")).await;
+    assert_eq!(
+        next.header("location"),
+        "stdio?q=line%2077&times=1&line=770#L770"
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
@@ -26,6 +27,8 @@ use tokio::time;
 
 use crate::clock;
 use crate::logs::place::LogPlace;
+use crate::logs::times::Moment;
+use crate::logs::times::Times;
 use crate::model::BuildKey;
 use crate::model::Channel;
 use crate::model::Status;
@@ -40,6 +43,7 @@ use super::files::range;
 use super::log;
 use super::log::Address;
 use super::log::Found;
+use super::log_file::Piece;
 use super::log_file::Place;
 use super::log_file::Records;
 use super::log_view;
@@ -74,6 +78,39 @@ struct Follower {
     /// What is wanted that is to be passed over, and to be sent at most.
     skip: u64,
     left: u64,
+    /// Writes before each line when it came, if that is asked for.
+    stamp: Option<Stamp>,
+}
+
+/// Writes before each line when it came.
+#[derive(Clone, Copy)]
+struct Stamp {
+    /// Whether the next byte begins a line.
+    at_start: bool,
+}
+
+impl Stamp {
+    fn write(&mut self, times: &Times, piece: &Piece<'_>, to: &mut Vec<u8>) -> io::Result<()> {
+        let mut moment: Option<(Moment, String)> = None;
+        let mut place = piece.place;
+        for line in piece.bytes.split_inclusive(|it| *it == b'\n') {
+            if self.at_start {
+                let byte = place.byte();
+                if !moment.as_ref().is_some_and(|it| it.0.bytes.contains(&byte)) {
+                    let at = times.at(byte)?;
+                    let text = clock::iso(at.at);
+                    moment = Some((at, text));
+                }
+                let said = moment.as_ref().map_or("", |it| it.1.as_str());
+                to.extend_from_slice(said.as_bytes());
+                to.push(b' ');
+            }
+            to.extend_from_slice(line);
+            self.at_start = line.ends_with(b"\n");
+            place.skip += u32::try_from(line.len()).expect("a block is small");
+        }
+        Ok(())
+    }
 }
 
 pub(super) async fn text(
@@ -156,8 +193,8 @@ async fn whole(found: &Found, wanted: Wanted) -> Result<Option<Whole>, Failure> 
     }))
 }
 
-/// Sends the output, with `headers=1` the headers too; with `follow=0` only what is there. Of a
-/// complete log parts can be had.
+/// Sends the output, with `headers=1` the headers too, with `times=1` each line behind the time
+/// when it came; with `follow=0` only what is there. Of a complete log parts can be had.
 pub(super) async fn send(
     app: Shared,
     found: Found,
@@ -180,14 +217,16 @@ pub(super) async fn send(
         head.insert(header::CONTENT_DISPOSITION, disposition(&found));
     }
     let is_head = method == Method::HEAD;
-    let mut whole = match found.log.complete || is_head {
+    let stamp = log::shows_times(query).then_some(Stamp { at_start: true });
+    // How long it is with its times is not known before it is written.
+    let mut whole = match stamp.is_none() && (found.log.complete || is_head) {
         true => whole(&found, wanted).await?,
         false => None,
     };
     if !found.log.complete {
         // How much there is of it, and nothing that would hold in a moment.
         let length = whole.take().map_or(0, |it| it.length);
-        if is_head {
+        if is_head && stamp.is_none() {
             head.insert(header::CONTENT_LENGTH, length.into());
         }
     }
@@ -261,6 +300,7 @@ pub(super) async fn send(
         follow,
         skip: skip - before,
         left,
+        stamp,
     };
     let body = stream::unfold(follower, |mut follower| async {
         let part = follower.next().await?;
@@ -323,27 +363,34 @@ impl Follower {
         let records = self.records.take();
         let place = self.found.place.clone();
         let wanted = self.wanted;
+        let mut stamp = self.stamp;
+        let times = stamp.and_then(|_| self.found.times());
         let work = move || {
             let mut records = match records {
                 Some(records) => records,
                 None => match log::open(&place, Place::default())? {
                     Some(records) => records,
-                    None => return Ok((Bytes::new(), None)),
+                    None => return Ok((Bytes::new(), None, stamp)),
                 },
             };
             let mut part = Vec::new();
             while part.len() < PART
                 && let Some(piece) = records.next()?
             {
-                if wanted.takes(piece.channel) {
-                    part.extend_from_slice(piece.bytes);
+                if !wanted.takes(piece.channel) {
+                    continue;
+                }
+                match (&mut stamp, &times) {
+                    (Some(stamp), Some(times)) => stamp.write(times, &piece, &mut part)?,
+                    _ => part.extend_from_slice(piece.bytes),
                 }
             }
-            Ok((Bytes::from(part), Some(records)))
+            Ok((Bytes::from(part), Some(records), stamp))
         };
         match log::blocking(self.found.log.file.clone(), work).await {
-            Ok((part, records)) => {
+            Ok((part, records, stamp)) => {
                 self.records = records;
+                self.stamp = stamp;
                 Some(part)
             }
             Err(error) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use axum::response::Response;
+use regex::Regex;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -56,6 +57,7 @@ pub(super) struct LogView {
     pub(super) tail: Tail,
     pub(super) pager: Pager,
     pub(super) find: FindView,
+    pub(super) times: TimesView,
     /// Where the log is a page of its own, made by a program.
     pub(super) document: Option<String>,
 }
@@ -67,6 +69,42 @@ pub(super) struct Pager {
     pub(super) older: Option<String>,
     pub(super) newer: Option<String>,
     pub(super) last: Option<String>,
+}
+
+/// Whether lines say when they came.
+#[derive(Default, Serialize)]
+pub(super) struct TimesView {
+    /// It is asked for, and known.
+    pub(super) shown: bool,
+    /// It is asked for, and nothing is known of it.
+    pub(super) unknown: bool,
+    /// What other addresses of the log need so that it stays as it is.
+    pub(super) keep: &'static str,
+    /// The arguments of this page with the times, or without them.
+    pub(super) other: String,
+}
+
+impl TimesView {
+    fn new(query: &Query, shown: bool) -> Self {
+        let keep = kept(query);
+        Self {
+            shown,
+            unknown: !shown && !keep.is_empty(),
+            keep,
+            other: match keep {
+                "" => choice::with(query, "times", "1", &[]),
+                _ => choice::written(query, &["times"]),
+            },
+        }
+    }
+}
+
+/// What stands behind other addresses of the log, so that times are shown there too.
+fn kept(query: &Query) -> &'static str {
+    match log::shows_times(query) {
+        true => "&times=1",
+        false => "",
+    }
 }
 
 /// What is looked for.
@@ -151,10 +189,43 @@ impl Wish {
 }
 
 /// The question as it stands behind other addresses of the log.
-fn asked(question: &Question) -> String {
+fn asked(question: &Question, query: &Query) -> String {
     let re = if question.is_regex { "&re=1" } else { "" };
     let case = if question.minds_case { "&case=1" } else { "" };
-    format!("q={}{re}{case}", links::quote(&question.text))
+    let times = kept(query);
+    format!("q={}{re}{case}{times}", links::quote(&question.text))
+}
+
+/// The lines around which hits are marked.
+struct Looked<'a> {
+    around: RangeInclusive<u64>,
+    question: &'a Question,
+    find: FindView,
+    asked: String,
+}
+
+/// What is to be seen at the lines of a window.
+struct Wanted {
+    find: Option<Regex>,
+    times: bool,
+}
+
+impl Wanted {
+    fn new(query: &Query, question: Option<&Question>) -> Self {
+        Self {
+            find: question.map(|it| it.regex.clone()),
+            times: log::shows_times(query),
+        }
+    }
+
+    fn look(self, found: &Found) -> Look {
+        let times = if self.times { found.times() } else { None };
+        Look {
+            find: self.find,
+            times: times.map(Arc::new),
+            ..Look::default()
+        }
+    }
 }
 
 /// The window of a log that was asked for.
@@ -176,24 +247,36 @@ pub(super) async fn page(
     let found = Arc::new(found);
     let mut find = FindView::default();
     if let Some(question) = &question {
+        let asked = asked(question, query);
         find.text.clone_from(&question.text);
         (find.is_regex, find.minds_case) = (question.is_regex, question.minds_case);
         let next = number(query, "next")?.map(|it| (true, it));
         let previous = number(query, "prev")?.map(|it| (false, it));
         if let Some((is_next, line)) = next.or(previous) {
             match step(&found, question, is_next, line).await? {
-                Ok(hit) => return Ok(to_hit(&uri, question, hit)),
+                Ok(hit) => return Ok(to_hit(&uri, &asked, hit)),
                 Err(said) => find.said = Some(said),
             }
-            let around = Wish::Lines(line..=line);
-            return draw(&app, &uri, &found, around, question, find).await;
+            let around = line..=line;
+            let looked = Looked {
+                around,
+                question,
+                find,
+                asked,
+            };
+            return draw(&app, &uri, &found, looked, query).await;
         }
-        if matches!(wish, Wish::Lines(_)) {
-            return draw(&app, &uri, &found, wish, question, find).await;
+        if let Wish::Lines(around) = wish {
+            let looked = Looked {
+                around,
+                question,
+                find,
+                asked,
+            };
+            return draw(&app, &uri, &found, looked, query).await;
         }
         let after = number(query, "after")?.unwrap_or(1);
         let hits = hits(&found, question, after).await?;
-        let asked = asked(question);
         find.rest = hits.rest.map(|it| (it, format!("{asked}&after={it}")));
         let lines = hits.hits.into_iter();
         find.hits = Some(
@@ -206,11 +289,12 @@ pub(super) async fn page(
                 .collect(),
         );
         // A list of hits is a page of its own; of the log it has nothing but its facts.
-        let shown = show(&found, Wish::Lines(after..=after), None, 1).await?;
-        return app.draw("log.html", &uri, view(&found, shown, find));
+        let facts = Wish::Lines(after..=after);
+        let shown = show(&found, facts, Wanted::new(query, None), 1).await?;
+        return app.draw("log.html", &uri, view(&found, shown, find, query));
     }
-    let shown = show(&found, wish, None, PAGE.lines).await?;
-    app.draw("log.html", &uri, view(&found, shown, find))
+    let shown = show(&found, wish, Wanted::new(query, None), PAGE.lines).await?;
+    app.draw("log.html", &uri, view(&found, shown, find, query))
 }
 
 /// A window in which hits are marked, with the ways to those around it.
@@ -218,24 +302,26 @@ async fn draw(
     app: &App,
     uri: &Uri,
     found: &Arc<Found>,
-    wish: Wish,
-    question: &Question,
-    mut find: FindView,
+    looked: Looked<'_>,
+    query: &Query,
 ) -> Result<Response, Failure> {
-    if let Wish::Lines(lines) = &wish {
-        let asked = asked(question);
-        find.next = Some(format!("{asked}&next={}", lines.end()));
-        find.previous = Some(format!("{asked}&prev={}", lines.start()));
-        find.list = Some(asked);
-    }
-    let shown = show(found, wish, Some(question.clone()), PAGE.lines).await?;
-    app.draw("log.html", uri, view(found, shown, find))
+    let Looked {
+        around,
+        question,
+        mut find,
+        asked,
+    } = looked;
+    find.next = Some(format!("{asked}&next={}", around.end()));
+    find.previous = Some(format!("{asked}&prev={}", around.start()));
+    find.list = Some(asked);
+    let wanted = Wanted::new(query, Some(question));
+    let shown = show(found, Wish::Lines(around), wanted, PAGE.lines).await?;
+    app.draw("log.html", uri, view(found, shown, find, query))
 }
 
 /// Leads to a hit.
-fn to_hit(uri: &Uri, question: &Question, line: u64) -> Response {
+fn to_hit(uri: &Uri, asked: &str, line: u64) -> Response {
     let here = uri.path().rsplit('/').next().unwrap_or_default();
-    let asked = asked(question);
     redirect(&format!("{here}?{asked}&line={line}#L{line}"))
 }
 
@@ -301,7 +387,7 @@ async fn hits(found: &Arc<Found>, question: &Question, first: u64) -> Result<Hit
 async fn show(
     found: &Arc<Found>,
     wish: Wish,
-    question: Option<Question>,
+    wanted: Wanted,
     lines: usize,
 ) -> Result<Shown, Failure> {
     let log = Arc::clone(found);
@@ -315,10 +401,8 @@ async fn show(
             return Ok(None);
         };
         let complete = log.log.complete;
-        let mut look = Look {
-            find: question.map(|it| it.regex),
-            ..Look::default()
-        };
+        let mut look = wanted.look(&log);
+        let times = look.times.is_some();
         let most = log::Most { lines, ..PAGE };
         let (first, painted) = match wish {
             Wish::Usual | Wish::End if known.is_whole => log::end_of(&known, most, complete, look)?,
@@ -346,6 +430,7 @@ async fn show(
             painted,
             total,
             known.is_whole.then_some(last),
+            times,
         )))
     })
     .await?;
@@ -356,13 +441,14 @@ async fn show(
             next_line: 1,
             more: false,
         },
-        Some((first, painted, total, lines)) => {
+        Some((first, painted, total, lines, times)) => {
             let (next_line, more) = (painted.next_line, painted.more);
             let tail = Tail::new(found, first, total, painted);
             Shown {
                 tail: Tail {
                     follows: !tail.done && !more,
                     most: PAGE.lines,
+                    times,
                     ..tail
                 },
                 lines,
@@ -373,7 +459,7 @@ async fn show(
     })
 }
 
-fn view(found: &Found, shown: Shown, find: FindView) -> LogView {
+fn view(found: &Found, shown: Shown, find: FindView, query: &Query) -> LogView {
     let key = &found.build.key;
     let step = &found.step.name;
     let mut trail = rows::trail(key);
@@ -394,6 +480,7 @@ fn view(found: &Found, shown: Shown, find: FindView) -> LogView {
         last_line: shown.next_line.saturating_sub(1).max(tail.first_line),
         lines: shown.lines,
         find,
+        times: TimesView::new(query, tail.times),
         document: is_document(&found.log.name).then(|| format!("{}/raw", tail.url)),
         tail,
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use tracing::{debug, warn};
 
 use crate::logs::pack::{self, Packed, SMALL};
+use crate::logs::times;
 use crate::model::BuilderName;
 use crate::store::{OldBuild, Result};
 
@@ -68,11 +69,17 @@ impl Round {
                 .write(move |verbs| verbs.pack_logs(&name, first, last, pack.as_deref()))
                 .await?;
             debug!(%builder, first, last, logs = gathered.logs.len(), "packed small logs");
-            let files = gathered.logs.into_iter().map(|(file, _)| file);
+            let files = gathered.logs.into_iter().map(|it| it.file);
             self.remove_logs(files.collect()).await;
         }
         Ok(0)
     }
+}
+
+/// What is in a file, if it is there and not too long.
+fn read_small(path: &Path, longest: u64) -> io::Result<Option<Vec<u8>>> {
+    let is_small = fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() <= longest);
+    is_small.then(|| fs::read(path)).transpose()
 }
 
 /// Reads the small logs of the oldest builds.
@@ -85,12 +92,24 @@ fn gather(dir: &Path, builds: &[OldBuild], longest: u64) -> io::Result<Gathered>
         }
         for file in &build.files {
             let path = dir.join(file);
-            let is_small = fs::metadata(&path).is_ok_and(|it| it.is_file() && it.len() <= longest);
-            if is_small {
-                let content = fs::read(&path)?;
-                bytes += content.len();
-                logs.push((file.clone(), content));
-            }
+            let Some(content) = read_small(&path, longest)? else {
+                continue;
+            };
+            let times = times::path_of(&path);
+            let times = match times.exists() {
+                true => match read_small(&times, SMALL)? {
+                    // Of a log that came over many minutes: both stay files.
+                    None => continue,
+                    times => times,
+                },
+                false => None,
+            };
+            bytes += content.len();
+            logs.push(Packed {
+                file: file.clone(),
+                bytes: content,
+                times,
+            });
         }
         last = build.number;
     }

@@ -21,7 +21,7 @@ async fn packed(crew: &Crew, number: i64) -> Option<Vec<u8>> {
     let found = crew
         .store
         .read(move |verbs| verbs.packed_log(&key, &format!("a-s/{number}-log")));
-    found.await.expect("readable")
+    found.await.expect("readable").map(|it| it.bytes)
 }
 
 #[tokio::test]

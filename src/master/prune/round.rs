@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use crate::config::BuilderPlan;
 use crate::config::Plan;
 use crate::logs;
-
+use crate::logs::times;
 use crate::model::BuildId;
 use crate::model::BuilderName;
 use crate::model::Timestamp;
@@ -329,7 +329,7 @@ impl Round {
         let dir = self.dir.join("builds");
         let removing = tokio::task::spawn_blocking(move || {
             for file in files {
-                remove_file(&dir.join(file));
+                remove_log(&dir.join(file));
             }
         });
         if removing.await.is_err() {
@@ -346,7 +346,10 @@ fn amount_of_logs(build: &OldBuild) -> Amount {
     }
 }
 
-fn remove_file(path: &Path) {
+fn remove_log(path: &Path) {
+    if let Err(error) = times::remove(path) {
+        warn!(log = %path.display(), reason = %error, "failed to remove the times of an old log");
+    }
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}

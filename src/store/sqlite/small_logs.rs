@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::logs::pack;
+use crate::logs::pack::{self, Packed};
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
@@ -96,7 +96,7 @@ impl Sqlite {
         Ok(())
     }
 
-    pub(super) fn select_packed_log(&self, key: &BuildKey, file: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) fn select_packed_log(&self, key: &BuildKey, file: &str) -> Result<Option<Packed>> {
         let pack: Option<Vec<u8>> = self
             .db
             .prepare_cached(

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::logs::pack::Packed;
 use crate::model::Artifact;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -346,7 +347,7 @@ impl Store for Sqlite {
     ) -> Result<()> {
         self.insert_pack(builder, first, last, pack)
     }
-    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Vec<u8>>> {
+    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Packed>> {
         self.select_packed_log(key, file)
     }
     fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64> {
