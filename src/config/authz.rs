@@ -304,14 +304,19 @@ impl Authz {
         person: Option<&Person>,
         about: Option<&About>,
     ) -> Permission {
-        if let (Rule::If(condition), Some(_), None) = (self.rule(action), person, about) {
+        if person.is_some() && about.is_none() {
             const OF_TARGETS: [&str; 6] =
                 ["builder", "build", "request", "slave", "branch", "owner"];
-            if OF_TARGETS.iter().any(|it| condition.uses(it)) {
+            if OF_TARGETS.iter().any(|it| self.asks_about(action, it)) {
                 return Permission::Granted;
             }
         }
         self.permits(action, person, about.unwrap_or(&About::default()))
+    }
+
+    /// Whether the rule of an action asks about a name, such as `owner`.
+    pub(crate) fn asks_about(&self, action: Action, name: &str) -> bool {
+        matches!(self.rule(action), Rule::If(condition) if condition.uses(name))
     }
 
     fn values(&self, person: &Person, about: &About) -> Values {

@@ -10,7 +10,6 @@ use minijinja::Value;
 use serde::Serialize;
 
 use crate::clock;
-use crate::config::Plan;
 use crate::config::WebPlan;
 use crate::master::forcing::FormErrors;
 use crate::master::handle::SlaveView;
@@ -31,8 +30,10 @@ use crate::store::GlanceQuery;
 use crate::store::Store;
 use crate::store::StoreError;
 
+use super::actions;
 use super::app::Shared;
 use super::auth;
+use super::auth::May;
 use super::auth::Target;
 use super::builder_slaves::SlaveOfBuilder;
 use super::builders;
@@ -74,6 +75,8 @@ pub(super) struct Facts {
     pub(super) waiting_count: usize,
     /// Of what waits.
     pub(super) changes: Vec<Change>,
+    /// Of the changes of each of what waits, where a rule asks for them.
+    pub(super) authors: Vec<Vec<String>>,
     pub(super) outlook: Outlook,
     pub(super) running: Vec<RunningFacts>,
     pub(super) builds: Vec<BuildRecord>,
@@ -205,9 +208,21 @@ pub(super) struct WaitingLine {
     changes: Vec<Link>,
     /// Of a request with many.
     many: Option<usize>,
+    /// Whether who looks at it may cancel it.
+    can_cancel: bool,
 }
 
 impl WaitingLine {
+    fn all(facts: &Facts, may: &May<'_>, now: Timestamp) -> Vec<Self> {
+        let web = &may.plan().web;
+        let mut authors = facts.authors.iter().cloned();
+        let line = |it: &RequestRecord| Self {
+            can_cancel: may.cancel(it, authors.next().unwrap_or_default()),
+            ..Self::new(it, facts, web, now)
+        };
+        facts.waiting.iter().map(line).collect()
+    }
+
     fn new(request: &RequestRecord, facts: &Facts, web: &WebPlan, now: Timestamp) -> Self {
         let ids = &request.stamp.changes;
         let known = facts.changes.iter();
@@ -227,6 +242,7 @@ impl WaitingLine {
             request: line,
             changes: shown.map(link).collect(),
             many: (!is_few).then_some(ids.len()),
+            can_cancel: false,
         }
     }
 }
@@ -269,10 +285,17 @@ pub(super) struct Running {
     /// Whether that step waits for its locks.
     pub(super) is_locked: bool,
     pub(super) eta: Option<String>,
+    /// Whether who looks at it may stop it.
+    pub(super) can_stop: bool,
 }
 
 impl Running {
-    pub(super) fn all(facts: &[RunningFacts], outlook: &Outlook, now: Timestamp) -> Vec<Self> {
+    pub(super) fn all(
+        facts: &[RunningFacts],
+        outlook: &Outlook,
+        may: &May<'_>,
+        now: Timestamp,
+    ) -> Vec<Self> {
         let line = |it: &RunningFacts| {
             let step = current_step(&it.steps);
             Self {
@@ -280,6 +303,7 @@ impl Running {
                 step: step.map(|it| it.name.clone()),
                 is_locked: step.is_some_and(|it| it.progress.began.is_none()),
                 eta: outlook.left(&it.build.key).map(|it| it.to_string()),
+                can_stop: may.stop(&it.build),
             }
         };
         facts.iter().map(line).collect()
@@ -291,10 +315,11 @@ fn view(
     form: ForceForm,
     wanted: &Wanted,
     query: &choice::Query,
-    plan: &Plan,
+    may: &May<'_>,
     now: Timestamp,
 ) -> BuilderView {
-    let running = Running::all(&facts.running, &facts.outlook, now);
+    let plan = may.plan();
+    let running = Running::all(&facts.running, &facts.outlook, may, now);
     let shown = facts.builds.len().min(wanted.count);
     let has_more = facts.builds.len() > wanted.count;
     let recent = &facts.builds[..shown];
@@ -316,11 +341,7 @@ fn view(
             facts.slaves.iter().filter(|it| it.connected).count(),
         ),
         failing: FailingLine::all(&facts.name, &facts.failing, now),
-        waiting: facts
-            .waiting
-            .iter()
-            .map(|it| WaitingLine::new(it, facts, &plan.web, now))
-            .collect(),
+        waiting: WaitingLine::all(facts, may, now),
         waiting_count: facts.waiting_count,
         running,
         recent: BuildLine::all(recent, now),
@@ -381,9 +402,10 @@ pub(super) async fn draw(
     let wanted = Wanted::new(&query)?;
     let missing = Failure::NotFound(format!("builder `{name}`"));
     let name = BuilderName::from(name);
-    let plan = app.desk.plan();
-    auth::about_page(Target::builder(&plan, &name, None).about);
-    let form = ForceForm::new(&plan, &name, posted, wrong);
+    let may = May::of_page(app);
+    let plan = may.plan();
+    auth::about_page(Target::builder(plan, &name, None).about);
+    let form = ForceForm::new(plan, &name, posted, wrong);
     let planned = plan
         .builders
         .iter()
@@ -398,6 +420,7 @@ pub(super) async fn draw(
     slaves.retain(|it| it.builders.contains(&name));
     let outlook = app.desk.outlook(Scope::Builder(name.clone())).await?;
     let asked = wanted.query(&name);
+    let minds_authors = may.minds_authors();
     let facts = app
         .read(move |store| {
             if planned.is_none() && !store.known_builders()?.contains(&name) {
@@ -410,6 +433,10 @@ pub(super) async fn draw(
             let mut changes = Vec::new();
             for id in few.flat_map(|it| &it.stamp.changes) {
                 changes.extend(store.change(*id)?);
+            }
+            let mut authors = Vec::new();
+            for request in waiting.iter().filter(|_| minds_authors) {
+                authors.push(actions::authors(store, request)?);
             }
             let looked_at = GlanceQuery {
                 is_finished: true,
@@ -428,6 +455,7 @@ pub(super) async fn draw(
                 waiting,
                 waiting_count,
                 changes,
+                authors,
                 outlook,
                 slaves,
             }))
@@ -437,7 +465,7 @@ pub(super) async fn draw(
     app.draw(
         "builder.html",
         uri,
-        view(&facts, form, &wanted, &query, &plan, clock::now()),
+        view(&facts, form, &wanted, &query, &may, clock::now()),
     )
 }
 

@@ -29,6 +29,7 @@ use crate::store::Store;
 use crate::store::StoreError;
 
 use super::app::Shared;
+use super::auth::May;
 use super::auth::Visitor;
 use super::builder;
 use super::choice;
@@ -94,8 +95,8 @@ pub(super) struct ChangePage {
     more_requests: usize,
     /// Who made it, where users are shown.
     user: Option<Link>,
-    /// Whether one of them waits.
-    waits: bool,
+    /// Whether who looks at it may cancel all that waits.
+    can_stop: bool,
     why: Vec<WhyLine>,
     not_taken: Vec<NotTaken>,
 }
@@ -108,6 +109,7 @@ struct RequestOfChange {
     state: &'static str,
     cancelled: Option<String>,
     waits: bool,
+    can_stop: bool,
     builds: Vec<BuildOfChange>,
 }
 
@@ -225,9 +227,10 @@ fn change_view(
     facts: &Facts,
     user: Option<&User>,
     why: Vec<Fact>,
-    plan: &Plan,
+    may: &May<'_>,
     now: Timestamp,
 ) -> ChangePage {
+    let plan = may.plan();
     let request = |request: &RequestRecord| {
         let builds = request.builds.iter().map(|key| {
             let build = facts.builds.get(key);
@@ -244,6 +247,7 @@ fn change_view(
             state: request_state(request),
             cancelled: request.cancelled.clone(),
             waits: waits(request),
+            can_stop: waits(request) && may.stop_change(Some(&request.builder), &facts.change),
             // One that is pruned has no page.
             builds: builds.filter(|it| it.badge != Badge::NOT_STARTED).collect(),
         }
@@ -251,7 +255,7 @@ fn change_view(
     ChangePage {
         change: ChangeView::new(&facts.change, &plan.web, now),
         user: user.map(users::link),
-        waits: facts.requests.iter().any(waits),
+        can_stop: facts.requests.iter().any(waits) && may.stop_change(None, &facts.change),
         why: WhyLine::all(why, now),
         not_taken: NotTaken::all(plan, &facts.change, &facts.requests),
         requests: facts.requests.iter().take(REQUESTS).map(request).collect(),
@@ -311,7 +315,6 @@ pub(super) async fn page(
     let is_shown = app.may_see(&visitor, Action::ShowUsersPage);
     let user = facts.user.as_ref().filter(|_| is_shown);
     let why = why_waiting::change_facts(&app, &facts.change, &facts.requests).await?;
-    let plan = app.desk.plan();
-    let view = change_view(&facts, user, why, &plan, clock::now());
+    let view = change_view(&facts, user, why, &May::of_page(&app), clock::now());
     app.draw("change.html", &uri, view)
 }

@@ -16,6 +16,7 @@ use crate::model::Timestamp;
 use crate::store::BuildQuery;
 
 use super::app::Shared;
+use super::auth::May;
 use super::builder;
 use super::builder::Running;
 use super::builder::RunningFacts;
@@ -178,7 +179,7 @@ pub(super) async fn page(State(app): State<Shared>, uri: Uri) -> Result<Response
         red_count,
         missing: missing(&app.desk.slaves(), now),
         sources: bad(app.desk.sources()),
-        running: Running::all(&facts.running[..shown], &outlook, now),
+        running: Running::all(&facts.running[..shown], &outlook, &May::of_page(&app), now),
         running_count: facts.running.len(),
         recent: BuildLine::all(&facts.recent, now),
         waiting,

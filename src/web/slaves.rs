@@ -26,6 +26,7 @@ use crate::store::StoreError;
 
 use super::app::Shared;
 use super::auth;
+use super::auth::May;
 use super::auth::Target;
 use super::builder;
 use super::builder::Running;
@@ -392,7 +393,7 @@ pub(super) async fn page(
     let view = SlavePage {
         max_builds: planned.and_then(|it| it.max_builds),
         tags: planned.map(|it| it.tags.clone()).unwrap_or_default(),
-        running: Running::all(&facts.running, &outlook, now),
+        running: Running::all(&facts.running, &outlook, &May::of_page(&app), now),
         recent: BuildLine::all(shown, now),
         used: used(&facts.steps),
         older: oldest.map(|it| choice::with(&query, "before", &it.id.0.to_string(), &[])),

@@ -9,6 +9,7 @@
 mod accounts;
 mod audit;
 mod gate;
+mod may;
 mod meet;
 mod pages;
 mod permit;
@@ -23,6 +24,7 @@ mod visitor;
 pub(super) use audit::document as audit_document;
 pub(super) use audit::page as audit_page;
 pub(super) use gate::Gate;
+pub(super) use may::May;
 pub(super) use meet::by_token;
 pub(super) use meet::enter;
 pub(super) use meet::meet;

@@ -9,11 +9,16 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::Value;
 
+use crate::clock;
 use crate::config::Plan;
 use crate::config::TrustedProxies;
 use crate::config::tests::sections::authz_of;
 use crate::logins;
 use crate::master::Access;
+use crate::model::NewBuildset;
+use crate::model::NewChange;
+use crate::model::Properties;
+use crate::model::SourceStamp;
 use crate::secrets;
 use crate::store::AuditQuery;
 use crate::store::AuditRecord;
@@ -821,6 +826,7 @@ async fn who_owns_a_build_may_stop_it_where_the_rule_says_so() {
         .await
         .expect("read");
     let build = running.first().expect("one runs").clone();
+    let slave = build.slave.clone();
     let stamped = site.desk.store.write(move |verbs| {
         let mut properties = build.properties.clone();
         properties.set("owners", serde_json::json!(["bo"]), "Build");
@@ -838,12 +844,71 @@ async fn who_owns_a_build_may_stop_it_where_the_rule_says_so() {
         site.log_in("bo", "newt").await,
     );
     let stop = format!("{path}/stop");
+    let button = format!("action=\"{}/stop\"", path.trim_start_matches('/'));
+    let builder = path.split("/builds/").next().expect("a part").to_owned();
+    let slave = format!("/buildslaves/{slave}");
+    for (page, up) in [("/".to_owned(), "./"), (builder, "../"), (slave, "../")] {
+        let button = button.replace("action=\"", &format!("action=\"{up}"));
+        let of_ann = site.get(&page, &[("cookie", &ann)]).await.body;
+        assert!(!of_ann.contains("name=\"stop_build\""), "{of_ann}");
+        let of_bo = site.get(&page, &[("cookie", &bo)]).await.body;
+        assert!(of_bo.contains(&button), "{of_bo}");
+        let buttons = of_bo.matches("name=\"stop_build\"").count();
+        assert_eq!(buttons, 1, "{of_bo}");
+    }
     let page = site.get(&path, &[("cookie", &ann)]).await.body;
     assert!(!page.contains("Stop this build"), "{page}");
     let page = site.get(&path, &[("cookie", &bo)]).await.body;
     assert!(page.contains("Stop this build"), "{page}");
     assert_eq!(site.post(&stop, &[("cookie", &ann)], "").await.status, 403);
     assert_eq!(site.post(&stop, &[("cookie", &bo)], "").await.status, 302);
+}
+
+#[tokio::test]
+async fn who_asked_for_a_build_or_made_its_change_may_cancel_it_where_the_rule_says_so() {
+    let rules = "users = ann:otter bo:newt\ncancel_pending_build = owner\nstop_change = owner";
+    let site = Site::new(rules).await;
+    let asked = site.desk.store.write(|verbs| {
+        let mut properties = Properties::new();
+        properties.set("owner", serde_json::json!("bo"), "Force Build Form");
+        let wish = NewBuildset {
+            priority: None,
+            reason: "bo wants it".into(),
+            stamp: SourceStamp::default(),
+            properties,
+            builders: vec!["docs".into()],
+        };
+        let (_, requests) = verbs.add_buildset(&wish, clock::now())?;
+        let change = verbs.add_change(&NewChange::by("ann"), clock::now())?;
+        let change = change.expect("it is new");
+        let wish = NewBuildset {
+            stamp: SourceStamp {
+                changes: vec![change],
+                ..SourceStamp::default()
+            },
+            properties: Properties::new(),
+            ..wish
+        };
+        let (_, of_change) = verbs.add_buildset(&wish, clock::now())?;
+        Ok((requests[0].0, of_change[0].0, change.0))
+    });
+    let (of_bo, of_ann, change) = asked.await.expect("written");
+    for (who, password, own, other) in [
+        ("ann", "otter", of_ann, of_bo),
+        ("bo", "newt", of_bo, of_ann),
+    ] {
+        let cookie = site.log_in(who, password).await;
+        let page = site
+            .get("/builders/docs", &[("cookie", &cookie)])
+            .await
+            .body;
+        assert!(page.contains(&format!("id=\"cancel-{own}\"")), "{page}");
+        assert!(!page.contains(&format!("id=\"cancel-{other}\"")), "{page}");
+        let path = format!("/changes/{change}");
+        let page = site.get(&path, &[("cookie", &cookie)]).await.body;
+        assert_eq!(page.contains("id=\"stop-change\""), who == "ann", "{page}");
+        assert_eq!(page.contains("Cancel for docs"), who == "ann", "{page}");
+    }
 }
 
 #[tokio::test]
