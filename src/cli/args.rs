@@ -118,6 +118,8 @@ pub(super) enum Verb {
     Audit(AuditArgs),
     /// Forget builds, logs and changes that the horizons do not keep, or say what that would be
     Prune(PruneArgs),
+    /// List the templates of the pages, or copy one, so that a master has its own
+    Templates(TemplatesArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write the manual pages into a directory
@@ -858,6 +860,32 @@ pub(super) struct LogArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct TemplatesArgs {
+    #[command(subcommand)]
+    pub(super) verb: Option<TemplatesVerb>,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TemplatesVerb {
+    /// Copy one into the directory `templates` of a master, where it takes the built-in one's place
+    Copy(TemplatesCopyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TemplatesCopyArgs {
+    /// Its name, such as `about.html`
+    pub(super) name: String,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    pub(super) dir: Option<PathBuf>,
+    /// Write over what is there
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]

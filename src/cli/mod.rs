@@ -41,6 +41,7 @@ mod start;
 mod status;
 mod statuslog;
 mod stop_clean;
+mod templates;
 mod terminal;
 mod tls;
 mod token;

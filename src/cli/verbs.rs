@@ -34,6 +34,7 @@ use super::start;
 use super::status;
 use super::statuslog;
 use super::stop_clean;
+use super::templates;
 use super::tls;
 use super::token;
 use super::tries;
@@ -94,6 +95,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Token(args) => wait_for(token::run(&args)),
         Verb::Audit(args) => wait_for(audit::run(&args)),
         Verb::Prune(args) => wait_for(prune::run(&args)),
+        Verb::Templates(args) => templates::run(&args),
         Verb::Completions(args) => completions::completions(args.shell),
         Verb::Man(args) => completions::man(&args.dir),
         Verb::Help(args) => help::run(args.word.as_deref()),

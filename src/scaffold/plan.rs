@@ -197,7 +197,8 @@ impl MasterVariables {
         plan.directory("templates");
         plan.text(
             "templates/README",
-            "A page template in here takes the place of autobot's own of the same name.\n",
+            "A page template in here takes the place of autobot's own of the same name.\n\
+             `autobot templates` lists them, `autobot templates copy NAME` puts one here.\n",
         );
         plan.directory("public_html");
         plan.text("public_html/robots.txt", "User-agent: *\nDisallow: /\n");

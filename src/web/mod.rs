@@ -35,7 +35,7 @@ mod queue_actions;
 mod rows;
 mod seats;
 mod serve;
-mod templates;
+pub(crate) mod templates;
 mod tries;
 mod twice;
 mod unchanged;

@@ -21,21 +21,76 @@ use super::failure::Failure;
 use super::frame::Frame;
 use super::people;
 
+/// A template that is compiled into the program.
+#[derive(Debug)]
+pub(crate) struct BuiltIn {
+    pub(crate) name: &'static str,
+    /// What it draws: the address of a page, or what the page is about.
+    pub(crate) page: &'static str,
+    pub(crate) text: &'static str,
+}
+
+/// Where a master keeps its own, below its base directory.
+pub(crate) const DIRECTORY: &str = "templates";
+
 macro_rules! built_in {
-    ($($name:literal)*) => {
-        const BUILT_IN: &[(&str, &str)] = &[
-            $(($name, include_str!(concat!("../../share/templates/", $name)))),*
+    ($($name:literal $page:literal)*) => {
+        /// All of them; every one can be replaced.
+        pub(crate) const BUILT_IN: &[BuiltIn] = &[
+            $(BuiltIn {
+                name: $name,
+                page: $page,
+                text: include_str!(concat!("../../share/templates/", $name)),
+            }),*
         ];
     };
 }
 
 built_in! {
-    "layout.html" "macros.html" "forms.html" "home.html" "builders.html" "builder.html" "build.html" "step.html" "log.html" "artifacts.html"
-    "waterfall.html" "waterfallhelp.html" "happened.html" "ping.html" "box_macros.html" "buildstatus.html" "grid.html" "grid_transposed.html" "grid_macros.html" "window.html"
-    "console.html" "onelineperbuild.html" "feed_rss20.xml" "feed_atom10.xml" "feed_description.html" "badge.xml" "directory.html"
-    "changes.html" "change.html" "sources.html" "buildslaves.html"
-    "buildslave.html" "locks.html" "tests.html" "testresult.html" "users.html" "user.html"
-    "about.html" "jsonhelp.html" "error.html" "login.html" "logout.html" "authfail.html" "audit.html"
+    "layout.html" "what stands around every page: head, menu, foot"
+    "macros.html" "parts of pages: tables of builds, results, times, links"
+    "forms.html" "forms that several pages have"
+    "home.html" "`/`"
+    "builders.html" "`/builders`"
+    "builder.html" "a builder"
+    "build.html" "a build"
+    "step.html" "a step of a build"
+    "log.html" "a log of a step"
+    "artifacts.html" "what the steps of a build brought to the master"
+    "waterfall.html" "`/waterfall`"
+    "waterfallhelp.html" "`/waterfall/help`"
+    "happened.html" "something that happened, of the waterfall"
+    "ping.html" "what came of a ping"
+    "box_macros.html" "the boxes of the waterfall"
+    "buildstatus.html" "`/buildstatus`"
+    "grid.html" "`/grid`"
+    "grid_transposed.html" "`/tgrid`"
+    "grid_macros.html" "the boxes of the grids"
+    "window.html" "the form that narrows a waterfall, a grid or a console"
+    "console.html" "`/console`"
+    "onelineperbuild.html" "`/one_line_per_build`"
+    "feed_rss20.xml" "`/rss`"
+    "feed_atom10.xml" "`/atom`"
+    "feed_description.html" "a build in a feed"
+    "badge.xml" "`/badges/NAME.svg`"
+    "directory.html" "the list of a directory below `public_html`"
+    "changes.html" "`/changes`"
+    "change.html" "a change"
+    "sources.html" "`/sources`"
+    "buildslaves.html" "`/buildslaves`"
+    "buildslave.html" "a slave"
+    "locks.html" "`/locks`"
+    "tests.html" "the tests of a build"
+    "testresult.html" "a test of a build"
+    "users.html" "`/users`"
+    "user.html" "a user"
+    "about.html" "`/about`"
+    "jsonhelp.html" "`help` at the end of an address below `/json`"
+    "error.html" "what went wrong"
+    "login.html" "`/login`"
+    "logout.html" "what is seen after a logout"
+    "authfail.html" "what is seen after a login that failed"
+    "audit.html" "`/audit`"
 }
 
 /// Draws pages.
@@ -52,7 +107,7 @@ impl Templates {
         built_in.set_loader(|name| Ok(source(name).map(str::to_owned)));
         Self {
             built_in,
-            own: basedir.join("templates"),
+            own: basedir.join(DIRECTORY),
         }
     }
 
@@ -133,8 +188,8 @@ fn find(own: &Path, name: &str) -> Option<String> {
 
 /// The text of a built-in template.
 fn source(name: &str) -> Option<&'static str> {
-    let found = BUILT_IN.iter().find(|(it, _)| *it == name);
-    found.map(|(_, source)| *source)
+    let found = BUILT_IN.iter().find(|it| it.name == name);
+    found.map(|it| it.text)
 }
 
 fn render(
@@ -167,7 +222,7 @@ mod tests {
     #[test]
     fn every_built_in_template_can_be_read() {
         let templates = Templates::new(Path::new("/nowhere"));
-        for (name, _) in BUILT_IN {
+        for BuiltIn { name, .. } in BUILT_IN {
             if let Err(error) = templates.built_in.get_template(name) {
                 panic!("{name}: {error:#}");
             }
@@ -192,7 +247,7 @@ mod tests {
                 ours => ours,
             };
             for name in ours.split('`').skip(1).step_by(2) {
-                assert!(BUILT_IN.iter().any(|it| it.0 == name), "{name}");
+                assert!(BUILT_IN.iter().any(|it| it.name == name), "{name}");
                 named += 1;
             }
         }
