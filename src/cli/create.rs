@@ -13,6 +13,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::exit::Done;
 use super::exit::Failure;
+use super::old_options::RotationArgs;
 use super::place::Base;
 use super::place::Kind;
 use super::place::default_dir;
@@ -24,6 +25,7 @@ use crate::scaffold::FactoryChoice;
 use crate::scaffold::MasterVariables;
 use crate::scaffold::Plan;
 use crate::scaffold::Project;
+use crate::scaffold::Report;
 use crate::scaffold::SlaveVariables;
 use crate::tls::Trust;
 
@@ -87,6 +89,8 @@ struct MasterOnlyArgs {
     /// List the factories that there are
     #[arg(long)]
     list_factories: bool,
+    #[command(flatten)]
+    rotation: RotationArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -177,35 +181,39 @@ pub(super) fn master(args: &CreateMaster) -> Done {
     }
     let output = the_output(args.output.as_deref())?;
     let variables = master_variables(&args.shared, &args.only)?;
+    master_of(&variables, output, false)
+}
+
+/// Makes a master from variables that came from elsewhere.
+pub(super) fn master_of(variables: &MasterVariables, output: &Path, is_quiet: bool) -> Done {
     variables.check()?;
-    write(&variables.plan(), output)?;
-    say_next(output, &variables.password);
+    let report = make(&variables.plan(), output)?;
+    if !is_quiet {
+        tell(&report);
+        say_next(output, &variables.password);
+    }
     Ok(())
 }
 
 /// Makes a slave.
 pub(super) fn slave(args: &CreateSlave) -> Done {
     let variables = slave_variables(&args.shared, &args.master, &args.tls)?;
-    slave_of(&variables, &args.output)
+    slave_of(&variables, &args.output, false)
 }
 
 /// Makes a slave from variables that came from elsewhere.
-pub(super) fn slave_of(variables: &SlaveVariables, output: &Path) -> Done {
+pub(super) fn slave_of(variables: &SlaveVariables, output: &Path, is_quiet: bool) -> Done {
     variables.check()?;
-    write(&variables.plan(), output)?;
+    let report = make(&variables.plan(), output)?;
+    if is_quiet {
+        return Ok(());
+    }
+    tell(&report);
     println!(
         "Say who looks after it in {}, then: autobot start {}",
         output.join("info/admin").display(),
         output.display()
     );
-    Ok(())
-}
-
-/// Makes a master without factories, as `buildbot create-master` does.
-pub(super) fn bare_master(output: &Path) -> Done {
-    let variables = MasterVariables::default();
-    write(&variables.plan(), output)?;
-    say_next(output, &variables.password);
     Ok(())
 }
 
@@ -311,7 +319,7 @@ fn master_variables(
     } else {
         choose(&only.factory, &known)?
     };
-    Ok(MasterVariables {
+    let mut variables = MasterVariables {
         slave: shared.slave.clone(),
         os: only.os.clone(),
         password: shared.password()?,
@@ -325,7 +333,9 @@ fn master_variables(
         recipients: only.recipients.clone(),
         factories,
         ..MasterVariables::default()
-    })
+    };
+    only.rotation.put_into(&mut variables);
+    Ok(variables)
 }
 
 /// The factories that were asked for, each once; `-` is all.
@@ -419,7 +429,12 @@ pub(super) fn this_machine() -> String {
 }
 
 fn write(plan: &Plan, output: &Path) -> Done {
-    let report = scaffold::write(plan, output, &rooms::create_store).map_err(|error| {
+    tell(&make(plan, output)?);
+    Ok(())
+}
+
+fn make(plan: &Plan, output: &Path) -> Result<Report, Failure> {
+    scaffold::write(plan, output, &rooms::create_store).map_err(|error| {
         let in_the_way = matches!(error, scaffold::WriteError::InTheWay(_));
         let failure = Failure::from(error);
         if in_the_way {
@@ -427,14 +442,16 @@ fn write(plan: &Plan, output: &Path) -> Done {
         } else {
             failure
         }
-    })?;
+    })
+}
+
+fn tell(report: &Report) {
     for path in &report.written {
         println!("made {}", path.display());
     }
     for path in &report.kept {
         println!("kept {}, as it was", path.display());
     }
-    Ok(())
 }
 
 fn say_next(output: &Path, password: &str) {

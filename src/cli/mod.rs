@@ -20,6 +20,7 @@ mod force;
 mod help;
 mod kinds;
 mod log;
+mod old_options;
 mod options_file;
 mod password;
 mod ping;

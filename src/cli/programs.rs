@@ -20,10 +20,15 @@ use super::args::Verb;
 use super::create;
 use super::exit::Done;
 use super::exit::Failure;
+use super::old_options::IdleArgs;
+use super::old_options::OldMasterArgs;
+use super::old_options::OldSlaveArgs;
+use super::old_options::RotationArgs;
 use super::reach::ReachArgs;
 use super::statuslog::StatuslogArgs;
 use super::tries::TryArgs;
 use super::verbs;
+use crate::scaffold::MasterVariables;
 use crate::scaffold::SlaveVariables;
 
 /// Names that are verbs of `autobot` too.
@@ -75,6 +80,12 @@ struct CreateMasterArgs {
     /// Its directory
     #[arg(default_value = ".")]
     basedir: PathBuf,
+    #[command(flatten)]
+    rotation: RotationArgs,
+    #[command(flatten)]
+    old: OldMasterArgs,
+    #[command(flatten)]
+    idle: IdleArgs,
 }
 
 /// `create-slave start stop restart` under Buildbot's name.
@@ -116,6 +127,10 @@ struct CreateSlaveArgs {
     /// File mode mask in octal, such as 022
     #[arg(long)]
     umask: Option<String>,
+    #[command(flatten)]
+    old: OldSlaveArgs,
+    #[command(flatten)]
+    idle: IdleArgs,
 }
 
 /// The name that the program was called by, without directories.
@@ -149,7 +164,7 @@ fn as_verb(name: &str, args: &[OsString]) -> Vec<OsString> {
 impl Buildbot {
     fn run(self) -> Done {
         match self.verb {
-            BuildbotVerb::CreateMaster(args) => create::bare_master(&args.basedir),
+            BuildbotVerb::CreateMaster(args) => args.run(),
             BuildbotVerb::Start(args) => verbs::run(Verb::Start(args)),
             BuildbotVerb::Stop(args) => verbs::run(Verb::Stop(args)),
             BuildbotVerb::Restart(args) => verbs::run(Verb::Restart(args)),
@@ -167,9 +182,7 @@ impl Buildbot {
 impl Buildslave {
     fn run(self) -> Done {
         match self.verb {
-            BuildslaveVerb::CreateSlave(args) => {
-                create::slave_of(&args.variables()?, &args.basedir)
-            }
+            BuildslaveVerb::CreateSlave(args) => args.run(),
             BuildslaveVerb::Start(args) => verbs::run(Verb::Start(args)),
             BuildslaveVerb::Stop(dirs) => verbs::run(Verb::Stop(StopArgs::at_once(dirs))),
             BuildslaveVerb::Restart(args) => verbs::run(Verb::Restart(args)),
@@ -177,7 +190,25 @@ impl Buildslave {
     }
 }
 
+impl CreateMasterArgs {
+    /// Makes a master without factories.
+    fn run(&self) -> Done {
+        self.old.check()?;
+        self.idle.tell();
+        let mut variables = MasterVariables::default();
+        self.rotation.put_into(&mut variables);
+        create::master_of(&variables, &self.basedir, self.idle.quiet)
+    }
+}
+
 impl CreateSlaveArgs {
+    fn run(&self) -> Done {
+        let variables = self.variables()?;
+        self.old.tell();
+        self.idle.tell();
+        create::slave_of(&variables, &self.basedir, self.idle.quiet)
+    }
+
     fn variables(&self) -> Result<SlaveVariables, Failure> {
         let (master, slaveport) = host_and_port(&self.master)?;
         Ok(SlaveVariables {

@@ -78,11 +78,11 @@ impl LogFile {
             self.size = 0;
             return Ok(());
         }
-        for number in (1..self.rotation.kept).rev() {
-            let from = self.numbered(number);
-            if from.exists() {
-                fs::rename(from, self.numbered(number + 1))?;
-            }
+        // Only those that there are: all may be kept.
+        let is_free = |it: &u32| !self.numbered(*it).exists();
+        let free = (1..self.rotation.kept).find(is_free);
+        for number in (1..free.unwrap_or(self.rotation.kept)).rev() {
+            fs::rename(self.numbered(number), self.numbered(number + 1))?;
         }
         fs::rename(&self.path, self.numbered(1))?;
         self.file = append(&self.path)?;
@@ -175,6 +175,19 @@ mod tests {
         assert_eq!(read(&path, ".1").as_deref(), Some("four\nfive\n"));
         assert_eq!(read(&path, ".2").as_deref(), Some("three\n"));
         assert_eq!(read(&path, ".3"), None);
+    }
+
+    #[test]
+    fn all_old_logs_are_kept_where_that_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("autobot.log");
+        let mut log = LogFile::with_rotation(&path, rotation(4, u32::MAX)).unwrap();
+        for line in ["one\n", "two\n", "three\n"] {
+            log.write_all(line.as_bytes()).unwrap();
+        }
+        assert_eq!(read(&path, "").as_deref(), Some("three\n"));
+        assert_eq!(read(&path, ".1").as_deref(), Some("two\n"));
+        assert_eq!(read(&path, ".2").as_deref(), Some("one\n"));
     }
 
     #[test]

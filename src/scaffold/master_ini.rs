@@ -28,6 +28,7 @@ pub(super) fn text(variables: &MasterVariables) -> String {
     let on = interface(variables);
     let slaveport = variables.slaveport;
     let public = public(variables);
+    let log = log(variables);
     let irc = irc(variables);
     let mail = mail(variables);
     let names: Vec<&str> = variables
@@ -54,7 +55,7 @@ htmlport = {on}{htmlport}
 poll_interval = {poll_interval}
 # How long a branch must be quiet before it is built.
 tree_stable = {tree_stable}
-{irc}{mail}
+{log}{irc}{mail}
 # A machine that builds. The same name and password stand in its slave.ini.
 [slave:{slave}]
 password = {password}
@@ -79,6 +80,16 @@ fn public(variables: &MasterVariables) -> String {
         ),
         None => String::new(),
     }
+}
+
+fn log(variables: &MasterVariables) -> String {
+    let length = variables.log_rotate_length.map(|it| {
+        format!("\n# Bytes after which autobot.log starts anew.\nlog_rotate_length = {it}\n")
+    });
+    let kept = variables
+        .max_rotated_files
+        .map(|it| format!("\n# How many old ones of it are kept.\nmax_rotated_files = {it}\n"));
+    length.into_iter().chain(kept).collect()
 }
 
 fn irc(variables: &MasterVariables) -> String {
@@ -190,6 +201,19 @@ mod tests {
             "domain = localhost",
             "recipients = ines@example.org",
         ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_become_of_the_log_is_written_when_it_was_said() {
+        let variables = MasterVariables {
+            log_rotate_length: Some(5000),
+            max_rotated_files: Some(u32::MAX),
+            ..MasterVariables::default()
+        };
+        let text = text(&variables);
+        for line in ["log_rotate_length = 5000", "max_rotated_files = 4294967295"] {
             assert!(text.lines().any(|it| it == line), "{line} in {text}");
         }
     }

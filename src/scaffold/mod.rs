@@ -16,5 +16,6 @@ pub(crate) use plan::Plan;
 pub(crate) use plan::SlaveVariables;
 pub(crate) use project::Project;
 pub(crate) use project::clean_name;
+pub(crate) use write::Report;
 pub(crate) use write::WriteError;
 pub(crate) use write::write;

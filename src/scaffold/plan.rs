@@ -54,6 +54,10 @@ pub(crate) struct MasterVariables {
     pub(crate) recipients: String,
     pub(crate) poll_interval: u32,
     pub(crate) tree_stable: u32,
+    /// Bytes after which the master's log starts anew; `None`: as usual.
+    pub(crate) log_rotate_length: Option<u64>,
+    /// How many old ones are kept; `None`: as usual.
+    pub(crate) max_rotated_files: Option<u32>,
     pub(crate) factories: Vec<FactoryChoice>,
 }
 
@@ -130,6 +134,8 @@ impl Default for MasterVariables {
             recipients: String::new(),
             poll_interval: 60,
             tree_stable: 60,
+            log_rotate_length: None,
+            max_rotated_files: None,
             factories: Vec::new(),
         }
     }
