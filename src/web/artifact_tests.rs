@@ -10,7 +10,7 @@ use crate::model::Artifact;
 use crate::model::Timestamp;
 
 use super::app::router;
-use super::sample::SampleDesk;
+use super::sample_desk::SampleDesk;
 use super::tests::full;
 use super::tests::get;
 

@@ -23,7 +23,7 @@ use super::openapi;
 use crate::master::Access;
 use crate::syntax::WholePattern;
 use crate::web::app::router;
-use crate::web::sample::SampleDesk;
+use crate::web::sample_desk::SampleDesk;
 
 async fn site() -> Router {
     let desk = SampleDesk::new().await;

@@ -14,7 +14,7 @@ use crate::model::ChangeId;
 use crate::model::Outcome;
 use crate::model::Status;
 use crate::web::app::router;
-use crate::web::sample::SampleDesk;
+use crate::web::sample_desk::SampleDesk;
 
 /// Somebody who listens.
 struct Ear {

@@ -122,7 +122,7 @@ mod tests {
     use serde_json::Value;
 
     use super::super::app::router;
-    use super::super::sample::SampleDesk;
+    use super::super::sample_desk::SampleDesk;
     use super::super::tests::get;
     use super::*;
     use crate::master::Access;

@@ -11,7 +11,7 @@ use crate::master::Access;
 
 use super::app::router;
 use super::sample::HOSTILE;
-use super::sample::SampleDesk;
+use super::sample_desk::SampleDesk;
 use super::tests::ask;
 use super::tests::full;
 use super::tests::get;

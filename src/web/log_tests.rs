@@ -18,7 +18,7 @@ use crate::model::Channel;
 use crate::model::LogRecord;
 use crate::model::Timestamp;
 
-use super::sample::SampleDesk;
+use super::sample_desk::SampleDesk;
 use super::tests::Answer;
 use super::tests::ask;
 use super::tests::full;

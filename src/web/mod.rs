@@ -108,6 +108,8 @@ mod safety_tests;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod sample_desk;
+#[cfg(test)]
 mod test_pages_tests;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use super::app::router;
 use super::links;
 use super::sample;
 use super::sample::HOSTILE;
-use super::sample::SampleDesk;
+use super::sample_desk::SampleDesk;
 use super::tests::full;
 use super::tests::get;
 

@@ -10,7 +10,7 @@ use axum::http::Request;
 use super::app::router;
 use super::desk::Desk;
 use super::sample::HOSTILE;
-use super::sample::SampleDesk;
+use super::sample_desk::SampleDesk;
 use super::tests::Answer;
 use super::tests::ask;
 use super::tests::full;

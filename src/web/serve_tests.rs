@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::WebLimits;
-use crate::web::sample::SampleDesk;
+use crate::web::sample_desk::SampleDesk;
 use crate::web::visits::House;
 
 /// Callers that a test sends.

@@ -260,7 +260,7 @@ mod tests {
         let own = dir.path().join("templates");
         fs::create_dir(&own).expect("a directory");
         let templates = Templates::new(dir.path());
-        let frame = crate::web::sample::frame("/");
+        let frame = crate::web::sample_desk::frame("/");
 
         fs::write(own.join("about.html"), "own {{ view.x }}").expect("written");
         let view = context! { x => "<1>/'&\"" };

@@ -24,7 +24,7 @@ use super::client_address::Peer;
 use super::desk::Desk;
 use super::links;
 use super::sample::HOSTILE;
-use super::sample::SampleDesk;
+use super::sample_desk::SampleDesk;
 use crate::master::Access;
 use crate::master::troubles::{Place, Trouble};
 

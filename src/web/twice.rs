@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::master::Access;
     use crate::web::app::router;
-    use crate::web::sample::SampleDesk;
+    use crate::web::sample_desk::SampleDesk;
 
     async fn post(
         router: &Router,

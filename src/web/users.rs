@@ -208,7 +208,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::app::router;
-    use super::super::sample::SampleDesk;
+    use super::super::sample_desk::SampleDesk;
     use super::super::tests::get;
     use super::super::tests::post;
     use super::*;

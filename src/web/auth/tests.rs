@@ -26,7 +26,7 @@ use crate::store::StoreHandle;
 
 use super::super::app::router;
 use super::super::client_address::Peer;
-use super::super::sample::SampleDesk;
+use super::super::sample_desk::SampleDesk;
 use super::super::tests::Answer;
 use super::super::tests::ask;
 

@@ -16,7 +16,7 @@ use crate::model::Channel;
 use crate::web::app::router;
 use crate::web::links;
 use crate::web::sample::HOSTILE;
-use crate::web::sample::SampleDesk;
+use crate::web::sample_desk::SampleDesk;
 use crate::web::tests::full;
 use crate::web::tests::get;
 

@@ -11,7 +11,7 @@ use axum::http::Request;
 use crate::master::Access;
 use crate::web::app::router;
 use crate::web::sample::HOSTILE;
-use crate::web::sample::SampleDesk;
+use crate::web::sample_desk::SampleDesk;
 use crate::web::tests::Answer;
 use crate::web::tests::ask;
 use crate::web::tests::get;

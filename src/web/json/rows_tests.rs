@@ -15,7 +15,7 @@ use crate::model::ChangeId;
 use crate::model::Properties;
 use crate::model::Timestamp;
 use crate::web::app::router;
-use crate::web::sample::SampleDesk;
+use crate::web::sample_desk::SampleDesk;
 use crate::web::tests::get;
 
 /// A key and what its value may be: types with `|` between them.

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::master::Access;
 use crate::web::app::router;
 use crate::web::sample::HOSTILE;
-use crate::web::sample::SampleDesk;
+use crate::web::sample_desk::SampleDesk;
 use crate::web::tests::Answer;
 use crate::web::tests::get;
 
