@@ -8,13 +8,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::config::Action;
 use crate::master::again::Rebuild;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
-use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::RequestId;
 
@@ -114,14 +114,8 @@ pub(super) async fn stop_change(
     Path(builder): Path<String>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    let fields = read(posted)?;
     let name = BuilderName::from(builder.as_str());
-    let change = change(&fields)?;
-    let known = app.read(move |store| store.change(change)).await?;
-    permit_change(&app, &visitor, Some(&name), change, known.as_ref()).await?;
-    let why = reason(&visitor, "stop change", &fields, None);
-    let cancelled = app.desk.cancel_change(change, Some(&name), &why).await?;
-    let done = json!({ "change": change, "cancelled": cancelled });
+    let (_, done) = cancel_of_change(&app, &visitor, &read(posted)?, Some(&name)).await?;
     Ok(answer(&headers, &done, || {
         format!("../{}", links::quote(&builder))
     }))
@@ -134,19 +128,34 @@ pub(super) async fn stop_change_everywhere(
     headers: HeaderMap,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    let fields = read(posted)?;
-    let change = change(&fields)?;
-    let known = app.read(move |store| store.change(change)).await?;
-    permit_change(&app, &visitor, None, change, known.as_ref()).await?;
-    if known.is_none() {
-        return Err(Failure::NotFound(format!("change {change}")));
-    }
-    let why = reason(&visitor, "stop change", &fields, None);
-    let cancelled = app.desk.cancel_change(change, None, &why).await?;
-    let done = json!({ "change": change, "cancelled": cancelled });
+    let (change, done) = cancel_of_change(&app, &visitor, &read(posted)?, None).await?;
     Ok(answer(&headers, &done, || {
         format!("../../changes/{change}")
     }))
+}
+
+/// Cancels what waits of a change, for one builder or for all; says which change that was, and
+/// what was cancelled.
+async fn cancel_of_change(
+    app: &App,
+    visitor: &Visitor,
+    fields: &Fields,
+    builder: Option<&BuilderName>,
+) -> Result<(ChangeId, Value), Failure> {
+    let id = change(fields)?;
+    let known = app.read(move |store| store.change(id)).await?;
+    let target = match &known {
+        Some(change) => Target::change(&app.desk.plan(), builder, change),
+        None => Target::called(format!("change {id}")),
+    };
+    app.permit(visitor, Action::StopChange, &target).await?;
+    // Of one that there is no longer, something may still wait for a builder.
+    if known.is_none() && builder.is_none() {
+        return Err(Failure::NotFound(format!("change {id}")));
+    }
+    let why = reason(visitor, "stop change", fields, None);
+    let cancelled = app.desk.cancel_change(id, builder, &why).await?;
+    Ok((id, json!({ "change": id, "cancelled": cancelled })))
 }
 
 pub(super) async fn stop_all(
@@ -272,21 +281,6 @@ async fn stop(
     let stopped: Vec<_> = stopped.iter().map(ToString::to_string).collect();
     let done = json!({ "stopped": stopped });
     Ok(answer(headers, &done, || "../../builders".to_owned()))
-}
-
-/// Asks for what waits of a change, also of one that there is no longer.
-async fn permit_change(
-    app: &App,
-    visitor: &Visitor,
-    builder: Option<&BuilderName>,
-    id: ChangeId,
-    known: Option<&Change>,
-) -> Result<(), Failure> {
-    let target = match known {
-        Some(change) => Target::change(&app.desk.plan(), builder, change),
-        None => Target::called(format!("change {id}")),
-    };
-    app.permit(visitor, Action::StopChange, &target).await
 }
 
 fn change(fields: &Fields) -> Result<ChangeId, Failure> {
