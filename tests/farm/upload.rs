@@ -141,6 +141,53 @@ fn files_and_directories_come_to_the_master_and_nothing_else_does() {
     }
 }
 
+const APP: &str = r#"
+[[steps]]
+type = "shell"
+name = "make"
+command = "seq 5000 > app.txt; sha256sum app.txt"
+
+[[steps]]
+type = "file_upload"
+name = "bring"
+slavesrc = "app.txt"
+masterdest = "public_html/apps/%(buildnumber)s/app.txt"
+"#;
+
+#[test]
+fn what_a_build_brought_is_had_from_its_page_with_the_digest_that_it_had_on_the_slave() {
+    let mut farm = farm(APP);
+    let build = farm.force("sends-linux", &[]);
+    assert_eq!(results(&build), [0, 0], "{build:#}");
+    let of_build = "/builders/sends-linux/builds/0";
+    let get = |path: &str| {
+        let (status, body) = farm.get(path).expect("an answer");
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    };
+    let said = get(&format!("{of_build}/steps/make/logs/stdio/text"));
+    let digest = said.split_whitespace().next().expect("a digest").to_owned();
+    assert_eq!(digest.len(), 64, "{said}");
+    let expected: String = (1..=5000).map(|it| format!("{it}\n")).collect();
+    for page in [
+        of_build.to_owned(),
+        format!("{of_build}/artifacts"),
+        format!("{of_build}/steps/bring"),
+    ] {
+        let page = get(&page);
+        let table = page.split("<table class=\"rows artifacts\">").nth(1);
+        let table = table.and_then(|it| it.split("</table>").next());
+        let table = table.expect("a table");
+        assert!(table.contains(&digest), "{table}");
+        let link = table.split("href=\"").nth(1);
+        let link = link.and_then(|it| it.split('"').next()).expect("a link");
+        let path = format!("/{}", link.trim_start_matches("../"));
+        assert_eq!(get(&path), expected, "{path}");
+    }
+    let latest = farm.get("/builders/sends-linux/latest/artifacts");
+    assert_eq!(latest.expect("an answer").0, 302);
+}
+
 const LARGE: &str = r#"
 [[steps]]
 type = "shell"
