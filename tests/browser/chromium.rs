@@ -229,6 +229,17 @@ impl Browser {
         }
     }
 
+    /// Keeps the answers of these addresses from the page.
+    pub(crate) fn hold_answers(&mut self, tab: &Tab, pattern: &str) {
+        let held = json!({ "patterns": [{ "urlPattern": pattern, "requestStage": "Response" }] });
+        self.order(Some(tab), "Fetch.enable", &held);
+    }
+
+    /// What was held comes.
+    pub(crate) fn release_answers(&mut self, tab: &Tab) {
+        self.order(Some(tab), "Fetch.disable", &json!({}));
+    }
+
     /// Clicks on what sends a form, and waits for the page that comes then.
     pub(crate) fn submit(&mut self, tab: &Tab, words: &str) {
         self.mark(tab);

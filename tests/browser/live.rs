@@ -188,6 +188,32 @@ fn a_slave_is_paused_and_a_request_is_cancelled_with_a_click() {
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
+/// Clicks, and when the master has heard of it clicks again. The browser moves no mouse for others
+/// while a page is on its way.
+const TWICE: &str = r"(async () => {
+    const waiting = async () => (await (await fetch('/json/builders/slow-away/pendingBuilds')).json()).length;
+    button('Force build').click();
+    while (await waiting() === 0);
+    button('Force build').click();
+    return window.openedOnce;
+})()";
+
+#[test]
+fn a_form_is_sent_once_however_often_its_button_is_clicked() {
+    let (farm, mut browser, tab) = open(SLOW);
+    browser.go(&tab, &url(&farm, "/builders/slow-away"));
+    browser.mark(&tab);
+    browser.hold_answers(&tab, "*/force");
+    assert_eq!(browser.evaluate(&tab, TWICE), true, "on the same page");
+    browser.release_answers(&tab);
+    browser.until(&tab, "!window.openedOnce && button('Cancel')");
+    // What is asked for waits for a slave that never comes.
+    let waiting = farm.json("/json/builders/slow-away/pendingBuilds");
+    let waiting = waiting.as_ref().and_then(Value::as_array).map(Vec::len);
+    assert_eq!(waiting, Some(1));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
 #[test]
 fn the_waterfall_of_many_builds_keeps_its_heads_in_sight_and_leads_to_the_past() {
     let builders: String = (0..6)
