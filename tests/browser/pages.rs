@@ -93,6 +93,7 @@ pub(crate) fn all() -> Vec<Page> {
         ("build-running", "builders/slow/builds/0"),
         ("step", &step),
         ("log", &format!("{step}/logs/stdio")),
+        ("log-times", &format!("{step}/logs/stdio?times=1")),
         (
             "log-running",
             "builders/slow/builds/0/steps/shell/logs/stdio",
