@@ -757,6 +757,9 @@ pub(super) struct TryserverArgs {
     pub(super) jobdir: PathBuf,
 }
 
+/// The version controls that a change may be of.
+pub(super) const VCS: [&str; 8] = ["cvs", "svn", "darcs", "hg", "bzr", "git", "mtn", "p4"];
+
 #[derive(Debug, Args)]
 pub(super) struct SendchangeArgs {
     /// Names of the files that it is about
@@ -767,7 +770,7 @@ pub(super) struct SendchangeArgs {
     pub(super) files0_from: Option<PathBuf>,
     /// Who made it
     #[arg(short = 'W', long, alias = "username", value_name = "NAME")]
-    pub(super) who: String,
+    pub(super) who: Option<String>,
     /// The repository
     #[arg(short = 'R', long, default_value = "")]
     pub(super) repository: String,
@@ -807,7 +810,7 @@ pub(super) struct SendchangeArgs {
     #[arg(short = 'l', long, default_value = "")]
     pub(super) revlink: String,
     /// The version control that it is of
-    #[arg(short = 's', long, value_parser = ["cvs", "svn", "darcs", "hg", "bzr", "git", "mtn", "p4"])]
+    #[arg(short = 's', long, value_parser = VCS)]
     pub(super) vc: Option<String>,
     /// The hook's secret, perhaps behind a name and a colon
     #[arg(

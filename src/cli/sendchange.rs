@@ -1,5 +1,6 @@
 //! `autobot sendchange`: tells a master of a change. Who owns the base directory needs
-//! nothing else; over the network it is said at a hook, with its secret.
+//! nothing else; over the network it is said at a hook, with its secret. What is always the same may
+//! stand in the file of options.
 
 use std::fs;
 use std::io;
@@ -12,15 +13,19 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::args::SendchangeArgs;
+use super::args::VCS;
 use super::exit::Done;
 use super::exit::Failure;
+use super::options_file::Options;
 use super::reach::client;
 use crate::client::ClientError;
 use crate::client::Proof;
 use crate::client::encode;
 
 /// Tells of the change; it is kept when this returns.
-pub(super) async fn run(args: &SendchangeArgs) -> Done {
+pub(super) async fn run(mut args: SendchangeArgs) -> Done {
+    fill(&mut args, &Options::find()?)?;
+    let args = &args;
     let auth = args.auth.as_deref();
     let secret = auth.map(|it| it.split_once(':').map_or(it, |(_, secret)| secret));
     if secret.is_some_and(|it| it.contains(['\r', '\n'])) {
@@ -40,6 +45,35 @@ pub(super) async fn run(args: &SendchangeArgs) -> Done {
             Ok(())
         }
         Err(error) => Err(not_sent(args, error)),
+    }
+}
+
+/// Takes from the file of options what the command line does not say.
+fn fill(args: &mut SendchangeArgs, file: &Options) -> Result<(), Failure> {
+    let fill = |said: &mut Option<String>, names: &[&str]| -> Result<(), Failure> {
+        if said.is_none() {
+            *said = file.text(names)?;
+        }
+        Ok(())
+    };
+    if args.master.dir.is_none() {
+        fill(&mut args.master.master, &["master"])?;
+    }
+    fill(&mut args.who, &["username", "who"])?;
+    fill(&mut args.branch, &["branch"])?;
+    fill(&mut args.category, &["category"])?;
+    fill(&mut args.vc, &["vc"])?;
+    if args.who.is_none() {
+        let failure = Failure::usage("who made the change is missing");
+        return Err(failure.hint("`--who NAME`, or `who = '…'` in the file of options"));
+    }
+    match args.vc.as_deref() {
+        Some(vc) if !VCS.contains(&vc) => {
+            let known = VCS.map(|it| format!("`{it}`")).join(", ");
+            let what = format!("the option `vc` knows {known}, and not `{vc}`");
+            Err(Failure::new(what))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -71,7 +105,7 @@ fn fields(args: &SendchangeArgs) -> Result<Vec<(&'static str, String)>, Failure>
         files.extend(names.map(str::to_owned));
     }
     let mut fields = vec![
-        ("who", args.who.clone()),
+        ("who", args.who.clone().unwrap_or_default()),
         ("files", json!(files).to_string()),
         ("comments", comments(args)?),
         ("repository", args.repository.clone()),
@@ -116,4 +150,61 @@ fn read(file: &Path) -> Result<String, Failure> {
     };
     read.map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::Autobot;
+    use crate::cli::args::Verb;
+
+    /// The command line, with the file of options behind it.
+    fn filled(line: &str, file: &str) -> Result<SendchangeArgs, Failure> {
+        let words = ["autobot", "sendchange"].into_iter();
+        let words = words.chain(line.split_whitespace());
+        let Verb::Sendchange(mut args) = Autobot::try_parse_from(words).unwrap().verb else {
+            panic!("sendchange is a verb");
+        };
+        fill(&mut args, &Options::of_text(file))?;
+        Ok(args)
+    }
+
+    /// What counts of it.
+    fn check(line: &str, file: &str, expected: [&str; 5]) {
+        let it = filled(line, file).unwrap();
+        let said = [it.master.master, it.who, it.branch, it.category, it.vc];
+        let said = said.map(Option::unwrap_or_default);
+        assert_eq!(said, expected, "{line}\n{file}");
+    }
+
+    #[test]
+    fn what_the_command_line_does_not_say_stands_in_the_file_of_options() {
+        let file = "master = 'http://ci.test'\nwho = 'ann'\nusername = 'old'\nbranch = 'stable'\n\
+                    category = 'docs'\nvc = 'hg'\n";
+        check("f", file, ["http://ci.test", "ann", "stable", "docs", "hg"]);
+        let line = "-m http://b.test -W bo -b main -C code -s git f";
+        check(line, file, ["http://b.test", "bo", "main", "code", "git"]);
+        check("f", "username = 'old'", ["", "old", "", "", ""]);
+        // A directory is nearer than a file.
+        check(
+            "--dir m f",
+            "master = 'x'\nwho = 'ann'",
+            ["", "ann", "", "", ""],
+        );
+    }
+
+    #[test]
+    fn a_change_of_nobody_and_one_of_no_version_control_are_not_sent() {
+        let told = |file: &str| filled("f", file).unwrap_err().text();
+        insta::assert_snapshot!(told("branch = 'main'"), @"
+        who made the change is missing
+        hint: `--who NAME`, or `who = '…'` in the file of options
+        ");
+        insta::assert_snapshot!(
+            told("who = 'ann'\nvc = 'sccs'"),
+            @"the option `vc` knows `cvs`, `svn`, `darcs`, `hg`, `bzr`, `git`, `mtn`, `p4`, and not `sccs`"
+        );
+    }
 }

@@ -91,7 +91,7 @@ fn master(args: &UserArgs, file: &Options) -> Result<MasterArgs, Failure> {
         dir: said.dir.clone(),
         master: match is_said {
             true => said.master.clone(),
-            false => file.text(&["user_master"])?,
+            false => file.text(&["master", "user_master"])?,
         },
         ca: said.ca.clone(),
     })
@@ -194,8 +194,9 @@ mod tests {
         use crate::cli::args::Autobot;
         use crate::cli::args::Verb;
 
-        let file =
-            Options::of_text("user_master = 'ci'\nuser_username = 'ann'\nuser_passwd = 'pw'\n");
+        let file = Options::of_text(
+            "user_master = 'ci'\nmaster = 'any'\nuser_username = 'ann'\nuser_passwd = 'pw'\n",
+        );
         let with = |line: &[&str], file: &Options| {
             let line = ["autobot", "user", "get", "x"].iter().chain(line);
             let Verb::User(args) = Autobot::try_parse_from(line).unwrap().verb else {

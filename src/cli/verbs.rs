@@ -86,7 +86,7 @@ pub(super) fn run(verb: Verb) -> Done {
         Verb::Run(args) => wait_for(run_here::run(&args)),
         Verb::Force(args) => wait_for(force::run(&args)),
         Verb::Ping(args) => wait_for(ping::run(&args)),
-        Verb::Sendchange(args) => wait_for(sendchange::run(&args)),
+        Verb::Sendchange(args) => wait_for(sendchange::run(args)),
         Verb::Try(args) => wait_for(tries::run(&args)),
         Verb::Tryserver(args) => tryserver::run(&args),
         Verb::Builds(args) => wait_for(builds::run(&args)),
