@@ -204,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, W> Peer<S, W> {
                 let program = Program::read(&info, false);
                 (info, program)
             }
-            Err(failure) if failure.is("NoSuchMethod") || failure.is("AttributeError") => {
+            Err(failure) if failure.is_no_method() => {
                 let info = ask(
                     stream,
                     &mut broker,

@@ -11,20 +11,24 @@ use tracing::info;
 use crate::buildbot;
 use crate::buildbot::LineError;
 use crate::buildbot::client::Asked;
+use crate::buildbot::client::BuildLeft;
 use crate::buildbot::client::BuilderSeen;
 use crate::buildbot::client::Fields;
 use crate::buildbot::client::LogPiece;
 use crate::buildbot::client::Office;
+use crate::buildbot::client::StepLeft;
 use crate::buildbot::client::TryCall;
 use crate::buildbot::client::UserCall;
 use crate::buildbot::client::UsersFound;
 use crate::buildbot::client::Wanted;
 use crate::buildbot::client::Wished;
 use crate::changes::hooks;
+use crate::estimate::Left;
 use crate::logs;
 use crate::logs::place::LogPlace;
 use crate::master::buildbot_accounts::{Client, Who};
 use crate::master::handle::{Force, MasterHandle};
+use crate::master::outlook;
 use crate::master::outlook::Scope;
 use crate::master::tries::TryError;
 use crate::master::users::UserOrder;
@@ -122,6 +126,16 @@ fn piece(log: &LogPlace, from: u64) -> io::Result<LogPiece> {
         next,
         is_all: read < PIECE,
     })
+}
+
+/// How far a step usually comes is told of what it usually counts.
+fn left_of_step(step: &outlook::StepLeft) -> StepLeft {
+    let metrics = step.metrics.iter();
+    let metric = |it: &outlook::MetricNow| Some((it.name.clone(), it.value, it.expected?));
+    StepLeft {
+        seconds: step.left.map(Left::secs),
+        metrics: metrics.filter_map(metric).collect(),
+    }
 }
 
 /// Where one client is served.
@@ -273,12 +287,16 @@ impl Office for Desk {
         read.await.map_err(|error| error.to_string())
     }
 
-    async fn left(&self, builds: Vec<BuildKey>) -> Vec<(BuildKey, f64)> {
+    async fn left(&self, builds: Vec<BuildKey>) -> Vec<(BuildKey, BuildLeft)> {
         let Ok(outlook) = self.master.outlook(Scope::Nothing).await else {
             return Vec::new();
         };
         let left = |key: BuildKey| {
-            let left = outlook.left(&key)?.secs();
+            let build = outlook.running.get(&key)?;
+            let left = BuildLeft {
+                seconds: build.left.map(Left::secs),
+                steps: build.steps.iter().map(left_of_step).collect(),
+            };
             Some((key, left))
         };
         builds.into_iter().filter_map(left).collect()

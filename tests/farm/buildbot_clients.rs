@@ -456,3 +456,32 @@ fn who_listens_hears_of_builds_steps_and_what_they_say() {
     std::io::Read::read_exact(&mut stranger, &mut first).expect("it speaks first");
     assert_eq!(&first, b"\x02\x80\x02\x82pb\x04\x82none");
 }
+
+#[test]
+fn who_listens_to_logs_hears_how_long_a_step_takes_and_may_wait_for_a_whole_job() {
+    let mut farm = Farm::new("");
+    let hold = farm.path("hold");
+    farm.write_ini(&format!(
+        "[slave:one]\npassword = secret\nfactories = slow\n\
+         [slow]\ntype = shell\ncommands = echo hi; while test -e {}; do sleep 0.1; done\n\
+         [status:watch]\ntype = PBListener\nuser = watcher\npasswd = watch\n",
+        hold.display()
+    ));
+    farm.start_master();
+    farm.start_slave("one");
+    // How long it takes is known from the first one.
+    assert_eq!(farm.force("slow-one", &[])["results"], 0);
+    fs::write(&hold, "").expect("written");
+    let forced = farm.autobot(&["force", "slow-one"]);
+    assert!(forced.status.success(), "{}", text(&forced));
+    let port = farm.slaveport.to_string();
+    let file = format!("{}/tests/farm/pb_statuslog.py", env!("CARGO_MANIFEST_DIR"));
+    let args = [&file, &port, "watcher", "watch", "logs"];
+    let listener = Background::start(&farm, "listens", tool("python"), &args);
+    listener.wait_for(&mut farm, "waits for a set\n");
+    listener.wait_for(&mut farm, "stepETA slow-one shell float ['output']\n");
+    assert!(!listener.said().contains("set is over"));
+    fs::remove_file(&hold).expect("it was there");
+    listener.wait_for(&mut farm, "set is over True\n");
+    listener.wait_for(&mut farm, "buildFinished slow-one 0\n");
+}

@@ -38,6 +38,9 @@ class Listener(pb.Referenceable):
     def remote_stepStarted(self, name, build, step, it):
         say("stepStarted", name, step)
 
+    def remote_stepETAUpdate(self, name, build, step, it, eta, expectations):
+        say("stepETA", name, step, type(eta).__name__, [metric for metric, _, _ in expectations])
+
     def remote_stepFinished(self, name, build, step, it, results):
         say("stepFinished", name, step, results[0])
 
@@ -54,11 +57,19 @@ class Listener(pb.Referenceable):
 listener = Listener()
 
 
+def wait_for(sets):
+    for buildset, _ in sets:
+        say("waits for a set")
+        over = buildset.callRemote("waitUntilFinished")
+        over.addCallback(lambda it: say("set is over", it == buildset))
+
+
 def connected(avatar):
     say("connected")
     avatar.notifyOnDisconnect(lambda _: reactor.stop())
     avatar.callRemote("ping").addCallback(say)
-    return avatar.callRemote("subscribe", mode, 5, listener)
+    avatar.callRemote("getBuildSets").addCallback(wait_for)
+    return avatar.callRemote("subscribe", mode, 1, listener)
 
 
 def refused(failure):

@@ -14,9 +14,11 @@ use crate::wire::pb::jelly::Value;
 use crate::wire::pb::said::Arguments;
 
 use super::Answer;
+use super::BuildLeft;
 use super::Client;
 use super::Office;
 use super::Reply;
+use super::StepLeft;
 use super::Thing;
 use super::Wished;
 use super::listener::channel_number;
@@ -33,14 +35,16 @@ const UNBUILT: &str = "cancelled";
 
 impl<O: Office> Client<O> {
     pub(super) async fn of_buildset(&mut self, id: BuildsetId, method: &str) -> Answer {
-        if method == "waitUntilFinished" {
-            return Err(runtime("its requests are waited for, one by one"));
-        }
         let known = self.buildsets.iter().find(|(it, _)| *it == id);
         let Some((_, wished)) = known.cloned() else {
             return Err(runtime("this job is too long ago"));
         };
         let value = match method {
+            "waitUntilFinished" => {
+                self.watch.reserve()?;
+                let requests = wished.into_iter().map(|(request, _)| request);
+                return Ok(Reply::AllOver(id, requests.collect()));
+            }
             "getBuildRequests" => {
                 let pair = |(request, builder): Wished| {
                     let name = Value::text(builder.as_str());
@@ -118,9 +122,7 @@ impl<O: Office> Client<O> {
                 return Ok(Reply::Over(key));
             }
             "getETA" => {
-                let left = self.office.left(vec![key]).await;
-                let left = left.first().map(|(_, it)| Value::Float(*it));
-                return Ok(left.unwrap_or(Value::None).into());
+                return Ok(eta(self.left_of(key).await.seconds).into());
             }
             _ => {}
         }
@@ -186,6 +188,12 @@ impl<O: Office> Client<O> {
         Ok(value.into())
     }
 
+    /// How long a build still takes.
+    async fn left_of(&self, key: BuildKey) -> BuildLeft {
+        let left = self.office.left(vec![key]).await.pop();
+        left.map(|it| it.1).unwrap_or_default()
+    }
+
     /// The step, while it is there.
     async fn step_of(&self, (key, number): (&BuildKey, u32)) -> Result<StepRecord, Failure> {
         let found = self.office.build(key).await.map_err(runtime)?;
@@ -215,8 +223,16 @@ impl<O: Office> Client<O> {
                 let logs = step.logs.iter().map(|it| log(&it.name));
                 Value::List(logs.map(|it| self.broker.object(&it)).collect())
             }
-            "getExpectations" => Value::List(Vec::new()),
-            "getETA" => Value::None,
+            "getExpectations" | "getETA" => {
+                let steps = self.left_of(key).await.steps;
+                let place = usize::try_from(number).ok();
+                let left = place.and_then(|it| steps.get(it).cloned());
+                let left = left.unwrap_or_default();
+                match method {
+                    "getETA" => eta(left.seconds),
+                    _ => expectations(&left),
+                }
+            }
             _ => return Err(no_method(method)),
         };
         Ok(value.into())
@@ -333,6 +349,20 @@ fn fact(record: &BuildRecord, steps: &[StepRecord], method: &str) -> Option<Valu
         }
         _ => return None,
     })
+}
+
+/// How long something still takes; `None` where nobody knows.
+pub(super) fn eta(seconds: Option<f64>) -> Value {
+    seconds.map_or(Value::None, Value::Float)
+}
+
+/// What a step counts: its name, how far it is, and how far it usually comes.
+pub(super) fn expectations(left: &StepLeft) -> Value {
+    let number = |it: u64| Value::Int(i64::try_from(it).unwrap_or(i64::MAX));
+    let metrics = left.metrics.iter().map(|(name, value, usual)| {
+        Value::Tuple(vec![Value::text(name), number(*value), number(*usual)])
+    });
+    Value::List(metrics.collect())
 }
 
 /// A time as Python counts it.

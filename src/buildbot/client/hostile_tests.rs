@@ -6,6 +6,7 @@ use super::scene::AVATAR;
 use super::scene::Fake;
 use super::scene::Scene;
 use super::scene::key;
+use super::scene::left;
 use super::scene::shown;
 use super::scene::word;
 use super::watch;
@@ -289,11 +290,7 @@ async fn a_request_that_is_cancelled_has_a_build_that_says_so() {
         scene.ask(*request, "subscribe", vec![Value::Ours(1)]).await;
     }
     office.books().cancel(2);
-    let gone = Status::RequestFinished {
-        request: crate::model::RequestId(2),
-        builder: "two".into(),
-    };
-    scene.news(gone).await;
+    scene.news(request_finished(2, "two")).await;
     assert_eq!(told(&scene.said()), ["1.newbuild(<6>, two)"]);
     assert_eq!(
         said(
@@ -313,6 +310,74 @@ async fn a_request_that_is_cancelled_has_a_build_that_says_so() {
     assert_eq!(said(&mut scene, 6, "getText", vec![]).await, "[cancelled]");
 }
 
+fn request_finished(request: i64, builder: &str) -> Status {
+    Status::RequestFinished {
+        request: crate::model::RequestId(request),
+        builder: builder.into(),
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_whole_job_hears_when_its_last_request_is_over() {
+    let office = Fake::offering(&["one", "two"]);
+    let mut scene = Scene::new(Role::Tries, office.clone());
+    let buildset = scene.object(AVATAR, "try", job()).await;
+    let wait = "waitUntilFinished";
+    assert_eq!(scene.ask(buildset, wait, vec![]).await.0, None);
+    let build = office.books().begin(1, 0);
+    office.books().end(&build, Outcome::Success, &[]);
+    scene.news(request_finished(1, "one")).await;
+    assert!(scene.said().is_empty(), "the other one still waits");
+    assert_eq!(scene.ask(buildset, wait, vec![]).await.0, None);
+    office.books().cancel(2);
+    scene.news(request_finished(2, "two")).await;
+    let ends = [format!("4 = <{buildset}>"), format!("5 = <{buildset}>")];
+    assert_eq!(told(&scene.said()), ends);
+    // What is over already is answered at once.
+    let again = said(&mut scene, buildset, wait, vec![]).await;
+    assert_eq!(again, format!("<{buildset}>"));
+}
+
+#[tokio::test]
+async fn a_program_of_python_2_is_told_in_bytes_what_went_wrong() {
+    let office = Fake::default();
+    office.books().trouble = Some("there is no such user".into());
+    let text = |it: &str| Value::text(it);
+    let bytes = |it: &str| Value::Bytes(it.into());
+    let get = |word: &dyn Fn(&str) -> Value| {
+        let ids = Value::List(vec![word("x")]);
+        let nothing = Value::List(vec![]);
+        vec![word("get"), Value::None, Value::None, ids, nothing]
+    };
+    let change = |word: &dyn Fn(&str) -> Value| vec![Value::Dict(vec![(word("who"), word("x"))])];
+    for (role, method, new, old) in [
+        (Role::Users, "commandline", get(&text), get(&bytes)),
+        (Role::Changes, "addChange", change(&text), change(&bytes)),
+        // Its mode is the first that it says.
+        (
+            Role::Status,
+            "subscribe",
+            vec![text("all")],
+            vec![bytes("all")],
+        ),
+    ] {
+        for (places, in_bytes) in [(new, false), (old, true)] {
+            let mut scene = Scene::new(role, office.clone());
+            let failure = match scene.ask(AVATAR, method, places).await.0 {
+                Some(Err(failure)) => failure,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(failure.in_bytes, in_bytes, "{method}: {failure:?}");
+        }
+    }
+    // Later workers say in bytes what a version control printed, and what a patch is.
+    let mut scene = Scene::new(Role::Tries, office);
+    let mut places = job();
+    places[1] = bytes("812");
+    let answer = scene.ask(AVATAR, "try", places).await.0;
+    assert!(matches!(answer, Some(Err(it)) if !it.in_bytes));
+}
+
 #[tokio::test]
 async fn news_that_were_missed_are_looked_up() {
     let office = Fake::offering(&["one"]);
@@ -330,7 +395,7 @@ async fn news_that_were_missed_are_looked_up() {
         books.begin_step(&build, "compile");
         books.end_step(&build, Outcome::Failure);
         books.begin_step(&build, "test");
-        books.left = vec![(build.clone(), 12.5)];
+        books.left = vec![(build.clone(), left(12.5))];
     }
     scene.client.watch.missed();
     scene.client.look_around().await;

@@ -128,7 +128,7 @@ impl<O: Office> Client<O> {
         self.listener.missed();
     }
 
-    /// Says how long the builds still take that somebody listens to.
+    /// Says how long the builds, and perhaps their steps, still take that somebody listens to.
     pub(super) async fn tell_times(&mut self) {
         let mut builds = self.watch.observed();
         let listener = self.listener.timed();
@@ -138,12 +138,15 @@ impl<O: Office> Client<O> {
         }
         let listener = listener.map(|it| it.0);
         for (key, left) in self.office.left(builds).await {
-            for observer in self.watch.observers(&key).into_iter().chain(listener) {
-                let build = self.broker.object(&Thing::Build(key.clone()));
-                let places = [Value::text(key.builder.as_str()), build, Value::Float(left)];
-                let call = Arguments::places(places);
-                self.broker.call(observer, "buildETAUpdate", call);
+            if let Some(seconds) = left.seconds {
+                for observer in self.watch.observers(&key).into_iter().chain(listener) {
+                    let build = self.broker.object(&Thing::Build(key.clone()));
+                    let name = Value::text(key.builder.as_str());
+                    let call = Arguments::places([name, build, Value::Float(seconds)]);
+                    self.broker.call(observer, "buildETAUpdate", call);
+                }
             }
+            self.tell_steps_left(&key, &left.steps).await;
         }
     }
 }

@@ -19,7 +19,10 @@ use super::super::line::MOST_WAITING;
 use super::Answer;
 use super::Client;
 use super::Office;
+use super::StepLeft;
 use super::Thing;
+use super::build::eta;
+use super::build::expectations;
 use super::build::observer;
 use super::no_perspective;
 use super::runtime;
@@ -135,6 +138,26 @@ impl Listener {
 }
 
 impl<O: Office> Client<O> {
+    /// Says how long the steps of a build still take, to who hears of logs.
+    pub(super) async fn tell_steps_left(&mut self, key: &BuildKey, left: &[StepLeft]) {
+        let Some((observer, Mode::Logs | Mode::Full)) = self.listener.subscriber else {
+            return;
+        };
+        let heard = self.listener.builds.get(key);
+        let told = heard.and_then(|it| it.told.clone()).unwrap_or_default();
+        let Ok(Some((_, steps))) = self.office.build(key).await else {
+            return;
+        };
+        for ((step, told), left) in steps.iter().zip(told).zip(left) {
+            let runs = told.started && step.finished.is_none();
+            if runs && *left != StepLeft::default() {
+                let mut places = self.step(key, step);
+                places.extend([eta(left.seconds), expectations(left)]);
+                self.tell(observer, "stepETAUpdate", places);
+            }
+        }
+    }
+
     pub(super) async fn of_status(&mut self, method: &str, arguments: &Arguments) -> Answer {
         let name = || match arguments.get(0, "name").and_then(Value::as_text) {
             Some(name) => Ok(name),

@@ -1,12 +1,15 @@
 //! `statuslog` hears what it heard from a master of Buildbot, in the same order.
 
+use super::BuildLeft;
 use super::Role;
+use super::StepLeft;
 use super::listener::BuilderSeen;
 use super::scene::AVATAR;
 use super::scene::Books;
 use super::scene::Fake;
 use super::scene::Scene;
 use super::scene::key;
+use super::scene::left;
 use super::scene::shown;
 use super::scene::word;
 use crate::model::Channel;
@@ -108,7 +111,7 @@ async fn who_subscribes_to_steps_hears_of_builders_builds_and_steps() {
         books.end_step(&build, Outcome::Success);
         books.begin_step(&build, "git");
         books.end_step(&build, Outcome::Failure);
-        books.left = vec![(build.clone(), 7.0)];
+        books.left = vec![(build.clone(), left(7.0))];
     }
     let all = told(&mut scene, step()).await;
     assert_eq!(
@@ -212,6 +215,50 @@ async fn who_subscribes_to_everything_hears_what_logs_say() {
             "1.buildFinished(b5, <4>, 0)".to_owned(),
         ]
     );
+}
+
+#[tokio::test]
+async fn who_listens_to_logs_hears_how_long_a_step_still_takes_and_how_far_it_is() {
+    let office = office(&["b5"]).await;
+    for (mode, hears) in [("steps", false), ("logs", true), ("full", true)] {
+        let (mut scene, _) = subscribe(&office, mode).await;
+        let build = {
+            let mut books = office.books();
+            let build = books.begin(1, 0);
+            books.begin_step(&build, "git");
+            books.end_step(&build, Outcome::Success);
+            books.begin_step(&build, "shell");
+            let over = StepLeft::default();
+            let runs = StepLeft {
+                seconds: Some(3.5),
+                metrics: vec![("output".into(), 10, 40)],
+            };
+            books.left = vec![(
+                build.clone(),
+                BuildLeft {
+                    seconds: None,
+                    steps: vec![over, runs],
+                },
+            )];
+            build
+        };
+        told(&mut scene, started()).await;
+        scene.client.tell_times().await;
+        let all: Vec<_> = scene.said().iter().map(shown).collect();
+        let expected = "1.stepETAUpdate(b5, <4>, shell, <6>, 3.5, [(output, 10, 40)])";
+        assert_eq!(all, if hears { vec![expected] } else { vec![] }, "{mode}");
+        // The step says the same to who asks.
+        assert_eq!(said(&mut scene, 6, "getETA", vec![]).await, "3.5");
+        let metrics = said(&mut scene, 6, "getExpectations", vec![]).await;
+        assert_eq!(metrics, "[(output, 10, 40)]");
+        assert_eq!(said(&mut scene, 5, "getETA", vec![]).await, "None");
+        assert_eq!(said(&mut scene, 5, "getExpectations", vec![]).await, "[]");
+        // One that nothing is known of is not spoken of, and neither is one that is over.
+        office.books().left[0].1.steps[1] = StepLeft::default();
+        scene.client.tell_times().await;
+        assert!(scene.said().is_empty());
+        office.books().builds.remove(&build);
+    }
 }
 
 #[tokio::test]

@@ -76,6 +76,22 @@ pub(crate) type Wished = (RequestId, BuilderName);
 /// A buildset, what who asked for it calls it, and its requests.
 pub(crate) type Asked = (BuildsetId, Option<String>, Vec<Wished>);
 
+/// How long a build still takes, as far as somebody knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct BuildLeft {
+    pub(crate) seconds: Option<f64>,
+    /// Of its steps, in their order.
+    pub(crate) steps: Vec<StepLeft>,
+}
+
+/// How long a step still takes, and how far it has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct StepLeft {
+    pub(crate) seconds: Option<f64>,
+    /// What it counts, how far it is, and how far it usually comes.
+    pub(crate) metrics: Vec<(String, u64, u64)>,
+}
+
 /// Who carries out what clients ask for. What cannot be done is said in a sentence.
 pub(crate) trait Office: Send + Sync {
     fn add_change(&self, fields: Fields) -> impl Future<Output = Result<(), String>> + Send;
@@ -111,8 +127,11 @@ pub(crate) trait Office: Send + Sync {
         build: &BuildKey,
     ) -> impl Future<Output = Result<Option<(BuildRecord, Vec<StepRecord>)>, String>> + Send;
 
-    /// How many seconds each of them still takes, where somebody knows.
-    fn left(&self, builds: Vec<BuildKey>) -> impl Future<Output = Vec<(BuildKey, f64)>> + Send;
+    /// How long each of them still takes; one that does not run is left out.
+    fn left(
+        &self,
+        builds: Vec<BuildKey>,
+    ) -> impl Future<Output = Vec<(BuildKey, BuildLeft)>> + Send;
 
     /// The builders that may be listened to, in the order of the configuration.
     fn builders(&self) -> impl Future<Output = Vec<BuilderSeen>> + Send;
@@ -162,6 +181,8 @@ enum Reply {
     Value(Value),
     /// When the build is over.
     Over(BuildKey),
+    /// When all requests of the buildset are over.
+    AllOver(BuildsetId, Vec<RequestId>),
     /// The call is answered with an error, and the line ends.
     Closes(String),
 }
@@ -221,10 +242,16 @@ impl<O: Office> Client<O> {
                 arguments,
                 owed,
             } => {
+                if speaks_bytes(&arguments) {
+                    self.broker.speak_bytes();
+                }
                 let result = self.called(on, &method, &arguments).await;
                 match result {
                     Ok(Reply::Value(value)) => self.broker.answer(owed, Ok(value)),
                     Ok(Reply::Over(build)) => self.watch.wait(build, owed),
+                    Ok(Reply::AllOver(id, requests)) => {
+                        self.watch.wait_for_all(id, requests, owed);
+                    }
                     Ok(Reply::Closes(why)) => {
                         self.broker.answer(owed, Err(runtime(why)));
                         self.is_over = true;
@@ -322,6 +349,19 @@ impl<O: Office> Client<O> {
         let found = self.office.users(call.clone()).await.map_err(runtime)?;
         Ok(Value::text(user::told(&call, &found)).into())
     }
+}
+
+/// Whether a program of Python 2 calls, to which texts are bytes. What is bytes to all of them,
+/// such as a patch or what git says of a revision, tells nothing.
+fn speaks_bytes(arguments: &Arguments) -> bool {
+    let is_bytes = |it: &Value| matches!(it, Value::Bytes(_));
+    let of_bytes = |it: &Value| match it {
+        Value::List(items) => items.iter().any(is_bytes),
+        Value::Dict(pairs) => pairs.iter().any(|(key, _)| is_bytes(key)),
+        _ => false,
+    };
+    let places = &arguments.places;
+    places.first().is_some_and(is_bytes) || places.iter().any(of_bytes)
 }
 
 /// What could not be done, for the person who reads it.

@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 use tokio::sync::broadcast;
 
 use super::Asked;
+use super::BuildLeft;
 use super::BuilderSeen;
 use super::Client;
 use super::Fields;
@@ -63,7 +64,7 @@ pub(super) struct Books {
     pub(super) offered: Vec<BuilderName>,
     pub(super) requests: BTreeMap<RequestId, RequestRecord>,
     pub(super) builds: BTreeMap<BuildKey, (BuildRecord, Vec<StepRecord>)>,
-    pub(super) left: Vec<(BuildKey, f64)>,
+    pub(super) left: Vec<(BuildKey, BuildLeft)>,
     pub(super) seen: Vec<BuilderSeen>,
     /// What files say, a chunk for each place.
     pub(super) logs: BTreeMap<String, Vec<(Channel, Vec<u8>)>>,
@@ -92,6 +93,14 @@ pub(super) fn key(builder: &str, number: i64) -> BuildKey {
     BuildKey {
         builder: builder.into(),
         number,
+    }
+}
+
+/// A build that still takes so long; of its steps nothing is known.
+pub(super) fn left(seconds: f64) -> BuildLeft {
+    BuildLeft {
+        seconds: Some(seconds),
+        steps: Vec::new(),
     }
 }
 
@@ -265,7 +274,7 @@ impl Office for Fake {
         Ok(self.books().builds.get(build).cloned())
     }
 
-    async fn left(&self, builds: Vec<BuildKey>) -> Vec<(BuildKey, f64)> {
+    async fn left(&self, builds: Vec<BuildKey>) -> Vec<(BuildKey, BuildLeft)> {
         let left = self.books().left.clone();
         left.into_iter()
             .filter(|(key, _)| builds.contains(key))

@@ -1,4 +1,4 @@
-//! Who listens to what: requests, until they have been built, and builds, until they are over.
+//! Who listens to what: requests and whole jobs, until they have been built, and builds, until they are over.
 //! News say only where to look; what is told is the difference to what was told before.
 
 use std::collections::BTreeMap;
@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::model::BuildKey;
 use crate::model::BuilderName;
+use crate::model::BuildsetId;
 use crate::model::Outcome;
 use crate::model::RequestId;
 use crate::model::RequestRecord;
@@ -29,10 +30,19 @@ pub(super) const MOST: usize = 1 << 14;
 pub(super) struct Watch {
     requests: BTreeMap<RequestId, Asked>,
     builds: BTreeMap<BuildKey, Watched>,
+    jobs: BTreeMap<BuildsetId, Awaited>,
     count: usize,
     /// Where something may be new.
     stale_requests: BTreeSet<RequestId>,
     stale_builds: BTreeSet<BuildKey>,
+    stale_jobs: BTreeSet<BuildsetId>,
+}
+
+/// A buildset whose end somebody waits for.
+#[derive(Debug)]
+struct Awaited {
+    requests: Vec<RequestId>,
+    waiting: Vec<Owed>,
 }
 
 #[derive(Debug)]
@@ -172,6 +182,17 @@ impl Watch {
         self.stale_builds.insert(key);
     }
 
+    /// Keeps the answer that is owed until all these requests are over; there is a seat for it.
+    pub(super) fn wait_for_all(&mut self, id: BuildsetId, requests: Vec<RequestId>, owed: Owed) {
+        let new = || Awaited {
+            requests,
+            waiting: Vec::new(),
+        };
+        let awaited = self.jobs.entry(id).or_insert_with(new);
+        awaited.waiting.push(owed);
+        self.stale_jobs.insert(id);
+    }
+
     /// Builds that somebody listens to.
     pub(super) fn observed(&self) -> Vec<BuildKey> {
         let all = self.builds.iter();
@@ -193,6 +214,9 @@ impl Watch {
                 if self.requests.contains_key(request) {
                     self.stale_requests.insert(*request);
                 }
+                let jobs = self.jobs.iter();
+                let jobs = jobs.filter(|(_, it)| it.requests.contains(request));
+                self.stale_jobs.extend(jobs.map(|(id, _)| *id));
             }
             Status::StepStarted { build, .. } | Status::StepFinished { build, .. } => {
                 self.of_build(build);
@@ -228,6 +252,7 @@ impl Watch {
     pub(super) fn missed(&mut self) {
         self.stale_requests.extend(self.requests.keys());
         self.stale_builds.extend(self.builds.keys().cloned());
+        self.stale_jobs.extend(self.jobs.keys());
     }
 }
 
@@ -235,6 +260,9 @@ impl<O: Office> Client<O> {
     /// Looks where something may be new, and tells it.
     pub(super) async fn look_around(&mut self) {
         self.look_at_status().await;
+        for job in std::mem::take(&mut self.watch.stale_jobs) {
+            self.look_at_job(job).await;
+        }
         loop {
             let requests = std::mem::take(&mut self.watch.stale_requests);
             if !requests.is_empty() {
@@ -299,6 +327,25 @@ impl<O: Office> Client<O> {
             let places = [object, Value::text(builder.as_str())];
             let call = Arguments::places(places);
             self.broker.call(observer, "newbuild", call);
+        }
+    }
+
+    async fn look_at_job(&mut self, id: BuildsetId) {
+        let Some(awaited) = self.watch.jobs.get(&id) else {
+            return;
+        };
+        let Ok(records) = self.office.requests(awaited.requests.clone()).await else {
+            return;
+        };
+        // One that is forgotten is over.
+        if records.iter().any(|it| it.outcome.is_none()) {
+            return;
+        }
+        let awaited = self.watch.jobs.remove(&id);
+        for owed in awaited.map(|it| it.waiting).unwrap_or_default() {
+            self.watch.count -= 1;
+            let job = self.broker.object(&Thing::Buildset(id));
+            self.broker.answer(owed, Ok(job));
         }
     }
 

@@ -101,6 +101,8 @@ pub(crate) struct Broker<T> {
     theirs: BTreeMap<u64, u64>,
     last_call: i128,
     waiting: BTreeSet<i128>,
+    /// Whether the other side is of Python 2, and prints failures only if their texts are bytes.
+    speaks_bytes: bool,
 }
 
 #[derive(Debug)]
@@ -125,6 +127,7 @@ impl<T: Clone + PartialEq> Broker<T> {
             theirs: BTreeMap::new(),
             last_call: 0,
             waiting: BTreeSet::new(),
+            speaks_bytes: false,
         }
     }
 
@@ -145,7 +148,13 @@ impl<T: Clone + PartialEq> Broker<T> {
             theirs: self.theirs,
             last_call: self.last_call,
             waiting: self.waiting,
+            speaks_bytes: self.speaks_bytes,
         }
+    }
+
+    /// From here on failures are told in bytes.
+    pub(crate) const fn speak_bytes(&mut self) {
+        self.speaks_bytes = true;
     }
 
     /// How many objects of this side the other one holds.
@@ -324,7 +333,13 @@ impl<T: Clone + PartialEq> Broker<T> {
                 request,
                 value: Ok(value),
             },
-            Err(failure) => Said::Error { request, failure },
+            Err(failure) => Said::Error {
+                request,
+                failure: Failure {
+                    in_bytes: self.speaks_bytes,
+                    ..failure
+                },
+            },
         });
     }
 

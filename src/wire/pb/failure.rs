@@ -19,6 +19,8 @@ pub(crate) struct Failure {
     pub(crate) parents: Vec<String>,
     /// Of the peer's program, for the log; nothing of this one is ever shown.
     pub(crate) traceback: String,
+    /// Whether its texts are bytes, as a program of Python 2 has them.
+    pub(crate) in_bytes: bool,
 }
 
 /// Classes of errors that peers act on.
@@ -66,6 +68,7 @@ impl Failure {
             value: value.into(),
             parents: classes.iter().map(|it| (*it).to_owned()).collect(),
             traceback: NO_TRACEBACK.to_owned(),
+            in_bytes: false,
         }
     }
 
@@ -75,14 +78,24 @@ impl Failure {
         last(&self.kind) || self.parents.iter().any(|it| last(it))
     }
 
-    /// Keys are text: new peers lose the line over others, and old ones take both.
+    /// Whether the object that was called has no such method, in the words of any version.
+    pub(crate) fn is_no_method(&self) -> bool {
+        self.is("NoSuchMethod") || self.is("AttributeError")
+    }
+
+    /// Keys are text: new peers lose the line over others, and old ones take both. What old ones
+    /// print must be bytes.
     pub(super) fn state(&self) -> Value {
         let parents = self.parents.iter().map(Value::text).collect();
+        let printed = |text: &str| match self.in_bytes {
+            true => Value::Bytes(text.into()),
+            false => Value::text(text),
+        };
         Value::dict([
             ("type", Value::Bytes(self.kind.clone().into_bytes())),
-            ("value", Value::text(&self.value)),
+            ("value", printed(&self.value)),
             ("parents", Value::List(parents)),
-            ("traceback", Value::text(&self.traceback)),
+            ("traceback", printed(&self.traceback)),
         ])
     }
 
@@ -97,6 +110,7 @@ impl Failure {
             value: text("value"),
             parents: parents.filter_map(Value::as_text).collect(),
             traceback: text("traceback"),
+            in_bytes: matches!(state.get("value"), Some(Value::Bytes(_))),
         })
     }
 }
@@ -117,6 +131,21 @@ mod tests {
         assert!(there.is("UnauthorizedLogin"));
         assert!(there.is("LoginFailed"));
         assert!(!there.is("NoSuchMethod"));
+    }
+
+    #[test]
+    fn what_programs_of_python_2_print_is_bytes_and_the_keys_are_text_all_the_same() {
+        let failure = Failure {
+            in_bytes: true,
+            ..Failure::new(Kind::Runtime, "no such user")
+        };
+        let state = failure.state();
+        let printed = ["value", "traceback"].map(|it| state.get(it).cloned());
+        let bytes = ["no such user", NO_TRACEBACK].map(|it| Some(Value::Bytes(it.into())));
+        assert_eq!(printed, bytes);
+        let Value::Dict(pairs) = &state else { panic!() };
+        assert!(pairs.iter().all(|(key, _)| matches!(key, Value::Text(_))));
+        assert_eq!(Failure::read(&state), Some(failure));
     }
 
     #[test]
