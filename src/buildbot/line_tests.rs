@@ -183,6 +183,16 @@ async fn a_slave_whose_name_is_taken_is_told_by_the_error_that_ends_it() {
     assert_eq!(failure.value, "its name is taken");
 }
 
+#[tokio::test]
+async fn a_slave_that_cannot_be_taken_at_the_moment_hears_nothing_and_its_line_closes() {
+    let (mut dialler, peer) = knock(Value::Bytes("w1".into()), "pw1", Value::Ours(1)).await;
+    // Any answer but that of a wrong password would end its process for good.
+    drop(peer.unwrap());
+    let mut rest = Vec::new();
+    dialler.stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"");
+}
+
 /// Answers what is asked of a slave's bot: what it lacks is an error. Gives the questions.
 async fn answer(dialler: &mut Dialler, known: &[(&str, Value)], last: &str) -> Vec<String> {
     let mut asked = Vec::new();

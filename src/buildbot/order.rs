@@ -376,6 +376,45 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_travels_has_the_names_of_the_slaves_age_and_every_key_that_must_be_there() {
+        let keys = |order: Order| {
+            let Value::Dict(pairs) = order.arguments else {
+                panic!()
+            };
+            let keys = pairs.iter().map(|(key, _)| key.as_text().unwrap());
+            (order.name, keys.collect::<Vec<_>>().join(" "))
+        };
+        let sent = |kind, version| {
+            let path = "a/build/f".to_owned();
+            let asked = Upload {
+                path,
+                kind,
+                max_size: None,
+                piece: Some(1 << 30),
+            };
+            let order = upload(&asked, &program(version), Value::Ours(1));
+            // More does not fit into one message.
+            assert_eq!(order.arguments.get("blocksize"), Some(&Value::Int(BLOCK)));
+            keys(order)
+        };
+        let rest = "writer maxsize blocksize";
+        for (version, source, target) in [
+            ("3.0", "workersrc", "workerdest"),
+            ("2.16", "slavesrc", "slavedest"),
+        ] {
+            let (name, all) = sent(UploadKind::File, version);
+            let expected = format!("workdir {source} {rest} keepstamp");
+            assert_eq!((name, all), ("uploadFile", expected));
+            let (name, all) = sent(UploadKind::Directory, version);
+            let expected = format!("workdir {source} {rest} compress");
+            assert_eq!((name, all), ("uploadDirectory", expected));
+            let order = download("a/build/f", None, &program(version), Value::Ours(1));
+            let expected = format!("workdir {target} reader maxsize blocksize mode");
+            assert_eq!(keys(order), ("downloadFile", expected));
+        }
+    }
+
+    #[test]
     fn a_tree_is_copied_from_one_builder_to_another() {
         let (from, to) = ("a/build".to_owned(), "b/copy".to_owned());
         let order = file(&WireFile::Cpdir { from, to }, &program("3.3")).unwrap();

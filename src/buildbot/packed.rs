@@ -188,7 +188,7 @@ impl Tongue for Packed {
         self.request("print", vec![("message", Value::text("ping"))])
     }
 
-    fn shut_down(&mut self) -> CallId {
+    fn shut_down(&mut self, _builder: Option<u64>) -> CallId {
         self.request("shutdown", Vec::new())
     }
 

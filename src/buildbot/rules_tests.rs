@@ -12,6 +12,7 @@ use crate::model::FileKind;
 use crate::model::FileResult;
 use crate::model::Upload;
 use crate::model::UploadKind;
+use crate::wire::FromMaster;
 use crate::wire::FromSlave;
 use crate::wire::WireCommand;
 use crate::wire::WireFile;
@@ -256,6 +257,78 @@ fn a_command_line_has_its_environment_its_logs_and_its_input() {
     assert_eq!(given.get("maxTime"), Some(&Value::None));
     // Later workers take nothing but a truth here.
     assert!(matches!(given.get("usePTY"), Some(Value::Bool(_))));
+}
+
+#[test]
+fn an_old_slave_that_cannot_be_told_to_end_is_told_by_one_of_its_builders() {
+    let mut peer = Peer::new("2.9");
+    peer.slave.told(FromMaster::Shutdown);
+    let (request, object, _) = peer.call("shutdown");
+    assert_eq!(object, 1, "the whole slave");
+    peer.fail(
+        request,
+        "twisted.spread.flavors.NoSuchMethod",
+        "No such method: remote_shutdown",
+    );
+    assert_eq!(peer.call("shutdown").1, 11, "a builder of it");
+    // One that answers with anything else has heard it.
+    let mut peer = Peer::new("3.3");
+    peer.slave.told(FromMaster::Shutdown);
+    let request = peer.call("shutdown").0;
+    peer.fail(request, "twisted.spread.pb.PBConnectionLost", "gone");
+    assert!(!peer.has_call("shutdown"));
+}
+
+#[test]
+fn what_is_asked_of_files_has_the_arguments_that_slaves_of_every_age_take() {
+    let path = |path: &str| path.to_owned();
+    let rmdir = |dir: &str| {
+        let mut peer = Peer::knowing("2.9", &["rmdir"]);
+        let dir = path(dir);
+        let command = WireFile::Rmdir { dir, why: None };
+        peer.slave.told(start(0, WireCommand::File(command)));
+        ordered(&mut peer).4
+    };
+    // A list of directories is only for slaves since 0.8.5, so none is said.
+    assert_eq!(
+        rmdir("a/build"),
+        Value::dict([("dir", Value::text("build"))])
+    );
+    assert_eq!(rmdir("a"), Value::dict([("dir", Value::text("."))]));
+    for (command, name, given) in [
+        (
+            WireFile::Mkdir { dir: path("a/x") },
+            "mkdir",
+            vec![("dir", "x")],
+        ),
+        (
+            WireFile::Cpdir {
+                from: path("a/x"),
+                to: path("a/y"),
+            },
+            "cpdir",
+            vec![("fromdir", "x"), ("todir", "y")],
+        ),
+        (
+            WireFile::Glob {
+                pattern: path("a/*.c"),
+            },
+            "glob",
+            vec![("path", "*.c")],
+        ),
+        (
+            WireFile::Rmfile { path: path("a/x") },
+            "rmfile",
+            vec![("path", "x")],
+        ),
+    ] {
+        let mut peer = Peer::knowing("3.3", &[name]);
+        peer.slave.told(start(0, WireCommand::File(command)));
+        let (_, _, _, said, arguments) = ordered(&mut peer);
+        let given = given.into_iter().map(|(key, it)| (key, Value::text(it)));
+        let expected = Value::Dict(given.map(|(key, it)| (Value::text(key), it)).collect());
+        assert_eq!((said.as_str(), arguments), (name, expected));
+    }
 }
 
 #[test]

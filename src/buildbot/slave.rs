@@ -60,6 +60,8 @@ enum Asked {
     Builders,
     /// Whether it runs this command.
     Start(u64),
+    /// To end.
+    End,
     /// Something whose answer means nothing.
     Nothing,
 }
@@ -136,8 +138,8 @@ impl<T: Tongue> Slave<T> {
                 self.calls.insert(call, Asked::Alive);
             }
             FromMaster::Shutdown => {
-                let call = self.tongue.shut_down();
-                self.calls.insert(call, Asked::Nothing);
+                let call = self.tongue.shut_down(None);
+                self.calls.insert(call, Asked::End);
             }
             FromMaster::Forget { id } => {
                 self.begun.remove(&id);
@@ -267,7 +269,14 @@ impl<T: Tongue> Slave<T> {
             }
             // A peer that answers with an error has answered.
             (Some(Asked::Alive), Err(_)) => self.out.push(FromSlave::Pong),
-            (Some(Asked::Nothing) | None, _) => {}
+            (Some(Asked::End), Err(failure)) if failure.is_no_method() => {
+                // A slave before 0.8.3; it ends without an answer.
+                if let Some(builder) = self.builders.values().next() {
+                    let call = self.tongue.shut_down(Some(*builder));
+                    self.calls.insert(call, Asked::Nothing);
+                }
+            }
+            (Some(Asked::End | Asked::Nothing) | None, _) => {}
         }
     }
 

@@ -58,9 +58,16 @@ impl Peer {
             "stat",
             "listdir",
         ];
+        Self::knowing(version, &names)
+    }
+
+    /// The same, with these commands only.
+    pub(super) fn knowing(version: &str, names: &[&str]) -> Self {
+        let names = names.iter();
+        let commands = names.map(|it| ((*it).to_owned(), version.to_owned()));
         let program = Program {
             version: "4.3.0".to_owned(),
-            commands: names.map(|it| (it.to_owned(), version.to_owned())).into(),
+            commands: commands.collect(),
             is_old: false,
             basedir: "/srv/w1".to_owned(),
         };
@@ -125,7 +132,7 @@ impl Peer {
         (request, object, arguments)
     }
 
-    fn has_call(&mut self, method: &str) -> bool {
+    pub(super) fn has_call(&mut self, method: &str) -> bool {
         self.listen();
         self.calls.iter().any(|it| it.2 == method)
     }

@@ -12,6 +12,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
 use super::line::LineError;
 use super::peer::Ended;
@@ -37,7 +40,9 @@ fn request(login: &str) -> String {
 }
 
 fn password_of(name: &str) -> Option<String> {
-    (name == "w1").then(|| "pw1".to_owned())
+    let known = [("w1", "pw1"), ("w3", "a:b")];
+    let found = known.into_iter().find(|it| it.0 == name);
+    found.map(|it| it.1.to_owned())
 }
 
 /// What comes of a request, and what is answered.
@@ -124,6 +129,12 @@ async fn a_request_may_come_byte_by_byte_and_the_answer_to_a_taken_name_is_a_con
     let (answer, ()) = tokio::join!(asking, answering);
     assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
     assert!(answer.ends_with("its name is taken\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_password_may_have_a_colon_and_the_words_of_the_header_any_case() {
+    let (caller, answer) = knock(request("aUTHORIZATION: bASIC dzM6YTpi\r\n").as_bytes()).await;
+    assert_eq!((caller.unwrap().name.as_str(), answer.as_str()), ("w3", ""));
 }
 
 /// A worker that answers what it is asked at its login; and what it was asked.
@@ -254,6 +265,30 @@ async fn what_runs_is_ended_when_the_master_goes_and_left_when_the_line_breaks()
         assert_eq!(how.is_ok(), master_goes);
         assert_eq!(left.is_empty(), master_goes, "{left:?}");
     }
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_a_text_is_nothing_and_a_message_may_come_in_fragments() {
+    let (attached, mut socket, _) = attach(&[]).await;
+    let (_order, orders) = mpsc::channel(4);
+    let (say, _said) = mpsc::channel(4);
+    let attending = tokio::spawn(socket::attend(attached, orders, say));
+    socket.send(Message::Ping("x".into())).await.unwrap();
+    let pong = timeout(Duration::from_secs(30), socket.next()).await;
+    assert_eq!(pong.unwrap().unwrap().unwrap(), Message::Pong("x".into()));
+    socket.send(Message::text("{}")).await.unwrap();
+    let asked = said::request(7, "__import__", Vec::new());
+    let (first, rest) = asked.split_at(3);
+    let first = Frame::message(first.to_vec(), OpCode::Data(Data::Binary), false);
+    let rest = Frame::message(rest.to_vec(), OpCode::Data(Data::Continue), true);
+    for frame in [first, rest] {
+        socket.send(Message::Frame(frame)).await.unwrap();
+    }
+    let why = "Command __import__ does not exist.".to_owned();
+    let (number, result) = (7, Err(why));
+    let told = timeout(Duration::from_secs(30), next(&mut socket)).await;
+    assert_eq!(told.unwrap(), Said::Response { number, result });
+    attending.abort();
 }
 
 #[tokio::test]

@@ -40,7 +40,8 @@ pub(super) trait Tongue {
     /// Asks for a sign of life.
     fn ping(&mut self) -> CallId;
 
-    fn shut_down(&mut self) -> CallId;
+    /// Tells the slave to end. The oldest ones hear it by a builder only.
+    fn shut_down(&mut self, builder: Option<u64>) -> CallId;
 
     /// Says which builders there are. `None`: this protocol has none, and any directory will do.
     fn list_builders<'a>(&mut self, dirs: impl Iterator<Item = &'a String>) -> Option<CallId>;
@@ -82,8 +83,9 @@ impl Tongue for Calls {
         self.broker.call(self.bot, "print", ping)
     }
 
-    fn shut_down(&mut self) -> CallId {
-        self.broker.call(self.bot, "shutdown", Arguments::default())
+    fn shut_down(&mut self, builder: Option<u64>) -> CallId {
+        let object = builder.unwrap_or(self.bot);
+        self.broker.call(object, "shutdown", Arguments::default())
     }
 
     fn list_builders<'a>(&mut self, dirs: impl Iterator<Item = &'a String>) -> Option<CallId> {

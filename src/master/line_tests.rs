@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::logs::record;
+use crate::master::welcome;
 use crate::model::Channel;
 
 const ONE: &str = "[slave:linux]\nfactories = hi\n[hi]\ntype = shell\ncommands = echo hi\n";
@@ -185,6 +186,29 @@ async fn a_slave_that_says_nothing_is_asked_and_then_counts_as_gone() {
     };
     timeout(PATIENCE, end).await.expect("the line is closed");
     assert_eq!(blamed(&bench), None, "silence is no nonsense");
+}
+
+#[tokio::test]
+async fn a_name_is_taken_as_long_as_who_has_it_answers() {
+    let bench = Bench::new(&format!("heartbeat = 1s\n{ONE}")).await;
+    let mut slave = bench.attach("linux").await;
+    let name = "linux".into();
+    let answering = async {
+        while let Ok(Some(message)) = slave.reader.next::<FromMaster>().await {
+            if message == FromMaster::Ping {
+                let answered = slave.writer.send(&FromSlave::Pong).await;
+                answered.expect("the line stands");
+            }
+        }
+    };
+    let is_free = tokio::select! {
+        is_free = welcome::make_room(bench.crew(), &name) => is_free,
+        () = answering => panic!("its line ended"),
+    };
+    assert!(!is_free);
+    // Nobody answers for it any more.
+    let asked = timeout(PATIENCE, welcome::make_room(bench.crew(), &name)).await;
+    assert!(asked.expect("in time"), "whoever comes now has the name");
 }
 
 #[tokio::test]
