@@ -1,6 +1,8 @@
 //! Changes that Buildbot's own programs send, `buildbot sendchange` and hook scripts: who may, and
 //! which files count. The master lets them in; by itself the source does nothing.
 
+use std::net::SocketAddr;
+
 use crate::model::NewChange;
 use crate::secrets::SecretText;
 use crate::secrets::read_password;
@@ -14,6 +16,8 @@ const KNOWN: &str = "changepw";
 pub(crate) struct PbSettings {
     pub(crate) user: String,
     pub(crate) password: SecretText,
+    /// Where alone it is good; `None`: wherever slaves are.
+    pub(crate) port: Option<SocketAddr>,
     /// What names of files begin with, and then do without.
     prefix: Option<String>,
 }
@@ -26,10 +30,12 @@ impl PbSettings {
             KNOWN,
             "take another, and give it to who sends changes: `buildbot sendchange --auth USER:PASSWORD`",
         );
+        let port = keys.or("port", None::<SocketAddr>);
         let prefix = keys.optional::<String>("prefix");
         Some(Self {
             user: user?,
             password: password?,
+            port: port?,
             prefix: prefix?.filter(|it| !it.is_empty()),
         })
     }
@@ -58,6 +64,7 @@ mod tests {
             let settings = PbSettings {
                 user: "change".into(),
                 password: SecretText::plain("x"),
+                port: None,
                 prefix: Some("trunk/".into()),
             };
             let change = NewChange {

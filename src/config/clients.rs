@@ -1,9 +1,12 @@
 //! Buildbot's own clients: who may manage users and debug the master through its protocol, and that
 //! names are told apart. Who sends changes is in `[source:NAME]`, who tries something in its
-//! scheduler.
+//! scheduler. Each of these may have a port of its own.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
+use super::MasterPlan;
+use super::Origin;
 use super::Plan;
 use crate::secrets::SecretText;
 use crate::syntax::Code;
@@ -56,22 +59,53 @@ impl Value for DebugPassword {
     }
 }
 
-/// That a name in Buildbot's protocol is one account. Who tries something may be somebody else,
+impl Plan {
+    /// The sections whose clients have a port of their own. Several may share one.
+    pub(crate) fn client_ports(&self) -> Vec<(SocketAddr, &Origin)> {
+        let sources = self.sources.iter();
+        let sources = sources.filter_map(|it| Some((it.settings.pb()?.port?, &it.origin)));
+        let tries = self.schedulers.iter();
+        let tries = tries.filter_map(|it| Some((it.settings.as_userpass()?.port?, &it.origin)));
+        let status = self.status.iter();
+        let status =
+            status.filter_map(|it| Some((it.settings.as_pb_listener()?.port?, &it.origin)));
+        sources.chain(tries).chain(status).collect()
+    }
+}
+
+impl MasterPlan {
+    /// Whether slaves come to a port. So do clients that have none of their own.
+    pub(crate) fn has_slaves_at(&self, port: u16) -> bool {
+        let mut own = [self.slaveport, self.pb_port].into_iter().flatten();
+        own.any(|it| it.port() == port)
+    }
+}
+
+/// A name, and the port that it has for itself; `None`: where slaves are.
+type Account<'a> = (&'a str, Option<u16>);
+
+/// That a name in Buildbot's protocol is one account wherever it comes to. Who tries something may be somebody else,
 /// too: those are told apart by their passwords.
 pub(super) fn check(plan: &Plan, problems: &mut Problems) {
-    let mut seen: BTreeMap<&str, (String, Option<&Place>)> = BTreeMap::new();
+    let door = |port: Option<SocketAddr>| {
+        let port = port.map(|it| it.port());
+        port.filter(|it| !plan.master.has_slaves_at(*it))
+    };
+    let mut seen: BTreeMap<Account<'_>, (String, Option<&Place>)> = BTreeMap::new();
     for slave in &plan.slaves {
         let name = slave.name.as_str();
-        seen.insert(name, (format!("[slave:{name}]"), None));
+        seen.insert((name, None), (format!("[slave:{name}]"), None));
     }
     let sources = plan.sources.iter();
     let sources = sources.filter_map(|it| {
-        let user = it.settings.pb()?.user.as_str();
+        let pb = it.settings.pb()?;
+        let user = (pb.user.as_str(), door(pb.port));
         Some((user, it.origin.how.clone(), Some(&it.origin.place)))
     });
     let status = plan.status.iter();
     let status = status.filter_map(|it| {
-        let user = it.settings.as_pb_listener()?.user.as_str();
+        let listener = it.settings.as_pb_listener()?;
+        let user = (listener.user.as_str(), door(listener.port));
         Some((user, it.origin.how.clone(), Some(&it.origin.place)))
     });
     let clients = &plan.master.clients;
@@ -79,14 +113,15 @@ pub(super) fn check(plan: &Plan, problems: &mut Problems) {
     let managers = clients.user_managers.keys();
     let managers = managers.map(|it| {
         let what = format!("`user_manager.{it}` of [:master:]");
-        (it.as_str(), what, place("user_manager"))
+        ((it.as_str(), None), what, place("user_manager"))
     });
     let debug = clients.debug_password.iter().map(|_| {
         let what = "`debug_password` of [:master:]".to_owned();
-        (DEBUG, what, place("debug_password"))
+        ((DEBUG, None), what, place("debug_password"))
     });
-    for (name, what, at) in sources.chain(status).chain(managers).chain(debug) {
-        if let Some((first, first_at)) = seen.get(name) {
+    for (account, what, at) in sources.chain(status).chain(managers).chain(debug) {
+        if let Some((first, first_at)) = seen.get(&account) {
+            let name = account.0;
             let said =
                 format!("`{name}` is a name in Buildbot's protocol of {first} and of {what}");
             let mut problem = Problem::error(Code::Duplicate, said);
@@ -100,6 +135,6 @@ pub(super) fn check(plan: &Plan, problems: &mut Problems) {
                 .note(problem.help("each needs a name of its own: who logs in says nothing else"));
             continue;
         }
-        seen.insert(name, (what, at));
+        seen.insert(account, (what, at));
     }
 }

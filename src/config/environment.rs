@@ -23,6 +23,7 @@ use super::SlavePlan;
 use super::SshLaunch;
 use super::TlsUse;
 use super::accounts;
+use super::web_ports::CLIENT_PORT;
 use super::web_ports::Endpoint;
 use super::web_ports::Listener;
 use crate::syntax::Code;
@@ -321,9 +322,12 @@ pub(crate) fn cannot_listen(plan: &Plan, listener: &Listener, error: &io::Error)
     );
     let mut more = plan.web.server.ports.iter();
     let more = more.find(|it| it.key == name && it.spec.endpoint == *endpoint);
-    let (place, section) = match more {
-        Some(port) => (Some(&port.origin.place), "[:web:]"),
-        None => (plan.port_places.get(name), "[:master:]"),
+    let mut clients = plan.client_ports().into_iter();
+    let client = clients.find(|it| name == CLIENT_PORT && Endpoint::Tcp(it.0) == *endpoint);
+    let (place, section) = match (more, client) {
+        (Some(port), _) => (Some(&port.origin.place), "[:web:]"),
+        (None, Some((_, origin))) => (Some(&origin.place), origin.how.as_str()),
+        (None, None) => (plan.port_places.get(name), "[:master:]"),
     };
     let problem = match place {
         Some(place) => problem.at(place),

@@ -136,6 +136,7 @@ pub(crate) use users::UserPlan;
 pub(crate) use validation::ValidationPlan;
 pub(crate) use web::Feed;
 pub(crate) use web::WebPlan;
+pub(crate) use web_ports::CLIENT_PORT;
 pub(crate) use web_ports::Endpoint;
 pub(crate) use web_ports::Listener;
 pub(crate) use web_server::WebLimits;

@@ -1,5 +1,6 @@
 //! What the pages are listened on: port specifications, in Twisted's spelling or shorter.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -206,6 +207,9 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Vec<PlacedPort>> {
     Some(all)
 }
 
+/// The key of a port that clients of Buildbot have for themselves, in whatever section.
+pub(crate) const CLIENT_PORT: &str = "port";
+
 /// What the master listens on, by the key that sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listener {
@@ -234,22 +238,42 @@ impl Plan {
                 Scheme::Tls => true,
             },
         });
-        own.chain(more).collect()
+        let clients = self.client_ports().into_iter();
+        let clients: BTreeSet<_> = clients
+            .map(|(address, _)| address)
+            .filter(|it| !self.master.has_slaves_at(it.port()))
+            .collect();
+        let clients = clients.into_iter().map(|address| Listener {
+            key: CLIENT_PORT,
+            endpoint: Endpoint::Tcp(address),
+            tls: false,
+        });
+        own.chain(more).chain(clients).collect()
     }
 }
 
-/// Two listeners cannot share a port. Those of `[:master:]` have been looked at.
+/// Two listeners cannot share a port. Those of `[:master:]` have been looked at. Clients of Buildbot
+/// may come where slaves do, or share one.
 pub(super) fn check(plan: &Plan, problems: &mut Problems) {
     let own = plan.master.ports().into_iter();
     let own = own.filter_map(|(key, address)| {
         Some((key, Endpoint::Tcp(address?), plan.port_places.get(key)))
     });
     let mut all: Vec<_> = own.collect();
-    for PlacedPort { key, spec, origin } in &plan.web.server.ports {
-        let overlaps = |it: &&(&str, Endpoint, _)| it.1.overlaps(&spec.endpoint);
+    let clients = plan.client_ports().into_iter();
+    let clients = clients.filter(|(it, _)| !plan.master.has_slaves_at(it.port()));
+    let clients = clients.map(|(it, origin)| (CLIENT_PORT, Endpoint::Tcp(it), origin));
+    let pages = plan.web.server.ports.iter();
+    let pages = pages.map(|it| (it.key, it.spec.endpoint.clone(), &it.origin));
+    for (key, wanted, origin) in clients.chain(pages) {
+        let mut known = all.iter();
+        if key == CLIENT_PORT && known.any(|it| it.0 == CLIENT_PORT && it.1 == wanted) {
+            continue;
+        }
+        let overlaps = |it: &&(&str, Endpoint, _)| it.1.overlaps(&wanted);
         if let Some((first, endpoint, at)) = all.iter().find(overlaps) {
-            let what = match &spec.endpoint {
-                Endpoint::Tcp(it) if key == first => {
+            let what = match &wanted {
+                Endpoint::Tcp(it) if key == *first => {
                     format!("`{key}` has port {} twice", it.port())
                 }
                 Endpoint::Tcp(it) => format!("`{key}` and `{first}` are both port {}", it.port()),
@@ -265,6 +289,6 @@ pub(super) fn check(plan: &Plan, problems: &mut Problems) {
                 )),
             });
         }
-        all.push((key, spec.endpoint.clone(), Some(&origin.place)));
+        all.push((key, wanted, Some(&origin.place)));
     }
 }

@@ -1,6 +1,8 @@
 //! Whom a name stands for in Buildbot's protocol. All of them are one book: slaves, who sends
 //! changes, who tries something, who manages users, who listens, and the debug client. Two may have the same
-//! name; the password tells them apart.
+//! name; the password tells them apart. Some are good at a port of their own, and nowhere else.
+
+use std::net::SocketAddr;
 
 use tracing::warn;
 
@@ -56,14 +58,24 @@ impl Client {
     }
 }
 
-/// The accounts of this name, as the configuration in force has them.
-pub(super) fn of(crew: &Crew, name: &str) -> Vec<Account<Who>> {
+/// The password of a slave, where slaves are let in.
+pub(super) fn password_of_slave(crew: &Crew, name: &str, here: u16) -> Option<String> {
+    let has_slaves = crew.plan().master.has_slaves_at(here);
+    has_slaves
+        .then(|| welcome::password_of(crew, name))
+        .flatten()
+}
+
+/// The accounts of this name that are good at a port, as the configuration in force has them.
+pub(super) fn of(crew: &Crew, name: &str, here: u16) -> Vec<Account<Who>> {
     let mut all = Vec::new();
-    if let Some(password) = welcome::password_of(crew, name) {
+    if let Some(password) = password_of_slave(crew, name, here) {
         let who = Who::Slave;
         all.push(Account { password, who });
     }
     let plan = crew.plan();
+    let has_slaves = plan.master.has_slaves_at(here);
+    let is_good = |port: Option<SocketAddr>| port.map_or(has_slaves, |it| it.port() == here);
     let mut add = |secret: &SecretText, client: Client| match secret.reveal(&plan.secrets) {
         Ok(password) => {
             let who = Who::Client(client);
@@ -76,13 +88,14 @@ pub(super) fn of(crew: &Crew, name: &str) -> Vec<Account<Who>> {
     };
     for source in &plan.sources {
         if let Some(pb) = source.settings.pb()
-            && pb.user == name
+            && (pb.user == name && is_good(pb.port))
         {
             add(&pb.password, Client::Changes(source.name.clone()));
         }
     }
     for scheduler in &plan.schedulers {
         let userpass = scheduler.settings.as_userpass();
+        let userpass = userpass.filter(|it| is_good(it.port));
         if let Some(password) = userpass.and_then(|it| it.users.get(name)) {
             let pass = TryPass::of(scheduler.name.as_str(), name);
             add(password, Client::Tries(pass));
@@ -90,10 +103,13 @@ pub(super) fn of(crew: &Crew, name: &str) -> Vec<Account<Who>> {
     }
     for status in &plan.status {
         if let Some(listener) = status.settings.as_pb_listener()
-            && listener.user == name
+            && (listener.user == name && is_good(listener.port))
         {
             add(&listener.password, Client::Status(status.name.clone()));
         }
+    }
+    if !has_slaves {
+        return all;
     }
     if let Some(password) = plan.master.clients.user_managers.get(name) {
         add(password, Client::Users);

@@ -60,8 +60,9 @@ pub(super) async fn converse<S>(
 {
     let crew = Arc::clone(master.crew());
     let gate = Arc::clone(&stranger.gate);
-    let accounts_of = |name: &str| buildbot_accounts::of(&crew, name);
-    let password_of = |name: &str| welcome::password_of(&crew, name);
+    let here = stranger.port;
+    let accounts_of = |name: &str| buildbot_accounts::of(&crew, name, here);
+    let password_of = |name: &str| buildbot_accounts::password_of_slave(&crew, name, here);
     let place = format!("{from}, {how}, {}", protocol.name());
     let logging_in = buildbot::log_in(protocol, stream, &accounts_of, &password_of);
     let peer = match time::timeout_at(until, logging_in).await {

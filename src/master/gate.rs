@@ -105,12 +105,12 @@ impl Gate {
         acceptor.as_ref().map(|(it, _)| it.clone())
     }
 
-    /// Lets a caller in, or says why not.
-    fn come(self: &Arc<Self>, crew: &Crew, from: IpAddr) -> Result<Stranger, Refusal> {
+    /// Lets a caller in that has come to this port, or says why not.
+    fn come(self: &Arc<Self>, crew: &Crew, from: IpAddr, port: u16) -> Result<Stranger, Refusal> {
         let limits = &crew.plan().master.line;
         locked(&self.strangers).come(from, limits, Instant::now())?;
         let gate = Arc::clone(self);
-        Ok(Stranger { gate, from })
+        Ok(Stranger { gate, from, port })
     }
 
     pub(super) fn failed(&self, crew: &Crew, from: IpAddr) {
@@ -127,6 +127,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Stranger {
     pub(super) gate: Arc<Gate>,
     from: IpAddr,
+    /// Which accounts are good there.
+    pub(super) port: u16,
 }
 
 impl Drop for Stranger {
@@ -143,6 +145,7 @@ pub(super) async fn accept_slaves(
     stop: CancellationToken,
 ) {
     let crew = Arc::clone(master.crew());
+    let port = listener.local_addr().map_or(0, |it| it.port());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -165,7 +168,7 @@ pub(super) async fn accept_slaves(
         if let Err(error) = probed {
             debug!(%from, reason = %error, "the system does not probe a line");
         }
-        match gate.come(&crew, from.ip()) {
+        match gate.come(&crew, from.ip(), port) {
             Ok(stranger) => {
                 let task = receive(master.clone(), (stream, tongue), from, stranger);
                 crew.supervise(format!("slave line from {from}"), task);

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::config;
-use crate::config::{Endpoint, Listener, Plan};
+use crate::config::{CLIENT_PORT, Endpoint, Listener, Plan};
 use crate::master::gate::{Gate, Tongue, accept_slaves};
 use crate::master::handle::MasterHandle;
 use crate::master::pages::{Access, Door, Pages};
@@ -209,10 +209,10 @@ impl Listeners {
         let stop = crew.stop.child_token();
         let name = what.key;
         match (name, socket) {
-            ("slaveport" | "pb_port", Socket::Tcp(listener)) => {
+            ("slaveport" | "pb_port" | CLIENT_PORT, Socket::Tcp(listener)) => {
                 let tongue = match name {
-                    "pb_port" => Tongue::Buildbot,
-                    _ => Tongue::Either,
+                    "slaveport" => Tongue::Either,
+                    _ => Tongue::Buildbot,
                 };
                 let task = accept_slaves(
                     handle.clone(),
@@ -220,7 +220,7 @@ impl Listeners {
                     (listener, tongue),
                     stop.clone(),
                 );
-                crew.supervise(name.into(), task);
+                crew.supervise(format!("{name} {}", what.endpoint), task);
             }
             (_, socket) => {
                 let door = match socket {

@@ -1,6 +1,7 @@
 //! `pb_listener`: whoever has its password listens to builds in Buildbot's protocol, as `statuslog`
 //! does. It tells nobody by itself.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::model::BuilderName;
@@ -34,6 +35,8 @@ pub(crate) struct PbListener {
     selection: Selection,
     pub(crate) user: String,
     pub(crate) password: SecretText,
+    /// Where alone it is good; `None`: wherever slaves are.
+    pub(crate) port: Option<SocketAddr>,
 }
 
 fn read(keys: &mut Keys<'_>, selection: Selection) -> Option<PbListener> {
@@ -43,10 +46,12 @@ fn read(keys: &mut Keys<'_>, selection: Selection) -> Option<PbListener> {
         KNOWN,
         "take another, and give it to who listens: `buildbot statuslog --passwd PASSWORD`",
     );
+    let port = keys.or("port", None::<SocketAddr>);
     Some(PbListener {
         selection,
         user: user?,
         password: password?,
+        port: port?,
     })
 }
 
@@ -97,6 +102,7 @@ mod tests {
             selection: Selection::Categories(vec!["docs".into()]),
             user: "w".into(),
             password: SecretText::plain("quiet"),
+            port: None,
         };
         assert!(listener.hears_of(&"a".into(), Some("docs"), &[]));
         assert!(!listener.hears_of(&"a".into(), Some("code"), &[]));

@@ -2,6 +2,7 @@
 //! committed. The master lets them in; by itself the scheduler does nothing.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -30,10 +31,13 @@ pub(super) const KIND: SchedulerKind = SchedulerKind {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TryUserpass {
     pub(crate) users: BTreeMap<String, SecretText>,
+    /// Where alone they are let in by Buildbot's protocol; `None`: wherever slaves are.
+    pub(crate) port: Option<SocketAddr>,
 }
 
 impl TryUserpass {
     fn read(keys: &mut Keys<'_>) -> Option<Self> {
+        let port = keys.or("port", None::<SocketAddr>);
         let users = keys.map::<SecretText>("userpass")?;
         if users.is_empty() {
             let what = format!("`userpass` is missing in {}", keys.title());
@@ -54,7 +58,7 @@ impl TryUserpass {
             );
             return None;
         }
-        Some(Self { users })
+        Some(Self { users, port: port? })
     }
 }
 

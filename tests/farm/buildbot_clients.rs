@@ -176,6 +176,44 @@ fn sendchange_of_buildbot_tells_of_a_change_that_is_built() {
 }
 
 #[test]
+fn an_account_with_a_port_of_its_own_is_good_there_and_nowhere_else() {
+    let [own, pb_port] = free_ports::<2>();
+    let port_line = format!("port = 127.0.0.1:{own}\n");
+    let farm = farm(&format!(
+        "pb_port = 127.0.0.1:{pb_port}\n\
+         [source:own]\ntype = pb\nuser = own\npasswd = opw\n{port_line}"
+    ));
+    let send = |port: u16, user: &str, password: &str| {
+        let call = r#"["addChange", {"who": "zoe", "files": ["x"]}]"#;
+        let args = [port.to_string().as_str(), user, password, call].map(str::to_owned);
+        let args = args.each_ref().map(String::as_str);
+        text(&script(&farm, "pb_call.py", &args)).trim().to_owned()
+    };
+    let wrong = "login ! the name or the password is wrong";
+    assert_eq!(send(own, "own", "opw"), "addChange = None");
+    for (port, user, password) in [
+        (farm.slaveport, "own", "opw"),
+        (pb_port, "own", "opw"),
+        (own, "hooks", "hpw"),
+        (own, "one", "secret"),
+        (own, "debug", "dbg"),
+    ] {
+        assert_eq!(send(port, user, password), wrong, "{user} at {port}");
+    }
+    let changes = farm.json("/api/changes").expect("a list");
+    assert_eq!(changes.as_array().map(Vec::len), Some(1));
+
+    let ini = farm.master_dir().join("master.ini");
+    let old = fs::read_to_string(&ini).expect("a file");
+    fs::write(&ini, old.replace(&port_line, "")).expect("written");
+    let reloaded = farm.autobot(&["reconfig"]);
+    assert!(reloaded.status.success(), "{}", text(&reloaded));
+    assert_eq!(send(pb_port, "own", "opw"), "addChange = None");
+    let gone = std::net::TcpStream::connect(("127.0.0.1", own));
+    assert!(gone.is_err(), "nobody listens there any more");
+}
+
+#[test]
 fn try_of_buildbot_builds_a_patch_and_waits_for_its_end() {
     let mut farm = farm("");
     farm.start_slave("one");

@@ -103,3 +103,65 @@ fn a_name_in_buildbots_protocol_is_one_account() {
       |  ^^^^^^^^^ expected a password, or `${secret:NAME}`
     ");
 }
+
+#[test]
+fn clients_may_have_a_port_of_their_own_which_several_share() {
+    let plan = plan_of(&format!(
+        "[:master:]\npb_port = 9989\n\
+         [source:one]\ntype = pb\nuser = hooks\npasswd = x\nport = 9031\n\
+         [source:two]\ntype = pb\nuser = change\npasswd = x\nport = 9989\n\
+         [scheduler:try]\ntype = try_userpass\nuserpass.ann = y\nbuilders = *\nport = 9031\n\
+         [status:watch]\ntype = pb_listener\nuser = change\npasswd = x\nport = tcp:127.0.0.1:9988\n{SLAVE}"
+    ));
+    let listeners = plan.listeners().into_iter();
+    let listeners = listeners.map(|it| format!("{} {}", it.key, it.endpoint));
+    assert_eq!(
+        listeners.collect::<Vec<_>>(),
+        [
+            "slaveport 0.0.0.0:9010",
+            "htmlport 0.0.0.0:8010",
+            "pb_port 0.0.0.0:9989",
+            "port 0.0.0.0:9031",
+            "port 127.0.0.1:9988",
+        ]
+    );
+    let slaves_at = [9010, 9989, 9031, 8010].map(|it| plan.master.has_slaves_at(it));
+    assert_eq!(slaves_at, [true, true, false, false]);
+}
+
+#[test]
+fn a_port_of_clients_is_no_other_port_and_has_each_name_once() {
+    insta::assert_snapshot!(told(&format!(
+        "[source:one]\ntype = pb\nuser = u\npasswd = x\nport = 9031\n\
+         [source:two]\ntype = pb\nuser = u\npasswd = x\nport = 9031\n\
+         [source:pages]\ntype = pb\nuser = u\npasswd = x\nport = 8010\n\
+         [source:slaves]\ntype = pb\nuser = hooks\npasswd = x\nport = 9010\n{SLAVE}"
+    )), @"
+    error[duplicate]: `u` is a name in Buildbot's protocol of [source:one] and of [source:two]
+     --> master.ini:6:2
+      |
+    1 | [source:one]
+      |  ---------- the first one
+    ...
+    6 | [source:two]
+      |  ^^^^^^^^^^ the second one
+      |
+      = help: each needs a name of its own: who logs in says nothing else
+
+    error[port]: `port` and `htmlport` are both port 8010
+      --> master.ini:11:2
+       |
+    11 | [source:pages]
+       |  ^^^^^^^^^^^^ this is taken
+       |
+       = help: `htmlport` is 0.0.0.0:8010 where the file says nothing else
+
+    error[duplicate]: `hooks` is a name in Buildbot's protocol of [slave:hooks] and of [source:slaves]
+      --> master.ini:16:2
+       |
+    16 | [source:slaves]
+       |  ^^^^^^^^^^^^^ the second one
+       |
+       = help: each needs a name of its own: who logs in says nothing else
+    ");
+}
