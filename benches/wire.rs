@@ -9,20 +9,21 @@
     reason = "real time is what is measured"
 )]
 
+#[path = "../tests/farm/buildbot_programs.rs"]
+#[expect(dead_code, reason = "of the programs of the tests a crowd is used")]
+mod buildbot_programs;
 #[path = "../tests/farm/farm.rs"]
 #[expect(dead_code, reason = "the farm of the tests, of which a part is used")]
 mod farm;
 
-use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use autobot::WireBench;
+use buildbot_programs::{Crowd, connected};
 use farm::Farm;
 
 /// A line of 80 bytes.
@@ -33,7 +34,6 @@ const LAP: Duration = Duration::from_millis(400);
 
 const WORKERS: usize = 200;
 const IN_ONE: usize = 50;
-const CROWD: &str = include_str!("../tests/farm/buildbot_crowd.py");
 
 fn main() {
     println!("| what | autobot | floor | ratio |\n|---|---|---|---|");
@@ -81,25 +81,10 @@ fn crowd(protocol: &str, name: &str) {
     let mut farm = Farm::new(&ini);
     farm.start_master();
     let alone = resident(farm.master_pid());
-    let script = farm.path("crowd.py");
-    fs::write(&script, CROWD).expect("written");
     let begun = Instant::now();
-    let mut crowd: Vec<Child> = (0..WORKERS)
+    let crowds: Vec<Crowd> = (0..WORKERS)
         .step_by(IN_ONE)
-        .map(|first| {
-            let said = fs::File::create(farm.path(&format!("crowd{first}.out"))).expect("a file");
-            Command::new(python())
-                .arg(&script)
-                .args([&farm.slaveport.to_string(), protocol, "w"])
-                .args([&first.to_string(), &(first + IN_ONE).to_string()])
-                .arg(farm.path("crowd"))
-                .env("LC_ALL", "C.UTF-8")
-                .stdin(Stdio::null())
-                .stdout(said.try_clone().expect("a file"))
-                .stderr(said)
-                .spawn()
-                .expect("started")
-        })
+        .map(|first| Crowd::start(&farm, first..first + IN_ONE, protocol))
         .collect();
     farm.wait("the first worker", |farm| {
         (connected(farm) > 0).then_some(())
@@ -133,26 +118,8 @@ fn crowd(protocol: &str, name: &str) {
         "| a build on each of them | {:.1} s | – | – |",
         begun.elapsed().as_secs_f64()
     );
-    for child in &mut crowd {
-        drop(child.kill());
-        drop(child.wait());
-    }
+    drop(crowds);
     farm.kill_master();
-}
-
-/// Python with `buildbot-worker`, of the environment that `scripts/test.sh` makes.
-fn python() -> PathBuf {
-    let dir = env::var_os("AUTOBOT_TEST_TOOLS").map(PathBuf::from);
-    let home = env::var_os("HOME").map(|it| Path::new(&it).join(".cache/autobot-test/tools"));
-    let python = dir.or(home).expect("a home directory").join("bin/python");
-    assert!(python.exists(), "{python:?}: run scripts/test.sh once");
-    python
-}
-
-fn connected(farm: &Farm) -> usize {
-    let slaves = farm.json("/json/slaves").expect("slaves");
-    let all = slaves.as_object().expect("an object").values();
-    all.filter(|it| it["connected"] == true).count()
 }
 
 /// The memory of a process, in kB.

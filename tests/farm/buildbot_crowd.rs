@@ -1,29 +1,13 @@
 //! Many workers of Buildbot at once, a crowd of them in each process.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::process::{Child, Command, Stdio};
 
-use crate::buildbot_programs::cached;
+use crate::buildbot_programs::{Crowd, connected};
 use crate::farm::{Farm, text};
 
 /// In the test; `cargo bench --bench wire` has two hundred.
 const WORKERS: usize = 60;
 const IN_ONE: usize = 20;
-
-/// Services of Buildbot's own worker, in one program for as many as are named.
-const CROWD: &str = include_str!("buildbot_crowd.py");
-
-struct Crowd(Vec<Child>);
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
-}
 
 #[test]
 fn a_crowd_of_workers_connects_and_each_builds_once() {
@@ -33,37 +17,15 @@ fn a_crowd_of_workers_connects_and_each_builds_once() {
     }
     let mut farm = Farm::new(&ini);
     farm.start_master();
-    let script = farm.path("crowd.py");
-    fs::write(&script, CROWD).expect("written");
-    let python = cached("AUTOBOT_TEST_TOOLS", "tools").join("bin/python");
     let start = |first: usize| {
         // Every other crowd comes over WebSockets.
         let protocol = match first / IN_ONE % 2 {
             0 => "pb",
             _ => "msgpack_experimental_v7",
         };
-        let said = fs::File::create(farm.path(&format!("crowd{first}.out"))).expect("a file");
-        Command::new(&python)
-            .arg(&script)
-            .args([&farm.slaveport.to_string(), protocol, "w"])
-            .args([&first.to_string(), &(first + IN_ONE).to_string()])
-            .arg(farm.path("crowd"))
-            .env("LC_ALL", "C.UTF-8")
-            .stdin(Stdio::null())
-            .stdout(said.try_clone().expect("a file"))
-            .stderr(said)
-            .spawn()
-            .expect("run")
+        Crowd::start(&farm, first..first + IN_ONE, protocol)
     };
-    let _crowd = Crowd((0..WORKERS).step_by(IN_ONE).map(start).collect());
-    let connected = |farm: &Farm| {
-        let slaves = farm.json("/json/slaves").unwrap_or_default();
-        let slaves = slaves
-            .as_object()
-            .map(|it| it.values().cloned().collect::<Vec<_>>());
-        let slaves = slaves.unwrap_or_default();
-        slaves.iter().filter(|it| it["connected"] == true).count()
-    };
+    let _crowds: Vec<Crowd> = (0..WORKERS).step_by(IN_ONE).map(start).collect();
     farm.wait("the crowd", |farm| {
         (connected(farm) == WORKERS).then_some(())
     });

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -174,6 +175,43 @@ impl Drop for Worker {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Services of Buildbot's own worker, as many as are named.
+const CROWD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/farm/buildbot_crowd.py");
+
+/// Workers in one process, named `w` and a number; their password is `x`. They end with this.
+pub(crate) struct Crowd(Child);
+
+impl Crowd {
+    pub(crate) fn start(farm: &Farm, numbers: Range<usize>, protocol: &str) -> Self {
+        let (first, end) = (numbers.start.to_string(), numbers.end.to_string());
+        let said = fs::File::create(farm.path(&format!("crowd{first}.out"))).expect("a file");
+        let child = Command::new(tool("python"))
+            .arg(CROWD)
+            .args([&farm.slaveport.to_string(), protocol, "w", &first, &end])
+            .arg(farm.path("crowd"))
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::null())
+            .stdout(said.try_clone().expect("a file"))
+            .stderr(said)
+            .spawn();
+        Self(child.expect("run"))
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// How many slaves are connected.
+pub(crate) fn connected(farm: &Farm) -> usize {
+    let slaves = farm.json("/json/slaves").unwrap_or_default();
+    let all = slaves.as_object().into_iter().flat_map(|it| it.values());
+    all.filter(|it| it["connected"] == true).count()
 }
 
 /// Waits until a slave is there, or is no longer.
