@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::buildbot_programs::{Program, Worker, wait_for};
+use crate::clean::{stop_clean, wait_for_end, wait_for_line};
 use crate::farm::{Farm, commit, git_init, property, text};
 
 const RECIPE: &str = r#"
@@ -239,6 +240,50 @@ fn what_ran_when_the_master_was_killed_is_run_again_by_the_slaves_that_come_back
         assert!(said.lines().any(|it| it == "second"), "{said}");
     }
     drop(workers);
+}
+
+const GATED: &str = r#"
+[[steps]]
+type = "shell"
+name = "gated"
+command = "touch ../begun; until test -e ../go; do sleep 0.1; done; echo went"
+"#;
+
+#[test]
+fn a_master_that_restarts_cleanly_waits_for_what_workers_run_and_they_come_back() {
+    let mut farm = farm(GATED);
+    let programs = Program::NEW;
+    let builders = programs.map(|it| format!("all-{}", it.slave()));
+    let dirs = programs.map(|it| farm.path(it.slave()).join(format!("all-{}", it.slave())));
+    let _workers = programs.map(|it| it.start(&farm));
+    for program in programs {
+        wait_for(&mut farm, program.slave(), true);
+    }
+    begin(&farm, &builders);
+    for dir in &dirs {
+        let begun = dir.join("begun");
+        farm.wait("the command", |_| begun.exists().then_some(()));
+    }
+    let stop = stop_clean(&farm);
+    wait_for_line(&mut farm, "2 builds are left");
+    for dir in &dirs {
+        fs::write(dir.join("go"), "").expect("written");
+    }
+    assert!(wait_for_end(&mut farm, stop));
+    farm.wait_master_end();
+    farm.start_master();
+    for builder in &builders {
+        let build = farm.build(builder, 0);
+        assert_eq!(build["results"], 0, "{build:#}");
+        assert!(farm.log(builder, 0, "gated").contains("went"));
+    }
+    for program in programs {
+        wait_for(&mut farm, program.slave(), true);
+    }
+    for builder in &builders {
+        let next = farm.force(builder, &[]);
+        assert_eq!((&next["number"], &next["results"]), (&1.into(), &0.into()));
+    }
 }
 
 #[test]

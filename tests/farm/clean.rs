@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::farm::{AUTOBOT, Farm, sh, text};
 
 /// Runs `autobot stop --clean` beside the test; what it says is in `stop.out`.
-fn stop_clean(farm: &Farm) -> Child {
+pub(crate) fn stop_clean(farm: &Farm) -> Child {
     let said = fs::File::create(farm.path("stop.out")).expect("a file");
     Command::new(AUTOBOT)
         .args(["stop", "--clean"])
@@ -21,14 +21,14 @@ fn stop_clean(farm: &Farm) -> Child {
         .expect("started")
 }
 
-fn wait_for_line(farm: &mut Farm, line: &str) {
+pub(crate) fn wait_for_line(farm: &mut Farm, line: &str) {
     farm.wait(line, |farm| {
         let said = fs::read_to_string(farm.path("stop.out")).expect("a file");
         said.contains(line).then_some(())
     });
 }
 
-fn wait_for_end(farm: &mut Farm, mut stop: Child) -> bool {
+pub(crate) fn wait_for_end(farm: &mut Farm, mut stop: Child) -> bool {
     farm.wait("the command's end", |_| stop.try_wait().expect("a child"))
         .success()
 }
