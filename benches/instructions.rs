@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use autobot::{Configuration, QueueBench, fill_in, index_log, paint_log, store_log};
+use autobot::{Configuration, QueueBench, WireBench, fill_in, index_log, paint_log, store_log};
 use serde_json::{Value, json};
 
 /// A part that is counted: what it is, and what does it once. What it prepares is not counted,
@@ -59,7 +59,31 @@ const PARTS: &[Part] = &[
         what: "finding 10,000 lines in a log",
         prepare: index,
     },
+    Part {
+        name: "frames",
+        what: "100 pieces of output, said and heard as a slave of autobot does",
+        prepare: |_| frames(WireBench::Native),
+    },
+    Part {
+        name: "calls",
+        what: "the same as a slave of Buildbot does",
+        prepare: |_| frames(WireBench::Calls),
+    },
+    Part {
+        name: "packed",
+        what: "the same as one that speaks MessagePack",
+        prepare: |_| frames(WireBench::Packed),
+    },
 ];
+
+fn frames(language: WireBench) -> Box<dyn FnMut()> {
+    let text = "[ 57%] Building CXX object src/CMakeFiles/core.dir/parser.cc.o\n".repeat(8);
+    Box::new(move || {
+        for _ in 0..100 {
+            language.hear(&black_box(language).say(black_box(&text)));
+        }
+    })
+}
 
 /// A part may take so much more than it did.
 const MORE: f64 = 0.10;

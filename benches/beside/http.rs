@@ -1,6 +1,6 @@
 //! The least of a client: one question, one answer, and when its first byte came.
 
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,20 @@ pub(crate) fn post(port: u16, path: &str, kind: &str, body: &str) -> Option<Answ
             body.len()
         ),
     )
+}
+
+/// Reads what is sent on while it grows, until a line begins with `mark`; gives the rest of that
+/// line. `None` if it is not there, or ends before.
+pub(crate) fn follow(port: u16, path: &str, mark: &str) -> Option<String> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(120)))
+        .ok()?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    (&stream).write_all(request.as_bytes()).ok()?;
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut found = lines.filter_map(|it| it.strip_prefix(mark).map(str::to_owned));
+    found.next()
 }
 
 /// `None` if nobody answers, or not whole.

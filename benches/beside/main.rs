@@ -26,6 +26,7 @@ mod configuration;
 mod history;
 mod idle;
 mod log;
+mod polls;
 mod recovery;
 mod start;
 mod tiny;
@@ -55,6 +56,7 @@ const PARTS: &[Part] = &[
     part("history", history::measure),
     part("configuration", configuration::measure),
     part("recovery", recovery::measure),
+    part("polls", polls::measure),
 ];
 
 const fn part(name: &'static str, measure: fn(&mut Report)) -> Part {

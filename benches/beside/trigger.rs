@@ -1,6 +1,7 @@
 //! From asking for a build to the first byte of its command in the log as the web serves it.
 
 use std::env;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::buildbot::Buildbot;
 use crate::farm::Farm;
@@ -10,6 +11,7 @@ use crate::{LOCAL, floor, force, http, ms, timed};
 const ROUNDS: usize = 60;
 /// One build of the peer takes a quarter of a second.
 const PEER_ROUNDS: usize = 15;
+const QUIET_ROUNDS: usize = 9;
 
 pub(crate) fn measure(report: &mut Report) {
     let mut farm = Farm::new(&format!(
@@ -62,4 +64,36 @@ pub(crate) fn measure(report: &mut Report) {
     }
     report.add(figure);
     report.add(late);
+    report.add(quiet());
+}
+
+/// From a line that a command prints, after it was quiet for a while, until who follows its log
+/// has it.
+fn quiet() -> Figure {
+    let mut farm = Farm::new(&format!(
+        "{LOCAL}[hi]\ntype = shell\ncommands = sleep 0.3; date +at=%s%N; sleep 0.3\n"
+    ));
+    farm.start_master();
+    let mut figure = Figure::new(
+        "quiet",
+        "a line of a quiet command, until who follows its log has it",
+        "ms",
+        Better::Lower,
+    )
+    .wanted(200.0);
+    for round in 0..QUIET_ROUNDS {
+        force(&farm, "hi-linux");
+        let path = format!("/builders/hi-linux/builds/{round}/steps/shell/logs/stdio/text");
+        let said = loop {
+            if let Some(said) = http::follow(farm.htmlport, &path, "at=") {
+                break said;
+            }
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("later");
+        let printed: u64 = said.parse().expect("nanoseconds");
+        let late = now.saturating_sub(Duration::from_nanos(printed));
+        figure.round(ms(late), None, || f64::NAN);
+        farm.wait_builds("hi-linux", round + 1);
+    }
+    figure
 }

@@ -134,9 +134,9 @@ impl StoreHandle {
         answer
     }
 
-    /// Has the verbs run with what is written next, or soon: nobody waits for them, and a
-    /// commit of their own is seldom needed. What was answered before is not lost with them
-    /// if the process is killed.
+    /// Has the verbs run before what is written next, in the same transaction, or soon if
+    /// nothing is: nobody waits for them, and a commit of their own is seldom needed. They are
+    /// lost if the process is killed before that.
     pub(crate) fn write_behind<F>(&self, verbs: F)
     where
         F: FnOnce(&mut dyn Store) -> Result<()> + Send + 'static,
@@ -248,28 +248,25 @@ fn write_together(
     let mut trouble = begun.as_ref().err().filter(|it| it.is_disk).cloned();
     let mut answers = Vec::new();
     let mut settle = None;
-    let waiting = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut waiting = waiting.into_iter().map(Told::Run).chain([first]);
-    let mut next = waiting.next();
+    let mut next = Some(first);
     while let Some(told) = next.take() {
+        // Who had something written behind goes before what they asked for next.
+        let mut jobs = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
         match told {
-            Told::Run(job) => {
-                if let Some(ran) = run(sqlite, job, begun.is_ok()) {
-                    answers.push(ran.answer);
-                    trouble = trouble.or(ran.trouble);
-                }
-                if begun.is_ok() && sqlite.has_lost_transaction() {
-                    let what = "the transaction was rolled back; the disk may be full";
-                    begun = Err(trouble.clone().unwrap_or_else(|| StoreError::new(what)));
-                }
+            Told::Run(job) => jobs.push(job),
+            Told::Settle(tell) => settle = Some(tell),
+        }
+        for job in jobs {
+            if let Some(ran) = run(sqlite, job, begun.is_ok()) {
+                answers.push(ran.answer);
+                trouble = trouble.or(ran.trouble);
             }
-            Told::Settle(tell) => {
-                settle = Some(tell);
-                break;
+            if begun.is_ok() && sqlite.has_lost_transaction() {
+                let what = "the transaction was rolled back; the disk may be full";
+                begun = Err(trouble.clone().unwrap_or_else(|| StoreError::new(what)));
             }
         }
-        next = waiting.next();
-        if next.is_none() && answers.len() < TOGETHER {
+        if settle.is_none() && answers.len() < TOGETHER {
             next = inbox.try_recv().ok();
         }
     }

@@ -69,7 +69,7 @@ pub(super) trait Desk: Send + Sync {
     fn read(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
     /// Writes what is the web's own: who is let in, and what was done.
     fn write(&self, verbs: Verbs) -> Answer<'_, Result<(), StoreError>>;
-    /// See [`StoreHandle::write_behind`].
+    /// The same before what is written next, or soon; nobody waits for it.
     fn write_behind(&self, verbs: Verbs);
     /// When a scheduler does something by its own plan, if it has one.
     fn next_of(&self, scheduler: &SchedulerName) -> Option<Timestamp>;
