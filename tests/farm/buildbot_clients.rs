@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
+use crate::buildbot_programs::old_buildbot;
 use crate::buildbot_programs::tool;
 use crate::farm::Farm;
 use crate::farm::free_ports;
@@ -522,4 +523,54 @@ fn who_listens_to_logs_hears_how_long_a_step_takes_and_may_wait_for_a_whole_job(
     fs::remove_file(&hold).expect("it was there");
     listener.wait_for(&mut farm, "set is over True\n");
     listener.wait_for(&mut farm, "buildFinished slow-one 0\n");
+}
+
+#[test]
+fn buildbot_of_python_2_listens_to_a_master_and_sends_it_a_change() {
+    let mut farm = farm("");
+    let Some(program) = old_buildbot(&farm) else {
+        return;
+    };
+    farm.start_slave("one");
+    let master = format!("--master=127.0.0.1:{}", farm.slaveport);
+    let watch = |password| ["statuslog", &master, "--username=watcher", password];
+    let listener = Background::start(&farm, "old", program.clone(), &watch("--passwd=watch"));
+    listener.wait_for(&mut farm, "builderChangedState words-one idle None\n");
+    let change = [
+        "--auth=hooks:hpw",
+        "--who=zoe",
+        "--branch=main",
+        "trunk/word",
+    ];
+    let sent = run(
+        &farm,
+        program.clone(),
+        &[&["sendchange", &master], &change[..]].concat(),
+    );
+    assert!(sent.status.success(), "{}", text(&sent));
+    assert!(text(&sent).contains("change sent successfully"));
+    listener.wait_for(
+        &mut farm,
+        "buildFinished 0\nbuilderChangedState words-one idle None\n",
+    );
+    let said = listener.said();
+    for line in [
+        "connected\n",
+        "builderAdded words-one\n",
+        "builderChangedState words-one building None\n",
+        "buildStarted words-one\n",
+        "stepStarted words-one shell\n",
+        "stepFinished words-one shell (0, ",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let changes = farm.json("/api/changes").expect("a list");
+    assert_eq!(changes[0]["who"], "zoe");
+    // It ends and says why, as far as it can.
+    let refused = run(&farm, program, &watch("--passwd=guessed"));
+    assert!(
+        text(&refused).contains("Unable to login"),
+        "{}",
+        text(&refused)
+    );
 }

@@ -4,6 +4,7 @@
 use std::env;
 use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -27,6 +28,25 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     let program = cached("AUTOBOT_TEST_TOOLS", "tools").join("bin").join(name);
     assert!(program.exists(), "{program:?}: run scripts/test.sh once");
     program
+}
+
+/// `buildbot` 0.8.14, with Python 2.7, if that is here, as a program in the farm's directory.
+pub(crate) fn old_buildbot(farm: &Farm) -> Option<PathBuf> {
+    let dir = cached("AUTOBOT_TEST_OLD_SLAVES", "old-slaves").join("0.8");
+    if !dir.join("lib/buildbot").exists() {
+        eprintln!("skipped: buildbot 0.8.14, which needs Python 2.7");
+        return None;
+    }
+    let lines = format!(
+        "#!/bin/sh\nexport PYTHONPATH={}\nexec {} -u -c \
+         'from buildbot.scripts import runner; runner.run()' \"$@\"\n",
+        dir.join("lib").display(),
+        dir.join("python").display(),
+    );
+    let program = farm.path("buildbot-0.8.14");
+    fs::write(&program, lines).expect("written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    Some(program)
 }
 
 impl Program {

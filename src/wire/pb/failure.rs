@@ -96,6 +96,9 @@ impl Failure {
             ("value", printed(&self.value)),
             ("parents", Value::List(parents)),
             ("traceback", printed(&self.traceback)),
+            // Nothing of this program is in them, but old peers look for them.
+            ("frames", Value::List(Vec::new())),
+            ("stack", Value::List(Vec::new())),
         ])
     }
 
