@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use crate::logs::pack::Packed;
+use crate::logs::pack::{self, Packed};
 use crate::logs::times;
 
 /// Where a log is read from.
@@ -19,18 +19,23 @@ pub(crate) enum LogPlace {
 }
 
 impl LogPlace {
-    /// The file, unless it is gone and was `packed`.
-    pub(crate) async fn of<E>(
+    /// The file at `path`, unless it is gone and the log is in the pack that `pack` finds.
+    ///
+    /// # Errors
+    /// What `pack` says, or the pack is damaged.
+    pub(crate) async fn of<E: From<io::Error>>(
         path: PathBuf,
-        packed: impl Future<Output = Result<Option<Packed>, E>>,
+        file: &str,
+        pack: impl Future<Output = Result<Option<Vec<u8>>, E>>,
     ) -> Result<Self, E> {
         if path.exists() {
             return Ok(Self::File(path));
         }
-        Ok(match packed.await? {
-            Some(packed) => Self::Packed(packed.into()),
-            None => Self::File(path),
-        })
+        let found = match pack.await? {
+            Some(pack) => pack::find(&pack, file)?,
+            None => None,
+        };
+        Ok(found.map_or(Self::File(path), |it| Self::Packed(it.into())))
     }
 
     /// Opens it; `None` if nothing was written yet, or the file is gone. What was packed is a

@@ -388,10 +388,10 @@ impl Office for Desk {
 
     async fn log(&self, build: &BuildKey, file: &str, from: u64) -> Result<LogPiece, String> {
         let path = self.master.basedir().join("builds").join(file);
-        let (key, file) = (build.clone(), file.to_owned());
-        let store = self.master.store();
-        let packed = store.read(move |verbs| verbs.packed_log(&key, &file));
-        let place = LogPlace::of(path, packed).await;
+        let key = build.clone();
+        let read = self.master.store().read(move |verbs| verbs.pack_of(&key));
+        let pack = async { read.await.map_err(io::Error::other) };
+        let place = LogPlace::of(path, file, pack).await;
         let place = place.map_err(|error| error.to_string())?;
         let read = tokio::task::spawn_blocking(move || piece(&place, from));
         let read = read.await.map_err(|error| error.to_string())?;

@@ -24,7 +24,6 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::logs::pack::Packed;
 use crate::model::Artifact;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -357,8 +356,8 @@ pub(crate) trait Store: LoginStore {
         last: i64,
         pack: Option<&[u8]>,
     ) -> Result<()>;
-    /// A log that is in a pack, by its file.
-    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Packed>>;
+    /// The pack that the small logs of a build are in.
+    fn pack_of(&mut self, key: &BuildKey) -> Result<Option<Vec<u8>>>;
     /// How many bytes all measured logs take: of one builder or of all.
     fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64>;
     /// What builds from one number up to another amount to, as far as nobody needs them.

@@ -94,6 +94,30 @@ pub(super) struct Found {
     pub(super) shelf: Arc<Shelf>,
 }
 
+/// Why it is not known where a log is.
+enum Unread {
+    Store(Failure),
+    Pack(std::io::Error),
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(error: std::io::Error) -> Self {
+        Self::Pack(error)
+    }
+}
+
+impl Unread {
+    fn failure(self, file: &str) -> Failure {
+        match self {
+            Self::Store(failure) => failure,
+            Self::Pack(error) => Failure::Log {
+                file: file.to_owned(),
+                source: Arc::new(error),
+            },
+        }
+    }
+}
+
 impl Found {
     pub(super) async fn locate(
         app: &App,
@@ -105,10 +129,14 @@ impl Found {
         // A build that was ended from outside writes no more, whatever its logs say.
         log.complete |= build.finished.is_some();
         let path = app.desk.basedir().join("builds").join(&log.file);
-        let (key, file) = (build.key.clone(), log.file.clone());
-        let packed = app.read(move |store| store.packed_log(&key, &file));
+        let key = build.key.clone();
+        let pack = async {
+            let read = app.read(move |store| store.pack_of(&key));
+            read.await.map_err(Unread::Store)
+        };
+        let place = LogPlace::of(path, &log.file, pack);
         Ok(Self {
-            place: LogPlace::of(path, packed).await?,
+            place: place.await.map_err(|it| it.failure(&log.file))?,
             shelf: Arc::clone(&app.shelf),
             build: build.clone(),
             step: step.clone(),

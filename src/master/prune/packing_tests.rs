@@ -4,6 +4,7 @@ use std::fs;
 
 use super::tests::{PAST, Past, crew, ini, make, prune_here};
 use super::*;
+use crate::logs::pack;
 use crate::model::BuildKey;
 
 /// The files of logs that there are.
@@ -18,10 +19,10 @@ async fn packed(crew: &Crew, number: i64) -> Option<Vec<u8>> {
         builder: "a-s".into(),
         number,
     };
-    let found = crew
-        .store
-        .read(move |verbs| verbs.packed_log(&key, &format!("a-s/{number}-log")));
-    found.await.expect("readable").map(|it| it.bytes)
+    let pack = crew.store.read(move |verbs| verbs.pack_of(&key));
+    let pack = pack.await.expect("readable")?;
+    let found = pack::find(&pack, &format!("a-s/{number}-log"));
+    found.expect("a pack").map(|it| it.bytes)
 }
 
 #[tokio::test]

@@ -2,12 +2,11 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::logs::pack::{self, Packed};
 use crate::model::BuildId;
 use crate::model::BuildKey;
 use crate::model::BuilderName;
 
-use super::super::{OldBuild, Result, StoreError};
+use super::super::{OldBuild, Result};
 use super::Sqlite;
 use super::prune::old_build;
 
@@ -96,18 +95,13 @@ impl Sqlite {
         Ok(())
     }
 
-    pub(super) fn select_packed_log(&self, key: &BuildKey, file: &str) -> Result<Option<Packed>> {
-        let pack: Option<Vec<u8>> = self
-            .db
-            .prepare_cached(
-                "SELECT bytes FROM log_packs WHERE builder = ?1 AND last >= ?2 AND first <= ?2 \
-                 ORDER BY last LIMIT 1",
-            )?
-            .query_row(params![key.builder.as_str(), key.number], |row| row.get(0))
-            .optional()?;
-        let found = pack.map(|it| pack::find(&it, file)).transpose();
-        let damaged = |error| StoreError::new(format!("the pack of `{file}` is damaged: {error}"));
-        Ok(found.map_err(damaged)?.flatten())
+    pub(super) fn select_pack_of(&self, key: &BuildKey) -> Result<Option<Vec<u8>>> {
+        let mut select = self.db.prepare_cached(
+            "SELECT bytes FROM log_packs WHERE builder = ?1 AND last >= ?2 AND first <= ?2 \
+             ORDER BY last LIMIT 1",
+        )?;
+        let of = params![key.builder.as_str(), key.number];
+        Ok(select.query_row(of, |row| row.get(0)).optional()?)
     }
 
     /// Removes the packs of a builder in which nobody has a log any more.

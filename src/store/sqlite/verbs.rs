@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::logs::pack::Packed;
 use crate::model::Artifact;
 use crate::model::BuildId;
 use crate::model::BuildKey;
@@ -347,8 +346,8 @@ impl Store for Sqlite {
     ) -> Result<()> {
         self.insert_pack(builder, first, last, pack)
     }
-    fn packed_log(&mut self, key: &BuildKey, file: &str) -> Result<Option<Packed>> {
-        self.select_packed_log(key, file)
+    fn pack_of(&mut self, key: &BuildKey) -> Result<Option<Vec<u8>>> {
+        self.select_pack_of(key)
     }
     fn log_bytes(&mut self, builder: Option<&BuilderName>) -> Result<u64> {
         self.sum_log_bytes(builder)
