@@ -64,7 +64,7 @@ pub(crate) fn measure(report: &mut Report) {
         .wanted(2.0);
         let theirs = theirs.zip(others);
         figure.round(
-            per_second(ours.wake_ups(), mine.0),
+            per_second(ours.wake_ups(), mine.0).max(0.0),
             theirs.map(|(it, before)| per_second(it.wake_ups(), before.0)),
             || f64::NAN,
         );

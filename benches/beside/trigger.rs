@@ -71,7 +71,7 @@ pub(crate) fn measure(report: &mut Report) {
 /// has it.
 fn quiet() -> Figure {
     let mut farm = Farm::new(&format!(
-        "{LOCAL}[hi]\ntype = shell\ncommands = sleep 0.3; date +at=%s%N; sleep 0.3\n"
+        "{LOCAL}[hi]\ntype = shell\ncommands = sleep 0.3; date +at=%%s%%N; sleep 0.3\n"
     ));
     farm.start_master();
     let mut figure = Figure::new(
