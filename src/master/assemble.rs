@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
@@ -95,7 +96,9 @@ pub(crate) async fn run(
             }
         }
     });
-    crew.supervise("small logs".into(), fresh_logs::run(Arc::clone(crew)));
+    if crew.logs_are_whole.load(Ordering::Relaxed) {
+        crew.supervise("small logs".into(), fresh_logs::run(Arc::clone(crew)));
+    }
     info!(dir = %dir.display(), "master started");
     ready();
     loop {
@@ -168,7 +171,7 @@ pub(super) async fn stand(
     });
     let (identity, unfinished, fleet, (pauses, absences)) = known.await?;
     // Before a build goes on with what its commands have said.
-    fresh_logs::restore(&store, dir).await?;
+    let logs_are_whole = fresh_logs::restore(&store, dir).await?;
 
     let (tell_core, inbox) = mpsc::channel(INBOX);
     let (returns, returned) = mpsc::unbounded_channel();
@@ -186,6 +189,7 @@ pub(super) async fn stand(
         absences,
         stop: stop.clone(),
     });
+    crew.logs_are_whole.store(logs_are_whole, Ordering::Relaxed);
     let mut core = Core::new(Arc::clone(&plan), unfinished.len() as u64);
     dispatch::look_at_clock(&mut core);
     for (slave, phase) in crew.fleet.phases() {

@@ -133,6 +133,8 @@ pub(crate) struct Crew {
     pub(super) pruning: tokio::sync::Mutex<()>,
     /// Whether there may be builds that have ended and whose logs nobody has measured.
     pub(super) unmeasured: AtomicBool,
+    /// Whether every log that the database has from before the start has its file.
+    pub(super) logs_are_whole: AtomicBool,
     /// Is told when a small log stands in the database.
     pub(super) fresh_logs: Notify,
     pub(crate) stop: CancellationToken,
@@ -221,6 +223,7 @@ impl Crew {
             buildsets: watch::Sender::new(()),
             pruning: tokio::sync::Mutex::default(),
             unmeasured: AtomicBool::default(),
+            logs_are_whole: AtomicBool::default(),
             fresh_logs: Notify::new(),
             stop: it.stop,
             tasks: TaskTracker::new(),

@@ -17,7 +17,8 @@ use crate::store::{Result, StoreHandle};
 /// together.
 const WHILE: Duration = Duration::from_secs(5);
 
-/// Writes files again that a power cut has taken; whether all of them are there now.
+/// Writes files again that a power cut has taken; whether all of them are there now. It is for the
+/// start: later a file may be gone because it was pruned.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -45,7 +46,8 @@ pub(crate) async fn restore(store: &StoreHandle, dir: &Path) -> Result<bool> {
         .await
 }
 
-/// Makes the files safe, until the master stops.
+/// Makes the files safe, until the master stops. Where one could not be written at the start, all
+/// stay in the database until the next.
 pub(crate) async fn run(crew: Arc<Crew>) {
     // An earlier master may have left some.
     crew.fresh_logs.notify_one();
@@ -68,9 +70,6 @@ async fn make_safe(store: &StoreHandle, dir: &Path) -> Result<()> {
     let Some(last) = store.read(|verbs| verbs.last_fresh_log()).await? else {
         return Ok(());
     };
-    if !restore(store, dir).await? {
-        return Ok(());
-    }
     let builds = dir.join("builds");
     let syncing = tokio::task::spawn_blocking(move || Ok(rustix::fs::syncfs(File::open(builds)?)?));
     let synced: std::io::Result<()> = match syncing.await {
@@ -164,12 +163,10 @@ mod tests {
         written.await.expect("written");
         fs::write(dir.path().join("builds"), "in the way").expect("written");
 
-        make_safe(&store, dir.path()).await.expect("tried");
-
         let last = store.read(|verbs| verbs.last_fresh_log()).await;
         assert_eq!(last.expect("read"), Some(1));
         fs::remove_file(dir.path().join("builds")).expect("out of the way");
-        make_safe(&store, dir.path()).await.expect("safe");
+        assert!(restore(&store, dir.path()).await.expect("read"));
         let log = fs::read_to_string(dir.path().join("builds/b/log"));
         assert_eq!(log.expect("back"), "one");
     }
@@ -186,5 +183,7 @@ mod tests {
 
         let last = store.read(|verbs| verbs.last_fresh_log()).await;
         assert_eq!(last.expect("read"), None);
+        let log = dir.path().join("builds/b/log");
+        assert!(!log.exists(), "its file was pruned meanwhile");
     }
 }
