@@ -4,7 +4,9 @@
 use std::env;
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -91,11 +93,14 @@ fn run_inner(base: &Base, attached: Attached) -> Done {
     if base.kind == Kind::Master {
         have_room_for_files();
     }
-    // A slave only carries bytes; a master also draws pages and looks through logs.
+    // A slave only carries bytes; a master also draws pages and looks through logs. Half of the
+    // cores are for what does not run here: the database, its readers, compilers beside us.
     let mut threads = match base.kind {
         Kind::Master => tokio::runtime::Builder::new_multi_thread(),
         Kind::Slave => tokio::runtime::Builder::new_current_thread(),
     };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    threads.worker_threads(cores.div_ceil(2));
     let runtime = threads
         .enable_all()
         .build()
