@@ -350,11 +350,11 @@ impl Build {
         // What still comes to a log is measured with it, later.
         let is_whole = self.postscripts.is_empty();
         self.due(move |verbs| {
-            verbs.finish_build(build, &end, now)?;
-            match is_whole {
-                true => verbs.measure(&[(build, logs::bytes_of(&files))]),
-                false => Ok(()),
+            // First, so that it never stands among those that have ended and are not measured.
+            if is_whole {
+                verbs.measure(&[(build, logs::bytes_of(&files))])?;
             }
+            verbs.finish_build(build, &end, now).map(drop)
         });
         self.news.push(Status::BuildFinished {
             build: self.key.clone(),

@@ -59,6 +59,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("superseded.sql"),
     include_str!("ran_on.sql"),
     include_str!("small_logs.sql"),
+    include_str!("leaner.sql"),
 ];
 /// How long to wait for another process that holds the database (a backup, a shell).
 const BUSY: Duration = Duration::from_secs(10);

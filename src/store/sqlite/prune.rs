@@ -30,8 +30,7 @@ const UNBUILT: &str = "builder = ?1 AND outcome IS NOT NULL AND build IS NULL \
      AND NOT EXISTS (SELECT 1 FROM build_requests WHERE request = requests.id)";
 
 /// What belongs to a build and goes with it.
-const PARTS: [&str; 7] = [
-    "fresh_logs",
+const PARTS: [&str; 6] = [
     "artifacts",
     "commands",
     "steps",
@@ -358,12 +357,9 @@ impl Sqlite {
         let mut builders = BTreeSet::new();
         for build in builds {
             self.delete_test_logs(*build)?;
-            for statement in [
-                "UPDATE steps SET logs = '[]' WHERE build = ?1",
-                "DELETE FROM fresh_logs WHERE build = ?1",
-            ] {
-                self.db.prepare_cached(statement)?.execute([build.0])?;
-            }
+            self.db
+                .prepare_cached("UPDATE steps SET logs = '[]' WHERE build = ?1")?
+                .execute([build.0])?;
             let builder: Option<String> = self
                 .db
                 .prepare_cached("UPDATE builds SET log_bytes = 0 WHERE id = ?1 RETURNING builder")?

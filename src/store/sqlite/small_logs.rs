@@ -13,17 +13,19 @@ use super::prune::old_build;
 impl Sqlite {
     pub(super) fn insert_fresh_log(&self, build: BuildId, file: &str, bytes: &[u8]) -> Result<()> {
         self.db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO fresh_logs (build, file, bytes) VALUES (?1, ?2, ?3)",
-            )?
+            .prepare_cached("INSERT INTO fresh_logs (build, file, bytes) VALUES (?1, ?2, ?3)")?
             .execute(params![build.0, file, bytes])?;
         Ok(())
     }
 
     pub(super) fn visit_fresh_logs(&self, visit: &mut dyn FnMut(&str, &[u8])) -> Result<()> {
-        let mut select = self
-            .db
-            .prepare_cached("SELECT file, bytes FROM fresh_logs ORDER BY id")?;
+        // What was pruned or packed meanwhile has no file, and is to have none.
+        let mut select = self.db.prepare_cached(
+            "SELECT file, bytes FROM fresh_logs JOIN builds ON builds.id = build \
+             LEFT JOIN numbers ON numbers.builder = builds.builder \
+             WHERE builds.log_bytes IS NOT 0 AND number >= coalesce(packed, 0) \
+             ORDER BY fresh_logs.id",
+        )?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             let (file, bytes): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
@@ -80,12 +82,6 @@ impl Sqlite {
                 )?
                 .execute(params![builder.as_str(), first, last, bytes])?;
         }
-        self.db
-            .prepare_cached(
-                "DELETE FROM fresh_logs WHERE build IN \
-                 (SELECT id FROM builds WHERE builder = ?1 AND number BETWEEN ?2 AND ?3)",
-            )?
-            .execute(params![builder.as_str(), first, last])?;
         self.db
             .prepare_cached(
                 "INSERT INTO numbers (builder, packed) VALUES (?1, ?2) \

@@ -37,7 +37,8 @@ impl Sqlite {
         request: &RequestRecord,
     ) -> Result<Vec<RequestRecord>> {
         const OLDER: &str = "SELECT id FROM requests INDEXED BY requests_of_source \
-                             WHERE builder = ?1 AND outcome IS NULL AND id < ?3 AND source";
+                             WHERE builder = ?1 AND outcome IS NULL AND id < ?3 \
+                             AND source IS NOT 0 AND source";
         let mut select = self
             .db
             .prepare_cached(&format!("{OLDER} = ?2 UNION ALL {OLDER} IS NULL"))?;
