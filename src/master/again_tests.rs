@@ -186,6 +186,7 @@ async fn who_forces_a_build_says_how_urgent_it_is_or_its_scheduler_does() {
         parameters: Vec::new(),
         owner: None,
         priority: Some(-2),
+        act: None,
         builder: "a-s1".into(),
         branch: None,
         revision: None,

@@ -104,6 +104,7 @@ impl PlayedMaster {
     pub(crate) async fn force(&self, builder: &str) -> Result<RequestId, Denied> {
         let force = Force {
             priority: None,
+            act: None,
             builder: builder.into(),
             branch: None,
             revision: None,

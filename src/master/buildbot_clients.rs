@@ -249,6 +249,7 @@ impl Office for Desk {
             parameters: Vec::new(),
             owner: None,
             priority: None,
+            act: None,
         };
         let made = self.master.force(force).await;
         made.map(drop).map_err(|denied| denied.to_string())

@@ -28,6 +28,7 @@ fn checked(lines: &str, form: Force) -> Result<Force, String> {
 fn form() -> Force {
     Force {
         priority: None,
+        act: None,
         builder: "a-s".into(),
         branch: None,
         revision: None,

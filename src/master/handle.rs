@@ -41,6 +41,7 @@ use crate::model::SourceStamp;
 use crate::model::Status;
 use crate::model::Timestamp;
 use crate::schedulers::Zone;
+use crate::store::Act;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::StoreHandle;
@@ -72,6 +73,8 @@ pub(crate) struct Force {
     pub(crate) owner: Option<String>,
     /// Over the one that the scheduler or the builder has.
     pub(crate) priority: Option<i64>,
+    /// Goes down with the request, or neither does.
+    pub(crate) act: Option<Arc<Act>>,
 }
 
 /// Why a wish is not granted. The text is for the person who asked.
@@ -363,11 +366,16 @@ impl MasterHandle {
             priority: force.priority.or(usual_priority),
             builders: vec![force.builder],
         };
-        let made = self
-            .crew
-            .store
-            .write(move |verbs| take_in(verbs, &plan, &wanted, Asker::Person));
-        let intake = made.await??;
+        let act = force.act.clone();
+        let made = self.crew.store.write(move |verbs| {
+            let noted = act.map(|it| it.begin(verbs, clock::now())).transpose()?;
+            Ok((noted, take_in(verbs, &plan, &wanted, Asker::Person)?))
+        });
+        let (noted, intake) = made.await?;
+        if let Some(act) = force.act {
+            act.stand(noted.flatten());
+        }
+        let intake = intake?;
         let made = intake.made();
         self.crew.taken_in(intake).await;
         Ok(made?)

@@ -211,6 +211,7 @@ async fn a_build_whose_steps_cannot_be_made_is_an_exception_and_answers_its_requ
         reason: String::new(),
         properties: Properties::new(),
         priority: None,
+        act: None,
         parameters: Vec::new(),
         owner: None,
     };

@@ -14,6 +14,7 @@ fn farm(steps: &str) -> String {
 async fn force_on(bench: &Bench, branch: &str) {
     let force = Force {
         priority: None,
+        act: None,
         builder: "a-s1".into(),
         branch: Some(branch.into()),
         revision: None,

@@ -1,11 +1,13 @@
 //! Sessions, tokens and the audit log: who is let in, and what was done.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::model::Timestamp;
 use crate::model::User;
 
 use super::Result;
+use super::Store;
 
 /// What a ticket is kept as.
 type Digest = [u8; 32];
@@ -127,6 +129,78 @@ pub(crate) struct NewAudit {
     pub(crate) result: String,
     /// So many before it were not written down.
     pub(crate) left_out: u64,
+}
+
+/// After so many entries the old ones are forgotten.
+const FORGET_EACH: i64 = 64;
+
+/// What was permitted: an entry of the audit log that goes down before it is done, or in the
+/// same transaction.
+#[derive(Debug)]
+pub(crate) struct Act {
+    entry: NewAudit,
+    /// How long entries are kept, and how many.
+    horizon: Duration,
+    newest: u32,
+    /// What cannot be written down is not done.
+    is_needed: bool,
+    /// Where it stands, once that is on disk.
+    stands: OnceLock<AuditId>,
+}
+
+impl Act {
+    pub(crate) fn new(entry: NewAudit, horizon: Duration, newest: u32, is_needed: bool) -> Self {
+        Self {
+            entry,
+            horizon,
+            newest,
+            is_needed,
+            stands: OnceLock::new(),
+        }
+    }
+
+    /// Whether what cannot be written down is not done.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.is_needed
+    }
+
+    /// Writes it down in a running transaction. When that stands, [`Self::stand`] has to be told.
+    pub(crate) fn begin(&self, store: &mut dyn Store, now: Timestamp) -> Result<Option<AuditId>> {
+        match self.add(store, now) {
+            Ok(id) => Ok(Some(id)),
+            Err(_) if !self.is_needed => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn add(&self, store: &mut dyn Store, now: Timestamp) -> Result<AuditId> {
+        let id = store.add_audit(&self.entry, now)?;
+        if id.0 % FORGET_EACH == 0 {
+            let horizon = i64::try_from(self.horizon.as_millis()).unwrap_or(i64::MAX);
+            store.forget_audit(Timestamp(now.0.saturating_sub(horizon)), self.newest)?;
+        }
+        Ok(id)
+    }
+
+    /// Takes in where it stands.
+    pub(crate) fn stand(&self, id: Option<AuditId>) {
+        if let Some(id) = id {
+            // It goes down once.
+            self.stands.get_or_init(|| id);
+        }
+    }
+
+    /// Writes down what became of it, also of what came to its end before it was begun.
+    pub(crate) fn end(&self, store: &mut dyn Store, result: &str, now: Timestamp) -> Result<()> {
+        if let Some(id) = self.stands.get() {
+            return store.end_audit(*id, result);
+        }
+        let entry = NewAudit {
+            result: result.to_owned(),
+            ..self.entry.clone()
+        };
+        store.add_audit(&entry, now).map(drop)
+    }
 }
 
 /// An entry of the audit log.

@@ -60,12 +60,12 @@ use crate::model::User;
 use crate::model::UserId;
 use crate::model::UserSection;
 
-pub(crate) use handle::StoreHandle;
 #[cfg(test)]
 pub(crate) use handle::bench;
+pub(crate) use handle::StoreHandle;
 pub(crate) use logins::{
-    AuditId, AuditQuery, AuditRecord, LoginStore, NewAudit, NewSession, NewToken, SessionLimits,
-    Token,
+    Act, AuditId, AuditQuery, AuditRecord, LoginStore, NewAudit, NewSession, NewToken,
+    SessionLimits, Token,
 };
 #[cfg(test)]
 pub(crate) use sqlite::effort;

@@ -50,11 +50,14 @@ pub(super) async fn force(
     let plan = app.desk.plan();
     let name = BuilderName::from(builder.as_str());
     let target = Target::builder(&plan, &name, field(&fields, "branch"));
-    app.permit(&visitor, Action::ForceBuild, &target).await?;
+    let act = app
+        .permit_act(&visitor, Action::ForceBuild, &target)
+        .await?;
     let forcing = plan.forcing(&name);
     let usual = forcing.and_then(|it| it.settings.as_force()?.reason.as_deref());
     let mut wish = wish(&visitor, &builder, &fields, usual);
     wish.priority = priority(&fields)?;
+    wish.act = Some(act);
     let (buildset, request) = match app.desk.force(wish).await {
         // A person sees what is wrong beside what was typed.
         Err(Denied::BadForm(wrong)) if !failure::wants_json(&headers) => {
@@ -355,6 +358,7 @@ pub(super) fn wish(
             })
             .collect(),
         priority: None,
+        act: None,
     }
 }
 

@@ -532,6 +532,11 @@ impl Desk for SampleDesk {
                 return Err(Denied::NoBuilder(force.builder.to_string()));
             }
             forcing::check(&mut force, &self.plan)?;
+            if let Some(act) = force.act {
+                let written = Arc::clone(&act);
+                let noted = self.store.write(move |it| written.begin(it, clock::now()));
+                act.stand(noted.await?);
+            }
             self.ask(format!(
                 "force {} {:?} {}",
                 force.builder,

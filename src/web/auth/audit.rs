@@ -2,6 +2,7 @@
 //! before it is begun; of refusals only so many are written that nobody can fill the disk.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::config::Action;
 use crate::model::Timestamp;
+use crate::store::Act;
 use crate::store::AuditId;
 use crate::store::AuditQuery;
 use crate::store::AuditRecord;
@@ -38,9 +40,6 @@ const PAGE: usize = 100;
 const MOST: usize = 1000;
 /// Letters of a name, a target or a result that are kept.
 const LETTERS: usize = 300;
-/// After so many entries the old ones are forgotten.
-const FORGET_EACH: i64 = 64;
-
 /// Refusals of one kind: one in this time is written down.
 const EACH: Duration = Duration::from_mins(1);
 /// Refusals of all kinds within that time.
@@ -96,22 +95,31 @@ fn cut(text: &str) -> String {
 }
 
 impl App {
-    /// Writes down what is permitted. What cannot be written down is not done, but for the
-    /// owner, who may be about to make room on the disk.
-    pub(super) async fn note_permitted(
-        &self,
-        visitor: &Visitor,
-        action: &str,
-        target: &str,
-    ) -> Result<(), Failure> {
-        match self.note(entry(visitor, action, target, "begun")).await {
-            Ok(id) => {
-                visitor.acts(id);
-                Ok(())
-            }
-            Err(_) if visitor.way == Way::Socket => Ok(()),
-            Err(failure) => Err(failure),
+    /// Writes an entry down in a transaction of its own.
+    pub(super) async fn write_down(&self, act: &Arc<Act>) -> Result<(), Failure> {
+        let written = Arc::clone(act);
+        let noted = self.write(move |store| written.begin(store, clock::now()));
+        match noted.await {
+            Ok(id) => act.stand(id),
+            Err(failure) if act.is_needed() => return Err(failure),
+            Err(_) => {}
         }
+        Ok(())
+    }
+
+    /// What is permitted, as an entry that has to be written down before it is done. What cannot
+    /// be written down is not done, but for the owner, who may be about to make room on the disk.
+    pub(super) fn act(&self, visitor: &Visitor, action: &str, target: &str) -> Arc<Act> {
+        let entry = entry(visitor, action, target, "begun");
+        let act = self.entry(entry, visitor.way != Way::Socket);
+        visitor.acts(Arc::clone(&act));
+        act
+    }
+
+    fn entry(&self, entry: NewAudit, is_needed: bool) -> Arc<Act> {
+        let plan = self.desk.plan();
+        let (horizon, newest) = (plan.authz.audit_horizon, plan.authz.audit_entries);
+        Arc::new(Act::new(entry, horizon, newest, is_needed))
     }
 
     /// Writes down what has been done already, such as a login.
@@ -144,19 +152,8 @@ impl App {
         }
     }
 
-    async fn note(&self, new: NewAudit) -> Result<AuditId, Failure> {
-        let plan = self.desk.plan();
-        let horizon = i64::try_from(plan.authz.audit_horizon.as_millis()).unwrap_or(i64::MAX);
-        let newest = plan.authz.audit_entries;
-        self.write(move |store| {
-            let now = clock::now();
-            let id = store.add_audit(&new, now)?;
-            if id.0 % FORGET_EACH == 0 {
-                store.forget_audit(Timestamp(now.0.saturating_sub(horizon)), newest)?;
-            }
-            Ok(id)
-        })
-        .await
+    async fn note(&self, new: NewAudit) -> Result<(), Failure> {
+        self.write_down(&self.entry(new, true)).await
     }
 
     /// Writes down what became of what was permitted; nobody waits for that. Where it cannot
@@ -165,7 +162,8 @@ impl App {
         let acts = visitor.acts_so_far();
         if !acts.is_empty() {
             let end = move |store: &mut dyn Store| {
-                acts.iter().try_for_each(|id| store.end_audit(*id, &result))
+                let now = clock::now();
+                acts.iter().try_for_each(|it| it.end(store, &result, now))
             };
             self.desk.write_behind(Box::new(end));
         }

@@ -1,10 +1,13 @@
 //! Whether a visitor may do something, and that it is written down.
 
+use std::sync::Arc;
+
 use crate::config::About;
 use crate::config::Action;
 use crate::config::Permission;
 use crate::config::Plan;
 use crate::master::Access;
+use crate::store::Act;
 
 use super::super::app::App;
 use super::super::failure::Failure;
@@ -20,11 +23,19 @@ impl App {
         action: Action,
         target: &Target,
     ) -> Result<(), Failure> {
+        let act = self.permit_act(visitor, action, target).await?;
+        self.write_down(&act).await
+    }
+
+    /// The same for what writes it down itself, in the transaction of what is done.
+    pub(in crate::web) async fn permit_act(
+        &self,
+        visitor: &Visitor,
+        action: Action,
+        target: &Target,
+    ) -> Result<Arc<Act>, Failure> {
         match self.check(visitor, action, &target.about) {
-            Ok(()) => {
-                self.note_permitted(visitor, action.as_str(), &target.text)
-                    .await
-            }
+            Ok(()) => Ok(self.act(visitor, action.as_str(), &target.text)),
             Err(failure) => {
                 let why = failure.to_string();
                 self.note_refused(visitor, action.as_str(), &target.text, &why)

@@ -14,7 +14,7 @@ use crate::config::About;
 use crate::config::Action;
 use crate::config::Person;
 use crate::master::Access;
-use crate::store::AuditId;
+use crate::store::Act;
 
 use super::super::client_address::Peer;
 use super::super::failure::Failure;
@@ -28,7 +28,7 @@ pub(in crate::web) struct Visitor {
     /// What was shown to be let in, and lets nobody in.
     pub(super) refusal: Option<Failure>,
     /// What was permitted, and is written down until it has ended.
-    acts: Arc<Mutex<Vec<AuditId>>>,
+    acts: Arc<Mutex<Vec<Arc<Act>>>>,
 }
 
 /// How it is known who it is.
@@ -113,12 +113,12 @@ impl Visitor {
         }
     }
 
-    pub(super) fn acts(&self, id: AuditId) {
+    pub(super) fn acts(&self, act: Arc<Act>) {
         let acts = self.acts.lock();
-        acts.unwrap_or_else(PoisonError::into_inner).push(id);
+        acts.unwrap_or_else(PoisonError::into_inner).push(act);
     }
 
-    pub(super) fn acts_so_far(&self) -> Vec<AuditId> {
+    pub(super) fn acts_so_far(&self) -> Vec<Arc<Act>> {
         let acts = self.acts.lock();
         std::mem::take(&mut *acts.unwrap_or_else(PoisonError::into_inner))
     }
