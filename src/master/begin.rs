@@ -31,20 +31,31 @@ use crate::model::RequestId;
 use crate::model::SourceStamp;
 use crate::model::StepRecord;
 use crate::model::Timestamp;
-use crate::store::{BuildEnd, NewBuild, Result, Store, UnfinishedBuild};
+use crate::store::{BuildEnd, NewBuild, Promise, Result, Store, UnfinishedBuild};
 
 /// Builds what was assigned, unless somebody else was faster.
 pub(crate) async fn run_new(crew: Arc<Crew>, assignment: Assignment) {
     let ticket = assignment.ticket;
     let outcome = match begin(&crew, &assignment).await {
-        Ok(Some(mut build)) => {
+        Ok(Some((mut build, claim))) => {
             let key = build.key.clone();
             crew.tell_core(Event::BuildBegun { ticket, key }).await;
-            let walk = AssertUnwindSafe(build.plan_and_walk(&assignment.requests));
-            if walk.catch_unwind().await.is_err() {
-                build.break_off().await;
+            let walk = async {
+                let walk = AssertUnwindSafe(build.plan_and_walk(&assignment.requests));
+                if walk.catch_unwind().await.is_err() {
+                    build.break_off().await;
+                }
+            };
+            let is_undone = tokio::select! {
+                biased;
+                () = walk => false,
+                // It waits there, with nothing written and nothing sent.
+                () = claim.broken() => true,
+            };
+            match is_undone {
+                false => build.course.outcome(),
+                true => undone(&crew, build).await,
             }
-            build.course.outcome()
         }
         Ok(None) => {
             // Somebody was faster, or the slave has just gone; not to be asked again at once.
@@ -59,6 +70,15 @@ pub(crate) async fn run_new(crew: Arc<Crew>, assignment: Assignment) {
     };
     let requests = assignment.requests.iter().map(|it| it.id);
     finish_ticket(&crew, ticket, outcome, requests.collect()).await;
+}
+
+/// A claim that never came to the disk: there is no such build, and its requests wait.
+async fn undone(crew: &Crew, build: Build) -> Outcome {
+    warn!(build = %build.key, "the build could not be written down; its requests wait again");
+    crew.live().remove(&build.key);
+    drop(build);
+    time::sleep(WRITE_PAUSE).await;
+    Outcome::Retry
 }
 
 /// Goes on with a build of an earlier run of this master.
@@ -95,7 +115,7 @@ async fn finish_ticket(crew: &Crew, ticket: Ticket, outcome: Outcome, requests: 
     }
 }
 
-async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build>> {
+async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<(Build, Promise)>> {
     let plan = crew.plan();
     let slave = plan.slaves.iter().find(|it| it.name == assignment.slave);
     let session = crew.slaves.session(&assignment.slave);
@@ -118,13 +138,15 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
         locks: assignment.builder.locks.as_slice().to_vec(),
     };
     let ids = stamp.changes.clone();
-    let begun = crew.store.write(move |verbs| {
+    // It goes to disk with what the build writes before its first command.
+    let begun = crew.store.write_ahead(move |verbs| {
         let Some(begun) = verbs.start_build(&new, clock::now())? else {
             return Ok(None);
         };
         Ok(Some((begun, changes_of(verbs, &ids)?)))
     });
-    let Some((begun, changes)) = begun.await? else {
+    let (begun, claim) = begun.await?;
+    let Some((begun, changes)) = begun else {
         return Ok(None);
     };
     if let Some(oldest) = assignment.requests.iter().map(|it| it.submitted).min() {
@@ -148,6 +170,7 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
     let builder = &assignment.builder;
     let mut build = Build::enter(crew, facts, Arc::clone(builder), Arc::clone(slave));
     build.holds.build = builder.locks.as_slice().to_vec();
+    build.claim = Some(claim.clone());
     // Who let the slave go meanwhile may not have seen this build; from here on it is seen.
     if session.leaving.is_cancelled()
         && let Some(live) = crew.live().get(&build.key)
@@ -155,7 +178,7 @@ async fn begin(crew: &Arc<Crew>, assignment: &Assignment) -> Result<Option<Build
         let why = format!("slave `{}` was let go", slave.name);
         live.left.send_replace(Some(why));
     }
-    Ok(Some(build))
+    Ok(Some((build, claim)))
 }
 
 fn changes_of(verbs: &mut dyn Store, ids: &[crate::model::ChangeId]) -> Result<Vec<Change>> {
@@ -303,6 +326,7 @@ impl Build {
             left: left_heard,
             stopped: false,
             due: Vec::new(),
+            claim: None,
             whole_logs: Vec::new(),
             postscripts: Vec::new(),
             forgettable: Vec::new(),

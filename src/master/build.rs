@@ -4,6 +4,7 @@
 //! What must be written is collected in `due` and goes down in one
 //! transaction just before the next command is sent or the build ends.
 
+use std::future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ use crate::model::Subject;
 use crate::model::Timestamp;
 use crate::steps::Flags;
 use crate::steps::StepPlan;
-use crate::store::{BuildEnd, CommandRow, Result, Store, UnfinishedBuild};
+use crate::store::{BuildEnd, CommandRow, Promise, Result, Store, StoreError, UnfinishedBuild};
 use crate::wire::FromMaster;
 
 /// A build that was given back this often ends as an exception.
@@ -107,6 +108,8 @@ pub(crate) struct Build {
     /// Set when the stop has been taken in: what always runs is not stopped again.
     pub(super) stopped: bool,
     pub(super) due: Vec<Write>,
+    /// What made it a build, until that is on disk.
+    pub(super) claim: Option<Promise>,
     /// Logs that a step gave as a whole, on their way to their files.
     pub(super) whole_logs: Vec<(PathBuf, String)>,
     pub(super) postscripts: Vec<Postscript>,
@@ -446,16 +449,21 @@ impl Build {
         let mut patience = Patience::new(&self.crew, &self.key);
         let due: Arc<[Write]> = std::mem::take(&mut self.due).into();
         loop {
-            let writes = Arc::clone(&due);
-            let written = self
-                .crew
-                .store
-                .write(move |verbs| writes.iter().try_for_each(|write| write(verbs)));
-            match written.await {
-                Ok(()) => break,
-                Err(error) => patience.pause(Place::Database, error.what).await,
+            let (writes, claim) = (Arc::clone(&due), self.claim.clone());
+            let written = self.crew.store.write(move |verbs| {
+                if claim.is_some_and(|it| it.is_broken()) {
+                    return Err(StoreError::new("there is no such build"));
+                }
+                writes.iter().try_for_each(|write| write(verbs))
+            });
+            match (written.await, &self.claim) {
+                (Ok(()), _) => break,
+                // Whoever began it gives it up.
+                (Err(_), Some(claim)) if claim.is_broken() => future::pending().await,
+                (Err(error), _) => patience.pause(Place::Database, error.what).await,
             }
         }
+        self.claim = None;
         let mut patience = Patience::new(&self.crew, &self.key);
         for it in self.postscripts.drain(..) {
             // Half of a record is cut off: of what was said before, and of this when it is tried again.

@@ -2,11 +2,14 @@
 //!
 //! Commits are what a database is slow at. The writer takes every job that
 //! waits, runs each in a savepoint of its own, commits them all at once, and
-//! only then answers.
+//! only then answers. What has to be followed by more, before anybody hears of it,
+//! is answered before its commit and goes to disk with what follows.
 
+use std::future;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -47,6 +50,8 @@ type Behind = Arc<Mutex<Vec<Job>>>;
 /// A job that has run.
 struct Ran {
     answer: Answer,
+    /// Somebody waits for the commit.
+    is_waited_for: bool,
     /// What the disk did not take of it.
     trouble: Option<StoreError>,
 }
@@ -61,6 +66,25 @@ enum Told {
     Run(Job),
     /// Put everything into the one database file.
     Settle(oneshot::Sender<Result<()>>),
+}
+
+/// Whether what was answered before its commit is on disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Promise(watch::Receiver<Option<bool>>);
+
+impl Promise {
+    /// Whether it was undone: to be asked by what follows, in its own verbs.
+    pub(crate) fn is_broken(&self) -> bool {
+        *self.0.borrow() == Some(false)
+    }
+
+    /// Returns when it was undone, and never if it stands.
+    pub(crate) async fn broken(mut self) {
+        let kept = self.0.wait_for(Option::is_some).await.map(|it| *it);
+        if kept.is_ok_and(|it| it == Some(true)) {
+            future::pending().await
+        }
+    }
 }
 
 struct Readers {
@@ -79,7 +103,14 @@ impl StoreHandle {
         let (jobs, inbox) = mpsc::channel(WAITING);
         let (tell, health) = watch::channel(None);
         let behind = Behind::default();
-        start_writer(writer, inbox, Arc::clone(&behind), tell)?;
+        start_writer(
+            Writer {
+                sqlite: writer,
+                behind: Arc::clone(&behind),
+                health: tell,
+            },
+            inbox,
+        )?;
         let readers = Readers {
             path: path.to_owned(),
             idle: Mutex::default(),
@@ -124,7 +155,11 @@ impl StoreHandle {
                 // Who no longer listens has been cancelled; the commit stands.
                 drop(tell.send(committed.and(done)));
             });
-            Ran { answer, trouble }
+            Ran {
+                answer,
+                is_waited_for: true,
+                trouble,
+            }
         });
         let gone = || StoreError::new("the writer has ended");
         let begun = Instant::now();
@@ -132,6 +167,40 @@ impl StoreHandle {
         let answer = told.await.map_err(|_| gone())?;
         self.times().1.note(begun.elapsed());
         answer
+    }
+
+    /// The same for what somebody goes on with who will write more before anything of it is
+    /// seen outside: it is answered before its commit, and goes to disk with what is written
+    /// next, or soon if nothing is. A commit that fails undoes both.
+    pub(crate) async fn write_ahead<T, F>(&self, verbs: F) -> Result<(T, Promise)>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let (keep, kept) = watch::channel(None);
+        let job: Job = Box::new(move |sqlite| {
+            let done = match sqlite {
+                Some(sqlite) => sqlite.in_savepoint(verbs),
+                None => Err(StoreError::new("there is no transaction")),
+            };
+            let trouble = done.as_ref().err().filter(|it| it.is_disk).cloned();
+            drop(tell.send(done));
+            let answer: Answer = Box::new(move |committed| {
+                keep.send_replace(Some(committed.is_ok()));
+            });
+            Ran {
+                answer,
+                is_waited_for: false,
+                trouble,
+            }
+        });
+        let gone = || StoreError::new("the writer has ended");
+        self.jobs.send(Told::Run(job)).await.map_err(|_| gone())?;
+        let done = told.await.map_err(|_| gone())??;
+        let open = kept.clone();
+        self.write_soon(move |_| open.borrow().is_none());
+        Ok((done, Promise(kept)))
     }
 
     /// Has the verbs run before what is written next, in the same transaction, or soon if
@@ -144,18 +213,51 @@ impl StoreHandle {
         let job: Job = Box::new(move |sqlite| {
             let done = sqlite.map_or(Ok(()), |it| it.in_savepoint(verbs));
             let trouble = done.err().filter(|it| it.is_disk);
-            let answer: Answer = Box::new(|_| {});
-            Ran { answer, trouble }
+            Ran {
+                answer: Box::new(|_| {}),
+                is_waited_for: false,
+                trouble,
+            }
         });
-        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
-        behind.push(job);
-        if behind.len() == 1 {
-            let store = self.clone();
-            tokio::spawn(async move {
-                time::sleep(SOON).await;
-                drop(store.write(|_| Ok(())).await);
-            });
+        let is_first = {
+            let mut behind = self.behind();
+            behind.push(job);
+            behind.len() == 1
+        };
+        if is_first {
+            self.write_soon(|it| !it.behind().is_empty());
         }
+    }
+
+    /// Has what nobody waits for written, if that is not done in a moment anyway.
+    fn write_soon(&self, is_left: impl FnOnce(&Self) -> bool + Send + 'static) {
+        let store = self.clone();
+        tokio::spawn(async move {
+            time::sleep(SOON).await;
+            if is_left(&store) {
+                drop(store.write(|_| Ok(())).await);
+            }
+        });
+    }
+
+    /// Has the running transaction given up, as SQLite does when a disk is full.
+    #[cfg(test)]
+    pub(crate) async fn lose_transaction(&self) {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(|sqlite| {
+            sqlite.expect("a transaction").roll_back();
+            Ran {
+                answer: Box::new(move |committed| assert!(tell.send(committed.is_err()).is_ok())),
+                is_waited_for: true,
+                trouble: None,
+            }
+        });
+        assert!(self.jobs.send(Told::Run(job)).await.is_ok());
+        assert_eq!(told.await, Ok(true), "the commit fails");
+    }
+
+    fn behind(&self) -> MutexGuard<'_, Vec<Job>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts everything into the one database file, so that a copy of it is whole while
@@ -210,21 +312,23 @@ impl StoreHandle {
     }
 }
 
-/// Starts the writer on a thread of its own.
-fn start_writer(
-    mut sqlite: Sqlite,
-    mut inbox: mpsc::Receiver<Told>,
+/// The one who writes.
+struct Writer {
+    sqlite: Sqlite,
     behind: Behind,
     health: Health,
-) -> Result<()> {
+}
+
+/// Starts the writer on a thread of its own.
+fn start_writer(mut writer: Writer, mut inbox: mpsc::Receiver<Told>) -> Result<()> {
     #[cfg(test)]
     if bench::is_here() {
-        bench::start_writer(sqlite, inbox, behind, health);
+        bench::start_writer(writer, inbox);
         return Ok(());
     }
     let life = move || {
         while let Some(first) = inbox.blocking_recv() {
-            write_together(&mut sqlite, first, &mut inbox, &behind, &health);
+            writer.write_together(first, &mut inbox, mpsc::Receiver::blocking_recv);
         }
     };
     let thread = thread::Builder::new().name("store".into()).spawn(life);
@@ -233,58 +337,66 @@ fn start_writer(
         .map_err(|error| StoreError::new(format!("no thread to write with: {error}")))
 }
 
-/// Carries out what waits, as one transaction, and answers.
-fn write_together(
-    sqlite: &mut Sqlite,
-    first: Told,
-    inbox: &mut mpsc::Receiver<Told>,
-    behind: &Behind,
-    health: &Health,
-) {
-    let changes = sqlite.changes();
-    // Becomes an error when SQLite gives the transaction up: then nothing of it stands,
-    // and the jobs that come after must not stand alone.
-    let mut begun = sqlite.begin();
-    let mut trouble = begun.as_ref().err().filter(|it| it.is_disk).cloned();
-    let mut answers = Vec::new();
-    let mut settle = None;
-    let mut next = Some(first);
-    while let Some(told) = next.take() {
-        // Who had something written behind goes before what they asked for next.
-        let mut jobs = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
-        match told {
-            Told::Run(job) => jobs.push(job),
-            Told::Settle(tell) => settle = Some(tell),
-        }
-        for job in jobs {
-            if let Some(ran) = run(sqlite, job, begun.is_ok()) {
-                answers.push(ran.answer);
-                trouble = trouble.or(ran.trouble);
+impl Writer {
+    /// Carries out what waits, as one transaction, and answers. If nobody waits for the commit,
+    /// it is left to what comes next; `wait` gets that.
+    fn write_together(
+        &mut self,
+        first: Told,
+        inbox: &mut mpsc::Receiver<Told>,
+        wait: impl Fn(&mut mpsc::Receiver<Told>) -> Option<Told>,
+    ) {
+        let changes = self.sqlite.changes();
+        // Becomes an error when SQLite gives the transaction up: then nothing of it stands,
+        // and the jobs that come after must not stand alone.
+        let mut begun = self.sqlite.begin();
+        let mut trouble = begun.as_ref().err().filter(|it| it.is_disk).cloned();
+        let mut answers = Vec::new();
+        let mut is_waited_for = false;
+        let mut settle = None;
+        let mut next = Some(first);
+        while let Some(told) = next.take() {
+            // Who had something written behind goes before what they asked for next.
+            let behind = self.behind.lock();
+            let mut jobs = mem::take(&mut *behind.unwrap_or_else(PoisonError::into_inner));
+            match told {
+                Told::Run(job) => jobs.push(job),
+                Told::Settle(tell) => settle = Some(tell),
             }
-            if begun.is_ok() && sqlite.has_lost_transaction() {
-                let what = "the transaction was rolled back; the disk may be full";
-                begun = Err(trouble.clone().unwrap_or_else(|| StoreError::new(what)));
+            for job in jobs {
+                if let Some(ran) = run(&mut self.sqlite, job, begun.is_ok()) {
+                    answers.push(ran.answer);
+                    is_waited_for |= ran.is_waited_for;
+                    trouble = trouble.or(ran.trouble);
+                }
+                if begun.is_ok() && self.sqlite.has_lost_transaction() {
+                    let what = "the transaction was rolled back; the disk may be full";
+                    begun = Err(trouble.clone().unwrap_or_else(|| StoreError::new(what)));
+                }
+            }
+            if settle.is_none() && answers.len() < TOGETHER {
+                next = inbox.try_recv().ok();
+                if next.is_none() && !is_waited_for && !answers.is_empty() && begun.is_ok() {
+                    next = wait(inbox);
+                }
             }
         }
-        if settle.is_none() && answers.len() < TOGETHER {
-            next = inbox.try_recv().ok();
+        let committed = begun.and_then(|()| self.sqlite.commit());
+        let trouble = trouble.or_else(|| committed.clone().err().filter(|it| it.is_disk));
+        // What changed nothing has not asked the disk either.
+        if trouble.is_some() || (committed.is_ok() && self.sqlite.changes() > changes) {
+            self.health.send_if_modified(|it| {
+                let is_other = it.is_some() != trouble.is_some();
+                *it = trouble;
+                is_other
+            });
         }
-    }
-    let committed = begun.and_then(|()| sqlite.commit());
-    let trouble = trouble.or_else(|| committed.clone().err().filter(|it| it.is_disk));
-    // What changed nothing has not asked the disk either.
-    if trouble.is_some() || (committed.is_ok() && sqlite.changes() > changes) {
-        health.send_if_modified(|it| {
-            let is_other = it.is_some() != trouble.is_some();
-            *it = trouble;
-            is_other
-        });
-    }
-    for answer in answers {
-        answer(committed.clone());
-    }
-    if let Some(tell) = settle {
-        drop(tell.send(sqlite.checkpoint()));
+        for answer in answers {
+            answer(committed.clone());
+        }
+        if let Some(tell) = settle {
+            drop(tell.send(self.sqlite.checkpoint()));
+        }
     }
 }
 
@@ -294,7 +406,7 @@ fn run(sqlite: &mut Sqlite, job: Job, is_begun: bool) -> Option<Ran> {
     if ran.is_err() && !sqlite.has_lost_transaction() {
         // A panic is a bug in one verb; its sender hears that the writer dropped it, and the
         // savepoint keeps the others whole.
-        sqlite.abandon_savepoint();
+        sqlite.abandon_job();
     }
     ran.ok()
 }
@@ -308,7 +420,7 @@ pub(crate) mod bench {
     use tokio::sync::mpsc;
     use tokio::task::AbortHandle;
 
-    use super::{Behind, Health, Sqlite, Told, write_together};
+    use super::{Told, Writer};
 
     thread_local! {
         static HERE: Cell<bool> = const { Cell::new(false) };
@@ -331,15 +443,11 @@ pub(crate) mod bench {
         HERE.get()
     }
 
-    pub(super) fn start_writer(
-        mut sqlite: Sqlite,
-        mut inbox: mpsc::Receiver<Told>,
-        behind: Behind,
-        health: Health,
-    ) {
+    pub(super) fn start_writer(mut writer: Writer, mut inbox: mpsc::Receiver<Told>) {
         let life = async move {
             while let Some(first) = inbox.recv().await {
-                write_together(&mut sqlite, first, &mut inbox, &behind, &health);
+                // Nothing may wait here but the runtime: an open transaction is committed.
+                writer.write_together(first, &mut inbox, |_| None);
             }
         };
         let writer = tokio::spawn(life).abort_handle();

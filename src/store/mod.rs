@@ -62,7 +62,7 @@ use crate::model::UserSection;
 
 #[cfg(test)]
 pub(crate) use handle::bench;
-pub(crate) use handle::StoreHandle;
+pub(crate) use handle::{Promise, StoreHandle};
 pub(crate) use logins::{
     Act, AuditId, AuditQuery, AuditRecord, LoginStore, NewAudit, NewSession, NewToken,
     SessionLimits, Token,

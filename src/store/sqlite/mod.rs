@@ -70,6 +70,10 @@ const STATEMENTS: usize = 200;
 /// A connection. The verbs are in `verbs.rs`.
 pub(super) struct Sqlite {
     db: Connection,
+    /// What [`Self::changes`] said when the transaction began.
+    begun_at: u64,
+    /// The job that runs has the transaction for itself, and no savepoint.
+    is_alone: bool,
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -105,7 +109,7 @@ impl Sqlite {
         db.pragma_update(None, "cache_size", -2000)?;
         keep_prepared(&db)?;
         migrate(&mut db)?;
-        Ok(Self { db })
+        Ok(Self::new(db))
     }
 
     /// Opens a database that a writer has open too.
@@ -115,7 +119,15 @@ impl Sqlite {
         db.busy_timeout(BUSY)?;
         db.pragma_update(None, "cache_size", -2000)?;
         keep_prepared(&db)?;
-        Ok(Self { db })
+        Ok(Self::new(db))
+    }
+
+    fn new(db: Connection) -> Self {
+        Self {
+            db,
+            begun_at: 0,
+            is_alone: false,
+        }
     }
 
     /// Says what to do about a database that only a writer can bring up to date.
@@ -133,11 +145,12 @@ impl Sqlite {
     }
 
     pub(super) fn begin(&mut self) -> Result<()> {
-        Ok(self.db.execute_batch("BEGIN IMMEDIATE")?)
+        self.begun_at = self.changes();
+        self.say("BEGIN IMMEDIATE")
     }
 
     pub(super) fn commit(&mut self) -> Result<()> {
-        let committed = self.db.execute_batch("COMMIT").map_err(StoreError::from);
+        let committed = self.say("COMMIT");
         if committed.is_err() {
             self.roll_back();
         }
@@ -154,25 +167,44 @@ impl Sqlite {
     pub(super) fn roll_back(&mut self) {
         if !self.db.is_autocommit() {
             // It fails only when SQLite has rolled back by itself.
-            drop(self.db.execute_batch("ROLLBACK"));
+            drop(self.say("ROLLBACK"));
         }
     }
 
-    /// Runs verbs that fail or succeed as a whole inside the running transaction.
+    /// Runs verbs that fail or succeed as a whole inside the running transaction. The first
+    /// that change something have nothing beside them that a savepoint would keep.
     pub(super) fn in_savepoint<T>(
         &mut self,
         verbs: impl FnOnce(&mut dyn Store) -> Result<T>,
     ) -> Result<T> {
-        self.db.prepare_cached("SAVEPOINT job")?.execute([])?;
+        self.is_alone = self.changes() == self.begun_at;
+        if !self.is_alone {
+            self.say("SAVEPOINT job")?;
+        }
         let done = verbs(self);
         if self.has_lost_transaction() {
             return done.and_then(|_| Err(StoreError::new("the transaction was rolled back")));
         }
         if done.is_err() {
-            self.db.prepare_cached("ROLLBACK TO job")?.execute([])?;
+            self.undo_job()?;
+        } else if !self.is_alone {
+            self.say("RELEASE job")?;
         }
-        self.db.prepare_cached("RELEASE job")?.execute([])?;
         done
+    }
+
+    fn undo_job(&mut self) -> Result<()> {
+        if self.is_alone {
+            self.roll_back();
+            return self.begin();
+        }
+        Ok(self.db.execute_batch("ROLLBACK TO job; RELEASE job")?)
+    }
+
+    /// Runs a statement that has no values.
+    fn say(&self, statement: &str) -> Result<()> {
+        self.db.prepare_cached(statement)?.execute([])?;
+        Ok(())
     }
 
     /// Whether SQLite has rolled the transaction back by itself, as it does on a full disk.
@@ -186,8 +218,9 @@ impl Sqlite {
     }
 
     /// Undoes a job that panicked.
-    pub(super) fn abandon_savepoint(&mut self) {
-        drop(self.db.execute_batch("ROLLBACK TO job; RELEASE job"));
+    pub(super) fn abandon_job(&mut self) {
+        // It fails only when there is no transaction any more, which is asked for next.
+        drop(self.undo_job());
     }
 
     /// Runs verbs that all see the same moment.
@@ -195,7 +228,7 @@ impl Sqlite {
         &mut self,
         verbs: impl FnOnce(&mut dyn Store) -> Result<T>,
     ) -> Result<T> {
-        self.db.execute_batch("BEGIN")?;
+        self.say("BEGIN")?;
         let done = verbs(self);
         self.roll_back();
         done
