@@ -3,8 +3,8 @@
 #
 #   scripts/bench.sh [--without-buildbot] [PART …]
 #
-# The parts are start, idle, trigger, tiny, log, history, configuration, recovery and polls; all, if none
-# is named. Prints a table, writes it to target/bench.json, and says what has changed since
+# The parts are start, idle, trigger, tiny, log, history, configuration, recovery, polls and slaves;
+# all, if none is named. Prints a table, writes it to target/bench.json, and says what has changed since
 # benches/baseline.json. With all parts it takes about ten minutes after the build; run it when
 # nothing else runs. Everything that is loaded is on this machine, and ends with the run.
 set -eu

@@ -53,8 +53,6 @@ mod web;
 mod wire;
 mod xml;
 
-use tokio_util::sync::CancellationToken;
-
 #[doc(hidden)]
 pub use buildbot::fuzz_wire;
 pub use cli::main;
@@ -162,57 +160,6 @@ impl Foresight {
             estimate::Left::Overdue(_) => None,
         }
     }
-}
-
-/// Runs slaves named `s7`, `s8`, … with the password `x` in this process, each
-/// in a directory of its own below `dir`, until the process ends: for benchmarks.
-///
-/// # Errors
-/// One of them cannot begin.
-#[doc(hidden)]
-pub fn run_slaves(
-    dir: &std::path::Path,
-    port: u16,
-    numbers: std::ops::Range<usize>,
-) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let mut slaves = tokio::task::JoinSet::new();
-        for number in numbers {
-            let name = format!("s{number}");
-            let basedir = dir.join(&name);
-            std::fs::create_dir_all(basedir.join("info")).map_err(|error| error.to_string())?;
-            let settings = slave::SlaveSettings {
-                basedir,
-                grounds: None,
-                host: "127.0.0.1".to_owned(),
-                port,
-                tls: None,
-                name,
-                password: "x".to_owned(),
-                max_delay: std::time::Duration::from_secs(10),
-                keepalive: None,
-                umask: None,
-                program: process::own_program().map_err(|error| error.to_string())?,
-                capabilities: std::collections::BTreeMap::new(),
-                going: CancellationToken::new(),
-                watches_stamp: false,
-                follows_upgrades: false,
-            };
-            slaves.spawn(slave::run(
-                settings,
-                CancellationToken::new(),
-                Box::new(|| {}),
-            ));
-        }
-        match slaves.join_next().await {
-            Some(Ok(Err(error))) => Err(error.to_string()),
-            _ => Ok(()),
-        }
-    })
 }
 
 /// Fills properties in, as in a command: for benchmarks.

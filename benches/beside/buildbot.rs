@@ -34,10 +34,32 @@ pub(crate) struct Buildbot {
     worker: Option<Child>,
 }
 
+/// Many workers in one process.
+const CROWD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/farm/buildbot_crowd.py");
+
 impl Buildbot {
     /// A master with a worker of four slots; each builder runs its command. `None` if the machine
     /// has no Buildbot.
     pub(crate) fn new(at: &Path, builders: &[(String, &[&str])]) -> Option<Self> {
+        let it = Self::bare(at)?;
+        it.configure("worker.Worker('w', 'secret', max_builds=4)", "w", builders);
+        let master = format!("127.0.0.1:{}", it.pb);
+        it.run(
+            "buildbot-worker",
+            &["create-worker", "-q", "worker", &master, "w", "secret"],
+        );
+        Some(it)
+    }
+
+    /// A master that knows so many workers, of which none is there yet.
+    pub(crate) fn with_workers(at: &Path, count: usize) -> Option<Self> {
+        let it = Self::bare(at)?;
+        let workers = format!("*[worker.Worker('w%d' % it, 'x') for it in range({count})]");
+        it.configure(&workers, "w0", &[("hi".to_owned(), &["true"])]);
+        Some(it)
+    }
+
+    fn bare(at: &Path) -> Option<Self> {
         let programs = programs()?;
         let dir = tempfile::tempdir_in(at).expect("a directory");
         let [port, pb] = free_ports();
@@ -50,12 +72,6 @@ impl Buildbot {
             worker: None,
         };
         it.run("buildbot", &["create-master", "-q", "master"]);
-        it.configure(builders);
-        let master = format!("127.0.0.1:{pb}");
-        it.run(
-            "buildbot-worker",
-            &["create-worker", "-q", "worker", &master, "w", "secret"],
-        );
         Some(it)
     }
 
@@ -71,12 +87,13 @@ impl Buildbot {
         Some(it)
     }
 
-    fn configure(&self, builders: &[(String, &[&str])]) {
+    /// Writes its file: the workers as it says them, and builders on one of them.
+    fn configure(&self, workers: &str, one: &str, builders: &[(String, &[&str])]) {
         let names: Vec<&str> = builders.iter().map(|it| it.0.as_str()).collect();
         let mut text = format!(
             "from buildbot.plugins import schedulers, steps, util, worker\n\
              c = BuildmasterConfig = {{}}\n\
-             c['workers'] = [worker.Worker('w', 'secret', max_builds=4)]\n\
+             c['workers'] = [{workers}]\n\
              c['protocols'] = {{'pb': {{'port': 'tcp:{}:interface=127.0.0.1'}}}}\n\
              c['schedulers'] = [schedulers.ForceScheduler(name='force', builderNames={})]\n\
              c['collapseRequests'] = False\n\
@@ -91,7 +108,7 @@ impl Buildbot {
         for (name, command) in builders {
             let _ = writeln!(
                 text,
-                "c['builders'].append(util.BuilderConfig(name={}, workernames=['w'], \
+                "c['builders'].append(util.BuilderConfig(name={}, workernames=['{one}'], \
                  factory=util.BuildFactory([steps.ShellCommand(command={})])))",
                 json!(name),
                 json!(command)
@@ -143,6 +160,36 @@ impl Buildbot {
             let connected = workers["workers"][0]["connected_to"].as_array()?;
             (!connected.is_empty()).then_some(())
         });
+    }
+
+    /// Starts so many workers in one process.
+    pub(crate) fn start_crowd(&mut self, count: usize) {
+        let child = Command::new(self.programs.join("python"))
+            .arg(CROWD)
+            .args([&self.pb.to_string(), "pb", "w", "0", &count.to_string()])
+            .arg(self.dir.path().join("crowd"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.worker = Some(child.expect("started"));
+    }
+
+    /// How many workers are there.
+    pub(crate) fn connected(&self) -> Option<usize> {
+        let workers = self.json("/workers")?;
+        let is_there = |it: &&Value| {
+            it["connected_to"]
+                .as_array()
+                .is_some_and(|it| !it.is_empty())
+        };
+        Some(
+            workers["workers"]
+                .as_array()?
+                .iter()
+                .filter(is_there)
+                .count(),
+        )
     }
 
     pub(crate) fn kill_master(&mut self) {

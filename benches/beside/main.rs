@@ -28,6 +28,7 @@ mod idle;
 mod log;
 mod polls;
 mod recovery;
+mod slaves;
 mod start;
 mod tiny;
 mod trigger;
@@ -57,6 +58,7 @@ const PARTS: &[Part] = &[
     part("configuration", configuration::measure),
     part("recovery", recovery::measure),
     part("polls", polls::measure),
+    part("slaves", slaves::measure),
 ];
 
 const fn part(name: &'static str, measure: fn(&mut Report)) -> Part {
