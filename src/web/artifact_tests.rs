@@ -186,11 +186,19 @@ async fn numbers_may_count_back_from_the_newest_and_what_is_not_there_is_named()
     };
     for newest in ["-1", "latest", "6"] {
         assert!(
-            title(newest).await.body.contains("<title>hello #6:"),
+            title(newest)
+                .await
+                .body
+                .contains("<title>Buildbot: hello Build #6:"),
             "{newest}"
         );
     }
-    assert!(title("-7").await.body.contains("<title>hello #0:"));
+    assert!(
+        title("-7")
+            .await
+            .body
+            .contains("<title>Buildbot: hello Build #0:")
+    );
     for missing in ["-8", "7", "x", "1x", "99999999999999999999"] {
         let answer = title(missing).await;
         assert_eq!(answer.status, 404, "{missing}");

@@ -102,6 +102,8 @@ mod list_tests;
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
+mod naming_tests;
+#[cfg(test)]
 mod overview_tests;
 #[cfg(test)]
 mod safety_tests;

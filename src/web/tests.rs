@@ -1186,7 +1186,7 @@ async fn every_page_says_that_the_master_shuts_down_and_what_it_waits_for() {
         for expected in [
             told,
             "5 minutes ago</time> by &lt;ann&gt;. 7 are left: <a href",
-            "/cancel_shutdown\"",
+            "/cancel_shutdown\"><button id=\"cancel-shutdown\">Cancel Shutdown</button>",
             " and 2 more. No other begins.",
         ] {
             assert!(page.contains(expected), "{path}: {expected}\n{page}");

@@ -142,7 +142,10 @@ fn every_open_page_shows_what_happens_without_being_opened_again() {
         ("/", "1 of 2 builders is red"),
         ("/builders", "failure"),
         ("/waterfall", "Build 0 ✗ failure"),
-        ("/builders/slow-linux/builds/0", "slow-linux #0: failure"),
+        (
+            "/builders/slow-linux/builds/0",
+            "slow-linux Build #0: failure",
+        ),
     ];
     for (at, (path, _)) in pages.iter().enumerate() {
         if at > 0 {

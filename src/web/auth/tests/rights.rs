@@ -157,9 +157,9 @@ async fn who_owns_a_build_may_stop_it_where_the_rule_says_so() {
         assert_eq!(buttons, 1, "{of_bo}");
     }
     let page = site.get(&path, &[("cookie", &ann)]).await.body;
-    assert!(!page.contains("Stop this build"), "{page}");
+    assert!(!page.contains("Stop This Build"), "{page}");
     let page = site.get(&path, &[("cookie", &bo)]).await.body;
-    assert!(page.contains("Stop this build"), "{page}");
+    assert!(page.contains("Stop This Build"), "{page}");
     assert_eq!(site.post(&stop, &[("cookie", &ann)], "").await.status, 403);
     assert_eq!(site.post(&stop, &[("cookie", &bo)], "").await.status, 302);
 }
@@ -244,6 +244,9 @@ async fn the_pages_of_users_ask_for_a_login_each_time_at_every_address_of_them()
         assert_eq!(site.post(table, &[], form).await.status, 403, "{table}");
     }
     assert_eq!(site.post("/users/table", &[HTML], "").await.status, 403);
+    // The form in its place has the button of Buildbot's.
+    let form = site.get("/users", &[HTML]).await.body;
+    assert!(form.contains(">Show Users</button>"), "{form}");
     let ann = site.log_in("ann", "otter").await;
     let headers = [("cookie", ann.as_str())];
     assert_eq!(site.get("/users/1", &headers).await.status, 200);
