@@ -25,6 +25,13 @@
   };
   setInterval(() => document.hidden || tellAges(), 15000);
 
+  // --- a notice is said once: neither again with what is fetched, nor from a bookmark
+  if (document.getElementById("notice")) {
+    const here = new URL(location.href);
+    here.searchParams.delete("notice");
+    history.replaceState(null, "", here);
+  }
+
   // --- a form is sent once, however often its button is clicked ------------
   addEventListener("submit", (event) => {
     const form = event.target;

@@ -34,6 +34,8 @@ use super::builder;
 use super::failure;
 use super::failure::Failure;
 use super::links;
+use super::notice;
+use super::notice::Notice;
 
 pub(super) type Fields = Vec<(String, String)>;
 pub(super) use super::calls::Posted;
@@ -80,13 +82,17 @@ pub(super) async fn cancel(
     posted: Posted,
 ) -> Result<Response, Failure> {
     let fields = read(posted)?;
-    let id = field(&fields, "id")
-        .ok_or_else(|| Failure::BadRequest("`id` should be a request's number or `all`".into()))?;
-    let wanted: Option<i64> = match id {
-        "all" => None,
-        id => Some(id.parse().map_err(|_| {
-            Failure::BadRequest(format!("`id` should be a request's number, not `{id}`"))
-        })?),
+    let page = format!("../{}", links::quote(&builder));
+    let wanted: Option<i64> = match field(&fields, "id") {
+        Some("all") => None,
+        id => match id.and_then(|it| it.parse().ok()) {
+            Some(number) => Some(number),
+            None => {
+                let id = id.unwrap_or_default();
+                let what = format!("`id` should be a request's number or `all`, not `{id}`");
+                return Notice::NoSuchRequest.or(Failure::BadRequest(what), &headers, &page);
+            }
+        },
     };
     let name = BuilderName::from(builder.as_str());
     let why = reason(&visitor, "cancel", &fields, None);
@@ -126,7 +132,7 @@ pub(super) async fn cancel(
     }
     if let (Some(id), []) = (wanted, ids.as_slice()) {
         let what = format!("request {id} does not wait for `{builder}`");
-        return Err(Failure::Conflict(what));
+        return Notice::NoLongerWaits.or(Failure::Conflict(what), &headers, &page);
     }
     let mut cancelled = Vec::new();
     for id in ids {
@@ -134,13 +140,11 @@ pub(super) async fn cancel(
             Ok(()) => cancelled.push(id.0),
             // With `all`, one that began in the meantime is not in the way of the others.
             Err(Denied::NotWaiting(_)) if wanted.is_none() => {}
-            Err(denied) => return Err(denied.into()),
+            Err(denied) => return notice::of_denied(denied, &headers, &page),
         }
     }
     let done = json!({ "cancelled": cancelled });
-    Ok(answer(&headers, &done, || {
-        format!("../{}", links::quote(&builder))
-    }))
+    Ok(answer(&headers, &done, || page))
 }
 
 pub(super) async fn stop(
@@ -163,11 +167,13 @@ pub(super) async fn stop(
     let target = Target::build(&app.desk.plan(), &found.build);
     app.permit(&visitor, Action::StopBuild, &target).await?;
     let key: BuildKey = found.build.key;
-    app.desk
-        .stop_build(&key, &reason(&visitor, "stop build", &fields, None))
-        .await?;
+    let page = format!("../{}", key.number);
+    let why = reason(&visitor, "stop build", &fields, None);
+    if let Err(denied) = app.desk.stop_build(&key, &why).await {
+        return notice::of_denied(denied, &headers, &page);
+    }
     let done = json!({ "stopped": key.to_string() });
-    Ok(answer(&headers, &done, || format!("../{}", key.number)))
+    Ok(answer(&headers, &done, || page))
 }
 
 pub(super) async fn pause(
@@ -199,11 +205,12 @@ pub(super) async fn unpause(
     let name = SlaveName::from(slave.as_str());
     app.permit(&visitor, Action::PauseSlave, &Target::slave(&name))
         .await?;
-    app.desk.unpause(&name).await?;
+    let page = format!("../{}", links::quote(&slave));
+    if let Err(denied) = app.desk.unpause(&name).await {
+        return notice::of_denied(denied, &headers, &page);
+    }
     let done = json!({ "slave": slave, "pause": null });
-    Ok(answer(&headers, &done, || {
-        format!("../{}", links::quote(&slave))
-    }))
+    Ok(answer(&headers, &done, || page))
 }
 
 pub(super) async fn shut_down(
@@ -215,11 +222,22 @@ pub(super) async fn shut_down(
     let name = SlaveName::from(slave.as_str());
     app.permit(&visitor, Action::GracefulShutdown, &Target::slave(&name))
         .await?;
-    app.desk.shut_down(&name).await?;
+    let page = format!("../{}", links::quote(&slave));
+    if let Err(denied) = app.desk.shut_down(&name).await {
+        return notice::of_denied(denied, &headers, &page);
+    }
     let done = json!({ "slave": slave, "shuts_down": true });
-    Ok(answer(&headers, &done, || {
-        format!("../{}", links::quote(&slave))
-    }))
+    Ok(answer(&headers, &done, || page))
+}
+
+/// What somebody looks for below a slave, and is not there: its page is.
+pub(super) async fn of_no_kind(
+    headers: HeaderMap,
+    Path((slave, _)): Path<(String, String)>,
+) -> Result<Response, Failure> {
+    let page = format!("../{}", links::quote(&slave));
+    let missing = Failure::NotFound("page at this address".into());
+    Notice::NothingThere.or(missing, &headers, &page)
 }
 
 pub(super) async fn begin_shutdown(

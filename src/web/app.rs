@@ -20,6 +20,7 @@ use axum::middleware;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use axum::routing::any;
 use axum::routing::get;
 use axum::routing::post;
 use serde::Serialize;
@@ -71,6 +72,7 @@ use super::log_index::Shelf;
 use super::log_text;
 use super::methods;
 use super::metrics;
+use super::notice;
 use super::ping;
 use super::queue_actions;
 use super::slaves;
@@ -219,6 +221,7 @@ impl App {
             visitor: visitor.and_then(|it| it.name()).map(str::to_owned),
             can_log_in: self.access == Access::Full && !plan.authz.accounts.is_none(),
             here: here(uri),
+            notice: notice::said(uri.query()),
             ..Frame::new(uri.path(), &plan.master, offers, self.access, now)
         }
     }
@@ -336,6 +339,7 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
         .route("/buildslaves/{slave}/pause", post(actions::pause))
         .route("/buildslaves/{slave}/unpause", post(actions::unpause))
         .route("/buildslaves/{slave}/shutdown", post(actions::shut_down))
+        .route("/buildslaves/{slave}/{name}", any(actions::of_no_kind))
         .route("/locks", get(locks::page))
         .route("/users", get(users::list))
         .route("/users/{id}", get(users::page))

@@ -7,6 +7,7 @@ use crate::config::BuilderPlan;
 use crate::config::Plan;
 
 use super::links;
+use super::notice;
 
 pub(super) type Query = Vec<(String, String)>;
 
@@ -94,11 +95,11 @@ pub(super) fn with(query: &Query, name: &str, value: &str, without: &[&str]) -> 
     }
 }
 
-/// The arguments as they stand in an address, those of `without` left out.
+/// The arguments as they stand in an address, those of `without` left out, and what is said once.
 pub(super) fn written(query: &Query, without: &[&str]) -> String {
     let kept = query
         .iter()
-        .filter(|(name, _)| !without.contains(&name.as_str()));
+        .filter(|(name, _)| name != notice::ARGUMENT && !without.contains(&name.as_str()));
     let parts: Vec<_> = kept
         .map(|(name, value)| format!("{}={}", links::quote(name), links::quote(value)))
         .collect();
@@ -127,7 +128,12 @@ mod tests {
 
     #[test]
     fn arguments_are_quoted_when_they_are_written_again() {
-        let query = query(&[("a b", "\"<&"), ("width", "3"), ("x", "")]);
+        let query = query(&[
+            ("a b", "\"<&"),
+            ("width", "3"),
+            ("x", ""),
+            ("notice", "still-runs"),
+        ]);
         assert_eq!(written(&query, &["width"]), "a%20b=%22%3C%26&x=");
         assert_eq!(with(&query, "x", "&", &["a b"]), "width=3&x=%26");
     }

@@ -358,7 +358,7 @@ pub(super) fn is_page(response: &Response) -> bool {
 }
 
 /// Whether the client is one that shows pages to somebody.
-fn wants_page(headers: &HeaderMap) -> bool {
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     headers
         .get(header::ACCEPT)
         .and_then(|it| it.to_str().ok())

@@ -60,6 +60,8 @@ pub(super) struct Frame {
     /// instead.
     pub(super) template_problem: Option<String>,
     pub(super) shutdown: Option<ShutdownLine>,
+    /// Why a button that led here did nothing.
+    pub(super) notice: Option<&'static str>,
     /// After how many seconds a browser without scripts asks again.
     pub(super) reload: Option<u32>,
 }
@@ -145,6 +147,7 @@ impl Frame {
             troubles: Vec::new(),
             template_problem: None,
             shutdown: None,
+            notice: None,
             reload: None,
         }
     }

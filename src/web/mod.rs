@@ -24,6 +24,7 @@ mod frame;
 mod knocks;
 mod links;
 mod methods;
+mod notice;
 mod paced;
 mod pager;
 mod paging;

@@ -35,6 +35,7 @@ use super::auth::Visitor;
 use super::build;
 use super::failure::Failure;
 use super::links;
+use super::notice;
 
 /// So many builders are asked at a time: the store takes together what comes together.
 const AT_ONCE: usize = 50;
@@ -62,13 +63,15 @@ pub(super) async fn rebuild(
         owner: visitor.name().map(str::to_owned),
         priority: priority(&fields)?,
     };
-    let (buildset, request) = app.desk.rebuild(wish).await?;
+    let page = format!("../../../{}", links::quote(key.builder.as_str()));
+    let (buildset, request) = match app.desk.rebuild(wish).await {
+        Ok(asked) => asked,
+        Err(denied) => return notice::of_denied(denied, &headers, &page),
+    };
     let done = json!({
         "builder": key.builder, "rebuilt": key.number, "buildset": buildset, "request": request,
     });
-    Ok(answer(&headers, &done, || {
-        format!("../../../{}", links::quote(key.builder.as_str()))
-    }))
+    Ok(answer(&headers, &done, || page))
 }
 
 pub(super) async fn cancel_request(
