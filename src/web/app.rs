@@ -378,6 +378,10 @@ pub(super) fn router_in(desk: Arc<dyn Desk>, access: Access, house: Arc<House>) 
             get(|headers: HeaderMap| async move { file(&headers, "text/javascript", LOG_JS) }),
         )
         .route(
+            "/static/console.js",
+            get(|headers: HeaderMap| async move { file(&headers, "text/javascript", CONSOLE_JS) }),
+        )
+        .route(
             "/static/autobot.js",
             get(|headers: HeaderMap| async move { file(&headers, "text/javascript", JS) }),
         )
@@ -543,6 +547,7 @@ const ROBOTS: &str = "User-agent: *\nDisallow: /builders\nDisallow: /waterfall\n
 
 const CSS: &str = include_str!("../../share/static/autobot.css");
 const JS: &str = include_str!("../../share/static/autobot.js");
+const CONSOLE_JS: &str = include_str!("../../share/static/console.js");
 const LOG_JS: &str = include_str!("../../share/static/log.js");
 const ICON: &str = include_str!("../../share/static/favicon.svg");
 

@@ -59,7 +59,9 @@ async fn the_console_says_which_change_broke_which_builder() {
         // Change 1 is of no branch and may be in builds of any; change 2 is of another branch.
         "aria-label=\"Change 2 by bo&quot;",
         "title=\"never built: not started\"",
-        "href=\"./waterfall?show=never%20built\"",
+        // Without a build there is nothing to show over the page.
+        "<a class=\"square notstarted\" href=\"./waterfall?show=never%20built\" title",
+        "<a class=\"square success\" href=\"./builders/hello/builds/0\" data-popup=\"./buildstatus?builder=hello&amp;number=0\" title=\"hello: build successful (#0, success)\">",
         "<span class=\"faint small\">&lt;cat&gt;</span>",
         "<span class=\"faint small\">default</span>",
         "reword &lt;intro&gt; &amp; &quot;more&quot;\n\nfixes the rest</pre>",

@@ -270,6 +270,7 @@ impl Browser {
         let (code, text) = match key {
             "Tab" => (9, ""),
             "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
             " " => (32, " "),
             "PageUp" => (33, ""),
             "End" => (35, ""),

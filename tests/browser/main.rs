@@ -13,6 +13,7 @@ mod farm;
 
 mod axe;
 mod chromium;
+mod console;
 mod live;
 mod logins;
 mod pages;

@@ -203,6 +203,8 @@ struct Group<T> {
 #[derive(Clone, Serialize)]
 struct Square {
     url: String,
+    /// What of the build is shown over the page.
+    popup: Option<String>,
     badge: Badge,
     title: String,
 }
@@ -235,6 +237,7 @@ impl Square {
         };
         Self {
             url: links::builder(facts.name.as_str()),
+            popup: None,
             badge,
             title: format!("{}: {}", facts.name, badge.word),
         }
@@ -252,25 +255,29 @@ impl Square {
             let shown = links::quote(name.as_str());
             return Self {
                 url: format!("waterfall?show={shown}"),
+                popup: None,
                 badge,
                 title: format!("{name}: {}", badge.word),
             };
         };
-        let text = build.text.join(" ");
-        let left = outlook.left(&build.key).map(|it| format!(", {it}"));
-        let said = match text.as_str() {
-            "" => String::new(),
-            text => format!(", {text}"),
+        let number = build.key.number;
+        let text = match build.text.join(" ") {
+            text if text.is_empty() => badge.word.to_owned(),
+            text => text,
         };
+        let left = outlook.left(&build.key);
+        let eta = left.map(|it| format!(" ETA: {:.0}s", it.secs().max(0.0)));
+        let left = left.map(|it| format!(", {it}"));
+        let [eta, left] = [eta, left].map(Option::unwrap_or_default);
         Self {
             url: links::build(&build.key),
+            popup: Some(format!(
+                "buildstatus?builder={}&number={number}",
+                links::quote(name.as_str())
+            )),
             badge,
-            title: format!(
-                "{name} #{}: {}{said}{}",
-                build.key.number,
-                badge.word,
-                left.unwrap_or_default()
-            ),
+            // As Buildbot has it, and behind that what tells boxes of one text apart.
+            title: format!("{name}: {text}{eta} (#{number}, {}{left})", badge.word),
         }
     }
 }
@@ -394,7 +401,57 @@ pub(super) async fn page(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::estimate::{Interval, Left};
+    use crate::master::outlook::BuildLeft;
+    use crate::web::sample;
+
+    #[test]
+    fn a_box_says_what_buildbots_says_and_which_build_it_is() {
+        let now = Timestamp::from_secs(2_000_000);
+        let facts = BuilderFacts {
+            name: "a".into(),
+            category: None,
+            connected: 1,
+            builds: Vec::new(),
+        };
+        let mut running = sample::build("a", 6, None, now, 10);
+        running.text = vec!["building".into(), "docs".into()];
+        let mut ended = sample::build("a", 5, Some(Outcome::Failure), now, 20);
+        ended.text = Vec::new();
+        let ends = Duration::from_millis(12_400);
+        let within = Left::Within(Interval {
+            low: ends,
+            middle: ends,
+            high: ends,
+        });
+        for (build, left, expected) in [
+            (None, None, "a: not started"),
+            (Some(&ended), None, "a: failure (#5, failure)"),
+            (Some(&running), None, "a: building docs (#6, running)"),
+            (
+                Some(&running),
+                Some(within),
+                "a: building docs ETA: 12s (#6, running, about 12 s left)",
+            ),
+            (
+                Some(&running),
+                Some(Left::Overdue(ends)),
+                "a: building docs ETA: 0s (#6, running, overdue by 12 s)",
+            ),
+        ] {
+            let steps = Vec::new();
+            let running = [(running.key.clone(), BuildLeft { left, steps })];
+            let outlook = Outlook {
+                running: running.into(),
+                ..Outlook::default()
+            };
+            let square = Square::of_change(&facts, build, None, &outlook);
+            assert_eq!(square.title, expected);
+        }
+    }
 
     #[test]
     fn builders_stand_under_their_categories_in_order() {
