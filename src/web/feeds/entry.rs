@@ -119,10 +119,18 @@ fn title(build: &BuildRecord) -> String {
     parts.join(" ")
 }
 
-/// What a build is called in all feeds for ever: RFC 4151.
+/// What a build is called in all feeds for ever: RFC 4151. Buildbot's names begin with the account
+/// and the machine of its process, which are nobody's business and change when a master moves; so
+/// the name of the site stands in their place. Its builds of one second were called the same, so a
+/// reader could not go on with them anyway.
 fn id(build: &BuildRecord, base: &str, at: Timestamp) -> String {
     let host = base.split("//").nth(1).unwrap_or_default();
     let host = host.split(['/', ':']).next().unwrap_or_default();
+    // A tag is somebody's who has a name, which brackets with an address are not.
+    let host = match host.starts_with('[') {
+        true => "buildmaster",
+        false => host,
+    };
     let utc = clock::utc(at);
     let (day, _) = utc.split_once('T').unwrap_or((&utc, ""));
     let digits: String = utc.chars().filter(char::is_ascii_digit).collect();
@@ -188,6 +196,10 @@ mod tests {
             "tag:ci.test,2026-10-28:20261028084936/a%2Fb/3"
         );
         assert_ne!(id(&one, base, at), id(&other, base, at));
+        assert_eq!(
+            id(&one, "http://[::1]:8010/", at),
+            "tag:buildmaster,2026-10-28:20261028084936/a%2Fb/3"
+        );
     }
 
     #[test]

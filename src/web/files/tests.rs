@@ -218,6 +218,23 @@ async fn robots_and_the_icon_are_the_masters_own_if_it_has_them() {
 }
 
 #[tokio::test]
+async fn a_style_that_lies_there_changes_no_page_unless_a_template_of_the_master_asks_for_it() {
+    let (desk, router) = site().await;
+    put(desk.dir.path(), "default.css", "button { opacity: 0 }");
+    let page = get(&router, "/builders/hello").await.body;
+    assert!(!page.contains("default.css"), "{page}");
+    let layout = include_str!("../../../share/templates/layout.html");
+    let link = "<link rel=\"stylesheet\" href=\"{{ root }}default.css\">";
+    let own = layout.replace("</head>", &format!("{link}</head>"));
+    fs::create_dir(desk.dir.path().join("templates")).expect("made");
+    fs::write(desk.dir.path().join("templates/layout.html"), own).expect("written");
+    let page = get(&router, "/builders/hello").await.body;
+    assert!(page.contains("href=\"../default.css\"></head>"), "{page}");
+    let style = get(&router, "/default.css").await;
+    assert!(style.header("content-type").starts_with("text/css"));
+}
+
+#[tokio::test]
 async fn a_mounted_directory_is_shown_at_its_name_and_nothing_beside_it() {
     let place = tempfile::tempdir().expect("a directory");
     let book = place.path().join("book");
