@@ -132,7 +132,8 @@ pub(super) fn check_file(plan: &Plan, problems: &mut Problems) {
             return;
         }
     };
-    for bad in Htpasswd::read(&text).1 {
+    let (read, bad) = Htpasswd::read(&text);
+    for bad in bad {
         let whose = bad.name.map(|it| format!(" (`{}`)", it.escape_debug()));
         let what = format!(
             "line {} of `{shown}`{} lets nobody in: {}",
@@ -141,6 +142,21 @@ pub(super) fn check_file(plan: &Plan, problems: &mut Problems) {
             bad.why
         );
         problems.note(Problem::warning(Code::Environment, what).at(&file.origin.place));
+    }
+    let short: Vec<_> = read
+        .short()
+        .map(|it| format!("`{}`", it.escape_debug()))
+        .collect();
+    if !short.is_empty() {
+        let what = format!(
+            "the first eight letters of a password are enough to log in as {}: their hashes in \
+             `{shown}` are of the old `crypt`",
+            short.join(", ")
+        );
+        let problem = Problem::warning(Code::Environment, what).at(&file.origin.place);
+        problems.note(problem.help(format!(
+            "`htpasswd -B {shown} NAME` makes a hash of all letters"
+        )));
     }
 }
 
@@ -231,13 +247,15 @@ mod tests {
         fs::remove_dir(&path).expect("removed");
         fs::write(&path, "ann:{SHA}zMYenyk23AIi9HVOvrfzLh8+0CI=\n").expect("written");
         assert_eq!(told(&path), (false, String::new()));
-        fs::write(&path, "ann:bX689AzN7kTWY\n").expect("written");
+        fs::write(&path, "ann:otter\nbo:ab3KdlXGmp2GQ\ncy:abxxB7HlIeckU\n").expect("written");
         let (is_error, what) = told(&path);
         assert!(!is_error);
         assert_eq!(
             what,
-            "line 1 of `DIR/staff` (`ann`) lets nobody in: this is a hash of the old `crypt`, of \
-             which eight letters count; `htpasswd -B` makes a better one"
+            "line 1 of `DIR/staff` (`ann`) lets nobody in: this is not a hash of argon2, bcrypt, \
+             SHA-crypt, apr1 or SHA-1\n\
+             the first eight letters of a password are enough to log in as `bo`, `cy`: their hashes \
+             in `DIR/staff` are of the old `crypt`"
         );
         let large = fs::File::create(&path).expect("a file");
         large.set_len(LARGEST + 1).expect("sparse");

@@ -5,7 +5,9 @@ use md5::Digest as _;
 use md5::Md5;
 
 const PREFIX: &str = "$apr1$";
-const LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Digits of base 64, as `crypt` writes them.
+pub(super) const LETTERS: &[u8; 64] =
+    b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Salt and sum of a hash.
 pub(super) fn parts(text: &str) -> Option<(&str, &str)> {

@@ -12,6 +12,7 @@ use sha1::Digest as _;
 use sha1::Sha1;
 
 use super::apr1;
+use super::des_crypt;
 use super::pbkdf2;
 use crate::secrets::base64;
 use crate::secrets::is_same;
@@ -51,15 +52,13 @@ enum Kind {
     Pbkdf2,
     /// 16 digits of salt and a SHA-1, as Buildbot has it.
     Buildbot,
+    /// Two letters of salt and eleven of the old `crypt`.
+    DesCrypt,
 }
 
 /// A text that is no hash of a form that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HashError {
-    #[error(
-        "this is a hash of the old `crypt`, of which eight letters count; `htpasswd -B` makes a better one"
-    )]
-    Des,
     #[error("this hash asks for more time or memory than a login may take")]
     TooDear,
     #[error("this is not a hash of argon2, bcrypt, SHA-crypt, apr1 or SHA-1")]
@@ -77,6 +76,21 @@ impl Hash {
             kind,
             text: text.to_owned(),
         })
+    }
+
+    /// Reads a hash of the old `crypt`, which a password of thirteen letters looks like: only for
+    /// where nothing but hashes stand.
+    pub(super) fn of_old_crypt(text: &str) -> Option<Self> {
+        des_crypt::parts(text)?;
+        Some(Self {
+            kind: Kind::DesCrypt,
+            text: text.to_owned(),
+        })
+    }
+
+    /// Whether no more than the first eight letters of the password count.
+    pub(super) fn is_short(&self) -> bool {
+        self.kind == Kind::DesCrypt
     }
 
     /// Whether a text says by its first letters that it is a hash, good or not.
@@ -116,6 +130,8 @@ impl Hash {
                 let sum = Sha1::new().chain_update(password).chain_update(salt);
                 is_same(&known.to_ascii_lowercase(), hex(&sum.finalize()).as_bytes())
             }
+            Kind::DesCrypt => des_crypt::parts(text)
+                .is_some_and(|(salt, sum)| is_same(sum, des_crypt::sum(password, salt).as_bytes())),
         }
     }
 }
@@ -126,8 +142,8 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Whether somebody may show this as a password: it is not empty, and every form of hash takes
-/// all of it (a NUL ends a password for some).
+/// Whether somebody may show this as a password: it is not empty, and no form of hash stops
+/// at a NUL in it.
 pub(crate) fn is_password(text: &[u8]) -> bool {
     !text.is_empty() && text.len() <= LONGEST && !text.contains(&0)
 }
@@ -198,11 +214,7 @@ fn kind(text: &str) -> Result<Kind, HashError> {
     if text.len() == 56 && text.bytes().all(|it| it.is_ascii_hexdigit()) {
         return Ok(Kind::Buildbot);
     }
-    let is_des = |it: u8| it.is_ascii_alphanumeric() || it == b'.' || it == b'/';
-    match text.len() == 13 && text.bytes().all(is_des) {
-        true => Err(HashError::Des),
-        false => Err(HashError::Unknown),
-    }
+    Err(HashError::Unknown)
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -297,9 +309,10 @@ mod tests {
         let check = |text: &str, expected: HashError| {
             assert_eq!(Hash::read(text), Err(expected), "{text}");
         };
-        check("rqXexS6ZhobKA", HashError::Des);
         for unknown in [
             "",
+            // What may be a password of thirteen letters.
+            "rqXexS6ZhobKA",
             "otter",
             "$",
             "$2y$",

@@ -45,7 +45,8 @@ impl Htpasswd {
                 continue;
             }
             // Some programs write more behind the hash.
-            let hash = Hash::read(rest.split(':').next().unwrap_or_default());
+            let text = rest.split(':').next().unwrap_or_default();
+            let hash = Hash::read(text).or_else(|why| Hash::of_old_crypt(text).ok_or(why));
             if let Err(why) = hash {
                 bad.push(BadLine {
                     number,
@@ -65,6 +66,12 @@ impl Htpasswd {
         )
     }
 
+    /// Of whose password no more than the first eight letters count.
+    pub(crate) fn short(&self) -> impl Iterator<Item = &str> {
+        let short = self.all.iter().filter(|(_, hash)| hash.is_short());
+        short.map(|(name, _)| name.as_str())
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Hash> {
         self.all.get(name)
     }
@@ -78,12 +85,15 @@ mod tests {
     fn the_first_line_of_a_user_counts_and_bad_lines_are_told() {
         let sha = "{SHA}4o6ARFHTuVRU7x/iYIsF2bXNpyM=";
         let text = format!(
-            "# users\n\nann:{sha}\nbo:rqXexS6ZhobKA\nbo:{sha}\nann:{{SHA}}AAAA\nno colon\n:{sha}\n\
-             cy:{sha}:Cy, the cat\r\n"
+            "# users\n\nann:{sha}\nbo:no-hash\nbo:{sha}\nann:{{SHA}}AAAA\nno colon\n:{sha}\n\
+             cy:{sha}:Cy, the cat\r\ndi:ab3KdlXGmp2GQ\n"
         );
         let (read, bad) = Htpasswd::read(&text);
         assert!(read.get("ann").is_some() && read.get("cy").is_some());
         assert_eq!(read.get("bo"), None, "its first line is none");
+        let old = read.get("di").expect("the old crypt");
+        assert!(old.is_of(b"otter pwelve") && !old.is_of(b"otter p") && !old.is_of(b""));
+        assert_eq!(read.short().collect::<Vec<_>>(), ["di"]);
         let bad: Vec<_> = bad
             .into_iter()
             .map(|it| (it.number, it.name.unwrap_or_default(), it.why))
@@ -91,7 +101,7 @@ mod tests {
         assert_eq!(
             bad,
             [
-                (4, "bo".to_owned(), HashError::Des),
+                (4, "bo".to_owned(), HashError::Unknown),
                 (7, String::new(), HashError::Unknown),
                 (8, String::new(), HashError::Unknown),
             ]

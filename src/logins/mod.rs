@@ -7,6 +7,7 @@
 //! has been wrong too often.
 
 mod apr1;
+mod des_crypt;
 mod hash;
 pub(crate) mod htpasswd;
 mod patience;
