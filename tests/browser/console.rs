@@ -67,10 +67,5 @@ fn a_box_shows_its_build_over_the_page_by_click_and_by_key_and_gives_the_focus_b
     assert_shown(&mut browser, &tab);
     browser.click(&tab, "hi/0");
     browser.until(&tab, "location.pathname === '/builders/hi/builds/0'");
-
-    // Where there is no build, there is none to show.
-    browser.go(&tab, &url(&farm, "/console?builder=never"));
-    browser.click(&tab, "never: not started");
-    browser.until(&tab, "location.pathname === '/waterfall'");
     assert_eq!(browser.complaints(), [""; 0]);
 }

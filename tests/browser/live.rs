@@ -166,6 +166,26 @@ fn every_open_page_shows_what_happens_without_being_opened_again() {
 }
 
 #[test]
+fn who_stops_a_build_that_has_just_ended_is_told_so_once() {
+    let (mut farm, mut browser, tab) = open(SLOW);
+    force(&farm, "slow-linux");
+    wait_begun(&mut farm, 0);
+    browser.go(&tab, &url(&farm, &format!("{BUILDER}/builds/0")));
+    // That it has ended does not come to the page before the click.
+    browser.hold_answers(&tab, "*/builds/0");
+    end(&farm);
+    farm.wait_builds("slow-linux", 1);
+    browser.submit(&tab, "Stop This Build");
+    browser.release_answers(&tab);
+    browser.until_read(&tab, "The build had ended already: nothing was stopped.");
+    let here = browser.evaluate(&tab, "location.href");
+    assert_eq!(here, url(&farm, &format!("{BUILDER}/builds/0")));
+    browser.go(&tab, &url(&farm, &format!("{BUILDER}/builds/0")));
+    assert!(!browser.reads(&tab).contains("nothing was stopped"));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn a_slave_is_paused_and_a_request_is_cancelled_with_a_click() {
     let (farm, mut browser, tab) = open(SLOW);
     browser.go(&tab, &url(&farm, "/buildslaves/linux"));
