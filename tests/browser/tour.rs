@@ -85,6 +85,13 @@ impl Tour {
         if !wide.is_null() {
             self.note(name, &format!("does not fit on {NARROW} pixels: {wide}"));
         }
+        let hidden = self.browser.evaluate(&self.tab, OVERLAPS);
+        if !hidden.is_null() {
+            self.note(
+                name,
+                &format!("has a result over a name on {NARROW} pixels: {hidden}"),
+            );
+        }
         self.browser.wear(&self.tab, Theme::Light, WIDE);
         let long = self.browser.evaluate(&self.tab, LONG_LINES);
         if !long.is_null() {
@@ -109,6 +116,15 @@ const SIDEWAYS: &str = r"(() => {
     const out = [...document.querySelectorAll('body *')]
         .filter((it) => it.getBoundingClientRect().right > page.clientWidth + 1 && !it.closest('.scroll, .log'));
     return `${page.scrollWidth}: ${out.slice(0, 3).map((it) => it.outerHTML.slice(0, 120)).join(' ')}`;
+})()";
+
+/// A name in a list over which the result of the same row lies.
+const OVERLAPS: &str = r"(() => {
+    const boxes = (row, what) => [...row.querySelectorAll(what)].flatMap((it) => [...it.getClientRects()]);
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    const row = [...document.querySelectorAll('main .rows tbody tr')]
+        .find((it) => boxes(it, '.badge').some((a) => boxes(it, '.strong').some((b) => meet(a, b))));
+    return row ? row.innerText.slice(0, 200) : null;
 })()";
 
 /// A paragraph whose lines are longer than eyes find back from.
