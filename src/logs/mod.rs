@@ -61,11 +61,30 @@ pub(crate) fn file_name(
     name
 }
 
-/// What files of logs take. Empty ones count as one byte, so that they are found again.
+/// What files of logs take, with when they came. Empty ones count as one byte, so that they are
+/// found again.
 pub(crate) fn bytes_of(files: &[PathBuf]) -> u64 {
-    let sizes = files.iter().filter_map(|it| fs::metadata(it).ok());
+    let all = files.iter().flat_map(|it| [it.clone(), times::path_of(it)]);
+    let sizes = all.filter_map(|it| fs::metadata(it).ok());
     match files.is_empty() {
         true => 0,
         false => sizes.map(|it| it.len()).sum::<u64>().max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_down_beside_a_log_counts_and_an_empty_log_is_one_byte() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = dir.path().join("log");
+        assert_eq!(bytes_of(&[]), 0);
+        fs::write(&log, "").expect("written");
+        assert_eq!(bytes_of(std::slice::from_ref(&log)), 1);
+        fs::write(&log, [0; 100]).expect("written");
+        fs::write(times::path_of(&log), [0; 16]).expect("written");
+        assert_eq!(bytes_of(&[log, dir.path().join("gone")]), 116);
     }
 }

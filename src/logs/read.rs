@@ -22,12 +22,29 @@ pub(crate) fn pieces(
     end: u64,
     see: &mut dyn FnMut(Channel, &[u8]),
 ) -> io::Result<()> {
-    let mut reader = Reader::new();
+    placed(path, start, end, &mut |_, channel, piece| {
+        see(channel, piece);
+    })
+}
+
+/// The same, each piece with the offset of its first byte.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn placed(
+    path: &Path,
+    start: u64,
+    end: u64,
+    see: &mut dyn FnMut(u64, Channel, &[u8]),
+) -> io::Result<()> {
+    let mut reader = Reader::at(start);
     let mut wrong = None;
     blocks(path, start, end, &mut |mut bytes| {
         loop {
             match reader.next(&mut bytes) {
-                Ok(Some((channel, piece))) => see(channel, piece),
+                Ok(Some((channel, piece))) => {
+                    see(reader.offset() - piece.len() as u64, channel, piece);
+                }
                 Ok(None) => return true,
                 Err(error) => {
                     wrong = Some(error);

@@ -40,6 +40,13 @@ fn entry(file: &File, index: u64) -> io::Result<(u64, Timestamp)> {
     Ok((u64::from_be_bytes(number(offset)), at))
 }
 
+fn entry_bytes(offset: u64, at: Timestamp) -> [u8; ENTRY as usize] {
+    let mut bytes = [0; ENTRY as usize];
+    bytes[..8].copy_from_slice(&offset.to_be_bytes());
+    bytes[8..].copy_from_slice(&at.0.to_be_bytes());
+    bytes
+}
+
 /// Notes down when what is added to a log comes.
 #[derive(Debug)]
 pub(super) struct Notes {
@@ -73,9 +80,7 @@ impl Notes {
         if now.0.abs_diff(self.last.0) < STEP {
             return;
         }
-        let mut bytes = [0; ENTRY as usize];
-        bytes[..8].copy_from_slice(&offset.to_be_bytes());
-        bytes[8..].copy_from_slice(&now.0.to_be_bytes());
+        let bytes = entry_bytes(offset, now);
         let mut options = File::options();
         let file = options.write(true).create(true).truncate(false);
         let file = file.open(&self.path);
@@ -165,6 +170,58 @@ impl Times {
             }
         }
         Ok(moment)
+    }
+}
+
+/// Notes down when bytes of a log came that go to other places.
+#[derive(Debug)]
+pub(super) struct Moved {
+    times: Times,
+    /// Of what was asked for last.
+    moment: Moment,
+    /// What the last entry says.
+    last: Timestamp,
+    entries: Vec<u8>,
+}
+
+impl Moved {
+    /// Reads what was noted down of a log whose step began at `began`.
+    pub(super) fn open(log: &Path, began: Timestamp) -> Self {
+        Self {
+            times: Times {
+                began,
+                file: File::open(path_of(log)).ok(),
+            },
+            moment: Moment {
+                at: began,
+                bytes: 0..0,
+            },
+            last: began,
+            entries: Vec::new(),
+        }
+    }
+
+    /// What was at `from` is at `to` from now on. Up to which byte everything came with it.
+    pub(super) fn note(&mut self, from: u64, to: u64) -> u64 {
+        if !self.moment.bytes.contains(&from) {
+            let unknown = Moment {
+                at: self.last,
+                bytes: from..u64::MAX,
+            };
+            self.moment = self.times.at(from).unwrap_or(unknown);
+        }
+        if self.moment.at != self.last {
+            self.last = self.moment.at;
+            self.entries.extend(entry_bytes(to, self.last));
+        }
+        self.moment.bytes.end
+    }
+
+    /// Writes it beside the log that is there now, if anything was noted down of the one before.
+    pub(super) fn write(&self, log: &Path) {
+        if self.times.file.is_some() && fs::write(path_of(log), &self.entries).is_err() {
+            drop(remove(log));
+        }
     }
 }
 

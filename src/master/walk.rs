@@ -632,12 +632,14 @@ impl Build {
         // A step that has not ended in the store would be played again, with all of its log.
         self.flush().await;
         let tail = limits.max_tail_size.unwrap_or(0);
+        let began = self.began(index);
         let (crew, build) = (Arc::clone(&self.crew), self.id);
         self.crew.supervise("cutting logs".into(), async move {
             time::sleep(WATCHED).await;
             for path in long {
                 let shown = path.display().to_string();
-                let cut = tokio::task::spawn_blocking(move || logs::cut::cut(&path, most, tail));
+                let cut = move || logs::cut::cut(&path, most, tail, began);
+                let cut = tokio::task::spawn_blocking(cut);
                 if let Ok(Err(error)) = cut.await {
                     warn!(log = shown, reason = %error, "failed to cut a long log");
                 }
