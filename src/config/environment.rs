@@ -43,7 +43,11 @@ pub(crate) fn check(plan: &Plan, is_running: bool) -> Problems {
         };
         match TcpListener::bind(address) {
             Ok(_) => {}
-            Err(error) if is_running && error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                if !is_running {
+                    problems.note(is_taken(plan, &it, &error));
+                }
+            }
             Err(error) => problems.note(cannot_listen(plan, &it, &error)),
         }
     }
@@ -313,13 +317,25 @@ fn can_write(dir: &Path) -> Result<(), String> {
         .map_err(|error| format!("`{}`: {}", there.display(), io::Error::from(error)))
 }
 
-/// Says that the port `name` of the plan cannot be had, and what to do about it.
+/// Says that a port of the plan cannot be had, and what to do about it.
 pub(crate) fn cannot_listen(plan: &Plan, listener: &Listener, error: &io::Error) -> Problem {
     let (name, endpoint) = (listener.key, &listener.endpoint);
-    let problem = Problem::error(
-        Code::Port,
-        format!("`{name}`: cannot listen on `{endpoint}`: {error}"),
+    let what = format!("`{name}`: cannot listen on `{endpoint}`: {error}");
+    of_port(Problem::error(Code::Port, what), plan, listener, error)
+}
+
+/// Says that another program has the port now; the files are good all the same.
+fn is_taken(plan: &Plan, listener: &Listener, error: &io::Error) -> Problem {
+    let (name, endpoint) = (listener.key, &listener.endpoint);
+    let what = format!(
+        "`{name}`: another program listens on `{endpoint}`; the master could not start now"
     );
+    of_port(Problem::warning(Code::Port, what), plan, listener, error)
+}
+
+/// The problem with where the port is set, and with what to do about it.
+fn of_port(problem: Problem, plan: &Plan, listener: &Listener, error: &io::Error) -> Problem {
+    let (name, endpoint) = (listener.key, &listener.endpoint);
     let mut more = plan.web.server.ports.iter();
     let more = more.find(|it| it.key == name && it.spec.endpoint == *endpoint);
     let mut clients = plan.client_ports().into_iter();
@@ -380,13 +396,34 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = taken.local_addr().expect("bound").to_string();
         let text = format!("[:master:]\nhtmlport = {address}\nslaveport = none\n{SLAVE}");
-        let told = said(&text, false).replace(&address, "127.0.0.1:1");
-        assert!(
-            told.starts_with("error[port]: `htmlport`: cannot listen on `127.0.0.1:1`"),
-            "{told}"
-        );
-        assert!(told.contains("--> master.ini:2:12"), "{told}");
+        let told = said(&text, false).replace(&address, "127.0.0.1:12345");
+        insta::assert_snapshot!(told, @"
+        warning[port]: `htmlport`: another program listens on `127.0.0.1:12345`; the master could not start now
+         --> master.ini:2:12
+          |
+        2 | htmlport = 127.0.0.1:12345
+          |            ^^^^^^^^^^^^^^^
+          |
+          = help: stop what listens there (`ss -ltnp` shows it), or set another `htmlport` in [:master:]
+        ");
         assert_eq!(said(&text, true), "");
+    }
+
+    #[test]
+    fn a_port_that_this_machine_can_never_have_is_an_error() {
+        let told = said(
+            &format!("[:master:]\nhtmlport = 192.0.2.1:8010\nslaveport = none\n{SLAVE}"),
+            true,
+        );
+        insta::assert_snapshot!(told, @"
+        error[port]: `htmlport`: cannot listen on `192.0.2.1:8010`: Cannot assign requested address (os error 99)
+         --> master.ini:2:12
+          |
+        2 | htmlport = 192.0.2.1:8010
+          |            ^^^^^^^^^^^^^^
+          |
+          = help: set another `htmlport` in [:master:]
+        ");
     }
 
     #[test]
