@@ -16,23 +16,70 @@ use crate::syntax::Value;
 /// The database of a master, relative to its base directory.
 pub(super) const DATABASE: &str = "state.sqlite";
 
-/// Keys that are refused, and what to write instead.
-const REFUSED: [(&str, &str); 4] = [
+/// Keys that are refused, and what to write instead. Some are of later Buildbots.
+const REFUSED: [(&[&str], &str); 17] = [
     (
-        "sources",
+        &["project"],
+        "`title` is what the pages call what is built; the project of changes stands in a section `[source:NAME]`",
+    ),
+    (
+        &["slavePortnum", "protocols"],
+        "`slaveport` is where slaves come to",
+    ),
+    (
+        &["sources", "change_source"],
         "pollers are derived from the factories' repositories; a section `[source:NAME]` is a change source",
     ),
-    ("bots", "each slave is a section `[slave:NAME]`"),
-    ("interlocks", "each lock is a section `[lock:NAME]`"),
     (
-        "manhole",
+        &["bots", "slaves", "workers"],
+        "each slave is a section `[slave:NAME]`",
+    ),
+    (
+        &["schedulers"],
+        "schedulers are derived from the factories' repositories; a section `[scheduler:NAME]` is one more",
+    ),
+    (
+        &["status", "services"],
+        "each status target is a section `[status:NAME]`",
+    ),
+    (&["interlocks"], "each lock is a section `[lock:NAME]`"),
+    (
+        &["validation"],
+        "its patterns are keys of a section `[:validation:]`",
+    ),
+    (
+        &["metrics"],
+        "its settings are keys of a section `[:metrics:]`",
+    ),
+    (
+        &["properties"],
+        "each property of all builds is a line of a section `[:properties:]`",
+    ),
+    (
+        &["user_managers"],
+        "`user_manager.NAME = PASSWORD` is the account of one",
+    ),
+    (
+        &["collapseRequests"],
+        "`merge_requests` says which requests are built together",
+    ),
+    (&["www"], "the pages are set up in a section `[:web:]`"),
+    (&["db"], "`db_url` says where the database is"),
+    (&["revlink"], "`revlink` stands in a section `[:web:]`"),
+    (
+        &["logEncoding"],
+        "logs are kept as the bytes that came, and shown as UTF-8",
+    ),
+    (
+        &["manhole"],
         "there is no Python inside to talk to; `autobot status`, the pages and `/json` show what goes on",
     ),
 ];
 
 /// Reads what does nothing, and refuses what cannot be; gives where the database is.
 pub(super) fn read(keys: &mut Keys<'_>) -> Option<PathBuf> {
-    for (name, instead) in REFUSED {
+    let refused = REFUSED.iter();
+    for (name, instead) in refused.flat_map(|(all, it)| all.iter().map(move |name| (*name, *it))) {
         if keys.has(name) {
             keys.node(name);
             let what = format!("there is no key `{name}`");

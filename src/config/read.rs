@@ -446,7 +446,7 @@ pub(super) fn index_of(
     all.dedup();
     let mut problem = Problem::error(Code::UnknownFactory, format!("unknown factory `{name}`"))
         .at(place)
-        .did_you_mean(name, &all);
+        .unknown_word(name, &all);
     if problem.label.is_none() {
         problem = problem.help(super::select::listed("there are", &all));
     }
@@ -464,7 +464,9 @@ fn warn_of_the_idle(
     catalogue: &dyn Catalogue,
     problems: &mut Problems,
 ) {
-    if slaves.is_empty() {
+    // A section that nobody understands may be one.
+    let is_unread = |it: &Problem| matches!(it.code, Code::BadName | Code::UnknownSection);
+    if slaves.is_empty() && !problems.0.iter().any(is_unread) {
         let problem = Problem::warning(Code::Idle, "there is no slave, so nothing can be built")
             .help("a section `[slave:NAME]` with `password` and `factories` adds one")
             .at(&Place::new(source, 0..0));

@@ -177,7 +177,7 @@ pub(super) fn check_triggers(
 
 fn unknown(what: String, place: &Place, word: &str, known: &[String]) -> Problem {
     let problem = Problem::error(Code::UnknownScheduler, what).at(place);
-    let problem = problem.did_you_mean(word, known);
+    let problem = problem.unknown_word(word, known);
     match problem.label {
         Some(_) => problem,
         None => problem.help(listed("there are", known)),

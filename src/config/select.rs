@@ -86,7 +86,7 @@ impl Slaves {
                 let what = format!("unknown slave `{word}`");
                 let mut problem = Problem::error(Code::UnknownSlave, what)
                     .at(&place)
-                    .did_you_mean(&word, &known);
+                    .unknown_word(&word, &known);
                 if problem.label.is_none() {
                     problem = problem.help(listed("the slaves and their tags are", &known));
                 }
@@ -259,7 +259,7 @@ fn unknown_builder(word: &str, place: &Place, all: &[Candidate<'_>]) -> Problem 
     let names: Vec<_> = all.iter().map(|it| it.name).collect();
     let problem = Problem::error(Code::UnknownBuilder, format!("unknown builder `{word}`"))
         .at(place)
-        .did_you_mean(word, &names);
+        .unknown_word(word, &names);
     match problem.label {
         None => problem.help(listed("the builders are", &names)),
         Some(_) => problem,

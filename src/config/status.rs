@@ -37,7 +37,7 @@ pub(super) fn read(
             let what = format!("no builder has the category `{word}`");
             let known: Vec<_> = all.by_ref().collect();
             let problem = Problem::error(Code::UnknownName, what).at(place);
-            problems.note(problem.did_you_mean(word, known));
+            problems.note(problem.unknown_word(word, known));
         }
     }
     Some(Arc::new(StatusPlan {

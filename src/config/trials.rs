@@ -323,7 +323,7 @@ impl Trial {
         let Some(builder) = builder else {
             let problem = Problem::error(Code::UnknownBuilder, format!("unknown builder `{name}`"));
             let known = plan.builders.iter().map(|it| it.name.as_str());
-            problems.note(problem.at(place).did_you_mean(name, known));
+            problems.note(problem.at(place).unknown_word(name, known));
             return;
         };
         let Some(expected) = &self.notifies else {
@@ -396,7 +396,7 @@ impl Trial {
                     _ => Code::UnknownName,
                 };
                 let problem = Problem::error(code, format!("unknown {noun} `{name}`"));
-                problems.note(problem.at(place).did_you_mean(name, known));
+                problems.note(problem.at(place).unknown_word(name, known));
                 continue;
             };
             for line in why(name) {

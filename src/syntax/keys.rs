@@ -21,6 +21,7 @@ use super::Problems;
 use super::Section;
 use super::Shape;
 use super::Value;
+use super::problem::comma;
 use super::problem::nearest;
 use super::questions::Asked;
 use super::questions::Questions;
@@ -507,9 +508,19 @@ impl<'a> Keys<'a> {
         if T::SHAPE.has_references() {
             refer(node, &mut self.references);
         }
-        T::read(node)
-            .map_err(|misread| self.complain(name, node, misread, T::EXPECTED))
-            .ok()
+        let misread = match T::read(node) {
+            Ok(read) => return Some(read),
+            Err(misread) => misread,
+        };
+        let word = misread.place.as_ref().filter(|_| T::SHAPE.is_list());
+        match word.filter(|it| it.text().ends_with(',')).and_then(comma) {
+            Some(comma) => {
+                let what = format!("bad value for `{name}` in {}", self.title);
+                self.note(Problem::error(Code::BadValue, what).separated(&comma));
+            }
+            None => self.complain(name, node, misread, T::EXPECTED),
+        }
+        None
     }
 
     fn complain(&mut self, name: &str, node: &Node, misread: Misread, expected: &str) {

@@ -153,6 +153,17 @@ impl Place {
         self.source.text.get(self.span()).unwrap_or_default()
     }
 
+    /// The line in which it begins.
+    pub(super) fn line(&self) -> &str {
+        let text = self.source.text.as_str();
+        let Some((before, behind)) = text.split_at_checked(self.span().start) else {
+            return "";
+        };
+        let start = before.rfind('\n').map_or(0, |it| it + 1);
+        let end = behind.find('\n').unwrap_or(behind.len());
+        &text[start..before.len() + end]
+    }
+
     /// Where it begins in the file: what comes first is less.
     pub(crate) fn offset(&self) -> usize {
         self.source.begins.offset() + self.span().start

@@ -73,6 +73,34 @@ impl Problem {
         }
     }
 
+    /// As [`Problem::did_you_mean`], for a word of a list, which may have been separated from the
+    /// next one by a comma.
+    #[must_use]
+    pub(crate) fn unknown_word<S: AsRef<str>>(
+        self,
+        word: &str,
+        known: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let near = nearest(word, known).filter(|_| !word.ends_with(','));
+        // An item of a list in brackets stands in quotes.
+        let bare = self.place.as_ref().filter(|it| it.text() == word);
+        match (near, bare.and_then(comma)) {
+            (Some(near), _) => self.label(format!("did you mean `{}`?", near.as_ref())),
+            (None, Some(comma)) => self.separated(&comma),
+            (None, None) => self,
+        }
+    }
+
+    /// Says that words are separated by spaces, and how to write the line.
+    #[must_use]
+    pub(super) fn separated(self, comma: &Place) -> Self {
+        let words = comma.line().replace(',', " ");
+        let words: Vec<_> = words.split_whitespace().collect();
+        self.at(comma)
+            .label("words are separated by spaces, not by commas")
+            .help(format!("write the line as `{}`", words.join(" ")))
+    }
+
     /// One line: `master.ini:14:1: unknown key …`.
     pub(crate) fn line(&self) -> String {
         match &self.place {
@@ -255,6 +283,12 @@ impl Problems {
         sorted.sort();
         sorted.0.iter().map(Problem::to_json).collect()
     }
+}
+
+/// The comma behind a word, or in it.
+pub(super) fn comma(word: &Place) -> Option<Place> {
+    let at = word.span().start + word.text().find(',')?;
+    Some(word.elsewhere(at..at + 1))
 }
 
 /// The known word nearest to `word`, if it is near enough to be meant.

@@ -385,6 +385,159 @@ fn a_bad_default_is_told_once() {
 }
 
 #[test]
+fn words_between_which_there_are_commas_are_told_how_to_stand() {
+    let text = "[slave:a]\npassword = x\nfactories = foo, fo\n\
+        [slave:b]\npassword = x\nfactories = foo fo\n\
+        [foo]\nbar = 1\n[fo]\ntype = foo\nbar = 1\n\
+        [scheduler:s]\nbranch = main\nbuilders = foo-b,fo-b\n\
+        [scheduler:t]\nbranch = main\nbuilders = foo-b,\n    fo-b\n\
+        [scheduler:u]\nbranch = main\nbuilders = foo-bb fo-b\n\
+        [status:m]\ntype = mail\nfromaddr = a@b.test\nmode = failing, passing\n";
+    insta::assert_snapshot!(problems(text), @"
+    error[unknown-factory]: unknown factory `foo,`
+     --> master.ini:3:16
+      |
+    3 | factories = foo, fo
+      |                ^ words are separated by spaces, not by commas
+      |
+      = help: write the line as `factories = foo fo`
+
+    error[unknown-builder]: unknown builder `foo-b,fo-b`
+      --> master.ini:14:17
+       |
+    14 | builders = foo-b,fo-b
+       |                 ^ words are separated by spaces, not by commas
+       |
+       = help: write the line as `builders = foo-b fo-b`
+
+    error[unknown-builder]: unknown builder `foo-b,`
+      --> master.ini:17:17
+       |
+    17 | builders = foo-b,
+       |                 ^ words are separated by spaces, not by commas
+       |
+       = help: write the line as `builders = foo-b`
+
+    error[unknown-builder]: unknown builder `foo-bb`
+      --> master.ini:21:12
+       |
+    21 | builders = foo-bb fo-b
+       |            ^^^^^^ did you mean `foo-b`?
+
+    warning[no-effect]: [status:m] tells nothing about builds
+      --> master.ini:23:8
+       |
+    23 | type = mail
+       |        ^^^^ mails about builds are not sent by this version, only those about missing slaves
+
+    error[bad-value]: bad value for `mode` in [status:m]
+      --> master.ini:25:15
+       |
+    25 | mode = failing, passing
+       |               ^ words are separated by spaces, not by commas
+       |
+       = help: write the line as `mode = failing passing`
+    ");
+    let text = "[slave:a]\npassword = x\nfactories = foo\n[foo]\nbar = 1\n\
+        [builder:z]\nfactory = foo\nslaves = a , a\n";
+    insta::assert_snapshot!(problems(text), @"
+    error[unknown-slave]: unknown slave `,`
+     --> master.ini:8:12
+      |
+    8 | slaves = a , a
+      |            ^ words are separated by spaces, not by commas
+      |
+      = help: write the line as `slaves = a a`
+    ");
+}
+
+#[test]
+fn keys_of_buildbots_master_are_answered_with_what_to_write() {
+    let keys = [
+        "project",
+        "slavePortnum",
+        "protocols",
+        "sources",
+        "change_source",
+        "bots",
+        "slaves",
+        "workers",
+        "schedulers",
+        "status",
+        "services",
+        "interlocks",
+        "validation",
+        "metrics",
+        "properties",
+        "user_managers",
+        "collapseRequests",
+        "www",
+        "db",
+        "revlink",
+        "logEncoding",
+        "manhole",
+    ];
+    for key in keys {
+        let told = problems(&format!("[:master:]\n{key} = x\n[slave:a]\npassword = x\n"));
+        assert!(told.contains("there is no key `"), "{key}: {told}");
+    }
+    let told = problems("[:master:]\nslavePortnum = 9989\n[slave:a]\npassword = x\n");
+    insta::assert_snapshot!(told, @"
+    error[unknown-key]: there is no key `slavePortnum`
+     --> master.ini:2:16
+      |
+    2 | slavePortnum = 9989
+      |                ^^^^
+      |
+      = help: `slaveport` is where slaves come to
+
+    warning[idle]: slave `a` builds nothing
+     --> master.ini:3:2
+      |
+    3 | [slave:a]
+      |  ^^^^^^^ expected `factories = …` in this section or in [:master:]
+    ");
+    // These are spelt alike, or were called so before.
+    for key in [
+        "projectName",
+        "projectURL",
+        "title",
+        "titleURL",
+        "eventHorizon",
+        "debugPassword",
+    ] {
+        let told = problems(&format!("[:master:]\n{key} = x\n[slave:a]\npassword = x\n"));
+        assert!(!told.contains("unknown key"), "{key}: {told}");
+    }
+}
+
+#[test]
+fn a_slave_whose_name_is_taken_is_not_said_to_be_missing() {
+    let text = "[slave:debug]\npassword = x\nfactories = foo\n[foo]\nbar = 1\n";
+    insta::assert_snapshot!(problems(text), @"
+    error[bad-name]: `[slave:debug]` has no usable name
+     --> master.ini:1:2
+      |
+    1 | [slave:debug]
+      |  ^^^^^^^^^^^ this name is taken: it is one of the master's own users
+    ");
+}
+
+#[test]
+fn an_item_of_a_list_in_brackets_may_have_a_comma() {
+    let text = "[slave:a]\npassword = x\nfactories = [\"foo\", \"bar,\"]\n[foo]\nbar = 1\n";
+    insta::assert_snapshot!(problems(text), @r#"
+    error[unknown-factory]: unknown factory `bar,`
+     --> master.ini:3:21
+      |
+    3 | factories = ["foo", "bar,"]
+      |                     ^^^^^^
+      |
+      = help: there are `foo`, `mine`, `vcs`
+    "#);
+}
+
+#[test]
 fn a_port_that_cannot_be_had_is_told_where_it_is_set() {
     let text =
         "[:master:]\nslaveport = 1\n[slave:a]\npassword = x\nfactories = foo\n[foo]\nbar = 1\n";
