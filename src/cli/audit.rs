@@ -2,12 +2,31 @@
 
 use anstream::eprintln;
 use anstream::println;
+use clap::Args;
 use serde_json::Value;
 
-use super::args::AuditArgs;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::reach::client;
 use crate::client::encode;
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// What this user did only
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// This action only, such as `force_build` or `login`
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// So many at most
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    limit: u32,
+    /// Print a document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 pub(super) async fn run(args: &AuditArgs) -> Done {
     let mut path = format!("/api/audit?limit={}", args.limit);

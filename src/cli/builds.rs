@@ -3,9 +3,10 @@
 use anstream::eprintln;
 use anstream::print;
 use anstream::println;
+use clap::Args;
 use serde_json::Value;
 
-use super::args::BuildsArgs;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::follow::elapsed;
 use super::reach::client;
@@ -17,6 +18,20 @@ use crate::client::encode;
 
 /// Enough to know a revision by.
 const SHORT: usize = 12;
+
+#[derive(Debug, Args)]
+pub(super) struct BuildsArgs {
+    /// Only builds of this builder
+    builder: Option<String>,
+    /// How many at most
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print the list as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// Prints the builds.
 pub(super) async fn run(args: &BuildsArgs) -> Done {

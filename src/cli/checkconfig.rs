@@ -9,12 +9,12 @@ use anstream::eprint;
 use anstream::eprintln;
 use anstream::print;
 use anstream::println;
+use clap::Args;
 use ini::EscapePolicy;
 use ini::Ini;
 use ini::LineSeparator;
 use ini::WriteOption;
 
-use super::args::CheckArgs;
 use super::args::Format;
 use super::daemon;
 use super::exit::Done;
@@ -29,6 +29,31 @@ use crate::syntax::Problems;
 use crate::syntax::Source;
 use crate::syntax::Tree;
 use crate::syntax::toml;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// A master's directory or its master.ini [default: $AUTOBOT_DIR or the current directory]
+    dir: Option<PathBuf>,
+    /// Say nothing about a good configuration
+    #[arg(short, long)]
+    quiet: bool,
+    /// Look at the files only: not for ports, programs, secrets and directories of this machine
+    #[arg(long)]
+    offline: bool,
+    /// Print the whole effective model, each item with where it comes from
+    #[arg(long, conflicts_with = "quiet")]
+    show: bool,
+    /// How problems, or the model, are told: for people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ParseArgs {
+    /// The file
+    #[arg(value_name = "INI")]
+    pub(super) file: PathBuf,
+}
 
 /// Loads the configuration of a master and tells every problem of it, and of the machine.
 pub(super) fn check(args: &CheckArgs) -> Done {

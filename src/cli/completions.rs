@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::path::PathBuf;
 
+use clap::Args;
 use clap::Command;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -12,6 +14,17 @@ use super::args::Autobot;
 use super::exit::Done;
 use super::exit::Failure;
 use super::programs::VERB_NAMES;
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// Where; made if it is not there
+    pub(super) dir: PathBuf,
+}
 
 /// Prints the script that completes `autobot` in a shell.
 pub(super) fn completions(shell: Shell) -> Done {

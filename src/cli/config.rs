@@ -7,12 +7,10 @@ use std::path::PathBuf;
 use anstream::eprintln;
 use anstream::print;
 use anstream::println;
+use clap::Args;
+use clap::Subcommand;
 use serde_json::json;
 
-use super::args::ConfigArgs;
-use super::args::ConfigHistoryArgs;
-use super::args::ConfigShowArgs;
-use super::args::ConfigVerb;
 use super::args::Format;
 use super::excerpt;
 use super::exit::Done;
@@ -21,6 +19,7 @@ use super::place::Base;
 use super::place::Kind;
 use super::place::default_dir;
 use super::rollback;
+use super::rollback::ConfigRollbackArgs;
 use super::rooms;
 use super::terminal::DIM;
 use super::terminal::table;
@@ -32,6 +31,46 @@ use crate::store::ConfigRecord;
 const SHORT: usize = 10;
 /// Characters of a line of the history that say what changed.
 const WIDTH: usize = 90;
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    verb: ConfigVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigVerb {
+    /// List them, the newest first: number, time, hash, and what changed
+    History(ConfigHistoryArgs),
+    /// Print the files of one as they were, passwords and all
+    Show(ConfigShowArgs),
+    /// Put the files of one back and have a running master read them
+    Rollback(ConfigRollbackArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigHistoryArgs {
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    dir: Option<PathBuf>,
+    /// How many at most
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// A table for people, or a document
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigShowArgs {
+    /// Its number in the history
+    #[arg(value_name = "N")]
+    number: i64,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    dir: Option<PathBuf>,
+    /// Only the sections that make this builder, without passwords
+    #[arg(long, value_name = "NAME")]
+    builder: Option<String>,
+}
 
 pub(super) async fn run(args: &ConfigArgs) -> Done {
     match &args.verb {

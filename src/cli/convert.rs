@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use anstream::eprint;
 use anstream::eprintln;
 use anstream::print;
+use clap::Args;
 
-use super::args::ConvertArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::place::Base;
@@ -21,6 +21,38 @@ use super::place::default_dir;
 use crate::config;
 use crate::config::Spelling;
 use crate::syntax::Source;
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// A file, or the directory of a master [default: $AUTOBOT_DIR or the current directory]
+    #[arg(value_name = "FILE|DIR")]
+    path: Option<PathBuf>,
+    /// The spelling to write [default: the one that the file is not written in]
+    #[arg(long, value_enum)]
+    to: Option<SpellingArg>,
+    /// Where to write it [default: it is printed]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+/// How a configuration is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum SpellingArg {
+    Ini,
+    Toml,
+}
+
+impl From<SpellingArg> for Spelling {
+    fn from(it: SpellingArg) -> Self {
+        match it {
+            SpellingArg::Ini => Self::Ini,
+            SpellingArg::Toml => Self::Toml,
+        }
+    }
+}
 
 /// Converts one file.
 pub(super) fn run(args: &ConvertArgs) -> Done {

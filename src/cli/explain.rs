@@ -1,17 +1,17 @@
 //! `autobot explain`: what a change would start, why a build ran, why a
 //! request waits.
 
+use std::path::PathBuf;
+
 use anstream::print;
 use anstream::println;
 use anstyle::Style;
+use clap::Args;
+use clap::Subcommand;
 use serde_json::Value;
 
-use super::args::ExplainArgs;
-use super::args::ExplainBuildArgs;
-use super::args::ExplainChangeArgs;
-use super::args::ExplainRequestArgs;
-use super::args::ExplainVerb;
 use super::args::Format;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::follow::build_path;
@@ -27,6 +27,79 @@ use crate::model::Change;
 use crate::model::ChangeId;
 use crate::model::Properties;
 use crate::model::Timestamp;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct ExplainArgs {
+    #[command(subcommand)]
+    verb: Option<ExplainVerb>,
+    #[command(flatten)]
+    change: ExplainChangeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExplainVerb {
+    /// Say why a build ran, where and when
+    Build(ExplainBuildArgs),
+    /// Say why a request waits
+    Request(ExplainRequestArgs),
+}
+
+/// A change that could come.
+#[derive(Debug, Args)]
+pub(super) struct ExplainChangeArgs {
+    /// Its repository
+    #[arg(long)]
+    repository: Option<String>,
+    /// Its branch [default: one that is not named]
+    #[arg(long)]
+    branch: Option<String>,
+    /// A file that it touches, as often as wanted
+    #[arg(long = "file", value_name = "FILE")]
+    files: Vec<String>,
+    /// Its revision
+    #[arg(long)]
+    rev: Option<String>,
+    /// Its project
+    #[arg(long, default_value = "")]
+    project: String,
+    /// Its category
+    #[arg(long)]
+    category: Option<String>,
+    /// Who made it
+    #[arg(long, default_value = "")]
+    author: String,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// How it is told: for people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainBuildArgs {
+    /// The build; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N")]
+    build: String,
+    /// How it is told: for people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainRequestArgs {
+    /// Its number
+    #[arg(value_name = "ID")]
+    request: i64,
+    /// How it is told: for people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// Explains what was asked for.
 pub(super) fn run(args: &ExplainArgs) -> Done {

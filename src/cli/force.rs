@@ -4,9 +4,11 @@ use std::env;
 
 use anstream::eprintln;
 use anstream::println;
+use clap::Args;
 use serde_json::json;
 
-use super::args::ForceArgs;
+use super::args::MasterArgs;
+use super::args::name_and_value;
 use super::exit::Done;
 use super::exit::Failure;
 use super::follow;
@@ -19,6 +21,44 @@ use crate::client::MasterView;
 use crate::client::encode;
 use crate::model::Outcome;
 use crate::syntax;
+
+#[derive(Debug, Args)]
+pub(super) struct ForceArgs {
+    /// The builder
+    builder: String,
+    /// The branch to build
+    #[arg(short, long)]
+    branch: Option<String>,
+    /// The revision to build
+    #[arg(short, long)]
+    revision: Option<String>,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// A property of the build
+    #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    properties: Vec<(String, String)>,
+    /// An answer to one of the builder's questions, as often as wanted
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    params: Vec<(String, String)>,
+    /// The repository to build
+    #[arg(long)]
+    repository: Option<String>,
+    /// The project to build
+    #[arg(long)]
+    project: Option<String>,
+    /// How urgent it is: higher goes first
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    priority: Option<i64>,
+    /// Follow the build and succeed only if it does
+    #[arg(short, long)]
+    wait: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// Asks for the build; with `--wait` it succeeds only if the build does.
 pub(super) async fn run(args: &ForceArgs) -> Done {

@@ -2,6 +2,7 @@
 
 use anstream::print;
 use anstream::println;
+use clap::Args;
 use clap::CommandFactory as _;
 
 use super::args::Autobot;
@@ -9,6 +10,12 @@ use super::exit::Done;
 use super::exit::Failure;
 use crate::syntax::Code;
 use crate::syntax::nearest;
+
+#[derive(Debug, Args)]
+pub(super) struct HelpArgs {
+    /// A verb, a code such as `unknown-key`, or `codes` for all of them
+    pub(super) word: Option<String>,
+}
 
 /// Explains a word.
 pub(super) fn run(word: Option<&str>) -> Done {

@@ -2,14 +2,20 @@
 //! from the tables that its reader uses.
 
 use anstream::println;
+use clap::Args;
 
-use super::args::KindsArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::rooms;
 use crate::factories::Known;
 use crate::schedulers;
 use crate::steps;
+
+#[derive(Debug, Args)]
+pub(super) struct KindsArgs {
+    /// The one to tell more of
+    name: Option<String>,
+}
 
 /// A kind as it is listed: its name, what it is, and lines of a file.
 struct Kind {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anstream::eprintln;
 use anstream::println;
+use clap::Args;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::args::LogArgs;
+use super::args::MasterArgs;
 use super::builds;
 use super::exit::Done;
 use super::exit::Failure;
@@ -22,6 +23,29 @@ use crate::client::encode;
 
 /// Between two looks for the next step.
 const LOOK: Duration = Duration::from_millis(300);
+
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// The build; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N")]
+    build: String,
+    /// A step's name or number [default: the step that failed, or else all]
+    step: Option<String>,
+    /// Which of the step's logs
+    #[arg(long, default_value = "stdio", value_name = "NAME")]
+    log: String,
+    /// Say before each line when it came
+    #[arg(long, conflicts_with = "json")]
+    times: bool,
+    /// Go on while the build does
+    #[arg(short, long)]
+    follow: bool,
+    /// Print the build and its steps as JSON, without their logs
+    #[arg(long, conflicts_with_all = ["follow", "step"])]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// How a log is printed.
 #[derive(Clone, Copy)]

@@ -2,15 +2,27 @@
 
 use anstream::print;
 use anstream::println;
+use clap::Args;
 use serde_json::Value;
 
-use super::args::PingArgs;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::force::refused;
 use super::reach::client;
 use crate::client::PingView;
 use crate::client::encode;
+
+#[derive(Debug, Args)]
+pub(super) struct PingArgs {
+    /// The builder
+    builder: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// Succeeds if every slave that is here answers, or would be started if it were needed.
 pub(super) async fn run(args: &PingArgs) -> Done {

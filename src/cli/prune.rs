@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anstream::print;
 use anstream::println;
+use clap::Args;
 use serde_json::json;
 
-use super::args::PruneArgs;
+use super::args::MasterArgs;
 use super::daemon;
 use super::exit::Done;
 use super::exit::Failure;
@@ -21,6 +22,18 @@ use crate::master::prune::Report;
 use crate::master::prune::Round;
 use crate::model::Bytes;
 use crate::store::StoreHandle;
+
+#[derive(Debug, Args)]
+pub(super) struct PruneArgs {
+    /// Say what would go, and forget nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print a document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 pub(super) async fn run(args: &PruneArgs) -> Done {
     let told = match &args.master.master {

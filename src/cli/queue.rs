@@ -4,12 +4,12 @@
 use std::env;
 
 use anstream::println;
+use clap::Args;
 use serde_json::Value;
 use serde_json::json;
 
-use super::args::CancelArgs;
-use super::args::RebuildArgs;
-use super::args::StopBuildArgs;
+use super::args::MasterArgs;
+use super::args::name_and_value;
 use super::exit::Done;
 use super::exit::Failure;
 use super::force;
@@ -18,6 +18,72 @@ use super::reach;
 use crate::client::Client;
 use crate::client::Forced;
 use crate::client::encode;
+
+#[derive(Debug, Args)]
+pub(super) struct RebuildArgs {
+    /// The build, which has finished; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N")]
+    build: String,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// A property over those of the build
+    #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    properties: Vec<(String, String)>,
+    /// How urgent it is: higher goes first
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    priority: Option<i64>,
+    /// Follow the build and succeed only if it does
+    #[arg(short, long)]
+    wait: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// The request's number
+    #[arg(conflicts_with = "change")]
+    request: Option<i64>,
+    /// Everything that waits of this change
+    #[arg(long, value_name = "N")]
+    change: Option<i64>,
+    /// Only what waits for this builder
+    #[arg(long, value_name = "NAME", requires = "change")]
+    builder: Option<String>,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopBuildArgs {
+    /// The build; without a number, the builder's newest
+    #[arg(value_name = "BUILDER/N", conflicts_with = "all")]
+    build: Option<String>,
+    /// Every build that runs
+    #[arg(long)]
+    all: bool,
+    /// Only builds of this builder, as often as wanted
+    #[arg(long = "builder", value_name = "NAME", requires = "all")]
+    builders: Vec<String>,
+    /// Why, for others to read
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// Fields of a form.
 type Fields = Vec<(String, String)>;

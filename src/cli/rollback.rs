@@ -13,8 +13,8 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use anstream::println;
+use clap::Args;
 
-use super::args::ConfigRollbackArgs;
 use super::config::find;
 use super::config::master;
 use super::daemon;
@@ -27,6 +27,18 @@ use crate::store::ConfigFile;
 
 /// What the names of files that had to make room end in.
 const ASIDE: &str = "before-rollback";
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigRollbackArgs {
+    /// Its number in the history
+    #[arg(value_name = "N")]
+    number: i64,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    dir: Option<PathBuf>,
+    /// Overwrite files that changed since the last configuration was applied
+    #[arg(long)]
+    force: bool,
+}
 
 pub(super) async fn run(args: &ConfigRollbackArgs) -> Done {
     let base = master(args.dir.as_deref())?;

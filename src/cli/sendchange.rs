@@ -6,14 +6,15 @@ use std::fs;
 use std::io;
 use std::io::Read as _;
 use std::path::Path;
+use std::path::PathBuf;
 
 use anstream::println;
+use clap::Args;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::args::SendchangeArgs;
-use super::args::VCS;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::options_file::Options;
@@ -21,6 +22,77 @@ use super::reach::client;
 use crate::client::ClientError;
 use crate::client::Proof;
 use crate::client::encode;
+
+/// The version controls that a change may be of.
+pub(super) const VCS: [&str; 8] = ["cvs", "svn", "darcs", "hg", "bzr", "git", "mtn", "p4"];
+
+#[derive(Debug, Args)]
+pub(super) struct SendchangeArgs {
+    /// Names of the files that it is about
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// A file with further names, each ended by a NUL; `-` for the standard input
+    #[arg(long = "files0-from", value_name = "FILE")]
+    files0_from: Option<PathBuf>,
+    /// Who made it
+    #[arg(short = 'W', long, alias = "username", value_name = "NAME")]
+    who: Option<String>,
+    /// The repository
+    #[arg(short = 'R', long, default_value = "")]
+    repository: String,
+    /// The project
+    #[arg(short = 'P', long, default_value = "")]
+    project: String,
+    /// The branch [default: the repository's own]
+    #[arg(short, long)]
+    branch: Option<String>,
+    /// The category
+    #[arg(short = 'C', long)]
+    category: Option<String>,
+    /// The revision
+    #[arg(short, long)]
+    revision: Option<String>,
+    /// A file with the revision, and nothing else
+    #[arg(
+        long = "revision_file",
+        alias = "revision-file",
+        value_name = "FILE",
+        conflicts_with = "revision"
+    )]
+    revision_file: Option<PathBuf>,
+    /// A property of its builds; NAME:VALUE does as well
+    #[arg(short, long = "property", value_name = "NAME=VALUE", value_parser = name_and_value_of_old)]
+    properties: Vec<(String, String)>,
+    /// What it is about
+    #[arg(short, long)]
+    comments: Option<String>,
+    /// A file with the comments, `-` for the standard input
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "comments")]
+    logfile: Option<PathBuf>,
+    /// When it was made, in seconds since 1970 [default: now]
+    #[arg(short = 'w', long, value_name = "SECONDS")]
+    when: Option<f64>,
+    /// Where it can be looked at
+    #[arg(short = 'l', long, default_value = "")]
+    revlink: String,
+    /// The version control that it is of
+    #[arg(short = 's', long, value_parser = VCS)]
+    vc: Option<String>,
+    /// The hook's secret, perhaps behind a name and a colon
+    #[arg(
+        short,
+        long,
+        env = "AUTOBOT_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    auth: Option<String>,
+    /// The hook that is told
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    hook: String,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// Tells of the change; it is kept when this returns.
 pub(super) async fn run(mut args: SendchangeArgs) -> Done {
@@ -150,6 +222,16 @@ fn read(file: &Path) -> Result<String, Failure> {
     };
     read.map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// As Buildbot's command has it, or as ours: whichever sign comes first.
+fn name_and_value_of_old(text: &str) -> Result<(String, String), String> {
+    match text.split_once([':', '=']) {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("it should be NAME=VALUE or NAME:VALUE".to_owned()),
+    }
 }
 
 #[cfg(test)]

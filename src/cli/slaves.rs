@@ -4,12 +4,10 @@
 use std::env;
 
 use anstream::println;
+use clap::Args;
+use clap::Subcommand;
 
-use super::args::SlaveArgs;
-use super::args::SlavePauseArgs;
-use super::args::SlaveShutdownArgs;
-use super::args::SlaveUnpauseArgs;
-use super::args::SlaveVerb;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::reach;
@@ -20,6 +18,49 @@ use crate::client::Paused;
 use crate::client::ShutsDown;
 use crate::client::encode;
 use crate::syntax;
+
+#[derive(Debug, Args)]
+pub(super) struct SlaveArgs {
+    #[command(subcommand)]
+    verb: SlaveVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SlaveVerb {
+    /// Give a slave no new builds; what it builds goes on
+    Pause(SlavePauseArgs),
+    /// Give it builds again
+    Unpause(SlaveUnpauseArgs),
+    /// End a slave that dials in when its builds are done
+    Shutdown(SlaveShutdownArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SlavePauseArgs {
+    /// The slave
+    slave: String,
+    /// Why, for others to read
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SlaveUnpauseArgs {
+    /// The slave
+    slave: String,
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SlaveShutdownArgs {
+    /// The slave
+    slave: String,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 pub(super) async fn run(args: &SlaveArgs) -> Done {
     match &args.verb {

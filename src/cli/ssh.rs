@@ -7,10 +7,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anstream::println;
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::args::SshTrustArgs;
 use super::daemon;
 use super::exit::Done;
 use super::exit::Failure;
@@ -25,6 +25,18 @@ use crate::master::fleet::SshMeans;
 use crate::master::launch_ssh;
 use crate::slave;
 use crate::ssh::Cut;
+
+#[derive(Debug, Args)]
+pub(super) struct SshTrustArgs {
+    /// The slave, which has `launch = ssh`
+    slave: String,
+    /// Take the key if it is this one, without asking: `SHA256:…`
+    #[arg(long, value_name = "SHA256")]
+    fingerprint: Option<String>,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
 
 /// Shows the key of a slave's host and adds it to those that are known.
 pub(super) fn trust(args: &SshTrustArgs) -> Done {

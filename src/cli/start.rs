@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anstream::println;
+use clap::Args;
 
 use super::args::DirsArgs;
-use super::args::StartArgs;
 use super::daemon;
 use super::daemon::Attached;
 use super::daemon::Stopped;
@@ -14,6 +14,15 @@ use super::exit::Failure;
 use super::place::Base;
 use super::rooms;
 use super::verbs;
+
+#[derive(Debug, Args)]
+pub(super) struct StartArgs {
+    #[command(flatten)]
+    pub(super) dirs: DirsArgs,
+    /// Stay in the foreground and log to the terminal, as service managers want it
+    #[arg(long, alias = "no-daemon")]
+    pub(super) nodaemon: bool,
+}
 
 /// Runs one daemon in this process.
 pub(super) fn in_foreground(args: &StartArgs) -> Done {

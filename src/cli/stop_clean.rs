@@ -5,16 +5,18 @@ use std::env;
 use std::time::Duration;
 
 use anstream::println;
+use clap::Args;
 use tokio::time::sleep;
 
+use super::args::DirsArgs;
 use super::args::MasterArgs;
-use super::args::StopArgs;
 use super::daemon;
 use super::exit::Done;
 use super::exit::Failure;
 use super::place::Base;
 use super::place::Kind;
 use super::reach;
+use super::reach::FarArgs;
 use super::start;
 use crate::client::Client;
 use crate::client::ClientError;
@@ -25,6 +27,32 @@ use crate::client::ShutdownCancelled;
 const LOOK: Duration = Duration::from_millis(200);
 /// Builds of which the names are printed.
 const NAMED: usize = 5;
+
+#[derive(Debug, Args)]
+pub(super) struct StopArgs {
+    #[command(flatten)]
+    pub(super) dirs: DirsArgs,
+    #[command(flatten)]
+    pub(super) far: FarArgs,
+    /// Have the master begin no builds any more, and wait until those that run are done
+    #[arg(long)]
+    pub(super) clean: bool,
+    /// Have a master that was told to stop in this way begin builds again
+    #[arg(long, conflicts_with = "clean")]
+    pub(super) cancel: bool,
+}
+
+impl StopArgs {
+    pub(super) fn at_once(dirs: DirsArgs) -> Self {
+        let (clean, cancel) = (false, false);
+        Self {
+            dirs,
+            far: FarArgs::default(),
+            clean,
+            cancel,
+        }
+    }
+}
 
 /// Ends the masters among the directories one after the other, then the slaves.
 pub(super) async fn stop(args: &StopArgs) -> Done {

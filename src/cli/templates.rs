@@ -7,10 +7,9 @@ use std::path::PathBuf;
 
 use anstream::print;
 use anstream::println;
+use clap::Args;
+use clap::Subcommand;
 
-use super::args::TemplatesArgs;
-use super::args::TemplatesCopyArgs;
-use super::args::TemplatesVerb;
 use super::exit::Done;
 use super::exit::Failure;
 use super::place::Base;
@@ -21,6 +20,32 @@ use crate::syntax::nearest;
 use crate::web::templates::BUILT_IN;
 use crate::web::templates::BuiltIn;
 use crate::web::templates::DIRECTORY;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct TemplatesArgs {
+    #[command(subcommand)]
+    verb: Option<TemplatesVerb>,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TemplatesVerb {
+    /// Copy one into the directory `templates` of a master, where it takes the built-in one's place
+    Copy(TemplatesCopyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TemplatesCopyArgs {
+    /// Its name, such as `about.html`
+    name: String,
+    /// The master's directory [default: $AUTOBOT_DIR or the current directory]
+    dir: Option<PathBuf>,
+    /// Write over what is there
+    #[arg(long)]
+    force: bool,
+}
 
 pub(super) fn run(args: &TemplatesArgs) -> Done {
     match &args.verb {

@@ -3,18 +3,74 @@
 
 use anstream::eprintln;
 use anstream::println;
+use clap::Args;
+use clap::Subcommand;
 use serde_json::Value;
 
-use super::args::TokenAddArgs;
-use super::args::TokenArgs;
-use super::args::TokenListArgs;
-use super::args::TokenRemoveArgs;
-use super::args::TokenVerb;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::reach::client;
 use crate::client::encode;
 use crate::syntax;
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    verb: TokenVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenVerb {
+    /// Make a token, and print it this once
+    Add(TokenAddArgs),
+    /// List the tokens, and when each was used
+    List(TokenListArgs),
+    /// Remove a token: it opens nothing from then on
+    Remove(TokenRemoveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenAddArgs {
+    /// What it is called
+    name: String,
+    /// For whom it acts: it may do no more than this user
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// What it is for: `read`, or actions such as `force_build,stop_build`
+    #[arg(
+        long = "scope",
+        value_name = "ACTION,…",
+        value_delimiter = ',',
+        required = true
+    )]
+    scopes: Vec<String>,
+    /// How long it lasts: days such as `90d`, or `none`
+    #[arg(long, value_name = "DURATION", default_value = "90d")]
+    expires: Option<String>,
+    /// Print a document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenListArgs {
+    /// Print a document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenRemoveArgs {
+    /// What it is called
+    name: String,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 pub(super) async fn run(args: &TokenArgs) -> Done {
     match &args.verb {

@@ -10,13 +10,20 @@ use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 
+use clap::Args;
 use sha2::Digest;
 use sha2::Sha256;
 
-use super::args::TryserverArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use crate::clock;
+
+#[derive(Debug, Args)]
+pub(super) struct TryserverArgs {
+    /// The `jobdir` of a scheduler of type `try_jobdir`
+    #[arg(long, value_name = "DIR")]
+    jobdir: PathBuf,
+}
 
 /// Takes the job in; when this returns, it will be built.
 pub(super) fn run(args: &TryserverArgs) -> Done {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use anstream::eprintln;
 use anstream::print;
 use anstream::println;
+use clap::Args;
 use serde_json::Value;
 
 use super::args::MasterArgs;
-use super::args::UserArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::options_file::Options;
@@ -21,6 +21,41 @@ use crate::master::users::Written;
 
 /// What comes over the wire in place of a password until it is hashed: as long as any.
 const UNHASHED: &str = "00000000000000000000000000000000000000000000000000000000";
+
+#[derive(Debug, Args)]
+pub(super) struct UserArgs {
+    /// What is to be done: `add`, `update`, `remove` or `get`
+    #[arg(value_name = "OP")]
+    verb: Option<String>,
+    /// To add and update, as `--info`; else as `--ids`
+    who: Vec<String>,
+    /// What is to be done, as Buildbot has it
+    #[arg(long, value_name = "OP")]
+    op: Option<String>,
+    /// Whom to remove or look up: `ID,ID`, as often as wanted. `#3` is the user with that number
+    #[arg(long, value_name = "IDS")]
+    ids: Vec<String>,
+    /// What a user is called: `TYPE=VALUE,…`, to update `ID:TYPE=VALUE,…`; each is one user
+    #[arg(long = "info", value_name = "INFO")]
+    infos: Vec<String>,
+    /// What the user logs in as; to update, with `--bb-password`
+    #[arg(long, alias = "bb_username", value_name = "NAME")]
+    bb_username: Option<String>,
+    /// Its password, which is hashed before it is sent; `-` reads it from the standard input
+    #[arg(long, alias = "bb_password", value_name = "PASSWORD")]
+    bb_password: Option<String>,
+    /// Over the network: who does it, where a token does not say that
+    #[arg(short = 'u', long = "username", value_name = "NAME")]
+    login: Option<String>,
+    /// Its password; `-` reads it from the standard input
+    #[arg(short = 'p', long, value_name = "PASSWORD")]
+    passwd: Option<String>,
+    /// Print a document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 /// Carries the order out and prints the users that it is about.
 pub(super) async fn run(args: &UserArgs) -> Done {

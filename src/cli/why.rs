@@ -3,15 +3,31 @@
 
 use anstream::print;
 use anstream::println;
+use clap::Args;
 use serde_json::Value;
 
-use super::args::WhyArgs;
+use super::args::MasterArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::explain::told;
 use super::log;
 use super::reach::client;
 use crate::client::encode;
+
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// A request's number, a builder, or a build
+    #[arg(value_name = "REQUEST|BUILDER|BUILDER/N", conflicts_with = "change")]
+    what: Option<String>,
+    /// A change's number
+    #[arg(long, value_name = "N")]
+    change: Option<i64>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    master: MasterArgs,
+}
 
 pub(super) async fn run(args: &WhyArgs) -> Done {
     let client = client(&args.master)?;

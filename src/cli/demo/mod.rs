@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::println;
+use clap::Args;
 use tokio::time::timeout;
 
 use self::farm::Farm;
 use self::project::Repository;
-use super::args::DemoArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::follow;
@@ -31,6 +31,15 @@ use crate::model::Outcome;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// As many lines of a log as tell what is wrong.
 const LINES: usize = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// A new directory for everything [default: one under the temporary directory]
+    dir: Option<PathBuf>,
+    /// Stop everything at the end; succeed only if the good change was green and the bad one red
+    #[arg(long)]
+    once: bool,
+}
 
 /// Plays the demo.
 pub(super) async fn run(args: &DemoArgs) -> Done {

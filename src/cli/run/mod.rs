@@ -19,6 +19,7 @@ use std::time::Duration;
 use anstream::AutoStream;
 use anstream::eprintln;
 use anstream::print;
+use clap::Args;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::time::sleep;
@@ -28,7 +29,6 @@ use self::chosen::Wish;
 use self::plan::Order;
 use self::plan::SLAVE;
 use self::show::Show;
-use super::args::RunArgs;
 use super::exit::Done;
 use super::exit::Failure;
 use super::rooms;
@@ -46,6 +46,42 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Bytes on the way between master and slave.
 const LINE: usize = 256 << 10;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// A factory type, a recipe of ./factories or of the program, or the file of a recipe
+    factory: String,
+    /// A parameter of the factory, as in its section: `--param git=https://…`, as often as wanted
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    params: Vec<String>,
+    /// A property of the build, as often as wanted
+    #[arg(long = "property", value_name = "NAME=VALUE")]
+    properties: Vec<String>,
+    /// Run only this step, as often as wanted
+    #[arg(long = "step", value_name = "NAME", conflicts_with = "from")]
+    steps: Vec<String>,
+    /// Begin with this step
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// Run the steps that check sources out, too, in a directory of their own
+    #[arg(long)]
+    checkout: bool,
+    /// That directory [default: one under the temporary directory, removed at the end]
+    #[arg(long, requires = "checkout")]
+    dir: Option<PathBuf>,
+    /// Where files go that steps upload to the master
+    #[arg(long, value_name = "DIR")]
+    uploads: Option<PathBuf>,
+    /// What the factory is told of the system: `linux`, `win` or `mac` [default: this one]
+    #[arg(long, value_name = "OS")]
+    slave_os: Option<String>,
+    /// Print the steps and their commands, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Print all that the log has of each command: its directory, limits and environment
+    #[arg(short, long)]
+    verbose: bool,
+}
 
 /// Runs the steps, and says how that ended with the exit code.
 pub(super) async fn run(args: &RunArgs) -> Done {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::chosen::Chosen;
 use super::chosen::Wish;
-use crate::cli::args::RunArgs;
 use crate::cli::exit::Done;
 use crate::cli::exit::Failure;
 use crate::cli::rooms;
+use crate::cli::run::RunArgs;
 use crate::config;
 use crate::config::BuilderPlan;
 use crate::config::Launch;
