@@ -1,7 +1,7 @@
 """Makes inputs of the fuzz target `wire` of the recorded sessions: recorded.py DIRECTORY.
 
 A session becomes what its dialling side said, once from the first byte, as a stranger's, and once
-from behind its login, as a slave's. Of messages over a WebSocket each stands behind its length in
+from behind its login, as a slave's or a client's. Of messages over a WebSocket each stands behind its length in
 two bytes.
 """
 import pathlib

@@ -25,6 +25,8 @@ use crate::wire::pb::jelly::Value;
 use crate::wire::pb::said;
 use crate::wire::pb::said::Said;
 
+#[cfg(any(test, fuzzing))]
+use super::client;
 use super::facts::Program;
 use super::login::Login;
 use super::packed::Packed;
@@ -41,14 +43,17 @@ const COMMANDS: [u64; 4] = [1, 3, 5, 7];
 /// Builders, each of which runs one command.
 const BUILDERS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Listens to `bytes` as a stranger's, as a slave's with calls of objects, and as a slave's with
-/// messages (each behind its length, in two bytes).
+/// Listens to `bytes` as a stranger's, as a client's, as a slave's with calls of objects, and as a
+/// slave's with messages (each behind its length, in two bytes).
 ///
 /// # Panics
-/// If the master is told what is none of a slave's: a log with holes, an end that comes twice.
+/// If the master is told what is none of a slave's: a log with holes, an end that comes twice; or if
+/// a client does what its account does not let it do.
 pub fn fuzz_wire(bytes: &[u8]) {
     elements(bytes);
     stranger(bytes);
+    #[cfg(any(test, fuzzing))]
+    client::fuzz::clients(bytes);
     let mut slave = calls();
     slave.tongue.broker.hear(bytes);
     while slave.heard().is_ok() {
@@ -326,6 +331,43 @@ mod tests {
         })
     }
 
+    /// A call of a client: of its avatar, which is object 2, or of what that gave it.
+    fn client_call() -> impl Strategy<Value = Said> {
+        let methods = [
+            "addChange",
+            "try",
+            "getAvailableBuilderNames",
+            "commandline",
+            "requestBuild",
+            "pingBuilder",
+            "fakeChange",
+            "print",
+            "subscribe",
+            "unsubscribe",
+            "getBuilder",
+            "getBuildSets",
+            "getBuildRequests",
+            "waitUntilFinished",
+            "getBuild",
+            "getSteps",
+            "getLogs",
+            "getChunks",
+        ];
+        let observer = (1_u64..4).prop_map(Value::Ours);
+        let name = select(vec!["b1", "b5", "steps", "full"]).prop_map(Value::text);
+        let place = prop_oneof![value(), observer, name, (0_i64..3).prop_map(Value::Int)];
+        let places = prop::collection::vec(place, 0..10);
+        (2_u64..9, select(methods.to_vec()), places).prop_map(|(object, method, places)| {
+            Said::Call {
+                request: 3,
+                receiver: Receiver::Object(object),
+                method: method.to_owned(),
+                wants_answer: true,
+                arguments: Ok(Arguments::places(places)),
+            }
+        })
+    }
+
     fn message() -> impl Strategy<Value = Vec<u8>> {
         let ops = [
             "complete",
@@ -389,6 +431,18 @@ mod tests {
             for message in &messages {
                 bytes.extend(u16::try_from(message.len()).unwrap().to_be_bytes());
                 bytes.extend(message);
+            }
+            fuzz_wire(&spoiled(bytes, at));
+        }
+
+        #[test]
+        fn what_a_client_nearly_says_hurts_nobody(
+            calls in prop::collection::vec(client_call(), 1..12),
+            at in any::<Option<(Index, u8)>>(),
+        ) {
+            let mut bytes = Vec::new();
+            for call in &calls {
+                banana::encode(&said::write(call), &mut bytes);
             }
             fuzz_wire(&spoiled(bytes, at));
         }

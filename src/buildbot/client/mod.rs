@@ -7,6 +7,8 @@
 mod build;
 mod change;
 mod debug;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod hostile_tests;
 mod line;
@@ -15,7 +17,7 @@ mod listener;
 mod listener_tests;
 #[cfg(test)]
 mod recorded_tests;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod scene;
 mod tried;
 mod user;

@@ -1,4 +1,6 @@
-//! For tests: an office that does what a test says, and a client of it whose line is a vector.
+//! For tests and fuzzing: an office that does what a test says, and a client of it whose line is a vector.
+
+#![cfg_attr(not(test), expect(dead_code, reason = "tests use more of it"))]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
