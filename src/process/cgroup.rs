@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Where the slave itself sits, below the group that it was given.
 const LEAF: &str = "autobot-slave";
@@ -45,6 +46,13 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// The group in which this process was first asked, and those that it forks later: a look at
+    /// every mount for each short command would be a long one.
+    pub(crate) fn own_at_first() -> Option<Self> {
+        static FIRST: OnceLock<Option<Group>> = OnceLock::new();
+        FIRST.get_or_init(Self::own).clone()
+    }
+
     /// The group of this process, if the system has groups of version 2.
     pub(crate) fn own() -> Option<Self> {
         let groups = fs::read_to_string("/proc/self/cgroup").ok()?;

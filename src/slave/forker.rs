@@ -22,7 +22,7 @@ use rustix::stdio::{dup2_stdin, stdin};
 
 use super::FORKER_VERB;
 use super::order::{self, CommandDir};
-use super::runner::{carry_out, now};
+use super::runner::{carry_out, now, prepare};
 use crate::process::spawn_fed;
 
 /// So long it is kept without a command.
@@ -90,6 +90,7 @@ pub(crate) fn forker_main() -> ExitCode {
     // Once for all runners, so that no command finds a terminal to ask somebody at. Fails when
     // this is a leader already, which is as good.
     let _ = setsid();
+    prepare();
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         // The slave finds that it is gone, and starts the next one.

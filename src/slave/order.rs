@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -386,12 +387,16 @@ fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
 
 /// Which start of the host this is.
 pub(super) fn boot_id() -> String {
+    static READ: OnceLock<String> = OnceLock::new();
     #[cfg(test)]
     if let Some(played) = super::bench::played_boot() {
         return played;
     }
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    text.unwrap_or_default().trim().to_owned()
+    let read = || {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        text.unwrap_or_default().trim().to_owned()
+    };
+    READ.get_or_init(read).clone()
 }
 
 #[cfg(test)]

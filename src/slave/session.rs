@@ -138,7 +138,14 @@ where
                         let settings = &slave.settings;
                         asked.begin(capabilities, &settings.capabilities, &settings.basedir);
                     }
-                    Some(message) => served.hear(message, &mut slave.works, &mut writer)?,
+                    Some(message) => {
+                        let pause = served.pause();
+                        served.hear(message, &mut slave.works, &mut writer)?;
+                        if served.pause() < pause {
+                            // What has just begun is left alone for as long as all others.
+                            looked = looked.map(|_| Instant::now());
+                        }
+                    }
                 }
             }
             () = going.cancelled(), if !has_asked => {

@@ -303,6 +303,8 @@ pub(super) fn claim_soon(
     dir: &CommandDir,
     sleep: fn(Duration),
 ) -> io::Result<Option<std::fs::File>> {
+    // An instant is shorter than what a short command takes.
+    let mut pause = Duration::from_micros(50);
     for _ in 0..1000 {
         if let Some(claim) = dir.claim()? {
             return Ok(Some(claim));
@@ -310,7 +312,8 @@ pub(super) fn claim_soon(
         if dir.begun()?.is_some() {
             break;
         }
-        sleep(Duration::from_millis(2));
+        sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
     }
     Ok(None)
 }

@@ -75,6 +75,12 @@ pub(crate) fn runner_main(dir: &Path) -> ExitCode {
     }
 }
 
+/// Reads what is the same for all runners that are forked from this process.
+pub(super) fn prepare() {
+    boot_id();
+    Group::own_at_first();
+}
+
 /// Is the runner of `dir`, in a session that has no terminal.
 pub(super) fn carry_out(dir: &CommandDir) -> io::Result<()> {
     // Fails for the leader of a session, which leads a group, too.
@@ -177,7 +183,7 @@ impl<'a> Runner<'a> {
             why: None,
             has_own_group: false,
             path: OsString::new(),
-            group: Group::own().map(|it| {
+            group: Group::own_at_first().map(|it| {
                 let before = it.oom_kills();
                 (it, before)
             }),
