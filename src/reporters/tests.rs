@@ -121,7 +121,7 @@ fn every_mistake_of_a_mail_section_is_told() {
     `builders` and `categories` both select builders @ b: either this
     bad template for `subject` in [status:mail] @ %(buildr)s: there is no name `buildr`; did you mean `builder`?
     bad template for `body` in [status:mail] @ nobody: there is no name `nobody`; there are `blamelist`, `branch`, `build_url`, `builder`, `buildbot_url`, `changes`, `logs`, `mode`, `number`, `patch`, `previous`, `project`, `projectName`, `properties`, `reason`, `result`, `revision`, `slave`, `text`, `title`
-    bad value for `extra_recipients` in [status:mail] @ a@b.org,: addresses are separated by blanks alone
+    bad value for `extra_recipients` in [status:mail] @ ,: words are separated by spaces, not by commas
     bad value for `lookup` in [status:mail] @ @b.org: expected a domain such as `example.org`, without `@`
     bad value for `smtp_port` in [status:mail] @ 0: expected a port from 1 to 65535
     `smtp_user` without `smtp_password` in [status:mail] @ me: `smtp_password` belongs to it
