@@ -200,10 +200,11 @@ fn checkconfig_ends_with_0_if_all_is_good_1_if_not_and_2_if_it_is_called_wrongly
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").to_string();
     let ports = QUIET.replace("htmlport = none", &format!("htmlport = {port}"));
+    // The file is good; it is another program that is in the way.
     let (status, said) = code(&ports, &[]);
-    assert_eq!(status, Some(1), "{said}");
+    assert_eq!(status, Some(0), "{said}");
     assert!(
-        said.contains("error[port]") && said.contains("master.ini:2"),
+        said.contains("warning[port]") && said.contains("master.ini:2"),
         "{said}"
     );
     assert_eq!(code(&ports, &["--offline"]).0, Some(0));
