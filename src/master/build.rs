@@ -376,12 +376,14 @@ impl Build {
                 builder,
             });
         }
-        self.crew.histories.build_ends(&self.key.builder);
+        // Over as well when a build is given up whose claim has not come to the disk.
+        let (crew, builder) = (Arc::clone(&self.crew), self.key.builder.clone());
+        let ending = crew.histories.build_ends(&builder);
         self.flush().await;
         if !is_whole {
             self.crew.unmeasured.store(true, Ordering::Relaxed);
         }
-        self.crew.histories.build_ended(&self.key.builder);
+        drop(ending);
         // A command that was given up must not run on beside the build that comes next.
         let open = self.crew.live().remove(&self.key).and_then(|it| it.open);
         if let Some(id) = open

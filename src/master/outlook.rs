@@ -115,14 +115,14 @@ impl Histories {
         self.shelf().moment
     }
 
-    /// The end of a build of the builder is about to be written down.
-    pub(crate) fn build_ends(&self, builder: &BuilderName) {
+    /// The end of a build of the builder is about to be written down. It is when what this gives
+    /// is dropped, or it never will be.
+    pub(crate) fn build_ends<'a>(&'a self, builder: &'a BuilderName) -> Ending<'a> {
         self.forget(builder, |ending| ending + 1);
-    }
-
-    /// It is written down.
-    pub(crate) fn build_ended(&self, builder: &BuilderName) {
-        self.forget(builder, |ending| ending.saturating_sub(1));
+        Ending {
+            histories: self,
+            builder,
+        }
     }
 
     fn forget(&self, builder: &BuilderName, ending: impl Fn(u32) -> u32) {
@@ -164,6 +164,21 @@ impl Histories {
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While the end of a build is being written down.
+#[derive(Debug)]
+#[must_use = "the end is over when this is dropped"]
+pub(crate) struct Ending<'a> {
+    histories: &'a Histories,
+    builder: &'a BuilderName,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.histories
+            .forget(self.builder, |ending| ending.saturating_sub(1));
     }
 }
 
@@ -509,15 +524,15 @@ mod tests {
         };
         let is_kept = || histories.shelf().kept[&builder].history.is_some();
         let before = histories.moment();
-        histories.build_ends(&builder);
+        let ending = histories.build_ends(&builder);
         read(histories.moment()).await.expect("readable");
         assert!(!is_kept(), "the end is not written down yet");
-        histories.build_ended(&builder);
+        drop(ending);
         read(before).await.expect("readable");
         assert!(!is_kept(), "it may be of before the end");
         read(histories.moment()).await.expect("readable");
         assert!(is_kept());
-        histories.build_ends(&"other".into());
+        drop(histories.build_ends(&"other".into()));
         assert!(is_kept(), "that of another builder is");
     }
 }
