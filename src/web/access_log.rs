@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::io::Write as _;
+use std::iter;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,9 @@ const NAME: &str = "http.log";
 
 /// Lines that may wait for the disk; each is a few hundred bytes.
 const WAITING: usize = 4096;
+
+/// How long the log rests after it was written: far too short for so many lines to wait.
+const REST: Duration = Duration::from_millis(20);
 
 /// The longest of a part of a line that a visitor has written.
 const LONGEST: usize = 2048;
@@ -87,16 +91,20 @@ impl AccessLog {
     }
 }
 
-/// Writes what comes, until nobody says anything any more.
+/// Writes what comes, until nobody says anything any more: what comes alone at once, and of many
+/// lines some together, so that not each of them wakes this thread.
 fn write(mut file: LogFile, lines: &Receiver<(String, Rotation)>, lost: &AtomicU64) {
-    while let Ok((line, rotation)) = lines.recv() {
-        file.set_rotation(rotation);
-        let missing = lost.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            let words = format!("({missing} lines are missing here: there were too many)\n");
-            drop(file.write_all(words.as_bytes()));
+    while let Ok(first) = lines.recv() {
+        for (line, rotation) in iter::once(first).chain(lines.try_iter()) {
+            file.set_rotation(rotation);
+            let missing = lost.swap(0, Ordering::Relaxed);
+            if missing > 0 {
+                let words = format!("({missing} lines are missing here: there were too many)\n");
+                drop(file.write_all(words.as_bytes()));
+            }
+            drop(file.write_all(line.as_bytes()));
         }
-        drop(file.write_all(line.as_bytes()));
+        thread::sleep(REST);
     }
 }
 
