@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -135,8 +135,8 @@ pub(crate) struct Crew {
     pub(super) unmeasured: AtomicBool,
     /// Whether every log that the database has from before the start has its file.
     pub(super) logs_are_whole: AtomicBool,
-    /// Is told when a small log stands in the database.
-    pub(super) fresh_logs: Notify,
+    /// Has a permit for each small log that has come into the database.
+    pub(super) fresh_logs: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// Where locks go that a build gives back.
@@ -224,7 +224,7 @@ impl Crew {
             pruning: tokio::sync::Mutex::default(),
             unmeasured: AtomicBool::default(),
             logs_are_whole: AtomicBool::default(),
-            fresh_logs: Notify::new(),
+            fresh_logs: Arc::new(Semaphore::new(0)),
             stop: it.stop,
             tasks: TaskTracker::new(),
             returns: it.returns,

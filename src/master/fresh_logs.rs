@@ -7,15 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time;
 use tracing::{info, warn};
 
 use crate::master::crew::Crew;
 use crate::store::{Result, StoreHandle};
 
-/// How long a log stands in the database at least: what ends within that time is made safe
-/// together.
+/// How long a log stands in the database: what ends within that time is made safe together.
 const WHILE: Duration = Duration::from_secs(5);
+/// So many are not kept waiting: what they take of the database's file is taken for good.
+const MANY: u32 = 128;
 
 /// Writes files again that a power cut has taken; whether all of them are there now. It is for the
 /// start: later a file may be gone because it was pruned.
@@ -50,15 +52,11 @@ pub(crate) async fn restore(store: &StoreHandle, dir: &Path) -> Result<bool> {
 /// stay in the database until the next.
 pub(crate) async fn run(crew: Arc<Crew>) {
     // An earlier master may have left some.
-    crew.fresh_logs.notify_one();
+    crew.fresh_logs.add_permits(1);
     loop {
-        let some = async {
-            crew.fresh_logs.notified().await;
-            time::sleep(WHILE).await;
-        };
         tokio::select! {
             () = crew.stop.cancelled() => return,
-            () = some => {}
+            () = some(&crew.fresh_logs) => {}
         }
         if let Err(error) = make_safe(&crew.store, &crew.dir).await {
             warn!(reason = %error, "failed to let go of small logs");
@@ -66,8 +64,17 @@ pub(crate) async fn run(crew: Arc<Crew>) {
     }
 }
 
+/// Returns when there are some, after a while or when there are many. Each has a permit.
+async fn some(fresh: &Semaphore) {
+    if fresh.acquire().await.is_ok() {
+        drop(time::timeout(WHILE, fresh.acquire_many(MANY)).await);
+    }
+    fresh.forget_permits(usize::MAX);
+}
+
 async fn make_safe(store: &StoreHandle, dir: &Path) -> Result<()> {
-    let Some(last) = store.read(|verbs| verbs.last_fresh_log()).await? else {
+    // Asked of who writes: what has come in just now is on disk when this is answered.
+    let Some(last) = store.write(|verbs| verbs.last_fresh_log()).await? else {
         return Ok(());
     };
     let builds = dir.join("builds");
@@ -169,6 +176,23 @@ mod tests {
         assert!(restore(&store, dir.path()).await.expect("read"));
         let log = fs::read_to_string(dir.path().join("builds/b/log"));
         assert_eq!(log.expect("back"), "one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn logs_are_made_safe_after_a_while_and_at_once_when_there_are_many() {
+        let fresh = Semaphore::new(0);
+        fresh.add_permits(1);
+        let begun = time::Instant::now();
+        some(&fresh).await;
+        assert_eq!(begun.elapsed(), WHILE);
+
+        fresh.add_permits(MANY as usize);
+        let begun = time::Instant::now();
+        some(&fresh).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+
+        let none = time::timeout(Duration::from_hours(1), some(&fresh));
+        assert!(none.await.is_err(), "nothing has come since");
     }
 
     #[tokio::test]

@@ -386,8 +386,11 @@ impl Build {
             }
             if let Some(bytes) = finish.small {
                 let file = self.records[index].logs[0].file.clone();
-                self.due(move |verbs| verbs.keep_fresh_log(build, &file, &bytes));
-                self.crew.fresh_logs.notify_one();
+                let fresh = Arc::clone(&self.crew.fresh_logs);
+                self.due(move |verbs| {
+                    fresh.add_permits(1);
+                    verbs.keep_fresh_log(build, &file, &bytes)
+                });
             }
             let said = exit.clone();
             self.due(move |verbs| verbs.finish_command(build, row, &said, end));
