@@ -119,6 +119,9 @@ const TOGETHER: usize = 1000;
 
 /// Reads what waits: whole only what the core does not know.
 async fn still_waiting(crew: &Crew, core: &mut Core) -> Result<Event> {
+    // What the core has heard of may be on its way to the disk: who reads has to see it. What
+    // does not arrive there is told, too.
+    drop(crew.store.write(|_| Ok(())).await);
     let ids = crew.store.read(|verbs| verbs.pending_ids()).await?;
     for some in core.unknown(&ids).chunks(TOGETHER) {
         let some = some.to_vec();

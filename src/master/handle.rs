@@ -367,17 +367,26 @@ impl MasterHandle {
             builders: vec![force.builder],
         };
         let act = force.act.clone();
-        let made = self.crew.store.write(move |verbs| {
+        // If a slave is free, it goes to disk with the build that it becomes.
+        let made = self.crew.store.write_ahead(move |verbs| {
             let noted = act.map(|it| it.begin(verbs, clock::now())).transpose()?;
             Ok((noted, take_in(verbs, &plan, &wanted, Asker::Person)?))
         });
-        let (noted, intake) = made.await?;
+        let ((noted, intake), promise) = made.await?;
+        if let Ok(intake) = &intake {
+            self.crew.may_begin(intake).await;
+        }
+        let stands = self.crew.store.stands(promise).await;
+        if let (Ok(intake), Err(_)) = (&intake, &stands) {
+            self.crew.was_undone(intake).await;
+        }
+        stands?;
         if let Some(act) = force.act {
             act.stand(noted.flatten());
         }
         let intake = intake?;
         let made = intake.made();
-        self.crew.taken_in(intake).await;
+        self.crew.tell_intake(intake);
         Ok(made?)
     }
 

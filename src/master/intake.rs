@@ -128,6 +128,15 @@ fn goes_further(new: &SourceStamp, old: &SourceStamp) -> bool {
         && new.changes.iter().max() >= old.changes.iter().max()
 }
 
+impl From<Vec<RequestRecord>> for Intake {
+    fn from(requests: Vec<RequestRecord>) -> Self {
+        Self {
+            requests,
+            ..Self::default()
+        }
+    }
+}
+
 impl From<Full> for Denied {
     fn from(full: Full) -> Self {
         Self::Full(full)
@@ -220,15 +229,42 @@ impl Intake {
 impl Crew {
     /// Tells everybody what came in, and what that put an end to.
     pub(crate) async fn taken_in(&self, intake: Intake) {
+        self.may_begin(&intake).await;
+        self.tell_intake(intake);
+    }
+
+    /// Tells the core what came in. That may be on its way to the disk: what is written of a
+    /// build that begins with it goes there with it, or after it.
+    pub(crate) async fn may_begin(&self, intake: &Intake) {
+        for (request, _) in &intake.gone {
+            self.tell_core(Event::RequestGone(*request)).await;
+        }
+        let requests = intake.requests.clone();
+        self.tell_core(Event::RequestsAdded(requests)).await;
+    }
+
+    /// Tells everybody else, when it is on disk.
+    pub(crate) fn tell_intake(&self, intake: Intake) {
         for (request, builder) in intake.gone {
             info!(%request, %builder, "a request was cancelled for a newer one");
-            self.request_gone(request, builder).await;
+            self.tell(Status::RequestFinished { request, builder });
         }
         for (build, why) in intake.stopped {
             info!(%build, reason = why, "a build is stopped for a newer request");
             self.stop_live(&build, &why);
         }
-        self.requests_added(intake.requests).await;
+        for it in intake.requests {
+            let (request, builder) = (it.id, it.builder);
+            self.tell(Status::RequestAdded { request, builder });
+        }
+    }
+
+    /// Takes back what the core was told of what did not come to the disk. What that had put an
+    /// end to is found waiting when everything that waits is read afresh.
+    pub(crate) async fn was_undone(&self, intake: &Intake) {
+        for it in &intake.requests {
+            self.tell_core(Event::RequestGone(it.id)).await;
+        }
     }
 
     /// A request waits no longer, and was not built.

@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::changes::{Delivery, Sink, SinkError};
 use crate::clock;
 use crate::config::SchedulerPlan;
-use crate::master::core::Event;
 use crate::master::crew::Crew;
 use crate::master::intake::{Asker, take_in};
 use crate::master::source_view::SourceView;
@@ -18,7 +17,6 @@ use crate::model::ChangeId;
 use crate::model::NewBuildset;
 use crate::model::NewChange;
 use crate::model::Properties;
-use crate::model::RequestRecord;
 use crate::model::SchedulerName;
 use crate::model::SourceStamp;
 use crate::model::Status;
@@ -202,17 +200,6 @@ impl Crew {
         if !ids.is_empty() {
             self.changes.send_replace(());
         }
-    }
-
-    /// Wakes the dispatcher and tells the pages.
-    pub(crate) async fn requests_added(&self, requests: Vec<RequestRecord>) {
-        for it in &requests {
-            self.tell(Status::RequestAdded {
-                request: it.id,
-                builder: it.builder.clone(),
-            });
-        }
-        self.tell_core(Event::RequestsAdded(requests)).await;
     }
 }
 

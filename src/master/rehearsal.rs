@@ -106,7 +106,7 @@ impl Rehearsal {
                 verbs.requests_of(id)
             })
             .await?;
-        handle.crew().requests_added(requests).await;
+        handle.crew().taken_in(requests.into()).await;
         Ok(Self {
             handle,
             stop,

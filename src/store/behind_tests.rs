@@ -99,6 +99,28 @@ async fn what_was_written_ahead_is_undone_with_its_transaction_and_who_follows_h
 }
 
 #[tokio::test]
+async fn what_is_written_ahead_stands_with_what_follows_or_soon_without() {
+    let (_dir, store) = open();
+    let (_, promise) = ahead(&store).await;
+    let (stands, ()) = tokio::join!(store.stands(promise), write(&store, |_| Ok(())));
+    stands.expect("on disk");
+    assert_eq!(state(&store, "ahead").await, json!(1));
+
+    let (_, promise) = ahead(&store).await;
+    store.stands(promise).await.expect("on disk by itself");
+}
+
+#[tokio::test]
+async fn who_waits_for_what_was_written_ahead_hears_that_it_was_undone() {
+    let (_dir, store) = open();
+    let (_, promise) = ahead(&store).await;
+
+    store.lose_transaction().await;
+
+    assert!(store.stands(promise).await.is_err());
+}
+
+#[tokio::test]
 async fn the_first_job_of_a_transaction_fails_alone_too() {
     let (_dir, store) = open();
     let failed = store.write_ahead(|verbs| {

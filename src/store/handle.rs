@@ -27,6 +27,8 @@ const WAITING: usize = 1024;
 const TOGETHER: usize = 128;
 /// How long something waits that is written behind, when nothing else is written.
 const SOON: Duration = Duration::from_millis(100);
+/// How long is waited for what may go down in the same commit, while somebody waits for that.
+const MOMENT: Duration = Duration::from_millis(2);
 /// Reading connections: as many pages as are drawn at once.
 const READERS: usize = 4;
 
@@ -70,19 +72,26 @@ enum Told {
 
 /// Whether what was answered before its commit is on disk.
 #[derive(Clone, Debug)]
-pub(crate) struct Promise(watch::Receiver<Option<bool>>);
+pub(crate) struct Promise(watch::Receiver<Option<Result<()>>>);
 
 impl Promise {
     /// Whether it was undone: to be asked by what follows, in its own verbs.
     pub(crate) fn is_broken(&self) -> bool {
-        *self.0.borrow() == Some(false)
+        matches!(*self.0.borrow(), Some(Err(_)))
     }
 
     /// Returns when it was undone, and never if it stands.
-    pub(crate) async fn broken(mut self) {
-        let kept = self.0.wait_for(Option::is_some).await.map(|it| *it);
-        if kept.is_ok_and(|it| it == Some(true)) {
+    pub(crate) async fn broken(self) {
+        if self.committed().await.is_ok() {
             future::pending().await
+        }
+    }
+
+    /// Returns when its commit is known: an error if it was undone.
+    async fn committed(mut self) -> Result<()> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(committed) => committed.clone().unwrap_or(Ok(())),
+            Err(_) => Err(StoreError::new("the writer has ended")),
         }
     }
 }
@@ -187,7 +196,7 @@ impl StoreHandle {
             let trouble = done.as_ref().err().filter(|it| it.is_disk).cloned();
             drop(tell.send(done));
             let answer: Answer = Box::new(move |committed| {
-                keep.send_replace(Some(committed.is_ok()));
+                keep.send_replace(Some(committed));
             });
             Ran {
                 answer,
@@ -201,6 +210,23 @@ impl StoreHandle {
         let open = kept.clone();
         self.write_soon(move |_| open.borrow().is_none());
         Ok((done, Promise(kept)))
+    }
+
+    /// Waits until what was written ahead is on disk, with what somebody who has heard of it
+    /// writes in a moment, or without.
+    ///
+    /// # Errors
+    /// It was undone.
+    pub(crate) async fn stands(&self, promise: Promise) -> Result<()> {
+        let committed = promise.clone().committed();
+        match time::timeout(MOMENT, committed).await {
+            Ok(committed) => committed,
+            Err(_) => {
+                // Whatever became of this one, the commit of the other was before it.
+                drop(self.write(|_| Ok(())).await);
+                promise.committed().await
+            }
+        }
     }
 
     /// Has the verbs run before what is written next, in the same transaction, or soon if
