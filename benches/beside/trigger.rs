@@ -35,9 +35,8 @@ pub(crate) fn measure(report: &mut Report) {
         let path = format!("/builders/hi-linux/builds/{round}/steps/shell/logs/stdio/text");
         let ours = ms(timed(|| {
             force(&farm, "hi-linux");
-            while !http::get(farm.htmlport, &path)
-                .is_some_and(|it| it.text().contains("first-byte"))
-            {}
+            // The headers hold the command, too: its output is a line of its own.
+            while http::follow(farm.htmlport, &path, "first-byte").is_none() {}
         }));
         farm.wait_builds("hi-linux", round + 1);
         let theirs = peer.as_ref().filter(|_| round <= PEER_ROUNDS).map(|peer| {
@@ -47,7 +46,6 @@ pub(crate) fn measure(report: &mut Report) {
                 peer.wait("the first byte", |it| {
                     let log = it.json(&path)?;
                     let text = log["logchunks"][0]["content"].as_str()?.to_owned();
-                    // The headers hold the command: its output is a line of its own.
                     text.contains("\nofirst-byte").then_some(())
                 });
             }));
