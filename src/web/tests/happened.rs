@@ -5,8 +5,6 @@ use crate::model::EventKind;
 use crate::model::NewEvent;
 use crate::model::Subject;
 
-const JSON: (&str, &str) = ("accept", "application/json");
-
 /// A slave of the sample that came, with a hostile note, and a builder that was stopped.
 async fn happened(desk: &SampleDesk) {
     let now = crate::clock::now();
