@@ -5,6 +5,7 @@ mod arbitrary;
 mod clients;
 mod convert;
 mod examples;
+mod habits;
 mod language;
 mod large;
 mod mistakes;
@@ -12,6 +13,7 @@ mod original;
 mod schema;
 mod secrets;
 pub(crate) mod sections;
+mod slaves;
 mod tries;
 mod triggers;
 
