@@ -20,8 +20,8 @@ use super::Problems;
 use super::Section;
 use super::Source;
 use super::Tree;
-use super::keys::plain;
 use super::place::Origin;
+use super::spelling::plain;
 use super::words;
 
 /// Reads a file; what is wrong with it goes to `problems`, the rest is in the tree.

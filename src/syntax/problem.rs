@@ -13,7 +13,7 @@ use super::Place;
 use super::Problem;
 use super::Problems;
 use super::Severity;
-use super::keys::plain;
+use super::spelling::plain;
 
 impl Problem {
     pub(crate) fn error(code: Code, what: impl Into<String>) -> Self {
