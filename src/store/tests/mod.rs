@@ -6,6 +6,7 @@ mod buildsets;
 mod queue;
 mod reading;
 mod search;
+mod small_logs;
 
 use crate::model::BuildKey;
 use crate::model::BuilderName;
