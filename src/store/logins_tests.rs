@@ -1,9 +1,10 @@
 //! Sessions, tokens and the audit log, as every database keeps them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::tests::{NOW, open, write};
-use super::{AuditId, AuditQuery, NewAudit, NewSession, NewToken, SessionLimits};
+use super::{Act, AuditId, AuditQuery, NewAudit, NewSession, NewToken, SessionLimits, StoreHandle};
 use crate::model::Timestamp;
 
 const LIMITS: SessionLimits = SessionLimits {
@@ -196,4 +197,53 @@ async fn who_can_log_in_is_found_by_that_name_with_the_hash() {
         Ok(())
     })
     .await;
+}
+
+/// What is permitted to somebody; it says `allowed` until it has ended.
+fn act() -> Arc<Act> {
+    let forced = entry(Some("ann"), "force_build");
+    Arc::new(Act::new(forced, Duration::from_hours(1), 100, true))
+}
+
+/// What the audit log says of each entry, newest first.
+async fn results(store: &StoreHandle) -> Vec<String> {
+    let query = AuditQuery {
+        limit: 10,
+        ..AuditQuery::default()
+    };
+    let entries = write(store, move |verbs| verbs.audit(&query)).await;
+    entries.into_iter().map(|it| it.entry.result).collect()
+}
+
+#[tokio::test]
+async fn what_came_of_an_act_goes_into_the_entry_that_was_written_before_it() {
+    let (_dir, store) = open();
+    let act = act();
+    let begun = Arc::clone(&act);
+    let id = write(&store, move |verbs| begun.begin(verbs, NOW)).await;
+    act.stand(id);
+    assert_eq!(results(&store).await, ["allowed"]);
+
+    write(&store, move |verbs| act.end(verbs, "done", after(1))).await;
+
+    assert_eq!(results(&store).await, ["done"]);
+}
+
+#[tokio::test]
+async fn an_act_that_ends_without_an_entry_gets_one_that_says_what_came_of_it() {
+    let (_dir, store) = open();
+    let unbegun = act();
+    write(&store, move |verbs| unbegun.end(verbs, "refused", NOW)).await;
+    assert_eq!(results(&store).await, ["refused"]);
+
+    // Its transaction fails, so its entry does not stand.
+    let undone = act();
+    let begun = Arc::clone(&undone);
+    let failed = store.write(move |verbs| {
+        begun.begin(verbs, NOW)?;
+        Err::<(), _>(super::StoreError::new("no"))
+    });
+    failed.await.expect_err("it is undone");
+    write(&store, move |verbs| undone.end(verbs, "failed", NOW)).await;
+    assert_eq!(results(&store).await, ["failed", "refused"]);
 }
