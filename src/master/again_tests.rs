@@ -1,11 +1,15 @@
 //! Rebuilds, and ends of what waits and runs, on the bench of the reloads.
 
+use std::time::Duration;
+
 use super::*;
 use crate::master::again::Rebuild;
+use crate::master::bench::plain_force;
 use crate::master::handle::Denied;
 use crate::master::intake::{Asker, take_in};
 use crate::model::{BuildKey, ChangeId, NewBuildset, SourceStamp};
 use crate::schedulers::{CancelSuperseded, QueueRules};
+use crate::store::{Act, AuditQuery, NewAudit};
 
 fn key(number: i64) -> BuildKey {
     BuildKey {
@@ -197,4 +201,60 @@ async fn who_forces_a_build_says_how_urgent_it_is_or_its_scheduler_does() {
     };
     let (_, own) = bench.handle.force(force).await.expect("a request");
     assert_eq!(bench.request(own).await.priority, Some(-2));
+}
+
+/// Has the store refuse what is inserted into one of its tables, or take it again.
+fn refuse(bench: &Bench, table: &str, refuses: bool) {
+    let path = bench.dir.path().join("state.sqlite");
+    let db = rusqlite::Connection::open(path).expect("the store");
+    let trigger = match refuses {
+        true => format!(
+            "CREATE TRIGGER refused BEFORE INSERT ON {table} BEGIN SELECT raise(ABORT, 'no'); END"
+        ),
+        false => "DROP TRIGGER refused".to_owned(),
+    };
+    db.execute_batch(&trigger).expect("done");
+}
+
+#[tokio::test]
+async fn a_forced_build_and_its_entry_of_the_audit_log_are_there_together_or_not_at_all() {
+    let bench = Bench::new(ONE).await;
+    let force = async || {
+        let entry = NewAudit {
+            user: Some("ann".into()),
+            way: "session".into(),
+            place: None,
+            action: "force_build".into(),
+            target: "builder a-s1".into(),
+            result: "begun".into(),
+            left_out: 0,
+        };
+        let act = Arc::new(Act::new(entry, Duration::from_hours(1), 100, true));
+        let force = Force {
+            act: Some(act),
+            ..plain_force("a-s1")
+        };
+        bench.handle.force(force).await
+    };
+    let noted = async || {
+        let query = AuditQuery {
+            limit: 10,
+            ..AuditQuery::default()
+        };
+        let entries = bench.crew().store.read(move |verbs| verbs.audit(&query));
+        entries.await.expect("readable").len()
+    };
+    for table in ["audit", "requests"] {
+        refuse(&bench, table, true);
+        let denied = force().await.expect_err("it cannot be written");
+        assert!(matches!(denied, Denied::Store(_)), "{table}: {denied}");
+        assert_eq!(bench.waiting().await.len(), 0, "{table}");
+        assert_eq!(noted().await, 0, "{table}");
+        refuse(&bench, table, false);
+    }
+
+    force().await.expect("a request");
+
+    assert_eq!(bench.waiting().await, ["a-s1"]);
+    assert_eq!(noted().await, 1);
 }

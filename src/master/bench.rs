@@ -102,20 +102,7 @@ impl PlayedMaster {
     /// # Errors
     /// There is no such builder, or the request is not kept.
     pub(crate) async fn force(&self, builder: &str) -> Result<RequestId, Denied> {
-        let force = Force {
-            priority: None,
-            act: None,
-            builder: builder.into(),
-            branch: None,
-            revision: None,
-            repository: String::new(),
-            project: String::new(),
-            reason: String::new(),
-            properties: Properties::new(),
-            parameters: Vec::new(),
-            owner: None,
-        };
-        Ok(self.handle.force(force).await?.1)
+        Ok(self.handle.force(plain_force(builder)).await?.1)
     }
 
     /// Takes a change in as a poller does.
@@ -132,5 +119,22 @@ impl PlayedMaster {
             .ok_or_else(|| StoreError::new("it is known already"))?;
         crew.changes_added(&[id]);
         Ok(id)
+    }
+}
+
+/// What asks for a build of nothing in particular.
+pub(super) fn plain_force(builder: &str) -> Force {
+    Force {
+        priority: None,
+        act: None,
+        builder: builder.into(),
+        branch: None,
+        revision: None,
+        repository: String::new(),
+        project: String::new(),
+        reason: String::new(),
+        properties: Properties::new(),
+        parameters: Vec::new(),
+        owner: None,
     }
 }
