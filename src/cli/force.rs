@@ -5,6 +5,7 @@ use std::env;
 use anstream::eprintln;
 use anstream::println;
 use clap::Args;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::args::MasterArgs;
@@ -65,26 +66,24 @@ pub(super) async fn run(args: &ForceArgs) -> Done {
     let client = client(&args.master)?;
     let path = format!("/builders/{}/force", encode(&args.builder));
     let fields = fields(args, env::var("USER").ok().as_deref());
-    let borrowed: Vec<(&str, &str)> = fields
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    let forced: Forced = match client.post(&path, &borrowed).await {
+    let forced: Forced = match post(&client, &path, &fields).await {
         Ok(forced) => forced,
         Err(error) => return Err(refused(&client, &args.builder, error).await),
     };
-    if !args.wait {
-        if args.json {
-            println!(
-                "{}",
-                json!({ "buildset": forced.buildset, "request": forced.request })
-            );
-        } else {
-            println!("request {} for {}", forced.request, args.builder);
-        }
-        return Ok(());
+    if args.wait {
+        return wait(&client, &forced, args.json).await;
     }
-    wait(&client, &forced, args.json).await
+    tell(&forced, args.json, &args.builder);
+    Ok(())
+}
+
+/// Says which request was made for `what`.
+pub(super) fn tell(forced: &Forced, json: bool, what: &str) {
+    let Forced { buildset, request } = forced;
+    match json {
+        true => println!("{}", json!({ "buildset": buildset, "request": request })),
+        false => println!("request {request} for {what}"),
+    }
 }
 
 /// Why a master refuses what is asked of a builder; a builder that is not there may be a slip of the pen.
@@ -163,6 +162,17 @@ fn fields(args: &ForceArgs, user: Option<&str>) -> Vec<(String, String)> {
         fields.push((format!("param.{name}"), value.clone()));
     }
     fields
+}
+
+/// Sends a form, and reads what answers it.
+pub(super) async fn post<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    fields: &[(String, String)],
+) -> Result<T, ClientError> {
+    let borrowed = fields.iter();
+    let borrowed = borrowed.map(|(name, value)| (name.as_str(), value.as_str()));
+    client.post(path, &borrowed.collect::<Vec<_>>()).await
 }
 
 /// Numbers properties as the form does.

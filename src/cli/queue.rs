@@ -6,7 +6,6 @@ use std::env;
 use anstream::println;
 use clap::Args;
 use serde_json::Value;
-use serde_json::json;
 
 use super::args::MasterArgs;
 use super::args::name_and_value;
@@ -15,7 +14,6 @@ use super::exit::Failure;
 use super::force;
 use super::log;
 use super::reach;
-use crate::client::Client;
 use crate::client::Forced;
 use crate::client::encode;
 
@@ -97,21 +95,12 @@ pub(super) async fn rebuild(args: &RebuildArgs) -> Done {
         fields.push(("priority".to_owned(), priority.to_string()));
     }
     force::add_properties(&mut fields, &args.properties);
-    let forced: Forced = post(&client, &path, &fields).await?;
+    let forced: Forced = force::post(&client, &path, &fields).await?;
     if args.wait {
         return force::wait(&client, &forced, args.json).await;
     }
-    if args.json {
-        println!(
-            "{}",
-            json!({ "buildset": forced.buildset, "request": forced.request })
-        );
-    } else {
-        println!(
-            "request {} for {builder}, as build {number}",
-            forced.request
-        );
-    }
+    let what = format!("{builder}, as build {number}");
+    force::tell(&forced, args.json, &what);
     Ok(())
 }
 
@@ -133,7 +122,7 @@ pub(super) async fn cancel(args: &CancelArgs) -> Done {
         }
     };
     let client = reach::client(&args.master)?;
-    let done: Value = post(&client, &path, &fields).await?;
+    let done: Value = force::post(&client, &path, &fields).await?;
     if args.json {
         println!("{done}");
         return Ok(());
@@ -169,7 +158,7 @@ pub(super) async fn stop_build(args: &StopBuildArgs) -> Done {
                 .hint("BUILDER/N, or `--all` for all that run"));
         }
     };
-    let done: Value = post(&client, &path, &fields).await?;
+    let done: Value = force::post(&client, &path, &fields).await?;
     if args.json {
         println!("{done}");
         return Ok(());
@@ -179,18 +168,6 @@ pub(super) async fn stop_build(args: &StopBuildArgs) -> Done {
         listed(&done["stopped"], "build", "is stopped", "are stopped")
     );
     Ok(())
-}
-
-async fn post<T: serde::de::DeserializeOwned>(
-    client: &Client,
-    path: &str,
-    fields: &Fields,
-) -> Result<T, Failure> {
-    let borrowed: Vec<(&str, &str)> = fields
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    Ok(client.post(path, &borrowed).await?)
 }
 
 fn who_and_why(reason: &str) -> Fields {
@@ -216,6 +193,8 @@ fn listed(done: &Value, noun: &str, is: &str, are: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
