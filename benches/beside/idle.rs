@@ -37,9 +37,9 @@ pub(crate) fn measure(report: &mut Report) {
         .collect();
     sleep(LOOK);
     for ((who, ours, theirs, wanted), (mine, others)) in all.into_iter().zip(before) {
-        let (memory, wakes) = match who {
-            "master" => ("idle_memory_master", "idle_wakes_master"),
-            _ => ("idle_memory_slave", "idle_wakes_slave"),
+        let (memory, own, wakes) = match who {
+            "master" => ("idle_memory_master", "idle_own_master", "idle_wakes_master"),
+            _ => ("idle_memory_slave", "idle_own_slave", "idle_wakes_slave"),
         };
         let mut figure = Figure::new(
             memory,
@@ -51,6 +51,14 @@ pub(crate) fn measure(report: &mut Report) {
         figure.round(
             ours.memory("VmRSS:"),
             theirs.map(|it| it.memory("VmRSS:")),
+            || f64::NAN,
+        );
+        report.add(figure);
+        let what = "… of which its own, not the file of its program";
+        let mut figure = Figure::new(own, what, "MB", Better::Lower);
+        figure.round(
+            ours.memory("RssAnon:"),
+            theirs.map(|it| it.memory("RssAnon:")),
             || f64::NAN,
         );
         report.add(figure);
