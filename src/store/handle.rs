@@ -194,13 +194,15 @@ impl StoreHandle {
                 None => Err(StoreError::new("there is no transaction")),
             };
             let trouble = done.as_ref().err().filter(|it| it.is_disk).cloned();
+            // Nothing follows what has failed: the transaction is not kept open for it.
+            let is_waited_for = done.is_err();
             drop(tell.send(done));
             let answer: Answer = Box::new(move |committed| {
                 keep.send_replace(Some(committed));
             });
             Ran {
                 answer,
-                is_waited_for: false,
+                is_waited_for,
                 trouble,
             }
         });
@@ -212,14 +214,13 @@ impl StoreHandle {
         Ok((done, Promise(kept)))
     }
 
-    /// Waits until what was written ahead is on disk, with what somebody who has heard of it
-    /// writes in a moment, or without.
+    /// Waits until what was written ahead is on disk: if `more` follows in a moment, with that.
     ///
     /// # Errors
     /// It was undone.
-    pub(crate) async fn stands(&self, promise: Promise) -> Result<()> {
-        let committed = promise.clone().committed();
-        match time::timeout(MOMENT, committed).await {
+    pub(crate) async fn stands(&self, promise: Promise, more: bool) -> Result<()> {
+        let wait = if more { MOMENT } else { Duration::ZERO };
+        match time::timeout(wait, promise.clone().committed()).await {
             Ok(committed) => committed,
             Err(_) => {
                 // Whatever became of this one, the commit of the other was before it.

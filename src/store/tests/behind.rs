@@ -86,6 +86,19 @@ async fn what_fails_ahead_is_told_at_once_and_takes_nobody_with_it() {
 }
 
 #[tokio::test]
+async fn what_fails_ahead_leaves_the_database_to_other_programs() {
+    let (dir, store) = open();
+    let failed = store.write_ahead(|_| Err::<(), _>(StoreError::new("it cannot be")));
+    assert!(failed.await.is_err());
+
+    let path = dir.path().join("state.sqlite");
+    let other = rusqlite::Connection::open(path).expect("a database");
+    other
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("nobody writes");
+}
+
+#[tokio::test]
 async fn what_was_written_ahead_is_undone_with_its_transaction_and_who_follows_hears_it() {
     let (_dir, store) = open();
     let (_, promise) = ahead(&store).await;
@@ -99,15 +112,18 @@ async fn what_was_written_ahead_is_undone_with_its_transaction_and_who_follows_h
 }
 
 #[tokio::test]
-async fn what_is_written_ahead_stands_with_what_follows_or_soon_without() {
+async fn what_is_written_ahead_stands_with_what_follows_or_by_itself() {
     let (_dir, store) = open();
     let (_, promise) = ahead(&store).await;
-    let (stands, ()) = tokio::join!(store.stands(promise), write(&store, |_| Ok(())));
+    let (stands, ()) = tokio::join!(store.stands(promise, true), write(&store, |_| Ok(())));
     stands.expect("on disk");
     assert_eq!(state(&store, "ahead").await, json!(1));
 
     let (_, promise) = ahead(&store).await;
-    store.stands(promise).await.expect("on disk by itself");
+    store.stands(promise, true).await.expect("on disk soon");
+
+    let (_, promise) = ahead(&store).await;
+    store.stands(promise, false).await.expect("on disk at once");
 }
 
 #[tokio::test]
@@ -117,7 +133,7 @@ async fn who_waits_for_what_was_written_ahead_hears_that_it_was_undone() {
 
     store.lose_transaction().await;
 
-    assert!(store.stands(promise).await.is_err());
+    assert!(store.stands(promise, true).await.is_err());
 }
 
 #[tokio::test]
