@@ -373,10 +373,11 @@ impl MasterHandle {
             Ok((noted, take_in(verbs, &plan, &wanted, Asker::Person)?))
         });
         let ((noted, intake), promise) = made.await?;
-        if let Ok(intake) = &intake {
-            self.crew.may_begin(intake).await;
-        }
-        let stands = self.crew.store.stands(promise).await;
+        let begins = match &intake {
+            Ok(intake) => self.crew.decide(intake).await,
+            Err(_) => false,
+        };
+        let stands = self.crew.store.stands(promise, begins).await;
         if let (Ok(intake), Err(_)) = (&intake, &stands) {
             self.crew.was_undone(intake).await;
         }
