@@ -5,17 +5,28 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 
 use super::order::private;
+use super::runner::{LOOK, now};
 use crate::logs::record;
 use crate::model::Channel;
 
 /// The most that is read from a pipe at once: what one holds.
 const PIECE: usize = 64 << 10;
+/// The least that is asked for, also of one that seems to hold nothing.
+const LEAST: usize = 4 << 10;
+
+/// Room for what the pipe holds now, and no more: most commands say little, and memory that a
+/// process touches first costs time.
+fn room(pipe: impl AsFd) -> usize {
+    let held = ioctl_fionread(pipe).map_or(PIECE, |it| usize::try_from(it).unwrap_or(PIECE));
+    held.clamp(LEAST, PIECE)
+}
 
 /// A log that is being written.
 #[derive(Debug)]
@@ -51,7 +62,7 @@ impl RunnerLog {
     }
 
     pub(super) const fn owes_news(&self) -> bool {
-        self.news.is_owed
+        self.news.owed.is_some()
     }
 
     /// Adds a piece.
@@ -82,7 +93,7 @@ impl RunnerLog {
     ) -> Result<usize, Errno> {
         let start = self.pending.len();
         let head = start + record::HEAD;
-        self.pending.resize(head + PIECE, 0);
+        self.pending.resize(head + room(&pipe), 0);
         let read = rustix::io::read(pipe, &mut self.pending[head..]);
         let Ok(size @ 1..) = read else {
             self.pending.truncate(start);
@@ -109,7 +120,7 @@ impl RunnerLog {
         is_wanted: bool,
         mask: impl FnOnce(&[u8]) -> Vec<u8>,
     ) -> Result<usize, Errno> {
-        let mut piece = vec![0; PIECE];
+        let mut piece = vec![0; room(&pipe)];
         let size = rustix::io::read(pipe, &mut piece)?;
         if is_wanted {
             self.push(channel, &mask(&piece[..size]));
@@ -119,6 +130,21 @@ impl RunnerLog {
 
     /// Writes what is pending, as far as the disk takes it, and tells the slave.
     pub(super) fn write(&mut self) {
+        if self.put() || self.news.is_late() {
+            self.news.tell();
+        }
+    }
+
+    /// The same for what more is likely to follow in a moment: the slave is told with that, or
+    /// by a later [`Self::write`].
+    pub(super) fn write_ahead(&mut self) {
+        if self.put() {
+            self.news.owe();
+        }
+    }
+
+    /// Whether anything was written.
+    fn put(&mut self) -> bool {
         let before = self.written;
         while self.has_pending() {
             match rustix::io::write(&self.file, &self.pending[self.written..]) {
@@ -136,9 +162,7 @@ impl RunnerLog {
             self.pending.clear();
             self.written = 0;
         }
-        if is_news || self.news.is_owed {
-            self.news.tell();
-        }
+        is_news
     }
 
     /// Tells the slave once more, when the exit record is there.
@@ -154,8 +178,9 @@ pub(super) struct News {
     path: Option<PathBuf>,
     token: [u8; 8],
     fifo: Option<OwnedFd>,
-    /// The slave was there and had its ears full.
-    is_owed: bool,
+    /// Since when there is something that the slave was not told: more was to follow, or it had
+    /// its ears full.
+    owed: Option<Instant>,
 }
 
 impl News {
@@ -164,17 +189,25 @@ impl News {
             path,
             token: token.to_be_bytes(),
             fifo: None,
-            is_owed: false,
+            owed: None,
         }
     }
 
+    fn owe(&mut self) {
+        self.owed.get_or_insert_with(now);
+    }
+
+    fn is_late(&self) -> bool {
+        self.owed.is_some_and(|since| now() >= since + LOOK)
+    }
+
     fn tell(&mut self) {
-        self.is_owed = match self.say(self.token) {
-            Ok(()) => false,
-            Err(Errno::AGAIN | Errno::INTR) => true,
+        self.owed = match self.say(self.token) {
+            Ok(()) => None,
+            Err(Errno::AGAIN | Errno::INTR) => Some(now()),
             Err(_) => {
                 self.fifo = None;
-                false
+                None
             }
         };
     }

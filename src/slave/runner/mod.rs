@@ -55,8 +55,9 @@ const LINGER_IN_ALL: Duration = Duration::from_secs(5);
 const KILLED: i32 = 9;
 const KILLED_IN_SHELL: i32 = 128 + KILLED;
 
-/// How often is looked whether all that was killed is gone.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often is looked whether all that was killed is gone, and how late the slave is told of
+/// what more was to follow.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// How often is looked what is new in the files that are followed.
 const FOLLOW: Duration = Duration::from_millis(500);
@@ -407,7 +408,7 @@ impl<'a> Runner<'a> {
     fn say(&mut self, text: String) {
         let text = header::masked(self.masks.hide(&text), &self.shell.mask);
         self.log.push_header(&text);
-        self.log.write();
+        self.log.write_ahead();
     }
 
     /// Writes down the end: what waits for the disk first, the record last.

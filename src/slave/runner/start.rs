@@ -226,6 +226,7 @@ impl Runner<'_> {
             if child.status.is_some() || now() > until {
                 return;
             }
+            self.log.write();
             std::thread::sleep(Duration::from_millis(1));
         }
     }
