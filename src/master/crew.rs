@@ -41,7 +41,6 @@ use crate::model::CommandId;
 use crate::model::ConfigId;
 use crate::model::LockUse;
 use crate::model::Reached;
-use crate::model::RequestRecord;
 use crate::model::SchedulerName;
 use crate::model::SlaveName;
 use crate::model::Status;
@@ -55,8 +54,6 @@ pub(crate) type SlavesOf = Vec<(SlaveName, Option<Reason>)>;
 /// What is said to the core's loop.
 pub(crate) enum ToCore {
     Event(Event),
-    /// Some wait now; answers whether a build begins with that.
-    Requests(Vec<RequestRecord>, oneshot::Sender<bool>),
     /// Answers who has which lock.
     Locks(oneshot::Sender<Vec<LockView>>),
     /// Answers why requests of the scope wait, what is built, and what stands in line.
@@ -427,13 +424,6 @@ impl Crew {
     async fn ask_lineup(&self, scope: Scope) -> Lineup {
         let (tell, told) = oneshot::channel();
         drop(self.core.send(ToCore::Lineup(scope, tell)).await);
-        told.await.unwrap_or_default()
-    }
-
-    /// Tells the core what waits now; whether a build begins with that.
-    pub(super) async fn may_begin(&self, requests: Vec<RequestRecord>) -> bool {
-        let (tell, told) = oneshot::channel();
-        drop(self.core.send(ToCore::Requests(requests, tell)).await);
         told.await.unwrap_or_default()
     }
 

@@ -61,13 +61,6 @@ pub(crate) async fn run(
                     look_at_clock(&mut core);
                     carry_out(&crew, core.handle(event));
                 }
-                Some(ToCore::Requests(requests, tell)) => {
-                    look_at_clock(&mut core);
-                    let assignments = core.handle(Event::RequestsAdded(requests));
-                    // Who asked may have gone away.
-                    let _ = tell.send(!assignments.is_empty());
-                    carry_out(&crew, assignments);
-                }
                 Some(ToCore::Lock { ticket, uses, tell }) => {
                     desk.ask(&mut core, ticket, &uses, tell);
                 }

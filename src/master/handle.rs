@@ -367,17 +367,16 @@ impl MasterHandle {
             builders: vec![force.builder],
         };
         let act = force.act.clone();
-        // If a slave is free, it goes to disk with the build that it becomes.
-        let made = self.crew.store.write_ahead(move |verbs| {
+        // What begins the build is got ready while the disk takes its request.
+        let made = self.crew.store.write_early(move |verbs| {
             let noted = act.map(|it| it.begin(verbs, clock::now())).transpose()?;
             Ok((noted, take_in(verbs, &plan, &wanted, Asker::Person)?))
         });
         let ((noted, intake), promise) = made.await?;
-        let begins = match &intake {
-            Ok(intake) => self.crew.decide(intake).await,
-            Err(_) => false,
-        };
-        let stands = self.crew.store.stands(promise, begins).await;
+        if let Ok(intake) = &intake {
+            self.crew.may_begin(intake).await;
+        }
+        let stands = promise.committed().await;
         if let (Ok(intake), Err(_)) = (&intake, &stands) {
             self.crew.was_undone(intake).await;
         }

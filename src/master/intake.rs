@@ -229,23 +229,18 @@ impl Intake {
 impl Crew {
     /// Tells everybody what came in, and what that put an end to.
     pub(crate) async fn taken_in(&self, intake: Intake) {
-        self.tell_gone(&intake).await;
-        let requests = intake.requests.clone();
-        self.tell_core(Event::RequestsAdded(requests)).await;
+        self.may_begin(&intake).await;
         self.tell_intake(intake);
     }
 
-    /// Tells the core what came in; whether a build begins with that. It may be on its way to the
-    /// disk: what is written of the build goes there with it, or after it.
-    pub(crate) async fn decide(&self, intake: &Intake) -> bool {
-        self.tell_gone(intake).await;
-        self.may_begin(intake.requests.clone()).await
-    }
-
-    async fn tell_gone(&self, intake: &Intake) {
+    /// Tells the core what came in. That may be on its way to the disk: what is written of a
+    /// build that begins with it goes there with it, or after it.
+    pub(crate) async fn may_begin(&self, intake: &Intake) {
         for (request, _) in &intake.gone {
             self.tell_core(Event::RequestGone(*request)).await;
         }
+        let requests = intake.requests.clone();
+        self.tell_core(Event::RequestsAdded(requests)).await;
     }
 
     /// Tells everybody else, when it is on disk.

@@ -27,8 +27,6 @@ const WAITING: usize = 1024;
 const TOGETHER: usize = 128;
 /// How long something waits that is written behind, when nothing else is written.
 const SOON: Duration = Duration::from_millis(100);
-/// How long is waited for what may go down in the same commit, while somebody waits for that.
-const MOMENT: Duration = Duration::from_millis(2);
 /// Reading connections: as many pages as are drawn at once.
 const READERS: usize = 4;
 
@@ -87,8 +85,11 @@ impl Promise {
         }
     }
 
-    /// Returns when its commit is known: an error if it was undone.
-    async fn committed(mut self) -> Result<()> {
+    /// Returns when its commit is known.
+    ///
+    /// # Errors
+    /// It was undone.
+    pub(crate) async fn committed(mut self) -> Result<()> {
         match self.0.wait_for(Option::is_some).await {
             Ok(committed) => committed.clone().unwrap_or(Ok(())),
             Err(_) => Err(StoreError::new("the writer has ended")),
@@ -186,6 +187,27 @@ impl StoreHandle {
         T: Send + 'static,
         F: FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
     {
+        let (done, promise) = self.write_early_or_ahead(verbs, false).await?;
+        let open = promise.0.clone();
+        self.write_soon(move |_| open.borrow().is_none());
+        Ok((done, promise))
+    }
+
+    /// The same for what is to be on disk as soon as can be: it is answered when its commit
+    /// begins.
+    pub(crate) async fn write_early<T, F>(&self, verbs: F) -> Result<(T, Promise)>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    {
+        self.write_early_or_ahead(verbs, true).await
+    }
+
+    async fn write_early_or_ahead<T, F>(&self, verbs: F, at_once: bool) -> Result<(T, Promise)>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
         let (keep, kept) = watch::channel(None);
         let job: Job = Box::new(move |sqlite| {
@@ -195,7 +217,7 @@ impl StoreHandle {
             };
             let trouble = done.as_ref().err().filter(|it| it.is_disk).cloned();
             // Nothing follows what has failed: the transaction is not kept open for it.
-            let is_waited_for = done.is_err();
+            let is_waited_for = at_once || done.is_err();
             drop(tell.send(done));
             let answer: Answer = Box::new(move |committed| {
                 keep.send_replace(Some(committed));
@@ -209,25 +231,7 @@ impl StoreHandle {
         let gone = || StoreError::new("the writer has ended");
         self.jobs.send(Told::Run(job)).await.map_err(|_| gone())?;
         let done = told.await.map_err(|_| gone())??;
-        let open = kept.clone();
-        self.write_soon(move |_| open.borrow().is_none());
         Ok((done, Promise(kept)))
-    }
-
-    /// Waits until what was written ahead is on disk: if `more` follows in a moment, with that.
-    ///
-    /// # Errors
-    /// It was undone.
-    pub(crate) async fn stands(&self, promise: Promise, more: bool) -> Result<()> {
-        let wait = if more { MOMENT } else { Duration::ZERO };
-        match time::timeout(wait, promise.clone().committed()).await {
-            Ok(committed) => committed,
-            Err(_) => {
-                // Whatever became of this one, the commit of the other was before it.
-                drop(self.write(|_| Ok(())).await);
-                promise.committed().await
-            }
-        }
     }
 
     /// Has the verbs run before what is written next, in the same transaction, or soon if

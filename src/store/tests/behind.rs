@@ -112,28 +112,22 @@ async fn what_was_written_ahead_is_undone_with_its_transaction_and_who_follows_h
 }
 
 #[tokio::test]
-async fn what_is_written_ahead_stands_with_what_follows_or_by_itself() {
+async fn what_is_written_early_is_on_disk_without_more() {
     let (_dir, store) = open();
-    let (_, promise) = ahead(&store).await;
-    let (stands, ()) = tokio::join!(store.stands(promise, true), write(&store, |_| Ok(())));
-    stands.expect("on disk");
-    assert_eq!(state(&store, "ahead").await, json!(1));
-
-    let (_, promise) = ahead(&store).await;
-    store.stands(promise, true).await.expect("on disk soon");
-
-    let (_, promise) = ahead(&store).await;
-    store.stands(promise, false).await.expect("on disk at once");
+    let answered = store.write_early(|verbs| verbs.save_state("early", &json!(1)));
+    let ((), promise) = answered.await.expect("answered");
+    promise.committed().await.expect("on disk");
+    assert_eq!(state(&store, "early").await, json!(1));
 }
 
 #[tokio::test]
-async fn who_waits_for_what_was_written_ahead_hears_that_it_was_undone() {
+async fn who_waits_for_the_commit_of_what_was_answered_before_hears_that_it_was_undone() {
     let (_dir, store) = open();
     let (_, promise) = ahead(&store).await;
 
     store.lose_transaction().await;
 
-    assert!(store.stands(promise, true).await.is_err());
+    assert!(promise.committed().await.is_err());
 }
 
 #[tokio::test]
