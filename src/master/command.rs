@@ -212,7 +212,7 @@ impl CommandLine<'_> {
         }
         let mut stop = self.stop.clone();
         let mut left = self.left.clone();
-        let mut grew = Instant::now();
+        let mut tell_at = Instant::now();
         let mut dirty = false;
         loop {
             let said = tokio::select! {
@@ -233,9 +233,10 @@ impl CommandLine<'_> {
                     }
                     continue;
                 }
-                () = time::sleep_until(grew + NEWS_PAUSE), if dirty => {
+                // What else is here already goes first, but not for long.
+                () = passed(tell_at + pause(news.is_empty())), if dirty => {
                     self.tell_growth();
-                    (grew, dirty) = (Instant::now(), false);
+                    (tell_at, dirty) = (Instant::now() + NEWS_PAUSE, false);
                     continue;
                 }
                 said = news.recv() => said,
@@ -583,6 +584,22 @@ fn trailer(exit: &Exit) -> String {
         | ExitCause::Silence
         | ExitCause::Overtime
         | ExitCause::Interrupted => format!("program finished with exit code {}\n", exit.code),
+    }
+}
+
+/// Returns when the moment has passed; at once if it has, where a timer takes a millisecond.
+pub(super) async fn passed(moment: Instant) {
+    if Instant::now() < moment {
+        time::sleep_until(moment).await;
+    }
+}
+
+/// How much later the growth of a log is told while the slave has more to say.
+const fn pause(is_silent: bool) -> Duration {
+    if is_silent {
+        Duration::ZERO
+    } else {
+        NEWS_PAUSE
     }
 }
 

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::logs::append::LogFile;
 use crate::logs::mask::{Masks, Stream};
 use crate::logs::record;
 use crate::master::build::Build;
-use crate::master::command::stopped;
+use crate::master::command::{passed, stopped};
 use crate::master::troubles::{Patience, Place};
 use crate::model::Channel;
 use crate::model::Exit;
@@ -104,16 +104,16 @@ impl Build {
         }
         let mut stop = (!self.stopped).then(|| self.stop.clone());
         let mut streams = [Stream::default(), Stream::default()];
-        let (mut told, mut is_news) = (Instant::now(), false);
+        let (mut tell_at, mut is_news) = (Instant::now(), false);
         loop {
             let said = tokio::select! {
                 biased;
                 // What it says is not waited for any more: it is killed as it is dropped.
                 () = stopped(&mut stop) => return Ok(None),
-                () = time::sleep_until(told + NEWS_PAUSE), if is_news => {
+                () = passed(tell_at), if is_news => {
                     let (build, step) = (self.key.clone(), row.step);
                     self.crew.tell(Status::LogGrew { build, step, log: "stdio".into() });
-                    (told, is_news) = (Instant::now(), false);
+                    (tell_at, is_news) = (Instant::now() + NEWS_PAUSE, false);
                     continue;
                 }
                 said = hearing.next() => said,

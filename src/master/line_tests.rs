@@ -1,6 +1,7 @@
 //! Slaves that have logged in and talk nonsense, or nothing at all.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -234,4 +235,33 @@ async fn a_log_that_is_none_spoils_nothing_but_itself() {
     let build = bench.ended("hi-linux", 0).await;
     assert_eq!(build.outcome, Some(Outcome::Success));
     assert_eq!(blamed(&bench), None, "a disk may have spoiled it");
+}
+
+#[tokio::test]
+async fn of_the_first_line_of_a_log_is_told_at_once_and_of_those_that_follow_together() {
+    let bench = Bench::new(ONE).await;
+    let mut slave = bench.attach("linux").await;
+    bench.force("hi-linux").await;
+    let (id, _) = slave.begin().await;
+    let mut events = bench.handle.subscribe();
+    let mut told = async || {
+        loop {
+            let event = events.recv().await.expect("the master is there");
+            if matches!(*event, Status::LogGrew { .. }) {
+                return;
+            }
+        }
+    };
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+
+    let (first, more) = (stdio("one\n"), stdio("two\n"));
+    slave.say(output(id, 0, &first)).await;
+    told().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+
+    let place = first.len() as u64;
+    slave.say(output(id, place, &more)).await;
+    told().await;
+    assert!(begun.elapsed() >= Duration::from_millis(50));
 }
