@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 
+use autobot::fill_history;
 use serde_json::Value;
 
 use crate::buildbot::{Buildbot, LOOK};
@@ -19,11 +20,17 @@ const ROUNDS: usize = 5;
 /// Of each builder in a round.
 const EACH: usize = 150;
 const PEER_EACH: usize = 10;
+/// Builds that the masters have behind them, ten times as many, twice.
+const HISTORIES: [(usize, &str); 3] = [
+    (1_000, "tiny_rate_1k"),
+    (10_000, "tiny_rate_10k"),
+    (100_000, "tiny_rate_100k"),
+];
 
 pub(crate) fn measure(report: &mut Report) {
     // A sync costs nothing there.
     let fast = Path::new("/dev/shm");
-    let mut ours = Ours::new(fast);
+    let mut ours = Ours::new(fast, 0);
     let mut peer = theirs(fast);
     let mut rate = Figure::new(
         "tiny_rate",
@@ -56,7 +63,27 @@ pub(crate) fn measure(report: &mut Report) {
     report.add(work);
     report.add(disk);
     drop((ours, peer));
+    behind_histories(report, fast);
     syncs(report);
+}
+
+/// Whether builds get slower when more were built before.
+fn behind_histories(report: &mut Report, at: &Path) {
+    let mut all = HISTORIES.map(|(size, name)| {
+        let what = format!("tiny builds behind {size} others");
+        (
+            Ours::new(at, size),
+            Figure::new(name, what, "per s", Better::Higher),
+        )
+    });
+    for _ in 0..ROUNDS {
+        for (ours, figure) in &mut all {
+            figure.round(ours.round(EACH).rate, None, || f64::NAN);
+        }
+    }
+    for (_, figure) in all {
+        report.add(figure);
+    }
 }
 
 /// What a round gave, for each build where it says nothing else.
@@ -88,7 +115,8 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(at: &Path) -> Self {
+    /// A master that has built so many before.
+    fn new(at: &Path, history: usize) -> Self {
         let mut ini = String::from(LOCAL);
         for it in 1..=BUILDERS {
             ini.push_str(&format!(
@@ -96,11 +124,19 @@ impl Ours {
             ));
         }
         let mut farm = Farm::in_dir(at, &ini);
+        fill_history(&farm.master_dir(), history, 0).expect("a history");
         farm.start_master();
         for it in 1..=BUILDERS {
-            farm.force(&format!("t{it}-linux"), &[]);
+            force(&farm, &format!("t{it}-linux"));
         }
-        Self { farm, done: 1 }
+        let ours = Self {
+            farm,
+            done: history / BUILDERS + 1,
+        };
+        for it in 1..=BUILDERS {
+            ours.wait_done(&format!("t{it}-linux"));
+        }
+        ours
     }
 
     fn round(&mut self, each: usize) -> Round {
@@ -174,7 +210,7 @@ fn size(dir: &Path) -> f64 {
 /// How often the master has the disk make things durable, on a disk where that takes time.
 fn syncs(report: &mut Report) {
     let each = 25;
-    let mut ours = Ours::new(&std::env::temp_dir());
+    let mut ours = Ours::new(&std::env::temp_dir(), 0);
     let mut figure = Figure::new(
         "tiny_syncs",
         "the master's fdatasyncs for each, under load, on a disk",
