@@ -161,7 +161,7 @@ pub(super) fn lay_out<'a, T, E>(
         if bounds.first.is_some_and(|first| newest < first) {
             break;
         }
-        let (earliest, mut parts) = take_strip(&mut columns, newest)?;
+        let (earliest, mut parts) = take_strip(&mut columns, newest, bounds.boxes)?;
         if earliest > bounds.last {
             continue;
         }
@@ -184,22 +184,35 @@ pub(super) fn lay_out<'a, T, E>(
 
 type Strip<T> = (Timestamp, Vec<Vec<Slot<T>>>);
 
-/// Takes what began at `newest` or within ten seconds before.
-fn take_strip<T, E>(columns: &mut [Falling<'_, T, E>], newest: Timestamp) -> Result<Strip<T>, E> {
+/// Takes what began at `newest` or within ten seconds before. Of so many items that they would
+/// fill a page by themselves, it takes the newest: the next strip begins with the others.
+fn take_strip<T, E>(
+    columns: &mut [Falling<'_, T, E>],
+    newest: Timestamp,
+    most: usize,
+) -> Result<Strip<T>, E> {
     let mut earliest = newest;
-    let mut parts = Vec::new();
-    for column in columns {
-        let mut part = Vec::new();
-        while let Some(start) = column.look()?
-            && start.0 > newest.0 - STRIP_MS
-        {
-            earliest = earliest.min(start);
-            let next = column.next.take().expect("it was looked at");
-            part.push(next.1);
+    let mut parts: Vec<Vec<Slot<T>>> = columns.iter().map(|_| Vec::new()).collect();
+    let mut taken = 0;
+    loop {
+        let mut next: Option<(Timestamp, usize)> = None;
+        for (at, column) in columns.iter_mut().enumerate() {
+            if let Some(start) = column.look()?
+                && start.0 > newest.0 - STRIP_MS
+                && next.is_none_or(|(newer, _)| start > newer)
+            {
+                next = Some((start, at));
+            }
         }
-        parts.push(part);
+        // What began in the same moment stays together: a page goes on with what is older.
+        let Some((start, at)) = next.filter(|it| taken < most || it.0 >= earliest) else {
+            return Ok((earliest, parts));
+        };
+        earliest = earliest.min(start);
+        let (_, slot) = columns[at].next.take().expect("it was looked at");
+        taken += usize::from(matches!(slot, Slot::Item(_)));
+        parts[at].push(slot);
     }
-    Ok((earliest, parts))
 }
 
 /// What is empty at the bottom is what came before.
@@ -381,6 +394,20 @@ mod tests {
         . | . | get x1 | . | .
         . | cy x1 | b1 x1 | . | .
         130 x1 | bo x1 | - x1 | . | .
+        ");
+    }
+
+    #[test]
+    fn of_more_items_within_seconds_than_a_page_holds_the_newest_are_shown() {
+        let burst = "; a4 109-109, a3 108-108, a2 107-107, a1 106-106; b3 108-108, b1 106-106";
+        let bounds = Bounds {
+            boxes: 2,
+            ..bounds()
+        };
+        insta::assert_snapshot!(drawn(burst, bounds), @"
+        108 x3 | - x2 | - x1 | - x2
+        . | . | a4 x1 | .
+        . | ? x1 | a3 x1 | b3 x1
         ");
     }
 
