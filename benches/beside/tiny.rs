@@ -48,6 +48,7 @@ pub(crate) fn measure(report: &mut Report) {
     )
     .wanted(1.0);
     let mut disk = Figure::new("tiny_disk", "disk for each", "kB", Better::Lower).wanted(2.0);
+    let mut sizes = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mine = ours.round(EACH);
         let other = peer.as_mut().map(round_of_peer);
@@ -57,8 +58,11 @@ pub(crate) fn measure(report: &mut Report) {
             floor::spawn_rate,
         );
         work.round(mine.work, other.as_ref().map(|it| it.work), || f64::NAN);
-        disk.round(mine.disk, other.as_ref().map(|it| it.disk), || f64::NAN);
+        sizes.0.push(mine.size);
+        sizes.1.extend(other.as_ref().map(|it| it.size));
     }
+    let theirs = (!sizes.1.is_empty()).then(|| growth(&sizes.1, PEER_EACH));
+    disk.round(growth(&sizes.0, EACH), theirs, || f64::NAN);
     report.add(rate);
     report.add(work);
     report.add(disk);
@@ -92,19 +96,19 @@ struct Round {
     rate: f64,
     /// Milliseconds.
     work: f64,
-    /// Kilobytes.
-    disk: f64,
+    /// Kilobytes of all there is after it.
+    size: f64,
 }
 
 impl Round {
     fn of(builds: usize, dir: &Path, master: Process, act: impl FnOnce()) -> Self {
-        let (before, work) = (size(dir), master.processor());
+        let work = master.processor();
         let took = timed(act);
         let builds = builds as f64;
         Self {
             rate: builds / took.as_secs_f64(),
             work: (master.processor() - work) * 1000.0 / builds,
-            disk: (size(dir) - before) / 1000.0 / builds,
+            size: size(dir) / 1000.0,
         }
     }
 }
@@ -190,6 +194,13 @@ fn force_peer(peer: &Buildbot) {
     peer.wait_done();
     let built = usize::try_from(peer.builds() - before).expect("more");
     assert_eq!(built, BUILDERS * PEER_EACH, "no requests are merged");
+}
+
+/// What each build has left, once all is there that does not grow: the journal of the database,
+/// the logs of the newest builds.
+fn growth(sizes: &[f64], each: usize) -> f64 {
+    let builds = (BUILDERS * each * (sizes.len() - 1)) as f64;
+    (sizes[sizes.len() - 1] - sizes[0]) / builds
 }
 
 /// Bytes on the disk of all that is in the directory.
