@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, getpid, waitid, waitpid};
 
 use super::tree;
 
@@ -92,7 +93,12 @@ pub(crate) struct Inherited(Vec<Pid>);
 impl Inherited {
     /// To be asked before this program starts anything.
     pub(crate) fn now() -> Self {
-        Self(tree::descendants(getpid()))
+        // Asked first: to know whose they are, all processes of the host are looked at.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::All, look) {
+            Err(Errno::CHILD) => Self(Vec::new()),
+            _ => Self(tree::descendants(getpid())),
+        }
     }
 
     /// Buries those that have ended; `false` if there is nobody left.
