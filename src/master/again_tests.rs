@@ -187,17 +187,8 @@ async fn who_forces_a_build_says_how_urgent_it_is_or_its_scheduler_does() {
     let usual = bench.force("a-s1").await;
     assert_eq!(bench.request(usual).await.priority, Some(4));
     let force = Force {
-        parameters: Vec::new(),
-        owner: None,
         priority: Some(-2),
-        act: None,
-        builder: "a-s1".into(),
-        branch: None,
-        revision: None,
-        repository: String::new(),
-        project: String::new(),
-        reason: String::new(),
-        properties: Properties::new(),
+        ..plain_force("a-s1")
     };
     let (_, own) = bench.handle.force(force).await.expect("a request");
     assert_eq!(bench.request(own).await.priority, Some(-2));

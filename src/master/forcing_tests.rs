@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::plan_of;
+use crate::master::bench::plain_force;
 use crate::model::Properties;
 
 /// What is made of a form for a builder whose `force` scheduler has these lines.
@@ -26,19 +27,7 @@ fn checked(lines: &str, form: Force) -> Result<Force, String> {
 }
 
 fn form() -> Force {
-    Force {
-        priority: None,
-        act: None,
-        builder: "a-s".into(),
-        branch: None,
-        revision: None,
-        repository: String::new(),
-        project: String::new(),
-        reason: String::new(),
-        properties: Properties::new(),
-        parameters: Vec::new(),
-        owner: None,
-    }
+    plain_force("a-s")
 }
 
 fn answering(all: &[(&str, &str)]) -> Force {

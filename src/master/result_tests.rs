@@ -6,6 +6,7 @@ use crate::clock;
 use crate::logs::read;
 use crate::logs::record;
 use crate::logs::times::Times;
+use crate::master::bench::plain_force;
 use crate::model::BuildKey;
 use crate::model::Channel;
 use crate::model::StepRecord;
@@ -203,17 +204,8 @@ async fn a_build_whose_steps_cannot_be_made_is_an_exception_and_answers_its_requ
     let bench = Bench::new(farm).await;
     let _slave = bench.attach("s1").await;
     let force = Force {
-        builder: "a-s1".into(),
         branch: Some("../out".into()),
-        revision: None,
-        repository: String::new(),
-        project: String::new(),
-        reason: String::new(),
-        properties: Properties::new(),
-        priority: None,
-        act: None,
-        parameters: Vec::new(),
-        owner: None,
+        ..plain_force("a-s1")
     };
     let (_, request) = bench.handle.force(force).await.expect("a request");
     let build = bench.ended("a-s1", 0).await;

@@ -1,6 +1,7 @@
 //! What the conditions and time limits of steps see, on the bench of the reloads.
 
 use super::*;
+use crate::master::bench::plain_force;
 
 /// A builder with tags on a slow slave; `STEPS` are behind a step `shell`.
 fn farm(steps: &str) -> String {
@@ -13,17 +14,8 @@ fn farm(steps: &str) -> String {
 
 async fn force_on(bench: &Bench, branch: &str) {
     let force = Force {
-        priority: None,
-        act: None,
-        builder: "a-s1".into(),
         branch: Some(branch.into()),
-        revision: None,
-        repository: String::new(),
-        project: String::new(),
-        reason: String::new(),
-        properties: Properties::new(),
-        parameters: Vec::new(),
-        owner: None,
+        ..plain_force("a-s1")
     };
     bench.handle.force(force).await.expect("a request");
 }
