@@ -146,7 +146,10 @@ impl CommandLine<'_> {
                         continue;
                     }
                 }
-                Line::Again => {}
+                Line::Again => {
+                    // Whoever ends the session comes to his turn: it may be the same thread.
+                    drop(time::timeout(ASK_PAUSE, session.closed.cancelled()).await);
+                }
             }
             away_since = Instant::now();
             if let Some(why) = session.nonsense() {
