@@ -379,13 +379,15 @@ impl Build {
         // Over as well when a build is given up whose claim has not come to the disk.
         let (crew, builder) = (Arc::clone(&self.crew), self.key.builder.clone());
         let ending = crew.histories.build_ends(&builder);
-        self.flush().await;
+        self.write_due().await;
         if !is_whole {
             self.crew.unmeasured.store(true, Ordering::Relaxed);
         }
         drop(ending);
-        // A command that was given up must not run on beside the build that comes next.
+        // Before it is told: who hears of its end finds it among those that run no more.
         let open = self.crew.live().remove(&self.key).and_then(|it| it.open);
+        self.tell_news();
+        // A command that was given up must not run on beside the build that comes next.
         if let Some(id) = open
             && let Some(session) = self.crew.slaves.session(&self.slave.name)
         {
@@ -437,6 +439,11 @@ impl Build {
     /// Writes down what is due, and then tells slave and pages. A store that cannot write (a
     /// full disk) holds the build where it is: nothing leaves before it is written.
     pub(super) async fn flush(&mut self) {
+        self.write_due().await;
+        self.tell_news();
+    }
+
+    async fn write_due(&mut self) {
         let mut patience = Patience::new(&self.crew, &self.key);
         for (path, content) in self.whole_logs.drain(..) {
             while let Err(error) = append::write_whole(&path, Channel::Stdout, &content) {
@@ -480,6 +487,9 @@ impl Build {
         for (session, id) in self.forgettable.drain(..) {
             session.say(FromMaster::Forget { id }).await;
         }
+    }
+
+    fn tell_news(&mut self) {
         for status in self.news.drain(..) {
             self.crew.tell(status);
         }

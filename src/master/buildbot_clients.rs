@@ -11,6 +11,7 @@ use tracing::info;
 use crate::buildbot;
 use crate::buildbot::LineError;
 use crate::buildbot::client::Asked;
+use crate::buildbot::client::BUILDING;
 use crate::buildbot::client::BuildLeft;
 use crate::buildbot::client::BuilderSeen;
 use crate::buildbot::client::Fields;
@@ -334,7 +335,7 @@ impl Office for Desk {
             let slaves = slaves.remove(&builder.name).unwrap_or_default();
             let is_here = |it: &SlaveName| crew.slaves.session(it).is_some();
             let state = match (running.is_empty(), slaves.iter().any(is_here)) {
-                (false, _) => "building",
+                (false, _) => BUILDING,
                 (true, true) => "idle",
                 (true, false) => "offline",
             };

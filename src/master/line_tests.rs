@@ -9,6 +9,7 @@ use super::*;
 use crate::logs::record;
 use crate::master::welcome;
 use crate::model::Channel;
+use crate::wire::SlaveFacts;
 
 const ONE: &str = "[slave:linux]\nfactories = hi\n[hi]\ntype = shell\ncommands = echo hi\n";
 
@@ -108,6 +109,28 @@ async fn a_slave_that_is_cut_off_again_and_again_gives_the_build_back() {
     assert_eq!(
         blamed(&bench).as_deref(),
         Some("it has a log named `xxxxxxxxxxxxxxxxxxxx`, 1000 bytes long")
+    );
+}
+
+#[tokio::test]
+async fn a_command_leaves_its_turn_to_who_ends_the_session_of_a_line_that_is_gone() {
+    let bench = Bench::new(ONE).await;
+    let mut slave = bench.attach("linux").await;
+    bench.force("hi-linux").await;
+    let (id, _) = slave.begin().await;
+    // Nothing can be said to this one, and nobody has noticed yet.
+    let (say, gone) = tokio::sync::mpsc::channel(1);
+    drop(gone);
+    let slaves = &bench.crew().slaves;
+    let dead = slaves.sit_down(&"linux".into(), SlaveFacts::default(), Vec::new(), &[], say);
+    slave.hear_end().await;
+    dead.closed.cancel();
+    let mut slave = bench.attach("linux").await;
+    assert_eq!(slave.begin().await.0, id);
+    end_well(&mut slave, id).await;
+    assert_eq!(
+        bench.ended("hi-linux", 0).await.outcome,
+        Some(Outcome::Success)
     );
 }
 

@@ -34,7 +34,7 @@ use super::watch::begin;
 pub(crate) struct BuilderSeen {
     pub(crate) name: BuilderName,
     pub(crate) category: Option<String>,
-    /// `offline`, `idle` or `building`.
+    /// `offline`, `idle` or [`BUILDING`].
     pub(crate) state: &'static str,
     pub(crate) running: Vec<BuildKey>,
     pub(crate) slaves: Vec<SlaveName>,
@@ -48,6 +48,9 @@ pub(crate) struct LogPiece {
     /// There is no more at the moment.
     pub(crate) is_all: bool,
 }
+
+/// What a builder does while it has a build.
+pub(crate) const BUILDING: &str = "building";
 
 /// How much is told; each tells what those before it tell, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +131,11 @@ impl Listener {
 
     pub(super) fn is_behind(&self) -> bool {
         self.are_builders_stale || !self.stale.is_empty()
+    }
+
+    /// One of its builds is told of, and its end is not.
+    fn hears_a_build_of(&self, builder: &BuilderName) -> bool {
+        self.builds.keys().any(|it| it.builder == *builder)
     }
 
     /// Who hears how long its builds still take.
@@ -262,6 +270,10 @@ impl<O: Office> Client<O> {
         }
         for builder in seen {
             let name = builder.name.clone();
+            if builder.state != BUILDING && self.listener.hears_a_build_of(&name) {
+                // Its end is told first, which looks here again.
+                continue;
+            }
             let before = self.listener.builders.insert(name.clone(), builder.state);
             let word = || Value::text(name.as_str());
             if before.is_none() {
@@ -283,6 +295,7 @@ impl<O: Office> Client<O> {
     async fn look_at_listened(&mut self, observer: u64, mode: Mode, key: BuildKey) {
         let Ok(Some((record, steps))) = self.office.build(&key).await else {
             self.listener.builds.remove(&key);
+            self.look_at_builders(observer, mode).await;
             return;
         };
         let Some(mut heard) = self.listener.builds.remove(&key) else {
@@ -291,6 +304,12 @@ impl<O: Office> Client<O> {
         let name = || Value::text(key.builder.as_str());
         let is_old = heard.is_old;
         if heard.told.is_none() && mode >= Mode::Builds && !is_old {
+            // A short build may be over before anybody looked.
+            let builders = &mut self.listener.builders;
+            if builders.insert(key.builder.clone(), BUILDING) != Some(BUILDING) {
+                let places = vec![name(), Value::text(BUILDING), Value::None];
+                self.tell(observer, "builderChangedState", places);
+            }
             let build = self.broker.object(&Thing::Build(key.clone()));
             self.tell(observer, "buildStarted", vec![name(), build]);
         }

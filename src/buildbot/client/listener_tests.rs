@@ -213,6 +213,7 @@ async fn who_subscribes_to_everything_hears_what_logs_say() {
             format!("1.logFinished({log})"),
             "1.stepFinished(b5, <4>, shell, <5>, (0, []))".to_owned(),
             "1.buildFinished(b5, <4>, 0)".to_owned(),
+            "1.builderChangedState(b5, idle, None)".to_owned(),
         ]
     );
 }
@@ -259,6 +260,56 @@ async fn who_listens_to_logs_hears_how_long_a_step_still_takes_and_how_far_it_is
         assert!(scene.said().is_empty());
         office.books().builds.remove(&build);
     }
+}
+
+#[tokio::test]
+async fn a_builder_is_idle_again_after_the_end_of_its_build_however_short_it_was() {
+    let office = office(&["b5"]).await;
+    let (mut scene, _) = subscribe(&office, "builds").await;
+    // It is over before anybody looks; the builder is seen idle before and after it.
+    {
+        let mut books = office.books();
+        let build = books.begin(1, 0);
+        books.end(&build, Outcome::Success, &[]);
+    }
+    let all = told(&mut scene, started()).await;
+    assert_eq!(
+        all,
+        [
+            "1.builderChangedState(b5, building, None)",
+            "1.buildStarted(b5, <4>)",
+            "1.buildFinished(b5, <4>, 0)",
+            "1.builderChangedState(b5, idle, None)",
+        ]
+    );
+    assert!(
+        told(&mut scene, finished(Outcome::Success))
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_builder_that_has_let_go_of_its_build_is_not_idle_before_the_build_is_over() {
+    let office = office(&["b5"]).await;
+    let (mut scene, _) = subscribe(&office, "builds").await;
+    let build = {
+        let mut books = office.books();
+        set_state(&mut books, "building");
+        books.begin(1, 0)
+    };
+    told(&mut scene, started()).await;
+    set_state(&mut office.books(), "idle");
+    let looked_at = Status::SlaveChanged { slave: "s".into() };
+    assert!(told(&mut scene, looked_at).await.is_empty());
+    office.books().end(&build, Outcome::Success, &[]);
+    assert_eq!(
+        told(&mut scene, finished(Outcome::Success)).await,
+        [
+            "1.buildFinished(b5, <4>, 0)",
+            "1.builderChangedState(b5, idle, None)",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ use crate::wire::pb::said::Arguments;
 pub(crate) use change::Fields;
 pub(crate) use debug::Wanted;
 pub(crate) use line::serve;
+pub(crate) use listener::BUILDING;
 pub(crate) use listener::BuilderSeen;
 use listener::Listener;
 pub(crate) use listener::LogPiece;
