@@ -107,10 +107,18 @@ impl Listener {
             }
             Status::StepStarted { build, .. }
             | Status::StepFinished { build, .. }
-            | Status::LogGrew { build, .. }
-            | Status::BuildFinished { build, .. } => {
+            | Status::LogGrew { build, .. } => {
                 if self.builds.contains_key(build) {
                     self.stale.insert(build.clone());
+                }
+            }
+            Status::BuildFinished { build, .. } => {
+                if self.builders.contains_key(&build.builder) {
+                    if self.builds.contains_key(build) {
+                        self.stale.insert(build.clone());
+                    }
+                    // Its end may have been seen while its builder still had it.
+                    self.are_builders_stale = true;
                 }
             }
             Status::SlaveChanged { .. } | Status::Reloaded => self.are_builders_stale = true,

@@ -313,6 +313,28 @@ async fn a_builder_that_has_let_go_of_its_build_is_not_idle_before_the_build_is_
 }
 
 #[tokio::test]
+async fn a_builder_that_still_has_the_build_whose_end_is_seen_is_looked_at_again() {
+    let office = office(&["b5"]).await;
+    let (mut scene, _) = subscribe(&office, "builds").await;
+    {
+        let mut books = office.books();
+        set_state(&mut books, "building");
+        let build = books.begin(1, 0);
+        books.end(&build, Outcome::Success, &[]);
+    }
+    let all = told(&mut scene, started()).await;
+    assert_eq!(
+        all.last().map(String::as_str),
+        Some("1.buildFinished(b5, <4>, 0)")
+    );
+    set_state(&mut office.books(), "idle");
+    assert_eq!(
+        told(&mut scene, finished(Outcome::Success)).await,
+        ["1.builderChangedState(b5, idle, None)"]
+    );
+}
+
+#[tokio::test]
 async fn less_is_told_to_who_wants_less() {
     for (mode, expected) in [
         ("builders", &["1.builderAdded(b5, <3>)"][..]),
