@@ -6,6 +6,8 @@
 //! else; [`line`](mod@line) and [`socket`] read and write, each in one of the two protocols that there are. What such a slave cannot do is refused where it is asked for, with
 //! the reason: it keeps nothing over a broken line, so what it ran is lost with it.
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 pub(crate) mod client;
 mod facts;
 mod fuzz;
@@ -32,6 +34,11 @@ mod rules_tests;
 mod slave_tests;
 #[cfg(test)]
 mod socket_tests;
+
+/// A line to a peer, plain or with TLS.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 
 pub use fuzz::fuzz_wire;
 pub(crate) use line::Account;

@@ -15,7 +15,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::buildbot;
-use crate::buildbot::{Peer, Protocol};
+use crate::buildbot::{Duplex, Peer, Protocol};
 use crate::master::buildbot_accounts::{self, Who};
 use crate::master::buildbot_clients;
 use crate::master::crew::Crew;
@@ -49,15 +49,13 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 const PIPE: usize = 256 << 10;
 
 /// Asks a caller who it is in Buildbot's words, and serves the slave or the client that it becomes.
-pub(super) async fn converse<S>(
+pub(super) async fn converse(
     master: MasterHandle,
     (from, how): (SocketAddr, &'static str),
     until: Instant,
     stranger: Stranger,
-    (protocol, stream): (Protocol, S),
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+    (protocol, stream): (Protocol, Box<dyn Duplex>),
+) {
     let crew = Arc::clone(master.crew());
     let gate = Arc::clone(&stranger.gate);
     let here = stranger.port;
@@ -104,15 +102,13 @@ pub(super) async fn converse<S>(
 }
 
 /// Serves a client to the end of its line.
-async fn serve_client<S>(
+async fn serve_client(
     master: MasterHandle,
     gate: &Gate,
     from: SocketAddr,
     client: buildbot_accounts::Client,
-    peer: buildbot::Caller<S, Who>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
+    peer: buildbot::Caller<Box<dyn Duplex>, Who>,
+) {
     let crew = Arc::clone(master.crew());
     let name = peer.name.clone();
     info!(%from, user = %name.escape_debug(), what = client.what(), "a client of Buildbot logged in");
@@ -129,14 +125,12 @@ async fn serve_client<S>(
 }
 
 /// Serves a slave that has shown that it knows its password.
-async fn welcome_slave<S>(
+async fn welcome_slave(
     crew: &Arc<Crew>,
     gate: &Gate,
     (from, place): (SocketAddr, String),
-    peer: Peer<S, Who>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+    peer: Peer<Box<dyn Duplex>, Who>,
+) {
     let password_of = |name: &str| welcome::password_of(crew, name);
     let name = SlaveName::from(peer.name());
     let password = password_of(peer.name());

@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use tokio::sync::{Notify, Semaphore};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -462,14 +465,12 @@ impl Crew {
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let stop = self.stop.clone();
-        // What is cut off here is gone on with by the next run: it is all written down.
-        let running = self.tasks.spawn(async move {
-            stop.run_until_cancelled(task).await;
-        });
+        // All of one kind: of each kind the program has a copy of all that runs tasks.
+        let task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(task);
         self.tasks.spawn(async move {
-            if let Err(error) = running.await
-                && error.is_panic()
-            {
+            // What is cut off here is gone on with by the next run: it is all written down.
+            let ended = stop.run_until_cancelled(AssertUnwindSafe(task).catch_unwind());
+            if let Some(Err(_)) = ended.await {
                 error!(task = name, "the task broke off; this is a bug in autobot");
             }
         });

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::time::{self, Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::buildbot::{self, Protocol};
+use crate::buildbot::{self, Duplex, Protocol};
 use crate::config::TlsUse;
 use crate::master::buildbot_line;
 use crate::master::crew::Crew;
@@ -263,7 +264,7 @@ async fn receive(
     // With TLS, who dials always speaks first.
     if tongue == Tongue::Buildbot && limits.tls == TlsUse::Off {
         let spoken = (Protocol::Calls, stream);
-        return buildbot_line::converse(master, (from, "plain"), until, stranger, spoken).await;
+        return as_buildbot(master, (from, "plain"), until, stranger, spoken).await;
     }
     let first = match timeout(QUIET, first_byte(&stream)).await {
         Ok(Ok(Some(first))) => first,
@@ -275,7 +276,7 @@ async fn receive(
         }
         Err(_) => {
             let spoken = (Protocol::Calls, stream);
-            return buildbot_line::converse(master, (from, "plain"), until, stranger, spoken).await;
+            return as_buildbot(master, (from, "plain"), until, stranger, spoken).await;
         }
     };
     if first != tls::FIRST_BYTE {
@@ -291,10 +292,18 @@ async fn receive(
         }
         if first == buildbot::FIRST_BYTE {
             let spoken = (Protocol::Packed, stream);
-            return buildbot_line::converse(master, (from, "plain"), until, stranger, spoken).await;
+            return as_buildbot(master, (from, "plain"), until, stranger, spoken).await;
         }
         let (read, write) = stream.into_split();
-        return converse(crew, (from, "plain"), until, stranger, read, write).await;
+        return Box::pin(converse(
+            crew,
+            (from, "plain"),
+            until,
+            stranger,
+            read,
+            write,
+        ))
+        .await;
     }
     let Some(acceptor) = stranger.gate.acceptor() else {
         refuse("it speaks TLS, and `tls` is off in [:master:]");
@@ -305,8 +314,7 @@ async fn receive(
         Ok(Ok(stream)) => {
             if tongue == Tongue::Buildbot {
                 let spoken = (Protocol::Calls, stream);
-                return buildbot_line::converse(master, (from, "TLS"), until, stranger, spoken)
-                    .await;
+                return as_buildbot(master, (from, "TLS"), until, stranger, spoken).await;
             }
             let mut stream = BufStream::new(stream);
             // What has been looked at is still there to be read.
@@ -319,15 +327,29 @@ async fn receive(
             };
             if let Some(protocol) = protocol {
                 let spoken = (protocol, stream);
-                return buildbot_line::converse(master, (from, "TLS"), until, stranger, spoken)
-                    .await;
+                return as_buildbot(master, (from, "TLS"), until, stranger, spoken).await;
             }
             let (read, write) = tokio::io::split(stream);
-            converse(crew, (from, "TLS"), until, stranger, read, write).await;
+            Box::pin(converse(crew, (from, "TLS"), until, stranger, read, write)).await;
         }
         Ok(Err(error)) => refuse(&tls::refusal(&error)),
         Err(_) => refuse("TLS was not agreed on in time"),
     }
+}
+
+/// Serves a caller that speaks Buildbot's protocol. What it takes while it is here is its own
+/// alone: a line of autobot has no room for it.
+fn as_buildbot(
+    master: MasterHandle,
+    from: (SocketAddr, &'static str),
+    until: Instant,
+    stranger: Stranger,
+    (protocol, stream): (Protocol, impl Duplex + 'static),
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let spoken: (_, Box<dyn Duplex>) = (protocol, Box::new(stream));
+    Box::pin(buildbot_line::converse(
+        master, from, until, stranger, spoken,
+    ))
 }
 
 /// Asks a caller who it is, and serves the guest that it becomes.

@@ -15,6 +15,10 @@ pub(crate) const PREAMBLE: &[u8] = b"autobot/1\n";
 /// The longest frame either side takes.
 pub(crate) const MAX_FRAME: usize = 1 << 20;
 
+/// What is asked for at once of a line that says little, and of one that says much.
+const LEAST_READ: usize = 1 << 10;
+const MOST_READ: usize = 16 << 10;
+
 /// The longest frame of somebody who has not logged in yet.
 pub(super) const MAX_STRANGER_FRAME: usize = 16 << 10;
 
@@ -52,6 +56,10 @@ impl WireError {
 pub(crate) struct FrameReader<R> {
     from: R,
     buffer: BytesMut,
+    /// How much is asked for at once.
+    room: usize,
+    /// How much memory the buffer has, at most.
+    held: usize,
     most: usize,
 }
 
@@ -60,6 +68,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self {
             from,
             buffer: BytesMut::new(),
+            room: LEAST_READ,
+            held: 0,
             most: MAX_FRAME,
         }
     }
@@ -122,14 +132,27 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     async fn fill(&mut self) -> Result<usize, WireError> {
+        // A line that has become quiet does not keep what it took while it was busy.
+        if self.buffer.is_empty() && self.held > 4 * self.room {
+            self.buffer = BytesMut::new();
+            self.held = 0;
+        }
         // Grows by what one read brings, not by what a frame claims to be.
-        self.buffer.reserve(16 << 10);
-        match self.from.read_buf(&mut self.buffer).await {
+        self.buffer.reserve(self.room);
+        self.held = self.held.max(self.room + self.buffer.len());
+        let read = match self.from.read_buf(&mut self.buffer).await {
+            Ok(read) => read,
             // A line with TLS that was cut says it so. Frames have lengths, and what was cut off is
             // asked for again: nobody gains by cutting.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-            read => read.map_err(WireError::Line),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+            Err(error) => return Err(WireError::Line(error)),
+        };
+        if read >= self.room {
+            self.room = (self.room * 2).min(MOST_READ);
+        } else if read < self.room / 8 {
+            self.room = (self.room / 2).max(LEAST_READ);
         }
+        Ok(read)
     }
 }
 
@@ -283,6 +306,28 @@ mod tests {
         }
         assert_eq!(reader.next::<FromSlave>().await.unwrap(), None);
         speaking.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_line_takes_more_memory_while_it_says_much_and_gives_it_back() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (mut writer, mut reader) = (FrameWriter::new(near), FrameReader::new(far));
+        for _ in 0..10 {
+            writer.push(&output(60_000)).unwrap();
+        }
+        writer.flush().await.unwrap();
+        for _ in 0..10 {
+            reader.next::<FromSlave>().await.unwrap();
+        }
+        assert_eq!(reader.room, MOST_READ);
+        assert!(reader.held > MOST_READ);
+        for _ in 0..10 {
+            writer.push(&FromSlave::Ping).unwrap();
+            writer.flush().await.unwrap();
+            reader.next::<FromSlave>().await.unwrap();
+        }
+        assert_eq!(reader.room, LEAST_READ);
+        assert!(reader.held <= 4 * LEAST_READ, "{}", reader.held);
     }
 
     #[tokio::test]
