@@ -1,7 +1,12 @@
 //! Wall time: the only file that asks the operating system what time it is,
 //! and the one place that says how a time is written for people.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::env;
+use std::fs;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use jiff::tz::TimeZone;
 
 use crate::model::Timestamp;
 
@@ -18,9 +23,39 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Where the clock hangs: the zone that local times are of.
-pub(crate) fn zone() -> jiff::tz::TimeZone {
-    jiff::tz::TimeZone::system()
+/// How long the clock is taken to hang where it was seen.
+const SEEN: Duration = Duration::from_mins(5);
+
+/// Where the clock hangs: the zone that local times are of. Who moves it is followed within
+/// five minutes.
+#[expect(clippy::disallowed_methods, reason = "this is the place that asks")]
+pub(crate) fn zone() -> TimeZone {
+    static LAST: RwLock<Option<(Instant, TimeZone)>> = RwLock::new(None);
+    let now = Instant::now();
+    let last = LAST.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some((seen, zone)) = &*last
+        && now.duration_since(*seen) < SEEN
+    {
+        return zone.clone();
+    }
+    drop(last);
+    let asked = env::var_os("TZ").is_some();
+    let linked = if asked { None } else { linked(LOCAL_TIME) };
+    let zone = linked.unwrap_or_else(TimeZone::system);
+    let mut last = LAST.write().unwrap_or_else(PoisonError::into_inner);
+    *last = Some((now, zone.clone()));
+    zone
+}
+
+/// A link to the file of the zone.
+const LOCAL_TIME: &str = "/etc/localtime";
+
+/// The zone that a link leads to. Asking the database for its name would read the names of all
+/// zones that there are.
+fn linked(link: &str) -> Option<TimeZone> {
+    let file = fs::read_link(link).ok()?;
+    let (_, name) = file.to_str()?.split_once("zoneinfo/")?;
+    TimeZone::tzif(name, &fs::read(link).ok()?).ok()
 }
 
 fn zoned(at: Timestamp) -> jiff::Zoned {
@@ -104,5 +139,40 @@ pub(crate) mod bench {
         let (instant, at) = LENT.get()?;
         let since = i64::try_from(instant.elapsed().as_millis()).expect("not that long");
         Some(Timestamp(at.0 + since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn the_zone_is_the_one_that_the_system_s_link_leads_to() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = dir.path().join("localtime");
+        let place = place.to_str().expect("text");
+        let check = |leads_to: &str, expected: Option<&str>| {
+            drop(fs::remove_file(place));
+            symlink(leads_to, place).expect("a link");
+            let zone = linked(place);
+            let name = zone.as_ref().map(|it| it.iana_name().expect("a name"));
+            assert_eq!(name, expected, "{leads_to}");
+        };
+        check("/usr/share/zoneinfo/Europe/Berlin", Some("Europe/Berlin"));
+        check("/usr/share/zoneinfo/Mars/Olympus", None);
+        check("/etc/passwd", None);
+        fs::remove_file(place).expect("it was there");
+        fs::write(place, "TZif").expect("written");
+        assert!(linked(place).is_none(), "not a link");
+        fs::remove_file(place).expect("it was there");
+        symlink("/usr/share/zoneinfo/Europe/Berlin", place).expect("a link");
+        let berlin = linked(place).expect("a zone");
+        let known = TimeZone::get("Europe/Berlin").expect("a zone");
+        for at in [0, 1_795_316_400, 1_781_000_000] {
+            let at = jiff::Timestamp::from_second(at).expect("a time");
+            assert_eq!(berlin.to_datetime(at), known.to_datetime(at));
+        }
     }
 }

@@ -75,14 +75,14 @@ impl Group {
         if self.dir.ends_with(LEAF) {
             return Ok(false);
         }
-        let is_alone = self.read("cgroup.procs").trim() == own_pid.to_string();
         let wanted: String = self
             .read("cgroup.controllers")
             .split_whitespace()
             .filter(|it| matches!(*it, "memory" | "cpu" | "pids"))
             .map(|it| format!("+{it} "))
             .collect();
-        if !is_alone || wanted.is_empty() {
+        // Last: where many live, the system has much to list.
+        if wanted.is_empty() || self.read("cgroup.procs").trim() != own_pid.to_string() {
             return Ok(false);
         }
         let leaf = self.dir.join(LEAF);
