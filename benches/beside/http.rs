@@ -1,5 +1,7 @@
 //! The least of a client: one question, one answer, and when its first byte came.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -27,24 +29,66 @@ pub(crate) fn get(port: u16, path: &str) -> Option<Answer> {
     )
 }
 
+/// Over a line that is kept for the next one, as those do that post often. `None` if nobody
+/// answers, or not whole.
 pub(crate) fn post(port: u16, path: &str, kind: &str, body: &str) -> Option<Answer> {
-    ask(
-        port,
-        &format!(
-            "POST {path} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\
-             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        ),
-    )
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\
+         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    KEPT.with_borrow_mut(|kept| {
+        let old = kept.remove(&port);
+        // One that was kept may be closed at the other end by now.
+        let (answer, line) = old
+            .and_then(|it| answered(it, &request))
+            .or_else(|| answered(BufReader::new(dial(port)?), &request))?;
+        kept.insert(port, line);
+        Some(answer)
+    })
+}
+
+thread_local! {
+    /// Lines that stand, by the port.
+    static KEPT: RefCell<BTreeMap<u16, BufReader<TcpStream>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn answered(
+    mut line: BufReader<TcpStream>,
+    request: &str,
+) -> Option<(Answer, BufReader<TcpStream>)> {
+    let began = Instant::now();
+    line.get_mut().write_all(request.as_bytes()).ok()?;
+    let mut head = String::new();
+    line.read_line(&mut head).ok()?;
+    let first = began.elapsed();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let mut length = None;
+    loop {
+        head.clear();
+        line.read_line(&mut head).ok()?;
+        let Some((name, value)) = head.split_once(':') else {
+            break;
+        };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok();
+        }
+    }
+    let mut body = vec![0; length?];
+    line.read_exact(&mut body).ok()?;
+    let answer = Answer {
+        status,
+        first,
+        whole: began.elapsed(),
+        body,
+    };
+    Some((answer, line))
 }
 
 /// Reads what is sent on while it grows, until a line begins with `mark`; gives the rest of that
 /// line. `None` if it is not there, or ends before.
 pub(crate) fn follow(port: u16, path: &str, mark: &str) -> Option<String> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(120)))
-        .ok()?;
+    let stream = dial(port)?;
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     (&stream).write_all(request.as_bytes()).ok()?;
     let lines = BufReader::new(stream).lines().map_while(Result::ok);
@@ -52,13 +96,18 @@ pub(crate) fn follow(port: u16, path: &str, mark: &str) -> Option<String> {
     found.next()
 }
 
-/// `None` if nobody answers, or not whole.
-fn ask(port: u16, request: &str) -> Option<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+fn dial(port: u16) -> Option<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_nodelay(true).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_secs(120)))
         .ok()?;
+    Some(stream)
+}
+
+/// `None` if nobody answers, or not whole.
+fn ask(port: u16, request: &str) -> Option<Answer> {
+    let mut stream = dial(port)?;
     let began = Instant::now();
     stream.write_all(request.as_bytes()).ok()?;
     let mut all = vec![0; 256 << 10];
