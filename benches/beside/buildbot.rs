@@ -17,7 +17,7 @@ use crate::process::Process;
 /// Longer than anything that is asked of it takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// A pause between two looks that costs the one who is looked at little.
-pub(crate) const LOOK: Duration = Duration::from_millis(5);
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
 /// Where its programs are, if the machine has it.
 pub(crate) fn programs() -> Option<PathBuf> {

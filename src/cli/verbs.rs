@@ -1,6 +1,7 @@
 //! From a verb to the file that does it.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use clap::CommandFactory as _;
 
@@ -115,6 +116,11 @@ fn usage_of(verb: &str) -> Done {
 
 /// Runs what waits for others, on this thread.
 pub(super) fn wait_for(work: impl Future<Output = Done>) -> Done {
+    wait_for_any(Box::pin(work))
+}
+
+/// The same for all verbs: an event loop of its own for each would be a hundredth of the program.
+fn wait_for_any(work: Pin<Box<dyn Future<Output = Done> + '_>>) -> Done {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -390,6 +390,11 @@ impl MasterHandle {
         Ok(made?)
     }
 
+    /// Whether a build has begun and is not over.
+    pub(crate) fn runs(&self, build: &BuildKey) -> bool {
+        self.crew.live().contains_key(build)
+    }
+
     /// Stops a running build: it ends with an exception, and the reason stands in
     /// the log `interrupt` of the step that was running.
     ///

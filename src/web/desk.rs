@@ -80,6 +80,8 @@ pub(super) trait Desk: Send + Sync {
     fn prune(&self, dry_run: bool) -> Answer<'_, Result<Report, StoreError>>;
     /// How long what runs still takes, and when and why what waits does.
     fn outlook(&self, scope: Scope) -> Answer<'_, Result<Outlook, StoreError>>;
+    /// Whether a build runs.
+    fn runs(&self, build: &BuildKey) -> bool;
     /// What each slave of a builder says to its next build.
     fn slaves_of<'a>(&'a self, builder: &'a BuilderName) -> Answer<'a, SlavesOf>;
     fn force(&self, force: Force) -> Answer<'_, Result<(BuildsetId, RequestId), Denied>>;
@@ -210,6 +212,10 @@ impl Desk for MasterHandle {
 
     fn outlook(&self, scope: Scope) -> Answer<'_, Result<Outlook, StoreError>> {
         Box::pin(MasterHandle::outlook(self, scope))
+    }
+
+    fn runs(&self, build: &BuildKey) -> bool {
+        MasterHandle::runs(self, build)
     }
 
     fn slaves_of<'a>(&'a self, builder: &'a BuilderName) -> Answer<'a, SlavesOf> {

@@ -31,6 +31,7 @@ use crate::master::Access;
 use crate::master::handle::SlaveView;
 use crate::master::outlook::{Outlook, Scope};
 use crate::master::source_view::SourceView;
+use crate::model::BuildKey;
 use crate::model::BuildRecord;
 use crate::model::BuilderName;
 use crate::model::Change;
@@ -174,15 +175,24 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
     let select = shape.select.clone();
     let at = path.clone();
     let plan = app.desk.plan();
-    let slaves = app.desk.slaves();
+    // What many ask for again and again until it is over says nothing of anything else.
+    let build = build_of(&at).filter(|_| select.is_empty());
+    let (slaves, sources) = match build {
+        Some(_) => (Vec::new(), Vec::new()),
+        None => (app.desk.slaves(), app.desk.sources()),
+    };
     let present = Present::new(&slaves);
-    let sources = app.desk.sources();
-    // What shows no build needs no estimate.
+    // What shows no build that may run needs no estimate.
     let shows_builds = |it: &String| matches!(it.as_str(), "builds" | "slaves");
-    let outlook = match at.is_empty() || !select.is_empty() || at.iter().any(shows_builds) {
+    let is_estimated = match &build {
+        Some(build) => app.desk.runs(build),
+        None => at.is_empty() || !select.is_empty() || at.iter().any(shows_builds),
+    };
+    let outlook = match is_estimated {
         true => app.desk.outlook(Scope::Nothing).await?,
         false => Outlook::default(),
     };
+    let is_alone = build.is_some();
     let shows_figures = at.first().is_none_or(|it| it == "metrics");
     let is_shown = app.access != Access::ReadOnly && plan.metrics.is_some();
     let metrics = match shows_figures && is_shown {
@@ -196,8 +206,14 @@ async fn reply(app: &App, uri: &Uri, query: &[(String, String)]) -> Result<Respo
                 slaves,
                 present,
                 sources,
-                pending: store.count_pending()?.into_iter().collect(),
-                running: store.running_builds()?,
+                pending: match is_alone {
+                    true => HashMap::new(),
+                    false => store.count_pending()?.into_iter().collect(),
+                },
+                running: match is_alone {
+                    true => Vec::new(),
+                    false => store.running_builds()?,
+                },
                 outlook,
                 metrics,
                 max: max.min(MOST_BUILDS),
@@ -263,6 +279,20 @@ fn split(path: &str) -> Option<Vec<String>> {
         .filter(|it| !it.is_empty())
         .map(links::unquote)
         .collect()
+}
+
+/// The build that a path leads to, or something of it. One that is counted from the end may
+/// be another in a moment.
+fn build_of(path: &[String]) -> Option<BuildKey> {
+    let [builders, builder, builds, number, ..] = path else {
+        return None;
+    };
+    let number: i64 = number.parse().ok().filter(|it| *it >= 0)?;
+    let leads_there = builders == "builders" && builds == "builds";
+    leads_there.then(|| BuildKey {
+        builder: builder.as_str().into(),
+        number,
+    })
 }
 
 impl World {

@@ -56,6 +56,34 @@ async fn a_builder_says_what_it_is() {
 }
 
 #[tokio::test]
+async fn a_build_that_is_asked_for_alone_says_what_it_says_among_others() {
+    let app = router(SampleDesk::new().await, Access::Full);
+    let document = async |which: &str| -> Value {
+        let answer = get(&app, &format!("/json/builders/hello/builds/{which}")).await;
+        serde_json::from_str(&answer.body).expect("JSON")
+    };
+    let all = document("_all").await;
+    let all = all.as_object().expect("a map");
+    assert_eq!(all.len(), 7, "{all:#?}");
+    for (number, among) in all {
+        let mut alone = document(number).await;
+        assert_eq!(alone["eta"].is_null(), among["eta"].is_null(), "{number}");
+        // What is left of one that runs is less by now.
+        let mut among = among.clone();
+        for build in [&mut alone, &mut among] {
+            build["eta"].take();
+            for step in build["steps"].as_array_mut().expect("steps") {
+                step["eta"].take();
+            }
+            if build["currentStep"].is_object() {
+                build["currentStep"]["eta"].take();
+            }
+        }
+        assert_eq!(alone, among, "{number}");
+    }
+}
+
+#[tokio::test]
 async fn builds_are_found_by_number_from_either_end() {
     let builds = document("/json/builders/docs/builds").await;
     assert_eq!(builds, json!({"0": null, "1": null, "2": null, "3": null}));
