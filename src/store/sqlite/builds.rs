@@ -119,12 +119,15 @@ impl Sqlite {
     }
 
     fn next_lease(&self) -> Result<u64> {
+        // Two statements: for what an update returns SQLite makes a table.
+        self.db
+            .prepare_cached(
+                "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'lease'",
+            )?
+            .execute([])?;
         let lease: i64 = self
             .db
-            .prepare_cached(
-                "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'lease' \
-                 RETURNING CAST(value AS INTEGER)",
-            )?
+            .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'lease'")?
             .query_row([], |row| row.get(0))?;
         u64::try_from(lease).map_err(|_| StoreError::new("the lease counter is damaged"))
     }

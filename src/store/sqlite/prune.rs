@@ -195,13 +195,18 @@ impl Sqlite {
 
     pub(super) fn update_log_bytes(&self, measured: &[(BuildId, u64)]) -> Result<()> {
         for (build, bytes) in measured {
-            self.db
+            // Two statements: an update with another in it takes a table of SQLite's own.
+            let of_tests: i64 = self
+                .db
                 .prepare_cached(
-                    "UPDATE builds SET log_bytes = ?2 + \
-                     (SELECT coalesce(sum(length(CAST(log AS BLOB))), 0) FROM test_logs \
-                     WHERE build = ?1) WHERE id = ?1",
+                    "SELECT coalesce(sum(length(CAST(log AS BLOB))), 0) FROM test_logs \
+                     WHERE build = ?1",
                 )?
-                .execute(params![build.0, i64::try_from(*bytes).unwrap_or(i64::MAX)])?;
+                .query_row([build.0], |row| row.get(0))?;
+            let bytes = i64::try_from(*bytes).unwrap_or(i64::MAX);
+            self.db
+                .prepare_cached("UPDATE builds SET log_bytes = ?2 WHERE id = ?1")?
+                .execute(params![build.0, bytes.saturating_add(of_tests)])?;
         }
         Ok(())
     }

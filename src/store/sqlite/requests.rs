@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Row, ToSql, params};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::model::BuildKey;
@@ -213,21 +214,21 @@ impl Sqlite {
         if ids.is_empty() {
             return Ok(());
         }
-        let list = json!(ids).to_string();
+        let (among, list) = among(&ids);
         let mut changes: HashMap<BuildsetId, Vec<ChangeId>> = HashMap::new();
-        let mut select = self.db.prepare_cached(
+        let mut select = self.db.prepare_cached(&format!(
             "SELECT buildset, change FROM buildset_changes \
-             WHERE buildset IN (SELECT value FROM json_each(?1)) ORDER BY buildset, change",
-        )?;
+             WHERE buildset {among} ORDER BY buildset, change",
+        ))?;
         let mut rows = select.query([&list])?;
         while let Some(row) = rows.next()? {
             let changes = changes.entry(BuildsetId(row.get(0)?)).or_default();
             changes.push(ChangeId(row.get(1)?));
         }
-        let mut select = self.db.prepare_cached(
+        let mut select = self.db.prepare_cached(&format!(
             "SELECT id, reason, branch, revision, repository, project, patch, properties, priority \
-             FROM buildsets WHERE id IN (SELECT value FROM json_each(?1))",
-        )?;
+             FROM buildsets WHERE id {among}",
+        ))?;
         let mut rows = select.query([&list])?;
         while let Some(row) = rows.next()? {
             let id = BuildsetId(row.get(0)?);
@@ -242,11 +243,12 @@ impl Sqlite {
     /// Reads which builds were started for these requests.
     fn add_builds(&self, of: &[Own], builds: &mut HashMap<RequestId, Vec<BuildKey>>) -> Result<()> {
         let ids: Vec<RequestId> = of.iter().map(|it| it.id).collect();
-        let mut select = self.db.prepare_cached(
+        let (among, list) = among(&ids);
+        let mut select = self.db.prepare_cached(&format!(
             "SELECT request, builder, number FROM build_requests JOIN builds ON builds.id = build \
-             WHERE request IN (SELECT value FROM json_each(?1)) ORDER BY request, builds.id",
-        )?;
-        let mut rows = select.query([json!(ids).to_string()])?;
+             WHERE request {among} ORDER BY request, builds.id",
+        ))?;
+        let mut rows = select.query([list])?;
         while let Some(row) = rows.next()? {
             let builder: String = row.get(1)?;
             let key = BuildKey {
@@ -409,5 +411,17 @@ impl Own {
             builds,
             claimed: self.is_claimed,
         }
+    }
+}
+
+/// What a column must be to be one of these, and the value for it. Most lists have one member, and
+/// for a longer one SQLite makes a table.
+fn among(ids: &[impl Serialize]) -> (&'static str, String) {
+    match ids {
+        [only] => ("= CAST(?1 AS INTEGER)", json!(only).to_string()),
+        _ => (
+            "IN (SELECT value FROM json_each(?1))",
+            json!(ids).to_string(),
+        ),
     }
 }
