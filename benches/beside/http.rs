@@ -63,7 +63,7 @@ fn answered(
     line.read_line(&mut head).ok()?;
     let first = began.elapsed();
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let mut length = None;
+    let (mut length, mut is_in_chunks) = (None, false);
     loop {
         head.clear();
         line.read_line(&mut head).ok()?;
@@ -73,9 +73,13 @@ fn answered(
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().ok();
         }
+        is_in_chunks |= name.eq_ignore_ascii_case("transfer-encoding");
     }
-    let mut body = vec![0; length?];
-    line.read_exact(&mut body).ok()?;
+    let body = match length {
+        _ if is_in_chunks => chunks(&mut line)?,
+        Some(length) => exactly(&mut line, length)?,
+        None => return None,
+    };
     let answer = Answer {
         status,
         first,
@@ -94,6 +98,26 @@ pub(crate) fn follow(port: u16, path: &str, mark: &str) -> Option<String> {
     let lines = BufReader::new(stream).lines().map_while(Result::ok);
     let mut found = lines.filter_map(|it| it.strip_prefix(mark).map(str::to_owned));
     found.next()
+}
+
+fn exactly(line: &mut impl Read, length: usize) -> Option<Vec<u8>> {
+    let mut body = vec![0; length];
+    line.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+fn chunks(line: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        let mut size = String::new();
+        line.read_line(&mut size).ok()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        let chunk = exactly(line, size + 2)?;
+        if size == 0 {
+            return Some(all);
+        }
+        all.extend_from_slice(&chunk[..size]);
+    }
 }
 
 fn dial(port: u16) -> Option<TcpStream> {
