@@ -69,6 +69,11 @@ pub(super) struct DiskNews {
 }
 
 impl DiskNews {
+    /// Whether the master was told that something waits, and not yet that nothing does.
+    pub(super) fn is_bad(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// What a master is to hear now that these commands wait; the log hears it too.
     pub(super) fn changed(&mut self, basedir: &Path, held: Vec<CommandId>) -> Option<FromSlave> {
         if held == self.held {
@@ -112,9 +117,11 @@ mod tests {
             attempt: 0,
         };
         assert_eq!(news.changed(dir.path(), vec![]), None);
+        assert!(!news.is_bad());
         let Some(FromSlave::Troubled { why, commands }) = news.changed(dir.path(), vec![id]) else {
             panic!("it begins");
         };
+        assert!(news.is_bad());
         assert!(why.is_some_and(|it| it.contains("the file system of `")));
         assert_eq!(commands, [id]);
         assert_eq!(news.changed(dir.path(), vec![id]), None);

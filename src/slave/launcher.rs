@@ -15,6 +15,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, setsid};
 use super::disk::when_there_is_room;
 use super::order::{CommandDir, Launch, Launched, NotLaunched};
 use super::runner_log::News;
+use crate::logs::disk;
 use crate::model::IoClass;
 use crate::model::IoPriority;
 use crate::model::Terms;
@@ -98,9 +99,15 @@ fn launch(dir: &CommandDir, words: &[OsString]) -> Result<io::Error, Failure> {
     take_priorities(&terms, &mut notes);
     let limits = limits(&terms, &mut notes);
     let launched = Launched { notes };
-    // Its runner says that it waits, if it has anything to say.
-    let mut nobody = News::new(None, 0);
-    let told = when_there_is_room(dir, &mut nobody, || dir.write_launched(&launched));
+    let mut told = dir.write_launched(&launched);
+    if told.as_ref().is_err_and(disk::may_pass) {
+        // Its runner waits for this, and has nothing to write itself by which it would know why.
+        let mut news = match dir.order() {
+            Ok(order) => News::new(dir.news(), order.token),
+            Err(_) => News::new(None, 0),
+        };
+        told = when_there_is_room(dir, &mut news, || dir.write_launched(&launched));
+    }
     told.map_err(doing("tell its runner"))?;
     for (resource, limit) in limits {
         setrlimit(resource, limit).map_err(|it| ("take its limits", it.into()))?;

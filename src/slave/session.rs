@@ -117,8 +117,13 @@ where
     let mut looked = None;
     loop {
         served.fill(&mut writer)?;
+        // That nothing waits any more is told as soon as that something does.
+        let pause = match disk_news.is_bad() {
+            true => LOOK,
+            false => served.pause(),
+        };
         let next_look = looked
-            .map(|it: Instant| it + served.pause())
+            .map(|it: Instant| it + pause)
             .unwrap_or_else(Instant::now);
         tokio::select! {
             // What was heard counts before what was not: after a standstill

@@ -369,6 +369,39 @@ fn any_moment_is_a_good_moment_to_run_out_of_space() {
 }
 
 #[test]
+fn a_command_that_waits_for_room_says_so_wherever_in_its_beginning_that_is() {
+    let mut farm = Farm::new(SLAVE);
+    let Some(disk) = Disk::mount(&farm.path("linux"), 8 * MIB) else {
+        return;
+    };
+    // With a launcher, which writes what its runner waits for.
+    write_recipe(
+        &farm,
+        "[[steps]]\ntype = \"shell\"\nnice = 1\ncommand = \"true\"\n",
+    );
+    start(&mut farm);
+    assert_eq!(force(&farm), 200);
+    farm.wait_builds("it-linux", 1);
+    let mut waited = 0;
+    for pages in 0..10 {
+        disk.fill(pages * 4096);
+        assert_eq!(force(&farm), 200);
+        let number = usize::try_from(pages).expect("few") + 1;
+        let path = format!("/json/builders/it-linux/builds/{number}");
+        waited += farm.wait(&format!("a halt with {pages} pages left"), |farm| {
+            let build = farm.json(&path).filter(|it| !it["results"].is_null());
+            let halted = (!troubles(farm).is_empty()).then_some(1);
+            build.map(|_| 0).or(halted)
+        });
+        disk.free();
+        let build = farm.wait_builds("it-linux", number + 1);
+        assert_eq!(build["results"], 0, "{pages} pages: {build:#}");
+        farm.wait("no trouble", |farm| troubles(farm).is_empty().then_some(()));
+    }
+    assert!((3..10).contains(&waited), "{waited} of them waited");
+}
+
+#[test]
 fn a_program_that_meets_a_full_disk_fails_by_itself() {
     let mut farm = Farm::new(SLAVE);
     let Some(_disk) = Disk::mount(&farm.path("linux"), 8 * MIB) else {
