@@ -122,9 +122,9 @@ impl Sqlite {
         let mut shared = HashMap::new();
         let mut all = Vec::with_capacity(ids.len());
         for some in ids.chunks(TOGETHER) {
-            let list = json!(some).to_string();
-            let which = "requests.id IN (SELECT value FROM json_each(?1)) ORDER BY requests.id";
-            all.extend(self.select_sharing(which, [list], &mut shared)?);
+            let (among, list) = among(some);
+            let which = format!("requests.id {among} ORDER BY requests.id");
+            all.extend(self.select_sharing(&which, [list], &mut shared)?);
         }
         Ok(all)
     }
