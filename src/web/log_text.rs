@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
-use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State;
@@ -47,6 +46,7 @@ use super::log_file::Piece;
 use super::log_file::Place;
 use super::log_file::Records;
 use super::log_view;
+use super::unchanged::made_as_sent;
 use super::visits::Live;
 
 /// Read at once; the client's own speed decides when the next follows.
@@ -306,7 +306,7 @@ pub(super) async fn send(
         let part = follower.next().await?;
         Some((Ok::<_, Infallible>(part), follower))
     });
-    *response.body_mut() = Body::from_stream(body);
+    *response.body_mut() = made_as_sent(body);
     if stays {
         response.extensions_mut().insert(Live);
     }

@@ -5,6 +5,7 @@ use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::body::HttpBody;
 use axum::extract::Request;
@@ -18,6 +19,9 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::Predicate;
@@ -97,6 +101,15 @@ pub(super) fn packing() -> CompressionLayer<impl Predicate> {
         is_text && !is_private && !is_live
     };
     CompressionLayer::new().compress_when(SizeAbove::new(PACKED).and(is_open))
+}
+
+/// The body of an answer that is made while it is sent. What packs it asks once more behind its end.
+pub(super) fn made_as_sent<S, E>(parts: S) -> Body
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    Body::from_stream(parts.fuse())
 }
 
 /// Says of a packed answer that its mark is of what is in it.

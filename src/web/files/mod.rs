@@ -36,6 +36,7 @@ use super::app::redirect;
 use super::failure::Failure;
 use super::links;
 use super::log;
+use super::unchanged::made_as_sent;
 use beneath::Found;
 pub(super) use beneath::{is_shown, parts};
 use range::Wanted;
@@ -385,5 +386,5 @@ fn body(file: File, count: u64) -> Body {
             Err(_) => Some((Err(io::ErrorKind::Other.into()), None)),
         }
     });
-    Body::from_stream(parts)
+    made_as_sent(parts)
 }

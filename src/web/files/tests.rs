@@ -15,6 +15,7 @@ use crate::web::sample_desk::SampleDesk;
 use crate::web::tests::Answer;
 use crate::web::tests::ask;
 use crate::web::tests::get;
+use crate::web::tests::get_packed;
 
 fn put(dir: &Path, name: &str, text: &str) {
     let path = dir.join("public_html").join(name);
@@ -182,6 +183,14 @@ async fn a_part_of_a_file_is_sent_and_a_known_one_is_not_sent_again() {
     let head = send(&router, "HEAD", path, &[]).await;
     assert_eq!((head.status, head.header("content-length")), (200, "10"));
     assert_eq!(head.body, "");
+}
+
+#[tokio::test]
+async fn a_file_comes_whole_to_who_can_unpack_it() {
+    let (desk, router) = site().await;
+    let text = "a line\n".repeat(100_000);
+    put(desk.dir.path(), "long.txt", &text);
+    assert!(get_packed(&router, "/long.txt").await == text);
 }
 
 #[tokio::test]

@@ -26,6 +26,14 @@ async fn a_log_is_text_with_and_without_its_headers() {
 }
 
 #[tokio::test]
+async fn a_log_comes_whole_to_who_can_unpack_it() {
+    let (_desk, router) = full().await;
+    let path = format!("{LOG}/text?headers=1");
+    let plain = get(&router, &path).await.body;
+    assert_eq!(get_packed(&router, &path).await, plain);
+}
+
+#[tokio::test]
 async fn a_log_is_drawn_in_colour_and_in_chunks() {
     let (_desk, router) = full().await;
     let page = get(&router, LOG).await.body;

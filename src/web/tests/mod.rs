@@ -11,12 +11,15 @@ mod programs;
 mod rights;
 mod slaves;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::Request;
+use flate2::read::GzDecoder;
 use http_body_util::BodyExt;
 use serde_json::json;
 use tower::ServiceExt;
@@ -60,6 +63,22 @@ pub(super) async fn ask(router: &Router, request: Request<Body>) -> Answer {
 
 pub(super) async fn get(router: &Router, path: &str) -> Answer {
     ask(router, Request::get(path).body(Body::empty()).expect(path)).await
+}
+
+/// What a browser gets that can unpack: the answer's text, which came packed.
+pub(super) async fn get_packed(router: &Router, path: &str) -> String {
+    let request = Request::get(path).header("accept-encoding", "gzip");
+    let request = request.body(Body::empty()).expect(path);
+    let response = router.clone().oneshot(request).await.expect("infallible");
+    let how = response.headers().get("content-encoding");
+    assert_eq!(how.map(HeaderValue::as_bytes), Some(&b"gzip"[..]), "{path}");
+    let bytes = response.into_body().collect().await.expect("whole");
+    let bytes = bytes.to_bytes();
+    let mut text = String::new();
+    GzDecoder::new(&bytes[..])
+        .read_to_string(&mut text)
+        .expect("packed text");
+    text
 }
 
 pub(super) async fn post(
