@@ -24,6 +24,7 @@ use super::settings;
 use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::Timestamp;
+use crate::model::hex;
 use crate::syntax::Keys;
 use crate::xml::Part;
 use crate::xml::walk;
@@ -118,7 +119,7 @@ impl CheckIn {
     fn digest(&self) -> String {
         let told = serde_json::json!([self.who, self.date, self.log, self.files]);
         let digest = Sha256::digest(told.to_string().as_bytes());
-        digest[..10].iter().map(|it| format!("{it:02x}")).collect()
+        hex(&digest[..10])
     }
 }
 

@@ -23,6 +23,7 @@ use super::record::Record;
 use super::settings::SourceSettings;
 use super::yard::Seen;
 use super::yard::Yard;
+use crate::model::hex;
 use crate::syntax::Glob;
 
 /// What Buildbot follows when no branch is named.
@@ -76,7 +77,7 @@ fn git(settings: &SourceSettings) -> Program {
 /// `a` beside `A` is a matter of course for names of files, which these are.
 fn kept_as(name: &str) -> String {
     let digest = Sha256::digest(name.as_bytes());
-    let name: String = digest[..16].iter().map(|it| format!("{it:02x}")).collect();
+    let name = hex(&digest[..16]);
     format!("refs/autobot/{name}")
 }
 

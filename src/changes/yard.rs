@@ -20,6 +20,8 @@ use sha2::Sha256;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
+use crate::model::hex;
+
 use super::mirror::PollError;
 
 /// More than this of what a program said is not remembered for others.
@@ -79,7 +81,7 @@ impl Yards {
 /// A directory's name for what may have any: twenty digits and small letters up to f.
 pub(super) fn dir_name(of: &str) -> String {
     let digest = Sha256::digest(of.as_bytes());
-    digest[..10].iter().map(|it| format!("{it:02x}")).collect()
+    hex(&digest[..10])
 }
 
 /// Whether [`dir_name`] may have given this name.

@@ -17,6 +17,7 @@ use sha2::Sha256;
 use super::exit::Done;
 use super::exit::Failure;
 use crate::clock;
+use crate::model::hex;
 
 #[derive(Debug, Args)]
 pub(super) struct TryserverArgs {
@@ -75,7 +76,7 @@ fn write(path: &Path, job: &mut dyn Read) -> io::Result<String> {
     }
     file.sync_all()?;
     let sum = sum.finalize();
-    Ok(sum[..16].iter().map(|it| format!("{it:02x}")).collect())
+    Ok(hex(&sum[..16]))
 }
 
 /// What a shell would make of `~`, which no shell has seen where SSH ran this.

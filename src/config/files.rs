@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::generate;
 use super::sections;
 use super::sections::Kind;
+use crate::model::hex;
 use crate::syntax::Begins;
 use crate::syntax::Code;
 use crate::syntax::Glob;
@@ -332,5 +333,5 @@ pub(crate) fn hash<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
         sum.update(part);
     }
     let digest = sum.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest)
 }

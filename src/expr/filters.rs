@@ -9,6 +9,8 @@ use minijinja::value::ValueKind;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::model::hex;
+
 use super::matching;
 use super::math;
 use super::math::LONGEST_TEXT;
@@ -60,7 +62,7 @@ pub(super) fn hash(value: &Value, digits: Option<usize>) -> Result<String, Error
         return Err(wrong("a hash has 1 to 64 digits"));
     }
     let digest = Sha256::digest(math::text(value)?.as_bytes());
-    let mut hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = hex(&digest);
     hex.truncate(digits);
     Ok(hex)
 }

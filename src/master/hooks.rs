@@ -15,6 +15,7 @@ use crate::clock;
 use crate::master::Access;
 use crate::master::handle::MasterHandle;
 use crate::model::NewChange;
+use crate::model::hex;
 use crate::store::StoreError;
 
 /// So many of the last requests that were let in are known again, if somebody sends them a second time.
@@ -95,7 +96,7 @@ impl MasterHandle {
             }
             Said::Changes(changes) => {
                 let digest = hook.secret.as_ref().map(|_| Sha256::digest(&knock.body));
-                let digest = digest.map(|it| it.iter().map(|byte| format!("{byte:02x}")).collect());
+                let digest = digest.map(|it| hex(&it));
                 let is_new = self.keep(name, changes, digest).await?;
                 self.report(name, Ok(()));
                 Ok(is_new)

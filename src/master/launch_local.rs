@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::master::crew::Crew;
 use crate::master::slaves;
 use crate::model::SlaveName;
+use crate::model::hex;
 use crate::process::spawn_line;
 use crate::wire::native::{FrameReader, FrameWriter};
 use crate::wire::{PASSWORD_VARIABLE, STDIO_VERB};
@@ -53,5 +54,5 @@ pub(super) async fn line(crew: &Arc<Crew>, slave: &SlaveName, basedir: &Path) ->
 pub(super) fn password() -> Result<String, String> {
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random))
 }

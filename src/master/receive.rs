@@ -19,6 +19,7 @@ use crate::master::unpack;
 use crate::model::CommandId;
 use crate::model::Sent;
 use crate::model::UploadKind;
+use crate::model::hex;
 use crate::steps::Receipt;
 use crate::wire::Checksum;
 
@@ -204,10 +205,6 @@ fn moment(nanos: i64) -> SystemTime {
         _ => UNIX_EPOCH.checked_sub(length),
     };
     at.unwrap_or(UNIX_EPOCH)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
 /// Where it goes: relative to the master's directory, or absolute; its directories are made.

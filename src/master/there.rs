@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::master::launch_ssh::explained;
 use crate::model::SlaveName;
+use crate::model::hex;
 use crate::ssh::{Connection, Cut, Host, SshError, quoted};
 
 /// Of this very program, once it was looked at.
@@ -199,7 +200,7 @@ impl Binary {
                 }
             }
             let digest = sum.finalize();
-            Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+            Ok(hex(&digest))
         };
         let failed = |error: io::Error| match self {
             Self::Own => format!("failed to read this program: {error}"),

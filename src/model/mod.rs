@@ -10,6 +10,7 @@ mod command;
 mod event;
 mod failing;
 mod files;
+mod hex;
 mod ids;
 mod lock;
 mod mirror;
@@ -36,6 +37,7 @@ pub(crate) use command::{
 pub(crate) use event::{EventKind, EventRecord, NewEvent, Subject};
 pub(crate) use failing::Failing;
 pub(crate) use files::{CONTENT, FileKind, FileResult, FileStat, Sent, Upload, UploadKind};
+pub(crate) use hex::hex;
 pub(crate) use ids::{
     BuildId, BuilderName, BuildsetId, ChangeId, ConfigId, FactoryName, LockName, RequestId,
     SchedulerName, SlaveName, UserId,

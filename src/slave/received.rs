@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::SPOOL;
 use super::files::{Doing, FileError, own_place};
+use crate::model::hex;
 use crate::wire::Checksum;
 use crate::wire::WireWrite;
 
@@ -162,7 +163,7 @@ fn target(path: &str, basedir: &Path) -> Result<PathBuf, FileError> {
 fn part_of(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default();
     let digest = Sha256::digest(name.as_encoded_bytes());
-    let digest: String = digest[..8].iter().map(|it| format!("{it:02x}")).collect();
+    let digest = hex(&digest[..8]);
     target.with_file_name(format!(".autobot-{digest}.part"))
 }
 

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::model::Command;
 use crate::model::FileCommand;
 use crate::model::FileWrite;
+use crate::model::hex;
 
 /// As many bytes as one command carries at most; a frame holds a little more.
 pub(super) const PIECE: u64 = 512 << 10;
@@ -36,7 +37,7 @@ impl Bytes<'_> {
             sha256: (end == total).then(|| {
                 let total = usize::try_from(total).unwrap_or(self.bytes.len());
                 let digest = Sha256::digest(self.bytes.get(..total).unwrap_or_default());
-                digest.iter().map(|it| format!("{it:02x}")).collect()
+                hex(&digest)
             }),
             version: String::new(),
             mode: self.mode,

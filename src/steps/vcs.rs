@@ -17,6 +17,7 @@ use crate::model::Command;
 use crate::model::FileCommand;
 use crate::model::Shell;
 use crate::model::Text;
+use crate::model::hex;
 use crate::syntax::Keys;
 use crate::syntax::Misread;
 use crate::syntax::Node;
@@ -356,11 +357,7 @@ fn mark<V: Vcs>(vcs: &V) -> String {
     let mut all = vec![vcs.place()];
     all.extend(vcs.identity());
     let digest = Sha256::digest(all.join("\n"));
-    let digits: String = digest
-        .iter()
-        .take(8)
-        .map(|it| format!("{it:02x}"))
-        .collect();
+    let digits = hex(&digest[..8]);
     let name = format!("autobot-{digits}");
     match vcs.own_dir() {
         "" => format!(".{name}"),

@@ -21,6 +21,7 @@ use sha2::Sha256;
 use super::names::Name;
 use super::pem::fingerprint;
 use crate::model::Timestamp;
+use crate::model::hex;
 
 /// How long the authority is good for.
 const AUTHORITY_DAYS: u64 = 20 * 366;
@@ -67,10 +68,7 @@ impl Authority {
     /// verifies can tell that another authority was asked.
     fn with(key: KeyPair) -> Self {
         let digest = Sha256::digest(key.der_bytes());
-        let mark: String = digest[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mark = hex(&digest[..4]);
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 
 use sha2::{Digest, Sha256};
 
+use crate::model::hex;
+
 /// A sum over what is written to it.
 #[derive(Default)]
 pub(crate) struct Checksum(Sha256);
@@ -19,7 +21,7 @@ impl Checksum {
 
     pub(crate) fn into_hex(self) -> String {
         let digest = self.0.finalize();
-        digest.iter().map(|it| format!("{it:02x}")).collect()
+        hex(&digest)
     }
 }
 

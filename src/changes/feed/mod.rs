@@ -29,6 +29,7 @@ use super::poll::Poll;
 use super::settings;
 use crate::model::NewChange;
 use crate::model::Properties;
+use crate::model::hex;
 use crate::syntax::Keys;
 use entries::Content;
 use entries::Entry;
@@ -286,7 +287,7 @@ fn is_newest_first(all: &[Entry]) -> bool {
 /// A short name of a long one, which anybody may have chosen.
 fn digest(id: &str) -> String {
     let digest = Sha256::digest(id.as_bytes());
-    digest[..10].iter().map(|it| format!("{it:02x}")).collect()
+    hex(&digest[..10])
 }
 
 /// What an entry says of its commit. Most forges have the first line for a title, cut off where

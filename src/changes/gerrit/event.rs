@@ -13,6 +13,7 @@ use crate::model::NewChange;
 use crate::model::Properties;
 use crate::model::Timestamp;
 use crate::model::Vc;
+use crate::model::hex;
 
 pub(super) const PATCHSET_CREATED: &str = "patchset-created";
 pub(super) const REF_UPDATED: &str = "ref-updated";
@@ -98,7 +99,7 @@ impl Event {
             // Without a time the same may happen again, and be another.
             kind => event.get("eventCreatedOn").map(|_| {
                 let digest = Sha256::digest(event.to_string().as_bytes());
-                let digest: String = digest[..16].iter().map(|it| format!("{it:02x}")).collect();
+                let digest = hex(&digest[..16]);
                 format!("gerrit {host} {kind} {digest}")
             }),
         };

@@ -49,6 +49,7 @@ use crate::changes::poll;
 use crate::changes::settings;
 use crate::model::NewChange;
 use crate::model::Timestamp;
+use crate::model::hex;
 
 /// No mail about a commit that anybody reads is longer.
 const LARGEST: u64 = 8 << 20;
@@ -383,7 +384,7 @@ fn find(dir: &Path, name: &OsStr, settings: &MailSettings, now: Timestamp) -> Lo
         let letter = letter.ok_or_else(|| Unheard::Bad("there is no mail in it".into()))?;
         let origin = Sha256::new_with_prefix(flagless).chain_update([0]);
         let origin = origin.chain_update(letter.id.as_bytes()).finalize();
-        let origin: String = origin[..10].iter().map(|it| format!("{it:02x}")).collect();
+        let origin = hex(&origin[..10]);
         settings.change(&letter, format!("mail {} {origin}", dir.display()), now)
     };
     // Anybody may write a mail, and the parser is others' work.

@@ -8,6 +8,8 @@ use std::path::Path;
 use sha1::Digest as _;
 use sha1::Sha1;
 
+use crate::model::hex;
+
 /// A file as it was, or as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Side {
@@ -140,7 +142,7 @@ fn sum(bytes: &[u8]) -> String {
     sum.update(format!("blob {}\0", bytes.len()));
     sum.update(bytes);
     let sum = sum.finalize();
-    sum.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sum)
 }
 
 /// Bytes as zlib has them that packs nothing.

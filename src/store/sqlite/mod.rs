@@ -33,6 +33,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::model::hex;
+
 use super::{Result, Store, StoreError};
 
 /// Each entry brings a database of the version before it (its index) up by one.
@@ -285,7 +287,7 @@ fn migrate(db: &mut Connection) -> Result<()> {
             let mut random = [0_u8; 16];
             getrandom::fill(&mut random)
                 .map_err(|error| StoreError::new(format!("no random numbers: {error}")))?;
-            let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            let name = hex(&random);
             step.execute(
                 "INSERT INTO meta VALUES ('identity', ?1), ('lease', '0')",
                 [name],

@@ -14,6 +14,7 @@ use crate::config::Plan;
 use crate::logins;
 use crate::logins::Ticket;
 use crate::model::Timestamp;
+use crate::model::hex;
 use crate::store::NewSession;
 use crate::store::SessionLimits;
 
@@ -38,7 +39,7 @@ fn limits(plan: &Plan) -> SessionLimits {
 /// has its own.
 fn cookie_name(app: &App) -> String {
     let digest = Sha256::digest(app.desk.basedir().as_os_str().as_encoded_bytes());
-    let digits: String = digest[..4].iter().map(|it| format!("{it:02x}")).collect();
+    let digits = hex(&digest[..4]);
     format!("autobot_{digits}")
 }
 

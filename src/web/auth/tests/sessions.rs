@@ -12,6 +12,7 @@ use super::HTML;
 use super::RULES;
 use super::Site;
 use super::cookie;
+use crate::model::hex;
 use crate::web::app::router;
 use crate::web::tests::Answer;
 
@@ -203,8 +204,4 @@ async fn a_login_leads_back_to_this_site_only() {
             .body;
         assert!(page.contains("name=\"to\" value=\"\""), "{page}");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
