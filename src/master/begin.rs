@@ -268,6 +268,7 @@ pub(crate) async fn take_up(
     };
     let mut build = Build::enter(crew, facts, Arc::clone(builder), Arc::clone(slave));
     build.properties = was.build.properties.clone();
+    build.written = Arc::new(build.properties.clone());
     let open = was.commands.last().filter(|it| it.end.is_none());
     build.set_open(open.map(|it| build.command_id(it.at)));
     if let Some(reason) = &was.stop_reason
@@ -314,6 +315,7 @@ impl Build {
             changes: facts.changes,
             submitted: facts.submitted,
             properties: Properties::new(),
+            written: Arc::default(),
             seen: Values::new(),
             platform: Platform::default(),
             steps: Vec::new(),

@@ -4,6 +4,7 @@
 //! What must be written is collected in `due` and goes down in one
 //! transaction just before the next command is sent or the build ends.
 
+use std::fmt;
 use std::future;
 use std::io;
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ use crate::model::Status;
 use crate::model::StepRecord;
 use crate::model::Subject;
 use crate::model::Timestamp;
+use crate::model::hex;
 use crate::steps::Flags;
 use crate::steps::StepPlan;
 use crate::store::{BuildEnd, CommandRow, Promise, Result, Store, StoreError, UnfinishedBuild};
@@ -89,6 +91,8 @@ pub(crate) struct Build {
     /// When the last of its requests was made.
     pub(super) submitted: Option<Timestamp>,
     pub(super) properties: Properties,
+    /// The properties as they are in the store, or will be with what is due.
+    pub(super) written: Arc<Properties>,
     /// What the expressions of the step see besides the properties.
     pub(super) seen: Values,
     /// What the slave says that it runs on, under what the configuration says.
@@ -128,6 +132,16 @@ pub(super) struct Postscript {
     pub(super) line: String,
 }
 
+/// Takes in what is formatted into it; it never fails.
+struct Hashed(Sha256);
+
+impl fmt::Write for Hashed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
+}
+
 impl Postscript {
     fn add(&self) -> io::Result<()> {
         let mut log = LogFile::open_timed(&self.path, self.began, clock::now)?;
@@ -161,8 +175,9 @@ impl Build {
         });
         match self.read_steps(&session) {
             Ok(fingerprint) => {
-                let (id, properties) = (self.id, self.properties.clone());
-                let records = self.records.clone();
+                let (id, records) = (self.id, self.records.clone());
+                let properties = Arc::new(self.properties.clone());
+                self.written = Arc::clone(&properties);
                 self.due(move |verbs| verbs.plan_build(id, &fingerprint, &properties, &records));
                 self.walk(None).await;
             }
@@ -256,13 +271,16 @@ impl Build {
                 logs: Vec::new(),
             })
             .collect();
-        let mut settings = format!("{:?} {:?}", self.steps, self.builder.env);
+        let mut settings = Hashed(Sha256::new());
+        let _ = fmt::write(
+            &mut settings,
+            format_args!("{:?} {:?}", self.steps, self.builder.env),
+        );
         // A build that was begun before there was a choice goes on.
         if self.workdir != "build" {
-            settings.push_str(&self.workdir);
+            settings.0.update(self.workdir.as_bytes());
         }
-        let digest = Sha256::digest(settings.as_bytes());
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&settings.0.finalize()))
     }
 
     /// Waits for the slave; after `lost_timeout` the build is given back.
@@ -429,6 +447,15 @@ impl Build {
             ..NewEvent::new(clock::now(), subject, kind)
         };
         self.due(move |verbs| verbs.add_event(&event));
+    }
+
+    /// Has the properties written down with what else is due, if they are others than last time.
+    pub(super) fn put_properties(&mut self) {
+        if *self.written != self.properties {
+            let (build, properties) = (self.id, Arc::new(self.properties.clone()));
+            self.written = Arc::clone(&properties);
+            self.due(move |verbs| verbs.set_build_properties(build, &properties));
+        }
     }
 
     pub(super) fn put_step(&mut self, index: usize) {

@@ -49,8 +49,7 @@ impl Build {
         let [number, lists] = RUN_PROPERTIES;
         self.properties.set_runtime(number, id, RUN_SOURCE);
         self.properties.set_runtime(lists, 0, RUN_SOURCE);
-        let (build, properties) = (self.id, self.properties.clone());
-        self.due(move |verbs| verbs.set_build_properties(build, &properties));
+        self.put_properties();
         let mut verdict = self.run_commands(index, run, earlier).await;
         let rows = std::mem::take(&mut verdict.rows);
         let end = move |path: &Path| runs::end(path, &key, &rows);

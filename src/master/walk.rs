@@ -74,8 +74,7 @@ impl Build {
             self.course.stop();
             self.happened(EventKind::Interrupted, &reason);
             self.properties.set_runtime(STOPPED, reason, "Build");
-            let (build, properties) = (self.id, self.properties.clone());
-            self.due(move |verbs| verbs.set_build_properties(build, &properties));
+            self.put_properties();
         }
     }
 
@@ -695,8 +694,7 @@ impl Build {
         if !received.is_empty() {
             self.due(move |verbs| verbs.put_artifacts(build, step, &received));
         }
-        let properties = self.properties.clone();
-        self.due(move |verbs| verbs.set_build_properties(build, &properties));
+        self.put_properties();
         self.news.push(Status::StepFinished {
             build: self.key.clone(),
             step,

@@ -1,6 +1,7 @@
 //! How nouns lie in columns.
 
 use rusqlite::types::ValueRef;
+use serde::Serializer;
 use serde_json::{Value, json};
 
 use crate::model::Access;
@@ -16,11 +17,14 @@ use super::super::{Result, StoreError};
 
 /// Properties as `{name: [value, source, runtime]}`.
 pub(super) fn properties_to_json(properties: &Properties) -> String {
-    let map: serde_json::Map<String, Value> = properties
+    let entries = properties
         .iter()
-        .map(|(name, it)| (name.to_owned(), json!([it.value, it.source, it.runtime])))
-        .collect();
-    Value::Object(map).to_string()
+        .map(|(name, it)| (name, (&it.value, &it.source, it.runtime)));
+    let mut bytes = Vec::with_capacity(1024);
+    serde_json::Serializer::new(&mut bytes)
+        .collect_map(entries)
+        .expect("names are texts, and values are JSON");
+    String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
 pub(super) fn properties_from_json(text: &str) -> Result<Properties> {
