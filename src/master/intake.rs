@@ -88,10 +88,11 @@ pub(crate) fn take_in(
             }
         }
     }
-    let (id, _) = verbs.add_buildset(wanted, clock::now())?;
+    let now = clock::now();
+    let (id, numbers) = verbs.add_buildset(wanted, now)?;
     let mut intake = Intake {
         buildset: Some(id),
-        requests: verbs.requests_of(id)?,
+        requests: wanted.requests(id, &numbers, now),
         ..Intake::default()
     };
     for request in intake.requests.clone() {

@@ -1,6 +1,8 @@
 //! What is to be built, and for whom.
 
-use super::{BuilderName, ChangeId, Properties};
+use std::sync::Arc;
+
+use super::{BuilderName, BuildsetId, ChangeId, Properties, RequestId, RequestRecord, Timestamp};
 
 /// A patch laid over the checked-out source (a try build).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,37 @@ pub(crate) struct NewBuildset {
     /// How urgent its requests are; `None`: as each one's builder is.
     pub(crate) priority: Option<i64>,
     pub(crate) builders: Vec<BuilderName>,
+}
+
+impl NewBuildset {
+    /// Its requests as the store has them once it is made, with the numbers that they got.
+    pub(crate) fn requests(
+        &self,
+        buildset: BuildsetId,
+        ids: &[RequestId],
+        submitted: Timestamp,
+    ) -> Vec<RequestRecord> {
+        let mut stamp = self.stamp.clone();
+        stamp.changes.sort_unstable();
+        let (stamp, properties) = (Arc::new(stamp), Arc::new(self.properties.clone()));
+        ids.iter()
+            .zip(&self.builders)
+            .map(|(id, builder)| RequestRecord {
+                id: *id,
+                buildset,
+                builder: builder.clone(),
+                submitted,
+                reason: self.reason.clone(),
+                stamp: Arc::clone(&stamp),
+                properties: Arc::clone(&properties),
+                priority: self.priority,
+                outcome: None,
+                cancelled: None,
+                builds: Vec::new(),
+                claimed: false,
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::*;
 use crate::model::ChangeId;
 
@@ -173,6 +175,43 @@ async fn requests_of_a_buildset_share_what_they_have_of_it() {
         assert!(Arc::ptr_eq(&all[0].stamp, &all[1].stamp));
         assert!(Arc::ptr_eq(&all[0].properties, &all[1].properties));
     }
+}
+
+#[tokio::test]
+async fn who_makes_a_buildset_knows_its_requests_as_they_are_read_later() {
+    let (_dir, store) = open();
+    for author in ["one", "another"] {
+        write(&store, move |verbs| {
+            verbs.add_change(&NewChange::by(author), NOW)
+        })
+        .await;
+    }
+    let mut properties = Properties::new();
+    properties.set("n", json!(1.0), "Force Build Form");
+    properties.set_runtime("list", json!(["é", null, {"b": 1, "a": -2}]), "x");
+    let asked = NewBuildset {
+        reason: "because".into(),
+        stamp: SourceStamp {
+            branch: Some("b".into()),
+            revision: Some(String::new()),
+            repository: "r".into(),
+            project: "p".into(),
+            patch: Some(Patch {
+                level: 1,
+                diff: vec![0, 255, 10],
+                subdir: None,
+                author: Some("me".into()),
+                comment: Some("\u{0}".into()),
+            }),
+            changes: vec![ChangeId(2), ChangeId(1)],
+        },
+        properties,
+        priority: Some(3),
+        builders: vec!["b".into(), "a".into()],
+    };
+    let (set, numbers) = add(&store, asked.clone()).await;
+    let later = read(&store, move |verbs| verbs.requests_of(set)).await;
+    assert_eq!(asked.requests(set, &numbers, NOW), later);
 }
 
 #[tokio::test]
