@@ -170,7 +170,7 @@ fn every_page_is_valid_for_everybody_and_runs_nothing_of_strangers() {
     let pictures = pictures();
     let mut tour = Tour::start(&farm.path("browser"), &pictures);
     let nu = check_documents(&farm, &pages, &mut tour);
-    // Two browsers take half the time of one.
+    // Two browsers are done sooner than one.
     let (some, others) = pages.split_at(pages.len() / 2);
     let elsewhere = thread::scope(|scope| {
         let other = scope.spawn(|| {
