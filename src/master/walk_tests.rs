@@ -80,6 +80,25 @@ async fn a_condition_sees_earlier_steps_tags_slave_and_properties() {
 }
 
 #[tokio::test]
+async fn a_property_that_a_step_sets_is_written_down_before_the_next_command() {
+    let sets = r#"[{"type": "set_property", "property": "said", "command": "say"}, {"type": "shell", "command": "next"}]"#;
+    let bench = Bench::new(&farm(sets)).await;
+    let mut slave = bench.attach("s1").await;
+    force_on(&bench, "main").await;
+    assert_eq!(work(&mut slave, 2).await, ["echo begin", "say"]);
+    let (id, line) = slave.begin().await;
+    assert_eq!(line, "next");
+
+    let build = bench
+        .crew()
+        .store
+        .read(|verbs| verbs.build(&"a-s1".into(), 0));
+    let build = build.await.expect("readable").expect("it runs");
+    assert!(build.properties.get("said").is_some(), "{build:?}");
+    slave.finish(id).await;
+}
+
+#[tokio::test]
 async fn a_time_limit_is_computed_from_the_slave_when_the_step_begins() {
     let limits = r#"[{"type": "shell", "command": "slow", "timeout": "45m * slave.timeout_factor + 10m", "max_time": "limit | default('3h')"}, {"type": "shell", "command": "odd", "timeout": "1m * nobody"}]"#;
     let bench = Bench::new(&farm(limits)).await;
